@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * replay - the loop that runs every variant; see replay.h.
+ *
+ * Measured ops run in a loop that does nothing else.  What is watched (answers,
+ * time or visits per op, the judge, verify) is recorded by a second loop, and
+ * its cost is then part of the time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "judge.h"
+#include "replay.h"
+
+#define MAX_ALIGNS	33	/* sizes have 32 bits */
+#define REPLAY_TOO_LONG	"more nodes visited than the budget allows"
+
+#ifdef IOVA_COUNTED
+struct iova_visits iova_visits;
+#else
+static const struct iova_visits iova_visits;
+#endif
+
+/* What every op needs; a local copy stays in registers across calls. */
+struct hot {
+	char *domains;
+	size_t domain_stride;
+	u64 *slots;		/* pfn of the last range, or IOVA_REFUSED */
+};
+
+struct replay {
+	u64 visits_at_start;
+	const struct replay_stream *stream;
+	const struct replay_watch *watch;
+	struct replay_result *result;
+	struct hot hot;
+	u64 nr_domains;		/* initialised */
+	struct judge **judges;
+};
+
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static u64 clock_cost(void)
+{
+	u64 least = ~0ULL, before;
+	int i;
+
+	for (i = 0; i < 64; i++) {
+		before = now_ns();
+		least = min(least, now_ns() - before);
+	}
+	return least;
+}
+
+static u64 total_visits(void)
+{
+	return iova_visits.search + iova_visits.descend + iova_visits.update;
+}
+
+static struct iova_domain *domain_of(const struct replay *replay, u64 dom)
+{
+	return (void *)(replay->hot.domains + dom * replay->hot.domain_stride);
+}
+
+#define fail(result, index, ...) ({					\
+	snprintf((result)->error, sizeof((result)->error), __VA_ARGS__); \
+	(result)->error_op = (index);					\
+	-1; })
+
+/* ---- check: is this stream possible at all? ---- */
+
+struct packing {
+	u64 low;		/* where the lowest packed range begins */
+	u64 limit_pfn;
+	bool over;		/* something else has happened */
+};
+
+static const char *check_packed(const struct replay_stream *stream,
+				const struct replay_op *op, u64 index,
+				struct packing *packing)
+{
+	if (!(op->flags & REPLAY_PACKED)) {
+		packing->over = true;
+		return NULL;
+	}
+	if (op->op != REPLAY_ALLOC || op->flags & REPLAY_SIZE_ALIGNED)
+		return "packed, but not an unaligned alloc";
+	if (index >= stream->nr_ageing)
+		return "packed, but measured";
+	if (packing->over)
+		return "packed after something else has happened in its domain";
+	if (!packing->low) {
+		packing->low = op->limit_pfn + 1;
+		packing->limit_pfn = op->limit_pfn;
+	}
+	if (packing->limit_pfn != op->limit_pfn)
+		return "packed below another limit than the op before it";
+	if (packing->low - stream->start_pfn < op->size)
+		return "packed, but there is no room left";
+	packing->low -= op->size;
+	return NULL;
+}
+
+static const char *check_bounds(const struct replay_stream *stream,
+				const struct replay_op *op)
+{
+	u64 highest = ~0ULL >> ilog2(stream->granule);
+
+	if (op->op != REPLAY_ALLOC && op->op != REPLAY_RESERVE)
+		return NULL;
+	if (!op->size)
+		return "size is 0";
+	if (op->limit_pfn < stream->start_pfn && op->op == REPLAY_ALLOC)
+		return "limit_pfn lies below start_pfn";
+	if (op->limit_pfn > highest)
+		return "limit_pfn does not fit in 64 bits of address";
+	if (op->op == REPLAY_RESERVE && op->size > op->limit_pfn + 1)
+		return "reserved range begins below 0";
+	return NULL;
+}
+
+static const char *check_slot(const struct replay_op *op, u8 *filled)
+{
+	u8 bit = 1U << (op->slot % 8);
+	u8 *byte = &filled[op->slot / 8];
+
+	switch (op->op) {
+	case REPLAY_ALLOC:
+	case REPLAY_RESERVE:
+		if (*byte & bit)
+			return "slot is filled already";
+		*byte |= bit;
+		return NULL;
+	case REPLAY_FREE:
+		if (!(*byte & bit))
+			return "slot is freed twice, or was never filled";
+		*byte &= ~bit;
+		return NULL;
+	default:
+		return *byte & bit ? NULL : "slot is not filled";
+	}
+}
+
+static const char *check_op(const struct replay_stream *stream, u64 index,
+			    u8 *filled, struct packing *packings)
+{
+	const struct replay_op *op = &stream->ops[index];
+	const char *wrong;
+
+	if (op->op >= NR_REPLAY_OPS)
+		return "unknown op code";
+	if (op->flags & ~REPLAY_OP_FLAGS || op->zero)
+		return "unknown flags";
+	if (op->slot >= stream->nr_slots)
+		return "slot is not below nr_slots";
+	if (op->dom >= stream->nr_domains)
+		return "dom is not below nr_domains";
+	wrong = check_bounds(stream, op);
+	if (!wrong)
+		wrong = check_slot(op, filled);
+	if (!wrong)
+		wrong = check_packed(stream, op, index, &packings[op->dom]);
+	return wrong;
+}
+
+static const char *check_header(const struct replay_stream *stream)
+{
+	if (!is_power_of_2(stream->granule) || ilog2(stream->granule) >= 32)
+		return "granule is not a power of two below 4 GiB";
+	if (stream->start_pfn > ~0ULL >> ilog2(stream->granule))
+		return "start_pfn does not fit in 64 bits of address";
+	if (stream->nr_ageing > stream->nr_ops)
+		return "more ageing ops than ops";
+	if (stream->nr_slots > 1ULL << 32 || stream->nr_domains > 1U << 16)
+		return "more slots or domains than an op can name";
+	return NULL;
+}
+
+int replay_check(const struct replay_stream *stream,
+		 struct replay_result *result)
+{
+	const char *wrong = check_header(stream);
+	struct packing *packings;
+	u8 *filled;
+	u64 i;
+
+	memset(result, 0, sizeof(*result));
+	if (wrong)
+		return fail(result, ~0ULL, "%s", wrong);
+
+	filled = calloc(stream->nr_slots / 8 + 1, 1);
+	packings = calloc(stream->nr_domains + 1, sizeof(*packings));
+	if (!filled || !packings)
+		wrong = "no memory to check the stream";
+	for (i = 0; !wrong && i < stream->nr_ops; i++) {
+		wrong = check_op(stream, i, filled, packings);
+		if (wrong)
+			break;
+	}
+	free(filled);
+	free(packings);
+	return wrong ? fail(result, i, "%s", wrong) : 0;
+}
+
+/* ---- build and drain ---- */
+
+static struct judge *new_judge(const struct replay_stream *stream)
+{
+	u64 aligns[MAX_ALIGNS], orders = 1;
+	unsigned int nr = 0, order;
+	u64 i;
+
+	for (i = 0; i < stream->nr_ops; i++)
+		if (stream->ops[i].op == REPLAY_ALLOC &&
+		    stream->ops[i].flags & REPLAY_SIZE_ALIGNED)
+			orders |= roundup_pow_of_two(stream->ops[i].size);
+	for (order = 0; order < MAX_ALIGNS; order++)
+		if (orders >> order & 1)
+			aligns[nr++] = 1ULL << order;
+	return judge_new(stream->start_pfn, aligns, nr);
+}
+
+static bool new_judges(struct replay *replay)
+{
+	u64 i, nr = replay->stream->nr_domains;
+
+	replay->judges = calloc(nr + 1, sizeof(*replay->judges));
+	for (i = 0; replay->judges && i < nr; i++) {
+		replay->judges[i] = new_judge(replay->stream);
+		if (!replay->judges[i])
+			return false;
+	}
+	return replay->judges;
+}
+
+static int build(struct replay *replay)
+{
+	const struct replay_stream *stream = replay->stream;
+	struct hot *hot = &replay->hot;
+	u64 i;
+
+	/* Domains do not share cache lines. */
+	hot->domain_stride = (iova_variant.domain_size + 63UL) & ~63UL;
+	hot->domains = aligned_alloc(64, max(64UL, stream->nr_domains *
+						   hot->domain_stride));
+	hot->slots = malloc((stream->nr_slots + 1) * sizeof(u64));
+	if (!hot->domains || !hot->slots)
+		return fail(replay->result, 0, "no memory for %llu slots",
+			    (unsigned long long)stream->nr_slots);
+	memset(hot->domains, 0, stream->nr_domains * hot->domain_stride);
+	/* All ones is IOVA_REFUSED; the pages are touched here, not later. */
+	memset(hot->slots, 0xff, stream->nr_slots * sizeof(u64));
+	if (replay->watch->flags & REPLAY_JUDGE && !new_judges(replay))
+		return fail(replay->result, 0, "no memory for the judge");
+
+	for (i = 0; i < stream->nr_domains; i++) {
+		int err = iova_variant.init_domain(domain_of(replay, i),
+						   stream->granule,
+						   stream->start_pfn);
+		if (err)
+			return fail(replay->result, 0,
+				    "init_domain() failed: %s", strerror(-err));
+		replay->nr_domains++;
+	}
+	return 0;
+}
+
+static void drain(struct replay *replay)
+{
+	u64 i;
+
+	for (i = 0; i < replay->nr_domains; i++)
+		iova_variant.put_domain(domain_of(replay, i));
+	for (i = 0; replay->judges && i < replay->stream->nr_domains; i++)
+		judge_put(replay->judges[i]);
+	free(replay->judges);
+	free(replay->hot.domains);
+	free(replay->hot.slots);
+}
+
+/* ---- one op ---- */
+
+/* Returns the op's address, IOVA_REFUSED if there is none. */
+static __always_inline u64 step(const struct hot hot,
+				const struct replay_op *op)
+{
+	struct iova_domain *iovad;
+	u64 *slot = &hot.slots[op->slot];
+	unsigned long lo, hi;
+	u64 pfn;
+
+	iovad = (void *)(hot.domains + op->dom * hot.domain_stride);
+	if (likely(op->op == REPLAY_ALLOC))
+		return *slot = iova_variant.alloc(iovad, op->size,
+						  op->limit_pfn, op->flags &
+						  REPLAY_SIZE_ALIGNED);
+	pfn = *slot;
+	if (likely(op->op == REPLAY_FREE)) {
+		if (likely(pfn != IOVA_REFUSED))
+			iova_variant.free(iovad, pfn);
+		return pfn;
+	}
+	if (op->op == REPLAY_RESERVE) {
+		pfn = op->limit_pfn - op->size + 1;
+		if (iova_variant.reserve(iovad, pfn, op->limit_pfn))
+			pfn = IOVA_REFUSED;
+		return *slot = pfn;
+	}
+	if (pfn != IOVA_REFUSED && !iova_variant.find(iovad, pfn, &lo, &hi))
+		return IOVA_REFUSED;
+	return pfn;
+}
+
+static __always_inline bool refused(const struct replay_op *op, u64 pfn)
+{
+	return pfn == IOVA_REFUSED &&
+	       (op->op == REPLAY_ALLOC || op->op == REPLAY_RESERVE);
+}
+
+static u64 step_packed(struct replay *replay, const struct replay_op *op,
+		       u64 pfn)
+{
+	if (!iova_variant.place)
+		return step(replay->hot, op);
+	if (iova_variant.place(domain_of(replay, op->dom), pfn, op->size,
+			       op->limit_pfn))
+		return IOVA_REFUSED;
+	return replay->hot.slots[op->slot] = pfn;
+}
+
+/* ---- the judge: what should the answer have been? ---- */
+
+struct verdict {
+	bool fits;
+	u64 highest;
+};
+
+static struct verdict judge_before(struct replay *replay,
+				   const struct replay_op *op)
+{
+	struct verdict verdict = { 0 };
+	u64 align = op->flags & REPLAY_SIZE_ALIGNED ?
+		    roundup_pow_of_two(op->size) : 1;
+
+	if (op->op == REPLAY_ALLOC)
+		verdict.fits = judge_highest_fit(replay->judges[op->dom],
+						 op->size, align,
+						 op->limit_pfn,
+						 &verdict.highest);
+	return verdict;
+}
+
+static const char *judge_alloc(struct replay *replay,
+			       const struct replay_op *op, u64 pfn,
+			       const struct verdict *verdict)
+{
+	struct replay_result *result = replay->result;
+	u64 pfn_hi = pfn + op->size - 1;
+
+	if (pfn == IOVA_REFUSED) {
+		result->nr_spurious += verdict->fits;
+		if (verdict->fits && iova_variant.flags & IOVA_V_COMPLETE)
+			return "is refused though a fit exists, and the variant claims to be complete";
+		return NULL;
+	}
+	if (op->flags & REPLAY_SIZE_ALIGNED &&
+	    pfn & (roundup_pow_of_two(op->size) - 1))
+		return "is not aligned";
+	if (pfn_hi > op->limit_pfn) {
+		result->nr_above_limit++;
+		if (!(iova_variant.flags & IOVA_V_ABOVE_LIMIT))
+			return "ends above its limit";
+	}
+	if (!verdict->fits || pfn != verdict->highest) {
+		result->nr_not_highest++;
+		if (iova_variant.flags & IOVA_V_EXACT)
+			return "is not the highest fit, and the variant claims to be exact";
+	}
+	return judge_add(replay->judges[op->dom], pfn, pfn_hi);
+}
+
+static const char *judge_after(struct replay *replay,
+			       const struct replay_op *op, u64 pfn,
+			       const struct verdict *verdict)
+{
+	struct judge *judge = replay->judges[op->dom];
+
+	if (op->op == REPLAY_ALLOC)
+		return judge_alloc(replay, op, pfn, verdict);
+	if (pfn == IOVA_REFUSED)
+		return op->op == REPLAY_FIND && replay->hot.slots[op->slot] !=
+		       IOVA_REFUSED ? "is live but find() misses it" : NULL;
+	if (op->op == REPLAY_FREE)
+		judge_free(judge, pfn);
+	if (op->op == REPLAY_RESERVE)
+		return judge_reserve(judge, pfn, op->limit_pfn);
+	return NULL;
+}
+
+/* ---- run ---- */
+
+static const char *verify(struct replay *replay, const struct replay_op *op)
+{
+	return iova_variant.verify(domain_of(replay, op->dom));
+}
+
+static int complain(struct replay *replay, u64 index, u64 pfn,
+		    const char *wrong)
+{
+	const struct replay_op *op = &replay->stream->ops[index];
+
+	return fail(replay->result, index,
+		    "%s, pfn 0x%llx for size %u below 0x%llx%s: %s",
+		    iova_variant.name, (unsigned long long)pfn, op->size,
+		    (unsigned long long)op->limit_pfn,
+		    op->flags & REPLAY_SIZE_ALIGNED ? " aligned" : "", wrong);
+}
+
+/* One op with everything that is watched around it. */
+static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
+{
+	const struct replay_op *op = &replay->stream->ops[index];
+	const struct replay_watch *watch = replay->watch;
+	u64 nr_ageing = replay->stream->nr_ageing;
+	bool judged = replay->judges && !(iova_variant.flags & IOVA_V_FAKE);
+	struct verdict verdict = { 0 };
+	const char *wrong = NULL;
+	u64 before, visits, pfn;
+
+	if (watch->progress)
+		*watch->progress = index;
+	if (judged)
+		verdict = judge_before(replay, op);
+
+	visits = total_visits();
+	before = watch->op_ns ? now_ns() : 0;
+	if (op->flags & REPLAY_PACKED)
+		pfn = step_packed(replay, op, packed_pfn);
+	else
+		pfn = step(replay->hot, op);
+	if (watch->op_ns && index >= nr_ageing)
+		watch->op_ns[index - nr_ageing] =
+			min(now_ns() - before, (u64)~0U);
+	visits = total_visits() - visits;
+	if (watch->op_visits && index >= nr_ageing) {
+		watch->op_visits[index - nr_ageing] = visits;
+		replay->result->worst_visits =
+			max(replay->result->worst_visits, visits);
+	}
+	if (watch->pfns)
+		watch->pfns[index] = pfn;
+	if (index >= nr_ageing)
+		replay->result->nr_failures += refused(op, pfn);
+
+	if (judged)
+		wrong = judge_after(replay, op, pfn, &verdict);
+	if (!wrong && watch->flags & REPLAY_VERIFY)
+		wrong = verify(replay, op);
+	if (!wrong && op->flags & REPLAY_PACKED && pfn != packed_pfn &&
+	    !(iova_variant.flags & IOVA_V_FAKE))
+		wrong = "is not at the top of the only gap";
+	if (!wrong && watch->max_visits &&
+	    total_visits() - replay->visits_at_start > watch->max_visits)
+		return fail(replay->result, index, REPLAY_TOO_LONG);
+	return wrong ? complain(replay, index, pfn, wrong) : 0;
+}
+
+static int age(struct replay *replay)
+{
+	const struct replay_stream *stream = replay->stream;
+	u64 *lows = calloc(stream->nr_domains + 1, sizeof(*lows));
+	int err = 0;
+	u64 i;
+
+	if (!lows)
+		return fail(replay->result, 0, "no memory to age the domains");
+	for (i = 0; !err && i < stream->nr_ageing; i++) {
+		const struct replay_op *op = &stream->ops[i];
+		u64 *low = &lows[op->dom];
+
+		if (op->flags & REPLAY_PACKED)
+			*low = (*low ? *low : op->limit_pfn + 1) - op->size;
+		err = watched_step(replay, i, *low);
+	}
+	free(lows);
+	return err;
+}
+
+/* Alone in a function, so that nothing else claims registers in it. */
+static noinline u64 measured_loop(const struct hot hot,
+				  const struct replay_op *op,
+				  const struct replay_op *end)
+{
+	u64 nr_failures = 0;
+
+	for (; op < end; op++)
+		nr_failures += refused(op, step(hot, op));
+	return nr_failures;
+}
+
+static int measure(struct replay *replay)
+{
+	const struct replay_stream *stream = replay->stream;
+	const struct replay_watch *watch = replay->watch;
+	const struct replay_op *op = stream->ops + stream->nr_ageing;
+	const struct replay_op *end = stream->ops + stream->nr_ops;
+	bool watched = watch->flags || watch->max_visits || watch->pfns ||
+		       watch->op_ns || watch->op_visits || watch->progress;
+	u64 before, i, nr_failures = 0;
+	struct iova_visits visits;
+	int err = 0;
+
+	replay->result->nr_spurious = 0;
+	replay->result->nr_not_highest = 0;
+	replay->result->nr_above_limit = 0;
+	visits = iova_visits;
+
+	before = now_ns();
+	if (watched)
+		for (i = stream->nr_ageing; !err && i < stream->nr_ops; i++)
+			err = watched_step(replay, i, 0);
+	else
+		nr_failures = measured_loop(replay->hot, op, end);
+	replay->result->ns = now_ns() - before;
+
+	replay->result->nr_failures += nr_failures;
+	replay->result->visits.search = iova_visits.search - visits.search;
+	replay->result->visits.descend = iova_visits.descend - visits.descend;
+	replay->result->visits.update = iova_visits.update - visits.update;
+	return err;
+}
+
+struct extent {
+	u64 lo, hi;
+};
+
+/* Which ranges are live, and over how much address space do they lie? */
+static void survey_ranges(struct replay *replay, struct extent *extents)
+{
+	const struct replay_stream *stream = replay->stream;
+	struct replay_result *result = replay->result;
+	u64 i;
+
+	/* The last op that filled or freed a slot decides; it is marked seen. */
+	for (i = stream->nr_ops; i-- > 0;) {
+		const struct replay_op *op = &stream->ops[i];
+		struct extent *extent = &extents[op->dom];
+		u64 pfn = replay->hot.slots[op->slot];
+
+		if (pfn == IOVA_REFUSED || op->op == REPLAY_FIND)
+			continue;
+		replay->hot.slots[op->slot] = IOVA_REFUSED;
+		if (op->op == REPLAY_FREE)
+			continue;
+		result->nr_live++;
+		result->nr_live_pfns += op->size;
+		extent->lo = extent->hi ? min(extent->lo, pfn) : pfn;
+		extent->hi = max(extent->hi, pfn + op->size);
+	}
+	for (i = 0; i < stream->nr_domains; i++)
+		result->span += extents[i].hi - extents[i].lo;
+}
+
+static int survey(struct replay *replay, u64 bytes_before)
+{
+	struct extent *extents = calloc(replay->stream->nr_domains + 1,
+					sizeof(*extents));
+	struct replay_result *result = replay->result;
+	u64 domains = replay->nr_domains * iova_variant.domain_size;
+
+	if (!extents)
+		return fail(result, 0, "no memory to survey the domains");
+	result->bytes = shim_memory.bytes - bytes_before + domains;
+	result->peak_bytes = shim_memory.peak_bytes - bytes_before + domains;
+	result->clock_ns = clock_cost();
+	survey_ranges(replay, extents);
+	free(extents);
+	return 0;
+}
+
+int replay_run(const struct replay_stream *stream,
+	       const struct replay_watch *watch, struct replay_result *result)
+{
+	struct replay replay = {
+		.stream = stream, .watch = watch, .result = result,
+		.visits_at_start = total_visits(),
+	};
+	u64 bytes = shim_memory.bytes, objects = shim_memory.nr_objects;
+	int err = replay_check(stream, result);
+
+	if (err)
+		return err;
+	shim_memory.peak_bytes = bytes;
+	err = build(&replay);
+	if (!err)
+		err = age(&replay);
+	if (!err)
+		err = measure(&replay);
+	if (!err)
+		err = survey(&replay, bytes);
+	drain(&replay);
+	if (!err && shim_memory.nr_objects != objects)
+		err = fail(result, stream->nr_ops,
+			   "%s: put_domain() leaked %llu objects",
+			   iova_variant.name, (unsigned long long)
+			   (shim_memory.nr_objects - objects));
+	return err;
+}
+
+/* ---- one call at a time ---- */
+
+struct iova_domain *replay_domain_new(unsigned long granule,
+				      unsigned long start_pfn)
+{
+	struct iova_domain *iovad = calloc(1, max(iova_variant.domain_size, 1U));
+
+	if (iovad && iova_variant.init_domain(iovad, granule, start_pfn)) {
+		free(iovad);
+		return NULL;
+	}
+	return iovad;
+}
+
+void replay_domain_put(struct iova_domain *iovad)
+{
+	iova_variant.put_domain(iovad);
+	free(iovad);
+}
+
+const struct iova_variant_ops *replay_variant(void)
+{
+	return &iova_variant;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * replay - drive one variant through one op stream: check, age, measure, drain.
+ *
+ * The same loop, compiled once, serves every variant: it calls through the ops
+ * table, so no variant's code can change the loop's own.
+ */
+#ifndef REPLAY_H
+#define REPLAY_H
+
+#include "iova_variant.h"
+
+enum replay_op_code {
+	REPLAY_ALLOC,
+	REPLAY_FREE,
+	REPLAY_RESERVE,
+	REPLAY_FIND,
+	NR_REPLAY_OPS,
+};
+
+#define REPLAY_SIZE_ALIGNED	(1U << 0)
+/*
+ * Ageing only: until now this domain has only been filled, by requests with
+ * this limit, so the range goes right below the lowest one.  A variant with
+ * place() is told the address; all others search, and must find it.
+ */
+#define REPLAY_PACKED		(1U << 1)
+#define REPLAY_OP_FLAGS		(REPLAY_SIZE_ALIGNED | REPLAY_PACKED)
+
+/**
+ * struct replay_op - one request; 24 bytes, little-endian
+ * @limit_pfn: inclusive; for REPLAY_RESERVE the highest pfn of the range
+ * @size: in pfns, for ALLOC and RESERVE
+ * @slot: names the range: ALLOC and RESERVE fill it, FREE empties it
+ * @dom: index of the domain
+ * @cpu: where the request was made
+ * @op: enum replay_op_code
+ * @flags: REPLAY_SIZE_ALIGNED, REPLAY_PACKED
+ */
+struct replay_op {
+	u64 limit_pfn;
+	u32 size;
+	u32 slot;
+	u16 dom;
+	u16 cpu;
+	u8 op;
+	u8 flags;
+	u16 zero;
+};
+
+struct replay_stream {
+	const struct replay_op *ops;
+	u64 nr_ops;
+	u64 nr_ageing;		/* leading ops that are run and not measured */
+	u64 nr_slots;
+	u64 nr_domains;
+	u64 granule;
+	u64 start_pfn;
+};
+
+#define REPLAY_JUDGE	(1U << 0) /* judge every answer against every gap */
+#define REPLAY_VERIFY	(1U << 1) /* variant's verify() after every op */
+
+/**
+ * struct replay_watch - what to record besides the totals; pointers may be NULL
+ * @flags: REPLAY_JUDGE, REPLAY_VERIFY
+ * @max_visits: give up once the stream has visited more nodes; 0 for never
+ * @pfns: one per op of the stream: the answer; the address freed; ~0 if none
+ * @op_ns: one per measured op, the cost of the two clock readings included
+ * @op_visits: one per measured op; counted build only
+ * @progress: index of the op under way, for whoever outlives a crash
+ */
+struct replay_watch {
+	u64 flags;
+	u64 max_visits;
+	u64 *pfns;
+	u32 *op_ns;
+	u32 *op_visits;
+	volatile u64 *progress;
+};
+
+/**
+ * struct replay_result - totals of the measured window
+ * @ns: time between first and last op; with anything watched, that is in it
+ * @clock_ns: least time between two readings of the clock
+ * @nr_failures: requests refused
+ * @nr_spurious: of these, with a fit under the limit; REPLAY_JUDGE only
+ * @nr_not_highest: answers that were not the highest fit; REPLAY_JUDGE only
+ * @nr_above_limit: answers above the request's limit; REPLAY_JUDGE only
+ * @visits: nodes visited; counted build only
+ * @worst_visits: most nodes visited by one op; with op_visits only
+ * @nr_live: live ranges after the window, and their pfns in all
+ * @pfn_lo: lowest and highest pfn in use, summed up in @span per domain
+ * @bytes: memory of the variant after the window: slabs and domains
+ * @error: empty, or what stopped the replay, at op @error_op
+ */
+struct replay_result {
+	u64 ns;
+	u64 clock_ns;
+	u64 nr_failures;
+	u64 nr_spurious;
+	u64 nr_not_highest;
+	u64 nr_above_limit;
+	struct iova_visits visits;
+	u64 worst_visits;
+	u64 nr_live;
+	u64 nr_live_pfns;
+	u64 span;
+	u64 bytes;
+	u64 peak_bytes;
+	u64 error_op;
+	char error[192];
+};
+
+#define REPLAY_API	__attribute__((__visibility__("default")))
+
+/* The variant that this shared object was built around. */
+REPLAY_API const struct iova_variant_ops *replay_variant(void);
+
+/* 0, or -1 with the first impossible op in error and error_op; runs nothing. */
+REPLAY_API int replay_check(const struct replay_stream *stream,
+			    struct replay_result *result);
+
+/* As replay_check(), then run.  -1 with what the variant did wrong in error. */
+REPLAY_API int replay_run(const struct replay_stream *stream,
+			  const struct replay_watch *watch,
+			  struct replay_result *result);
+
+/* One call at a time, for tests and for trying things out. */
+REPLAY_API struct iova_domain *replay_domain_new(unsigned long granule,
+						 unsigned long start_pfn);
+REPLAY_API void replay_domain_put(struct iova_domain *iovad);
+
+#endif

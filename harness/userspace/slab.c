@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * slab - the object caches behind <linux/slab.h> in user space.
+ *
+ * A cache takes arenas from the system (256 KiB, doubling up to 16 MiB, touched
+ * when taken), cuts 4 KiB slabs from them as it grows, and threads freed
+ * objects on a list through themselves.  It never gives memory back before it
+ * is destroyed.  O(1) per call.
+ *
+ * With AddressSanitizer, memory that is not inside a live object is poisoned.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define poison(p, size)		__asan_poison_memory_region(p, size)
+#define unpoison(p, size)	__asan_unpoison_memory_region(p, size)
+#else
+#define poison(p, size)		((void)(p), (void)(size))
+#define unpoison(p, size)	((void)(p), (void)(size))
+#endif
+
+#define CACHE_LINE	64U
+#define SLAB_BYTES	4096UL
+#define ARENA_MIN	(256UL << 10)
+#define ARENA_MAX	(16UL << 20)
+
+struct arena {
+	struct arena *next;
+	char *memory;
+	size_t size;
+};
+
+struct kmem_cache {
+	void *free;			/* each free object holds the next */
+	char *fresh, *fresh_end;	/* the slab that is being cut */
+	size_t stride;			/* from object to object */
+	size_t object_size;
+	size_t slab_bytes;		/* 4 KiB, or enough for one object */
+	struct arena *arenas;		/* newest first */
+	size_t arena_used;		/* bytes cut from the newest */
+	u64 nr_objects, bytes;
+	void (*ctor)(void *object);
+};
+
+struct shim_memory shim_memory;
+
+static void account(u64 bytes)
+{
+	shim_memory.bytes += bytes;
+	shim_memory.peak_bytes = max(shim_memory.peak_bytes, shim_memory.bytes);
+}
+
+static size_t object_stride(unsigned int size, unsigned int align,
+			    unsigned int flags)
+{
+	size_t line = CACHE_LINE;
+
+	align = max(align, (unsigned int)sizeof(void *));
+	if (flags & SLAB_HWCACHE_ALIGN) {
+		while (size <= line / 2)
+			line /= 2;
+		align = max(align, (unsigned int)line);
+	}
+	return (size + align - 1) / align * align;
+}
+
+struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
+				     unsigned int align, unsigned int flags,
+				     void (*ctor)(void *object))
+{
+	struct kmem_cache *cache = calloc(1, sizeof(*cache));
+
+	(void)name;
+	if (!cache)
+		return NULL;
+	cache->stride = object_stride(size, align, flags);
+	cache->object_size = size;
+	cache->slab_bytes = max(SLAB_BYTES, cache->stride);
+	cache->ctor = ctor;
+	return cache;
+}
+
+static bool grow_arena(struct kmem_cache *cache)
+{
+	struct arena *arena = malloc(sizeof(*arena));
+	size_t size = cache->arenas ? cache->arenas->size * 2 : ARENA_MIN;
+
+	if (!arena)
+		return false;
+	size = max(min(size, ARENA_MAX), cache->slab_bytes);
+	arena->memory = aligned_alloc(SLAB_BYTES, size);
+	if (!arena->memory) {
+		free(arena);
+		return false;
+	}
+	memset(arena->memory, 0, size);
+	poison(arena->memory, size);
+	arena->size = size;
+	arena->next = cache->arenas;
+	cache->arenas = arena;
+	cache->arena_used = 0;
+	return true;
+}
+
+static bool grow(struct kmem_cache *cache)
+{
+	if (!cache->arenas ||
+	    cache->arenas->size - cache->arena_used < cache->slab_bytes)
+		if (!grow_arena(cache))
+			return false;
+
+	cache->fresh = cache->arenas->memory + cache->arena_used;
+	cache->fresh_end = cache->fresh + cache->slab_bytes;
+	cache->arena_used += cache->slab_bytes;
+	cache->bytes += cache->slab_bytes;
+	account(cache->slab_bytes);
+	return true;
+}
+
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	void *object = cache->free;
+
+	if (object) {
+		unpoison(object, cache->object_size);
+		cache->free = *(void **)object;
+	} else {
+		if (cache->fresh == NULL ||
+		    cache->fresh + cache->stride > cache->fresh_end)
+			if (!grow(cache))
+				return NULL;
+		object = cache->fresh;
+		cache->fresh += cache->stride;
+		unpoison(object, cache->object_size);
+	}
+	cache->nr_objects++;
+	shim_memory.nr_objects++;
+	if (gfp & __GFP_ZERO)
+		memset(object, 0, cache->object_size);
+	if (cache->ctor)
+		cache->ctor(object);
+	return object;
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	*(void **)object = cache->free;
+	cache->free = object;
+	cache->nr_objects--;
+	shim_memory.nr_objects--;
+	poison(object, cache->object_size);
+}
+
+/* Objects that are still live stay in shim_memory: the harness reports them. */
+void kmem_cache_destroy(struct kmem_cache *cache)
+{
+	struct arena *arena, *next;
+
+	if (!cache)
+		return;
+	for (arena = cache->arenas; arena; arena = next) {
+		next = arena->next;
+		unpoison(arena->memory, arena->size);
+		free(arena->memory);
+		free(arena);
+	}
+	shim_memory.bytes -= cache->bytes;
+	free(cache);
+}
+
+/* A kmalloc block remembers its class in front of itself. */
+struct block {
+	size_t class_bytes;
+	size_t unused;			/* keeps the object 16-byte aligned */
+};
+
+static size_t size_class(size_t size)
+{
+	if (size <= 8)
+		return 8;
+	if (size > 64 && size <= 96)
+		return 96;
+	if (size > 128 && size <= 192)
+		return 192;
+	return roundup_pow_of_two(size);
+}
+
+void *kmalloc(size_t size, gfp_t gfp)
+{
+	size_t class_bytes = size_class(size);
+	struct block *block = malloc(sizeof(*block) + class_bytes);
+
+	if (!block)
+		return NULL;
+	block->class_bytes = class_bytes;
+	shim_memory.nr_objects++;
+	account(class_bytes);
+	if (gfp & __GFP_ZERO)
+		memset(block + 1, 0, class_bytes);
+	return block + 1;
+}
+
+void *kzalloc(size_t size, gfp_t gfp)
+{
+	return kmalloc(size, gfp | __GFP_ZERO);
+}
+
+void kfree(const void *object)
+{
+	struct block *block = (struct block *)object - 1;
+
+	if (!object)
+		return;
+	shim_memory.nr_objects--;
+	shim_memory.bytes -= block->class_bytes;
+	free(block);
+}

@@ -1,0 +1,1 @@
+"""The Python around the variants: op streams, workloads, traces, results, reports."""

@@ -1,0 +1,173 @@
+"""What did a real kernel's drivers ask, and what did it answer?
+
+Reads a trace file (docs/traces.md has the format) and keeps its tree level: the requests that went
+past the rcache to the allocator proper, which is what a variant sees.  They carry the addresses
+that the kernel returned, so a variant's answers can be held against them.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
+
+TRACE_DIR = Path(__file__).resolve().parent / "traces"
+
+TRACE_DTYPE = np.dtype(
+    [
+        ("t_ns", "<u8"),
+        ("pfn", "<u8"),
+        ("limit_pfn", "<u8"),
+        ("size", "<u4"),
+        ("dom", "<u2"),
+        ("cpu", "<u2"),
+        ("op", "u1"),
+        ("flags", "u1"),
+    ]
+)
+
+# Trace codes 0 and 1 are the fast level: alloc_iova_fast and free_iova_fast.
+ALLOC, FREE, RESERVE = 2, 3, 4
+NR_CODES = 5
+SIZE_ALIGNED = 1 << 3
+
+REFUSED = np.uint64(2**64 - 1)
+
+
+class TraceError(ValueError):
+    """A file that is not a trace, or a broken one; the message says what and where."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The tree level of one trace.
+
+    ``recorded`` has one pfn per op of ``stream``: what the kernel returned (2**64 - 1 where it
+    refused), was given, or reserved.  ``rows`` has each op's row in the file.
+    """
+
+    path: Path
+    kernel: str
+    stream: OpStream
+    recorded: npt.NDArray[np.uint64]
+    rows: npt.NDArray[np.int64]
+
+
+def _load(path: Path) -> tuple[npt.NDArray[np.void], dict[str, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = {"ops", "meta"} - set(archive.files)
+            if missing:
+                raise TraceError(f"{path}: not a trace: it has no {' and no '.join(missing)}")
+            rows, meta = archive["ops"], json.loads(str(archive["meta"]))
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror or 'not a trace: not an .npz file'}") from None
+    except (zipfile.BadZipFile, EOFError, zipfile.error) as error:
+        raise TraceError(f"{path}: truncated, or not a trace: {error}") from None
+    except json.JSONDecodeError as error:
+        raise TraceError(f"{path}: meta is not JSON: {error}") from None
+    except ValueError as error:
+        if isinstance(error, TraceError):
+            raise
+        raise TraceError(f"{path}: not a trace: {error}") from None
+    if rows.dtype != TRACE_DTYPE or rows.ndim != 1:
+        raise TraceError(f"{path}: ops have dtype {rows.dtype}, not {TRACE_DTYPE}")
+    absent = {"kernel", "granule", "start_pfn"} - set(meta)
+    if absent:
+        raise TraceError(f"{path}: meta has no {', '.join(sorted(absent))}")
+    return rows, meta
+
+
+def _slots(path: Path, tree: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> list[int]:
+    """Number the ranges: an alloc or reserve opens a slot, the free of its pfn names it."""
+    live: dict[tuple[int, int], int] = {}
+    slots: list[int] = []
+    nr_slots = 0
+    fields = (tree[name].tolist() for name in ("op", "dom", "pfn"))
+    for index, (op, dom, pfn) in enumerate(zip(*fields, strict=True)):
+        if op == FREE:
+            slot = live.pop((dom, pfn), None)
+            if slot is None:
+                raise TraceError(
+                    f"{path}: row {rows[index]} frees pfn {pfn:#x} of domain {dom}, which is not"
+                    " live: the trace lost a record, or begins after its domain did"
+                )
+            slots.append(slot)
+            continue
+        if pfn and (dom, pfn) in live:
+            raise TraceError(
+                f"{path}: row {rows[index]} allocates pfn {pfn:#x} of domain {dom}, which is"
+                " still live: the trace lost a free"
+            )
+        if pfn:
+            live[dom, pfn] = nr_slots
+        slots.append(nr_slots)
+        nr_slots += 1
+    return slots
+
+
+@lru_cache(maxsize=4)
+def read_trace(path: str | Path) -> Trace:
+    """Read one trace file.  Raises `TraceError` with one line for anything that is not one."""
+    path = Path(path)
+    table, meta = _load(path)
+    unknown = np.flatnonzero(table["op"] >= NR_CODES)
+    if len(unknown):
+        row = unknown[0]
+        raise TraceError(f"{path}: row {row} has the unknown op code {table['op'][row]}")
+    rows = np.flatnonzero(table["op"] >= ALLOC)
+    if not len(rows):
+        raise TraceError(f"{path}: no request reached the tree: there is nothing to replay")
+    tree = table[rows]
+    ops = np.zeros(len(tree), OP_DTYPE)
+    for name in ("limit_pfn", "size", "dom", "cpu"):
+        ops[name] = tree[name]
+    ops["op"] = np.choose(tree["op"] - ALLOC, [Op.ALLOC, Op.FREE, Op.RESERVE])
+    aligned = (tree["op"] == ALLOC) & (tree["flags"] & SIZE_ALIGNED > 0)
+    ops["flags"] = np.where(aligned, OpFlag.SIZE_ALIGNED, 0)
+    reserves = tree["op"] == RESERVE
+    ops["limit_pfn"][reserves] = (tree["pfn"] + tree["size"] - 1)[reserves]
+    ops["slot"] = _slots(path, tree, rows)
+    refused = (tree["op"] == ALLOC) & (tree["pfn"] == 0)
+    return Trace(
+        path=path,
+        kernel=str(meta["kernel"]),
+        stream=OpStream(
+            ops,
+            nr_domains=int(ops["dom"].max()) + 1,
+            granule=int(meta["granule"]),
+            start_pfn=int(meta["start_pfn"]),
+        ),
+        recorded=np.where(refused, REFUSED, tree["pfn"]),
+        rows=rows,
+    )
+
+
+def agreement(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
+    """Compare answers with the recorded ones: one row per domain that allocates.
+
+    Columns: ``dom``, ``nr_allocs``, ``nr_agree``, ``share``, and ``first_row``, the row in the
+    file of the first disagreement (-1 if there is none).
+    """
+    allocs = trace.stream.ops["op"] == Op.ALLOC
+    frame = pd.DataFrame(
+        {
+            "dom": trace.stream.ops["dom"][allocs],
+            "agree": (pfns == trace.recorded)[allocs],
+            "row": trace.rows[allocs],
+        }
+    )
+    grouped = frame.groupby("dom")
+    first = frame[~frame["agree"]].groupby("dom")["row"].min()
+    table = grouped["agree"].agg(nr_allocs="size", nr_agree="sum", share="mean").reset_index()
+    table["first_row"] = table["dom"].map(first).fillna(-1).astype(int)
+    return table

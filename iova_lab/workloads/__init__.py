@@ -1,0 +1,92 @@
+"""What do callers ask of an allocator?  One module per workload, found by listing this folder.
+
+A workload module has a docstring that says which real behaviour it imitates and where that is
+documented, the bounds ``MIN_NR_LIVE`` and ``MAX_NR_LIVE`` (both optional) of the number of live
+ranges at which it means something, and ``generate(nr_live, seed=...)``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from iova_lab.opstream import OpStream
+
+
+class SizeError(ValueError):
+    """A workload has no meaning at this number of live ranges; the message says why."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One generator: ``make(nr_live, seed=...)`` returns its op stream."""
+
+    name: str
+    summary: str
+    doc: str
+    min_nr_live: int
+    max_nr_live: int
+    make: Callable[..., OpStream]
+
+    def why_not(self, nr_live: int) -> str | None:
+        """Why this workload can't be had at ``nr_live``, or None."""
+        if self.min_nr_live <= nr_live <= self.max_nr_live:
+            return None
+        bounds = f"{self.min_nr_live}..{self.max_nr_live}"
+        return f"{self.name} has {bounds} live ranges, so not {nr_live}"
+
+
+def names() -> list[str]:
+    """Names of all workloads, sorted."""
+    modules = [info.name for info in pkgutil.iter_modules(__path__)]
+    return sorted(name for name in modules if not name.startswith("_"))
+
+
+@cache
+def get(name: str) -> Workload:
+    """Look up one workload by name, or a trace file by its path.
+
+    Raises `LookupError` for an unknown name, `TraceError` for a file that is not a trace.
+    """
+    if name.endswith(".npz"):
+        return _trace_file(name)
+    if name not in names():
+        known = ", ".join(names())
+        raise LookupError(
+            f"no workload named {name!r}; there are: {known}; or give a path to a trace (.npz)"
+        )
+    module = importlib.import_module(f"{__name__}.{name}")
+    doc = module.__doc__ or ""
+    return Workload(
+        name=name,
+        summary=doc.split("\n")[0],
+        doc=doc,
+        min_nr_live=getattr(module, "MIN_NR_LIVE", 1),
+        max_nr_live=getattr(module, "MAX_NR_LIVE", 2**32 - 1),
+        make=module.generate,
+    )
+
+
+def _trace_file(path: str) -> Workload:
+    from iova_lab.trace import read_trace
+
+    trace = read_trace(path)
+    doc = f"Recorded on {trace.kernel}: {path}"
+    return Workload(path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: trace.stream)
+
+
+@lru_cache(maxsize=2)
+def generate(name: str, nr_live: int, seed: int = 0) -> OpStream:
+    """Make the op stream of a workload with ``nr_live`` live ranges in its measured window.
+
+    The same bytes on every machine for the same arguments.  Raises `SizeError` where the workload
+    has no meaning at ``nr_live``, `LookupError` for an unknown name.
+    """
+    workload = get(name)
+    reason = workload.why_not(nr_live)
+    if reason:
+        raise SizeError(reason)
+    return workload.make(nr_live, seed=seed)

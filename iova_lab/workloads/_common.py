@@ -1,0 +1,42 @@
+"""What workloads share: the window, device masks, packed filling, and random numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from iova_lab.opstream import Op, OpFlag
+
+#: Ops in every generated window, so that values compare across sizes and workloads; it divides
+#: into cycles of 2, 3, 4, 5, 6, 8, 10, 12, 15 and 16 ops.
+NR_MEASURED = 1200
+
+#: First pfn above 4 GiB, at a granule of 4 KiB.
+DMA_32BIT_PFN = 2**20
+
+#: Highest pfn under a device's DMA mask, at a granule of 4 KiB.
+LIMIT_32BIT = 2**20 - 1
+LIMIT_48BIT = 2**36 - 1
+LIMIT_64BIT = 2**52 - 1
+
+
+def pack(ops: npt.NDArray[np.void]) -> None:
+    """Turn ``ops`` into the start of an ageing: each range right below the one before."""
+    ops["flags"] |= np.uint8(OpFlag.PACKED)
+
+
+def replace(ops: npt.NDArray[np.void], victims: npt.NDArray[np.integer]) -> None:
+    """Turn ``ops`` into pairs: free the range of slot ``victims[i]``, allocate it anew."""
+    ops["op"][0::2] = Op.FREE
+    ops["slot"][0::2] = victims
+    ops["slot"][1::2] = victims
+
+
+def random_below(high: int, count: int, seed: int) -> npt.NDArray[np.uint64]:
+    """Return ``count`` integers in 0..``high``-1, the same on every machine and NumPy.
+
+    NumPy promises a stable stream of raw bits but not a stable ``Generator.integers``, so the bits
+    are scaled here (multiply and shift; the bias is below high / 2**32).
+    """
+    raw = np.random.PCG64(seed).random_raw(count) >> np.uint64(32)
+    return (raw * np.uint64(high)) >> np.uint64(32)

@@ -1,0 +1,128 @@
+"""How does one C file become a shared object?
+
+Used by the package build and, for a user's own file, at run time: both worlds compile the same
+way.  A shared object is named after a digest of everything that went into it, so it is never
+stale and never built twice.  Standard library only: the package build imports this file alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+Build = Literal["timed", "counted", "sanitized"]
+BUILDS: tuple[Build, ...] = get_args(Build)
+
+VARIANT_DIR = Path(__file__).resolve().parent
+HARNESS_DIR = VARIANT_DIR.parent / "harness"
+BUILT_DIR = VARIANT_DIR / "_built"
+
+# As the kernel compiles: its dialect, its optimisation, its promises about aliasing and overflow.
+CFLAGS = (
+    "-std=gnu11 -O2 -g -fPIC -fno-strict-aliasing -fwrapv -fvisibility=hidden "
+    "-Wall -Wextra -Werror -Wno-unused-parameter"
+).split()
+BUILD_CFLAGS: dict[Build, list[str]] = {
+    "timed": [],
+    "counted": ["-DIOVA_COUNTED"],
+    "sanitized": ["-DIOVA_COUNTED", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+}
+
+
+class BuildError(RuntimeError):
+    """A C file did not compile; the message is the compiler's own, or names what is missing."""
+
+
+def variant_sources() -> list[Path]:
+    """Every variant of the lab: the C files beside this one, by name."""
+    return sorted(VARIANT_DIR.glob("*.c"))
+
+
+def compiler() -> str:
+    """Path of the C compiler: ``$CC``, else ``cc``."""
+    name = os.environ.get("CC", "cc")
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(f"no C compiler {name!r}: apt install gcc, or set CC")
+    return path
+
+
+def _harness_sources() -> list[Path]:
+    return sorted([*HARNESS_DIR.glob("*.c"), *HARNESS_DIR.glob("userspace/*.c")])
+
+
+@cache
+def _common_digest() -> bytes:
+    """Digest of all that every shared object holds or includes."""
+    digest = hashlib.sha256()
+    headers = [*VARIANT_DIR.glob("*.h"), *HARNESS_DIR.glob("*.h")]
+    headers += HARNESS_DIR.glob("userspace/linux/*.h")
+    for path in [*_harness_sources(), *sorted(headers)]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    version = subprocess.run([compiler(), "--version"], capture_output=True, check=False)
+    digest.update(version.stdout + repr((CFLAGS, BUILD_CFLAGS)).encode())
+    return digest.digest()
+
+
+def built_path(source: Path, build: Build) -> Path:
+    """Where the shared object of this source, as it is now, is or will be."""
+    digest = hashlib.sha256(_common_digest() + source.read_bytes())
+    return BUILT_DIR / build / f"{source.stem}-{digest.hexdigest()[:16]}.so"
+
+
+def _compile(arguments: Iterable[str | Path], what: Path) -> None:
+    command = [compiler(), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{what.name} does not compile:\n{done.stderr.rstrip()}")
+
+
+def _object(source: Path, build: Build) -> Path:
+    """The harness is compiled once per build, so its machine code is the same in every variant."""
+    target = BUILT_DIR / build / f"{source.stem}-{_common_digest().hex()[:16]}.o"
+    if not target.exists():
+        _atomically(target, source, build, ["-c", source])
+    return target
+
+
+def _atomically(target: Path, what: Path, build: Build, arguments: list[str | Path]) -> None:
+    """Compile to a temporary name and rename: whoever finds ``target`` finds it whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
+    include = [f"-I{path}" for path in (HARNESS_DIR / "userspace", HARNESS_DIR, VARIANT_DIR)]
+    try:
+        _compile([*CFLAGS, *BUILD_CFLAGS[build], *include, *arguments, "-o", partial], what)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def compile_variant(source: Path, build: Build) -> Path:
+    """Compile one variant with the harness around it; returns the shared object.
+
+    Does nothing where that object exists.  Raises `BuildError`.
+    """
+    target = built_path(source, build)
+    if not target.exists():
+        objects = [_object(path, build) for path in _harness_sources()]
+        _atomically(target, source, build, ["-shared", source, *objects])
+    return target
+
+
+def compile_all(builds: Iterable[Build] = ("timed", "counted")) -> list[Path]:
+    """Compile every variant of the lab, on all processors."""
+    builds = list(builds)
+    for build in builds:
+        for path in _harness_sources():
+            _object(path, build)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [(source, build) for build in builds for source in variant_sources()]
+        return list(pool.map(lambda job: compile_variant(*job), jobs))

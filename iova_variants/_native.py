@@ -1,0 +1,114 @@
+"""How does Python call a variant's shared object?  The ctypes mirror of the C headers."""
+
+from __future__ import annotations
+
+import ctypes as c
+from pathlib import Path
+from typing import Any
+
+ABI_VERSION = 1
+REFUSED = 2**64 - 1
+FAKE, COMPLETE, EXACT, FREE_NEEDS_MEM, ABOVE_LIMIT = 1 << 2, 1 << 0, 1 << 1, 1 << 3, 1 << 4
+
+JUDGE, VERIFY = 1 << 0, 1 << 1
+
+_PFN, _DOMAIN = c.c_ulong, c.c_void_p
+_PFN_P = c.POINTER(_PFN)
+
+
+class Ops(c.Structure):
+    """``struct iova_variant_ops``"""
+
+    _fields_ = [
+        ("abi_version", c.c_uint32),
+        ("ops_size", c.c_uint32),
+        ("name", c.c_char_p),
+        ("summary", c.c_char_p),
+        ("kernel_release", c.c_char_p),
+        ("flags", c.c_uint32),
+        ("domain_size", c.c_uint32),
+        ("init_domain", c.c_void_p),
+        ("put_domain", c.c_void_p),
+        ("alloc", c.CFUNCTYPE(_PFN, _DOMAIN, _PFN, _PFN, c.c_bool)),
+        ("free", c.CFUNCTYPE(None, _DOMAIN, _PFN)),
+        ("reserve", c.CFUNCTYPE(c.c_int, _DOMAIN, _PFN, _PFN)),
+        ("find", c.CFUNCTYPE(c.c_bool, _DOMAIN, _PFN, _PFN_P, _PFN_P)),
+        ("verify", c.CFUNCTYPE(c.c_char_p, _DOMAIN)),
+        ("dump", c.CFUNCTYPE(c.c_size_t, _DOMAIN, c.c_void_p, c.c_size_t)),
+        ("place", c.c_void_p),
+    ]
+
+
+class Stream(c.Structure):
+    """``struct replay_stream``"""
+
+    _fields_ = [("ops", c.c_void_p)] + [
+        (name, c.c_uint64)
+        for name in ("nr_ops", "nr_ageing", "nr_slots", "nr_domains", "granule", "start_pfn")
+    ]
+
+
+class Watch(c.Structure):
+    """``struct replay_watch``"""
+
+    _fields_ = [
+        ("flags", c.c_uint64),
+        ("max_visits", c.c_uint64),
+        ("pfns", c.c_void_p),
+        ("op_ns", c.c_void_p),
+        ("op_visits", c.c_void_p),
+        ("progress", c.c_void_p),
+    ]
+
+
+class Visits(c.Structure):
+    """``struct iova_visits``"""
+
+    _fields_ = [(name, c.c_uint64) for name in ("search", "descend", "update")]
+
+
+class Result(c.Structure):
+    """``struct replay_result``"""
+
+    _fields_ = [
+        ("ns", c.c_uint64),
+        ("clock_ns", c.c_uint64),
+        ("nr_failures", c.c_uint64),
+        ("nr_spurious", c.c_uint64),
+        ("nr_not_highest", c.c_uint64),
+        ("nr_above_limit", c.c_uint64),
+        ("visits", Visits),
+        ("worst_visits", c.c_uint64),
+        ("nr_live", c.c_uint64),
+        ("nr_live_pfns", c.c_uint64),
+        ("span", c.c_uint64),
+        ("bytes", c.c_uint64),
+        ("peak_bytes", c.c_uint64),
+        ("error_op", c.c_uint64),
+        ("error", c.c_char * 192),
+    ]
+
+
+def open_library(path: Path) -> tuple[c.CDLL, Ops]:
+    """Load one shared object and check that it speaks this contract.
+
+    Raises `OSError` with one line where it does not.
+    """
+    library: Any = c.CDLL(str(path))
+    try:
+        library.replay_variant.restype = c.POINTER(Ops)
+    except AttributeError:
+        raise OSError(f"{path} is not a variant: it has no replay_variant()") from None
+    ops: Ops = library.replay_variant().contents
+    if (ops.abi_version, ops.ops_size) != (ABI_VERSION, c.sizeof(Ops)):
+        raise OSError(
+            f"{path} was built for ABI {ops.abi_version} with an ops table of {ops.ops_size} bytes;"
+            f" this lab has ABI {ABI_VERSION} with {c.sizeof(Ops)}: build it again"
+        )
+    library.replay_check.argtypes = [c.POINTER(Stream), c.POINTER(Result)]
+    library.replay_run.argtypes = [c.POINTER(Stream), c.POINTER(Watch), c.POINTER(Result)]
+    library.replay_domain_new.argtypes = [c.c_ulong, c.c_ulong]
+    library.replay_domain_new.restype = _DOMAIN
+    library.replay_domain_put.argtypes = [_DOMAIN]
+    library.replay_domain_put.restype = None
+    return library, ops

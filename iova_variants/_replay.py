@@ -1,0 +1,238 @@
+"""How is a whole op stream run on one variant, and what comes back?"""
+
+from __future__ import annotations
+
+import ctypes as c
+import mmap
+import multiprocessing
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from iova_variants import _native
+from iova_variants._build import Build
+from iova_variants._variant import Variant, VariantError, load
+
+if TYPE_CHECKING:
+    from iova_lab.opstream import OpStream
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """Totals of the measured window, and what was asked for op by op.
+
+    ``ns`` is the time from the first measured op to the last; it is a measurement only if nothing
+    was watched.  ``nr_*`` count requests of the window; the last three are None unless judged.
+    ``visits`` counts nodes by kind (search, descend, update), None in the timed build;
+    ``worst_visits`` is the most that one op visited, None unless ``op_visits`` was asked for.
+    ``bytes`` is what the variant holds after the window: domains and whole slabs.  ``span`` is
+    the pfns from the lowest to the highest live one, summed over domains.
+    ``pfns`` has one entry per op of the stream (2**64 - 1 where there is no address); ``op_ns`` and
+    ``op_visits`` one per measured op.  ``op_ns`` holds the clock's own cost, at least ``clock_ns``.
+    """
+
+    variant: str
+    build: Build
+    ns: int
+    nr_ops: int
+    nr_failures: int
+    nr_live: int
+    nr_live_pfns: int
+    span: int
+    bytes: int
+    peak_bytes: int
+    clock_ns: int
+    visits: dict[str, int] | None
+    worst_visits: int | None = None
+    nr_spurious: int | None = None
+    nr_not_highest: int | None = None
+    nr_above_limit: int | None = None
+    pfns: npt.NDArray[np.uint64] | None = None
+    op_ns: npt.NDArray[np.uint32] | None = None
+    op_visits: npt.NDArray[np.uint32] | None = None
+
+    @property
+    def ns_per_op(self) -> float:
+        """Nanoseconds per measured op."""
+        return self.ns / self.nr_ops
+
+
+class VariantCrashedError(VariantError):
+    """A variant died or hung in its child process; nothing else did."""
+
+
+class TooLongError(VariantError):
+    """A replay visited more nodes than it was allowed to."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to run and watch: all that `_run` needs."""
+
+    variant: Variant
+    stream: OpStream
+    pfns: bool
+    op_ns: bool
+    op_visits: bool
+    judge: bool
+    verify: bool
+    max_visits: int
+
+
+def replay(
+    name: str,
+    stream: OpStream,
+    *,
+    pfns: bool = False,
+    op_ns: bool = False,
+    op_visits: bool = False,
+    judge: bool = False,
+    verify: bool = False,
+    max_visits: int = 0,
+    build: Build | None = None,
+    timeout: float | None = None,
+) -> ReplayResult:
+    """Run a whole op stream on one variant, in fresh domains, in one C call.
+
+    ``judge`` holds every answer against every gap, ``verify`` checks the variant's invariants after
+    every op, ``max_visits`` gives up with `TooLongError` after so many nodes.  ``build`` is chosen by
+    what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs in a child
+    process, so a variant that crashes or hangs takes nothing with it.
+
+    Raises `StreamError` for an impossible stream, before anything runs; `VariantError` where the
+    variant breaks its contract; `VariantCrashedError`; `LookupError` for an unknown variant.
+    """
+    counts = op_visits or judge or bool(max_visits)
+    variant = load(name, build=build or ("counted" if counts else "timed"))
+    if (op_visits or max_visits) and variant.build == "timed":
+        raise ValueError("the timed build counts no nodes: ask for build='counted'")
+    request = _Request(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits)
+    if timeout is None:
+        return _run(request, None)
+    return _run_in_child(request, timeout)
+
+
+def check(stream: OpStream) -> None:
+    """Raise `StreamError` if no variant could run ``stream``; the message names the op."""
+    variant = load("null")
+    result = _native.Result()
+    if variant.library.replay_check(_native_stream(stream), c.byref(result)):
+        _raise_stream_error(stream, result)
+
+
+def _native_stream(stream: OpStream) -> _native.Stream:
+    return _native.Stream(
+        stream.ops.ctypes.data,
+        len(stream.ops),
+        *(stream.nr_ageing, stream.nr_slots, stream.nr_domains, stream.granule, stream.start_pfn),
+    )
+
+
+def _raise_stream_error(stream: OpStream, result: _native.Result) -> None:
+    from iova_lab.opstream import StreamError
+
+    text = result.error.decode()
+    if result.error_op < len(stream.ops):
+        fields = zip(stream.ops.dtype.names or (), stream.ops[result.error_op].item(), strict=True)
+        shown = ", ".join(f"{name} {value}" for name, value in fields if name != "zero")
+        text = f"op {result.error_op}: {text} ({shown})"
+    raise StreamError(text)
+
+
+def _buffer(wanted: bool, length: int, dtype: type[np.generic]) -> npt.NDArray[Any] | None:
+    return np.zeros(length, dtype) if wanted else None
+
+
+def _address(array: npt.NDArray[Any] | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+def _run(request: _Request, progress: int | None) -> ReplayResult:
+    variant, stream = request.variant, request.stream
+    pfns = _buffer(request.pfns, len(stream.ops), np.uint64)
+    op_ns = _buffer(request.op_ns, max(stream.nr_measured, 0), np.uint32)
+    op_visits = _buffer(request.op_visits, max(stream.nr_measured, 0), np.uint32)
+    flags = request.judge * _native.JUDGE | request.verify * _native.VERIFY
+    buffers = map(_address, (pfns, op_ns, op_visits))
+    watch = _native.Watch(flags, request.max_visits, *buffers, progress)
+    native, result = _native_stream(stream), _native.Result()
+    if variant.library.replay_check(native, c.byref(result)):
+        _raise_stream_error(stream, result)
+    if variant.library.replay_run(native, c.byref(watch), c.byref(result)):
+        kind = TooLongError if b"budget" in result.error else VariantError
+        raise kind(f"op {result.error_op}: {result.error.decode()}")
+    names = [name for name, _ in _native.Visits._fields_]
+    return ReplayResult(
+        variant=variant.name,
+        build=variant.build,
+        ns=result.ns,
+        nr_ops=stream.nr_measured,
+        nr_failures=result.nr_failures,
+        nr_live=result.nr_live,
+        nr_live_pfns=result.nr_live_pfns,
+        span=result.span,
+        bytes=result.bytes,
+        peak_bytes=result.peak_bytes,
+        clock_ns=result.clock_ns,
+        visits=None
+        if variant.build == "timed"
+        else {name: getattr(result.visits, name) for name in names},
+        worst_visits=result.worst_visits if request.op_visits else None,
+        nr_spurious=result.nr_spurious if request.judge else None,
+        nr_not_highest=result.nr_not_highest if request.judge else None,
+        nr_above_limit=result.nr_above_limit if request.judge else None,
+        pfns=pfns,
+        op_ns=op_ns,
+        op_visits=op_visits,
+    )
+
+
+def _child(request: _Request, progress: mmap.mmap, sender: Connection) -> None:
+    try:
+        sender.send(_run(request, c.addressof(c.c_uint64.from_buffer(progress))))
+    except Exception as error:
+        sender.send(error)
+
+
+def _run_in_child(request: _Request, timeout: float) -> ReplayResult:
+    """Fork, so that the stream need not be copied; the op under way is told in shared memory."""
+    context = multiprocessing.get_context("fork")
+    progress = mmap.mmap(-1, 8)
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(request, progress, sender), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        answer = receiver.recv() if receiver.poll(timeout) else None
+    except EOFError:
+        child.join()
+        raise VariantCrashedError(_obituary(request, progress, child.exitcode)) from None
+    finally:
+        child.kill()
+        child.join()
+        receiver.close()
+    if answer is None:
+        where = _where(request, progress)
+        raise VariantCrashedError(
+            f"{request.variant.name}: still running after {timeout:g} s, {where}"
+        )
+    if isinstance(answer, Exception):
+        raise answer
+    result: ReplayResult = answer
+    return result
+
+
+def _where(request: _Request, progress: mmap.mmap) -> str:
+    index = int.from_bytes(progress[:8], "little")
+    return f"at op {index} of {len(request.stream.ops)}"
+
+
+def _obituary(request: _Request, progress: mmap.mmap, exitcode: int | None) -> str:
+    cause = f"exit status {exitcode}"
+    if exitcode is not None and exitcode < 0:
+        cause = signal.Signals(-exitcode).name
+    return f"{request.variant.name}: killed by {cause} {_where(request, progress)}"

@@ -1,0 +1,183 @@
+"""Which variants are there, what do they claim, and how is one of them called?"""
+
+from __future__ import annotations
+
+import ctypes as c
+import enum
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from iova_variants import _native
+from iova_variants._build import Build, compile_variant, variant_sources
+
+
+class VariantError(RuntimeError):
+    """A variant broke its contract; the message says how, and at which op."""
+
+
+class Claim(enum.IntFlag):
+    """What a variant claims: the ``IOVA_V_*`` flags of iova_variant.h."""
+
+    COMPLETE = _native.COMPLETE
+    EXACT = _native.EXACT
+    FAKE = _native.FAKE
+    FREE_NEEDS_MEM = _native.FREE_NEEDS_MEM
+    ABOVE_LIMIT = _native.ABOVE_LIMIT
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant, loaded: what it says of itself, and the way to its C."""
+
+    name: str
+    summary: str
+    kernel_release: str
+    claims: Claim
+    domain_size: int
+    has_place: bool
+    build: Build
+    library: c.CDLL
+    ops: _native.Ops
+
+
+def names() -> list[str]:
+    """Names of all variants of the lab, sorted."""
+    return [source.stem for source in variant_sources()]
+
+
+def _source(name: str) -> Path:
+    """The C file of a variant's name, or of a path to one."""
+    if name.endswith(".c"):
+        path = Path(name)
+        if not path.exists():
+            raise LookupError(f"no such file: {name}")
+        return path
+    for source in variant_sources():
+        if source.stem == name:
+            return source
+    known = ", ".join(names())
+    raise LookupError(f"no variant named {name!r}; there are: {known}; or give a path to a .c file")
+
+
+@cache
+def _load(source: Path, build: Build) -> Variant:
+    library, ops = _native.open_library(compile_variant(source, build))
+    if ops.name.decode() != source.stem:
+        raise OSError(f"{source} calls itself {ops.name.decode()!r}: name it after its file")
+    return Variant(
+        name=source.stem,
+        summary=ops.summary.decode(),
+        kernel_release=ops.kernel_release.decode(),
+        claims=Claim(ops.flags),
+        domain_size=ops.domain_size,
+        has_place=bool(ops.place),
+        build=build,
+        library=library,
+        ops=ops,
+    )
+
+
+def load(name: str, *, build: Build = "timed") -> Variant:
+    """Load one variant by name, or a user's own by the path of its C file; compiles if need be.
+
+    ``IOVA_LAB_BUILD`` in the environment overrides ``build`` (the sanitizer tests use it).
+    Raises `LookupError` for an unknown name, `BuildError` where the C does not compile, `OSError`
+    where the contract's version does not match.
+    """
+    override = cast(Build, os.environ.get("IOVA_LAB_BUILD", build))
+    return _load(_source(name).resolve(), override)
+
+
+class Domain:
+    """One domain of one variant, one call at a time; a context manager.
+
+    Sizes and addresses are in pfns of ``granule`` bytes; ``limit_pfn`` is inclusive.
+    Raises `ValueError` for a request that no kernel would make.
+    """
+
+    def __init__(
+        self, name: str, granule: int = 4096, start_pfn: int = 1, *, build: Build = "counted"
+    ) -> None:
+        if granule < 1 or granule >= 1 << 32 or granule & (granule - 1):
+            raise ValueError(f"granule {granule} is not a power of two below 4 GiB")
+        self.max_pfn = (2**64 - 1) // granule
+        if not 0 <= start_pfn <= self.max_pfn:
+            raise ValueError(f"start_pfn {start_pfn} is not within 0..{self.max_pfn:#x}")
+        self.variant = load(name, build=build)
+        self.start_pfn = start_pfn
+        self._iovad = self.variant.library.replay_domain_new(granule, start_pfn)
+        if not self._iovad:
+            raise MemoryError(f"{name}: init_domain() failed")
+
+    def __enter__(self) -> Domain:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the domain and every range in it; harmless when repeated."""
+        iovad, self._iovad = self._iovad, None
+        if iovad:
+            self.variant.library.replay_domain_put(iovad)
+
+    def _open(self) -> int:
+        if not self._iovad:
+            raise ValueError("this domain is closed")
+        return cast(int, self._iovad)
+
+    def _pfn(self, pfn: int) -> int:
+        if not 0 <= pfn <= self.max_pfn:
+            raise ValueError(f"pfn {pfn} is not within 0..{self.max_pfn:#x}")
+        return pfn
+
+    def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
+        """Allocate; the lowest pfn of the range, or None when refused."""
+        if not 1 <= size < 1 << 32:
+            raise ValueError(f"size {size} is not within 1..{2**32 - 1}")
+        if self._pfn(limit_pfn) < self.start_pfn:
+            raise ValueError(f"limit_pfn {limit_pfn} lies below start_pfn {self.start_pfn}")
+        pfn: int = self.variant.ops.alloc(self._open(), size, limit_pfn, size_aligned)
+        return None if pfn == _native.REFUSED else pfn
+
+    def free(self, pfn: int) -> None:
+        """Free the live range that contains ``pfn``; nothing happens if none does."""
+        self.variant.ops.free(self._open(), self._pfn(pfn))
+
+    def reserve(self, pfn_lo: int, pfn_hi: int) -> None:
+        """Take [``pfn_lo``, ``pfn_hi``] out of use; what it overlaps grows."""
+        if self._pfn(pfn_lo) > self._pfn(pfn_hi):
+            raise ValueError(f"pfn_lo {pfn_lo} lies above pfn_hi {pfn_hi}")
+        if self.variant.ops.reserve(self._open(), pfn_lo, pfn_hi):
+            raise MemoryError("reserve() has no memory")
+
+    def find(self, pfn: int) -> tuple[int, int] | None:
+        """First and last pfn of the live range that contains ``pfn``, or None."""
+        lo, hi = c.c_ulong(), c.c_ulong()
+        found = self.variant.ops.find(self._open(), self._pfn(pfn), c.byref(lo), c.byref(hi))
+        return (lo.value, hi.value) if found else None
+
+    def verify(self) -> None:
+        """Raise `VariantError` if an invariant of the variant does not hold."""
+        wrong = self.variant.ops.verify(self._open())
+        if wrong:
+            raise VariantError(f"{self.variant.name}: {wrong.decode()}")
+
+    def dump(self) -> npt.NDArray[np.uint64]:
+        """All that decides the future of the domain, as words; equal means identical."""
+        nr_words = self.variant.ops.dump(self._open(), None, 0)
+        words = np.zeros(nr_words, np.uint64)
+        self.variant.ops.dump(self._open(), words.ctypes.data, nr_words)
+        return words

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cached32 - one cached node, for 32-bit requests only.
+ *
+ * Linux v2.6.24 - v4.14, and the base of David Woods' patch of September 2017.
+ * A 32-bit request starts below the last 32-bit allocation; any other walks from
+ * the top, over every live range above the gap.
+ *
+ * Cost in live ranges n: 1 step for 32-bit requests with room below the cached
+ * node; up to n for every 64-bit request.  Freeing any 64-bit range drops the
+ * cached node.  Space above it is invisible to 32-bit requests.
+ *
+ * Declared breach: a search that starts at the cached node takes its bound from
+ * that node and not from the request, so a request with a lower limit can get a
+ * range above its limit.
+ *
+ * Invariant, under lock: cached32 is NULL or in the tree, below 4 GiB.
+ */
+#include "range_legacy.h"
+
+struct iova_domain {
+	struct range_domain domain;
+	struct rb_node *cached32;
+};
+
+static void init_state(struct iova_domain *iovad)
+{
+	iovad->cached32 = NULL;
+}
+
+static bool find_gap(struct iova_domain *iovad, unsigned long size,
+		     unsigned long limit, bool size_aligned,
+		     struct iova_gap *gap)
+{
+	struct range_domain *domain = &iovad->domain;
+	struct rb_node *curr;
+
+	if (limit <= domain->dma_32bit_pfn && iovad->cached32) {
+		gap->above = iovad->cached32;
+		limit = to_iova(iovad->cached32)->pfn_lo;
+		curr = rb_prev(iovad->cached32);
+	} else {
+		gap->above = NULL;
+		curr = rb_last(&domain->ranges);
+	}
+	return range_legacy_walk(curr, size, limit, domain->start_pfn,
+				 size_aligned, gap);
+}
+
+static void remember(struct iova_domain *iovad, struct iova *new,
+		     unsigned long limit)
+{
+	if (limit == iovad->domain.dma_32bit_pfn)
+		iovad->cached32 = &new->node;
+}
+
+static void forget(struct iova_domain *iovad, struct iova *freed)
+{
+	struct rb_node *next;
+
+	if (!iovad->cached32 ||
+	    freed->pfn_lo < to_iova(iovad->cached32)->pfn_lo)
+		return;
+
+	next = rb_next(&freed->node);
+	if (next && to_iova(next)->pfn_lo < iovad->domain.dma_32bit_pfn)
+		iovad->cached32 = next;
+	else
+		iovad->cached32 = NULL;
+}
+
+static const char *verify_state(struct iova_domain *iovad)
+{
+	if (iovad->cached32 &&
+	    !range_tree_holds(&iovad->domain.ranges, iovad->cached32))
+		return "cached32 is not in the tree";
+	return NULL;
+}
+
+static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+{
+	iova_put_cached(out, iovad->cached32);
+}
+
+RANGE_VARIANT(
+	.name		= "cached32",
+	.summary	= "rbtree, one cached node for 32-bit requests, others from the top",
+	.kernel_release	= "v2.6.24 - v4.14",
+	.flags		= IOVA_V_ABOVE_LIMIT,
+	.place		= range_place,
+);

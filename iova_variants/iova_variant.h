@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * iova_variant.h - the contract between an IOVA allocator and the lab.
+ *
+ * A variant is one C file that includes this header, fills in one
+ * struct iova_variant_ops with IOVA_VARIANT(), and is otherwise kernel code:
+ * it uses <linux/...> headers only, and never asks which world it runs in.
+ * The lab finds it by listing the folder; there is no list to edit.
+ */
+#ifndef IOVA_VARIANT_H
+#define IOVA_VARIANT_H
+
+#include <linux/types.h>
+
+#define IOVA_VARIANT_ABI	1
+
+/* What alloc() answers when it refuses.  0 stays a legal pfn. */
+#define IOVA_REFUSED		(~0UL)
+
+/*
+ * Claims.  Complete and exact are claims, not promises of the contract: most
+ * of the lineage has neither.  Tests hold a variant to what it claims.
+ */
+#define IOVA_V_COMPLETE		(1U << 0) /* never refuses while a fit exists */
+#define IOVA_V_EXACT		(1U << 1) /* always the highest fit */
+#define IOVA_V_FAKE		(1U << 2) /* no bookkeeping; floor of the harness */
+#define IOVA_V_FREE_NEEDS_MEM	(1U << 3) /* free() may have to allocate */
+/* A declared breach: the answer may lie above the request's limit. */
+#define IOVA_V_ABOVE_LIMIT	(1U << 4)
+
+/* The variant's own, defined in its C file; the harness sees only bytes. */
+struct iova_domain;
+
+/**
+ * struct iova_variant_ops - what a variant offers
+ * @abi_version: IOVA_VARIANT_ABI; set by IOVA_VARIANT()
+ * @ops_size: sizeof(struct iova_variant_ops); set by IOVA_VARIANT()
+ * @name: stem of the C file
+ * @summary: one line: structure and idea
+ * @kernel_release: the releases it stands for, or "-"
+ * @flags: IOVA_V_* claims
+ * @domain_size: bytes of struct iova_domain
+ * @init_domain: make zeroed memory an empty domain; 0 or a negative errno
+ * @put_domain: give back everything, live ranges included
+ * @alloc: take @size pfns that end at or below @limit_pfn; lowest pfn or
+ *	IOVA_REFUSED.  If @size_aligned, the lowest pfn is a multiple of
+ *	the next power of two >= @size.
+ * @free: the live range that contains @pfn goes; if none does, nothing happens
+ * @reserve: make [@pfn_lo, @pfn_hi] unavailable, growing what it overlaps;
+ *	0 or a negative errno
+ * @find: true, and the bounds of the live range that contains @pfn
+ * @verify: NULL, or what is wrong with the structure; may be slow
+ * @dump: write up to @nr_words words that determine all future behaviour
+ *	(structure, live ranges, caches); return how many there are
+ * @place: optional.  Insert the range at @pfn_lo exactly as an @alloc of the
+ *	same request would, without searching.  Called only while free space
+ *	below @limit_pfn is one gap whose top the range takes, so that every
+ *	top-down search would have found that address: a variant with a linear
+ *	search offers it so that ageing costs O(log n) an op.
+ *
+ * All sizes and addresses are in pfns of the domain's granule; @limit_pfn,
+ * @pfn_lo and @pfn_hi are inclusive.  Addresses fit in 64 bits when shifted by
+ * the granule, so @limit_pfn + 1 never wraps.  @alloc and @free may be called
+ * from any CPU at once: a variant does its own locking, and takes memory
+ * outside its lock.  Overlap, bounds and alignment are promises; a breach that
+ * the original had too is declared by a flag, tested, and shown in reports.
+ */
+struct iova_variant_ops {
+	u32 abi_version;
+	u32 ops_size;
+	const char *name;
+	const char *summary;
+	const char *kernel_release;
+	u32 flags;
+	u32 domain_size;
+
+	int (*init_domain)(struct iova_domain *iovad, unsigned long granule,
+			   unsigned long start_pfn);
+	void (*put_domain)(struct iova_domain *iovad);
+	unsigned long (*alloc)(struct iova_domain *iovad, unsigned long size,
+			       unsigned long limit_pfn, bool size_aligned);
+	void (*free)(struct iova_domain *iovad, unsigned long pfn);
+	int (*reserve)(struct iova_domain *iovad, unsigned long pfn_lo,
+		       unsigned long pfn_hi);
+	bool (*find)(struct iova_domain *iovad, unsigned long pfn,
+		     unsigned long *pfn_lo, unsigned long *pfn_hi);
+	const char *(*verify)(struct iova_domain *iovad);
+	size_t (*dump)(struct iova_domain *iovad, u64 *words, size_t nr_words);
+	int (*place)(struct iova_domain *iovad, unsigned long pfn_lo,
+		     unsigned long size, unsigned long limit_pfn);
+};
+
+/*
+ * What an op visited.  A visit is one node whose contents the op looked at:
+ * iova_visit(search) while looking for a gap, iova_visit(descend) on the way
+ * down to insert or look up, iova_visit(update) where bookkeeping of a node
+ * other than the one inserted or freed is recomputed.  Free in the timed build.
+ */
+struct iova_visits {
+	u64 search;
+	u64 descend;
+	u64 update;
+};
+
+#ifdef IOVA_COUNTED
+extern struct iova_visits iova_visits;
+#define iova_visit(kind)	(iova_visits.kind++)
+#else
+#define iova_visit(kind)	do { } while (0)
+#endif
+
+/* The registration: every variant file ends in one of these. */
+extern const struct iova_variant_ops iova_variant;
+
+#define IOVA_VARIANT(...)						\
+	const struct iova_variant_ops iova_variant = {			\
+		.abi_version = IOVA_VARIANT_ABI,			\
+		.ops_size = sizeof(struct iova_variant_ops),		\
+		__VA_ARGS__						\
+	}
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * range_legacy - the search of v2.6.24 - v4.14, before there was an anchor.
+ */
+#ifndef RANGE_LEGACY_H
+#define RANGE_LEGACY_H
+
+#include "range_variant.h"
+
+/* What must stay free above an aligned range that ends as close to @limit. */
+static inline unsigned long range_legacy_pad(unsigned long size,
+					     unsigned long limit,
+					     bool size_aligned)
+{
+	if (!size_aligned)
+		return 0;
+	return (limit - size) & (roundup_pow_of_two(size) - 1);
+}
+
+/*
+ * Walk down from @curr over the gaps below @limit (exclusive).  The caller sets
+ * gap->above to the node that it starts below, NULL when it starts at the top.
+ *
+ *      ..|  curr  |..... gap .....|  above  |..
+ *                      [ new ][pad]
+ */
+static inline bool range_legacy_walk(struct rb_node *curr, unsigned long size,
+				     unsigned long limit,
+				     unsigned long start_pfn,
+				     bool size_aligned, struct iova_gap *gap)
+{
+	unsigned long pad;
+
+	for (; curr; curr = rb_prev(curr)) {
+		struct iova *iova = to_iova(curr);
+
+		iova_visit(search);
+		if (limit > iova->pfn_lo) {
+			if (limit > iova->pfn_hi) {
+				pad = range_legacy_pad(size, limit,
+						       size_aligned);
+				if (iova->pfn_hi + size + pad < limit)
+					goto found;
+			}
+			limit = iova->pfn_lo;
+		}
+		gap->above = curr;
+	}
+	pad = range_legacy_pad(size, limit, size_aligned);
+	if (start_pfn + size + pad > limit)
+		return false;
+found:
+	gap->pfn_lo = limit - (size + pad);
+	return true;
+}
+
+#endif
