@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
@@ -52,7 +51,7 @@ class Trace:
     """The tree level of one trace.
 
     ``recorded`` has one pfn per op of ``stream``: what the kernel returned (2**64 - 1 where it
-    refused), was given, or reserved.  ``rows`` has each op's row in the file.
+    refused), was given, or reserved.  ``rows`` has each op's row in the file, ``t_ns`` its time.
     """
 
     path: Path
@@ -60,6 +59,7 @@ class Trace:
     stream: OpStream
     recorded: npt.NDArray[np.uint64]
     rows: npt.NDArray[np.int64]
+    t_ns: npt.NDArray[np.uint64]
 
 
 def _load(path: Path) -> tuple[npt.NDArray[np.void], dict[str, Any]]:
@@ -149,25 +149,5 @@ def read_trace(path: str | Path) -> Trace:
         ),
         recorded=np.where(refused, REFUSED, tree["pfn"]),
         rows=rows,
+        t_ns=tree["t_ns"],
     )
-
-
-def agreement(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
-    """Compare answers with the recorded ones: one row per domain that allocates.
-
-    Columns: ``dom``, ``nr_allocs``, ``nr_agree``, ``share``, and ``first_row``, the row in the
-    file of the first disagreement (-1 if there is none).
-    """
-    allocs = trace.stream.ops["op"] == Op.ALLOC
-    frame = pd.DataFrame(
-        {
-            "dom": trace.stream.ops["dom"][allocs],
-            "agree": (pfns == trace.recorded)[allocs],
-            "row": trace.rows[allocs],
-        }
-    )
-    grouped = frame.groupby("dom")
-    first = frame[~frame["agree"]].groupby("dom")["row"].min()
-    table = grouped["agree"].agg(nr_allocs="size", nr_agree="sum", share="mean").reset_index()
-    table["first_row"] = table["dom"].map(first).fillna(-1).astype(int)
-    return table

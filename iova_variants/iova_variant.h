@@ -91,10 +91,10 @@ struct iova_variant_ops {
 };
 
 /*
- * What an op visited.  A visit is one node whose contents the op looked at:
- * iova_visit(search) while looking for a gap, iova_visit(descend) on the way
- * down to insert or look up, iova_visit(update) where bookkeeping of a node
- * other than the one inserted or freed is recomputed.  Free in the timed build.
+ * What an op visited; free in the timed build.
+ *   iova_visit(search)	one gap was looked at, or one node on the way to it
+ *   iova_visit(descend)	one node was passed on the way down to insert or look up
+ *   iova_visit(update)	what is kept in one other node was recomputed
  */
 struct iova_visits {
 	u64 search;

@@ -46,6 +46,8 @@ static inline bool range_legacy_walk(struct rb_node *curr, unsigned long size,
 		}
 		gap->above = curr;
 	}
+	/* The last gap has no node below it. */
+	iova_visit(search);
 	pad = range_legacy_pad(size, limit, size_aligned);
 	if (start_pfn + size + pad > limit)
 		return false;

@@ -1,4 +1,4 @@
-"""``nr_live`` ranges of one size; a random one goes, a new one comes, over and over.
+"""Many live ranges of one size; a random one goes, a new one comes, over and over.
 
 Peng Zhang's second recipe (iommu list, September 2022, v3 of "iommu/iova: optimize the iova rbtree"):
 300,000 live ranges, single pages, 48-bit mask.  Nothing is fragmented: there is one free page, and

@@ -1,0 +1,182 @@
+"""The command line: look at what is there, replay one stream, check a trace, write the report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.opstream import OpStream
+
+#: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
+EXPECTED = (LookupError, ValueError, OSError, MemoryError)
+EXPECTED += (iova_variants.VariantError, iova_variants.BuildError)
+
+
+class _Lab(click.Group):
+    """A group whose commands answer a mistake with one line and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("iova-lab: interrupted; what was written so far is whole", err=True)
+            ctx.exit(130)
+        except BrokenPipeError:
+            # The reader of our output has gone (`| head`): nothing is wrong, and nobody listens.
+            sys.stderr.close()
+            ctx.exit(0)
+        except EXPECTED as error:
+            text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+            click.echo(f"iova-lab: {text}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Lab, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="iova-lab")
+def main() -> None:
+    """A performance lab for Linux IOVA allocators."""
+
+
+def _print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        # A file or a pipe takes lines as long as they are.
+        console = Console(width=10_000)
+    console.print(table)
+
+
+@main.command("list")
+def list_command() -> None:
+    """Show the variants and the workloads."""
+    variants = [iova_variants.load(name) for name in iova_variants.names()]
+    rows = [(v.name, v.kernel_release, _claims(v), v.summary) for v in variants]
+    _print_table(["variant", "kernel", "claims", "what it is"], rows)
+    click.echo()
+    found = [workloads.get(name) for name in workloads.names()]
+    _print_table(["workload", "what it asks"], [(w.name, w.summary) for w in found])
+
+
+def _claims(variant: iova_variants.Variant) -> str:
+    return ", ".join(claim.name.lower() for claim in variant.claims if claim.name) or "-"
+
+
+@main.command()
+@click.argument("variant")
+@click.argument("workload")
+@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+@click.option(
+    "--timeout", default=600.0, show_default=True, help="Seconds until the variant counts as hung."
+)
+def replay(variant: str, workload: str, nr_live: int, seed: int, timeout: float) -> None:
+    """Replay WORKLOAD on VARIANT once: counts, judgement, and the best of five timings.
+
+    VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
+    """
+    stream = workloads.generate(workload, nr_live, seed)
+    judged = iova_variants.replay(variant, stream, judge=True, op_visits=True, timeout=timeout)
+    runs = [iova_variants.replay(variant, stream, timeout=timeout) for _ in range(5)]
+    ns_per_op = min(run.ns_per_op for run in runs)
+    _print_table(["", "", ""], _replay_rows(judged, ns_per_op, stream))
+
+
+def _replay_rows(
+    result: iova_variants.ReplayResult, ns_per_op: float, stream: OpStream
+) -> list[tuple[str, str, str]]:
+    visits = result.visits or {}
+    nr_ops = result.nr_ops
+    rows = [
+        ("ops measured", f"{nr_ops:,}", f"after {stream.nr_ageing:,} ageing ops"),
+        ("time", f"{ns_per_op:.1f} ns/op", "best of five; all of it inside the variant and the loop"),
+        ("nodes visited", f"{sum(visits.values()) / nr_ops:.2f} /op", "exact"),
+    ]
+    rows += [(f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in visits.items()]
+    live = max(result.nr_live, 1)
+    return [
+        *rows,
+        ("  worst op", f"{result.worst_visits:,}", ""),
+        ("refused", f"{result.nr_failures:,}", f"of these although a fit exists: {result.nr_spurious:,}"),
+        ("not the highest fit", f"{result.nr_not_highest:,}", ""),
+        ("above the limit", f"{result.nr_above_limit:,}", ""),
+        ("live ranges", f"{result.nr_live:,}", "after the window"),
+        ("memory", f"{result.bytes / live:.1f} bytes/range", "domains and whole slabs"),
+        ("address span", f"{result.span / max(result.nr_live_pfns, 1):.2f} pfns per live pfn", ""),
+    ]
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--variant", default="mainline", show_default=True)
+def trace(path: Path, variant: str) -> None:
+    """Hold a variant's answers against the addresses that a real kernel returned.
+
+    Exit status 1 if any still disagrees after what the recording lacks has been mended.
+    """
+    from iova_lab import agreement
+    from iova_lab.trace import read_trace
+
+    recorded = read_trace(path)
+    frame, mended = agreement.report(recorded, variant)
+    click.echo(f"{path}: kernel {recorded.kernel}, {len(recorded.stream.ops):,} tree-level requests")
+    rows = [
+        (
+            str(row.dom),
+            f"{row.nr_allocs:,}",
+            f"{row.share:.2%}",
+            f"{row.share_mended:.2%}",
+            "-" if row.first_row_mended < 0 else str(row.first_row_mended),
+        )
+        for row in frame.itertuples()
+    ]
+    _print_table(["domain", "allocs", "agree", "agree, mended", "first wrong row"], rows)
+    nr_agree, nr_allocs = frame["nr_agree"].sum(), frame["nr_allocs"].sum()
+    click.echo(f"as recorded, {nr_agree:,} of {nr_allocs:,} allocations agree")
+    for note in mended.notes:
+        click.echo(f"mended: {note}")
+    if (frame["share_mended"] < 1).any():
+        raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.option("--machine", help="asv's name of the machine; default: the only one in RESULTS.")
+@click.option("--baseline", default="mainline", show_default=True, help="What ratios refer to.")
+@click.option(
+    "--results", default=Path("results"), show_default=True, type=click.Path(path_type=Path)
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: reports/MACHINE.")
+@click.option("--commit", help="Which commit's results; default: the newest.")
+def report(
+    machine: str | None, baseline: str, results: Path, out: Path | None, commit: str | None
+) -> None:
+    """Write the scaling report of one machine's asv results: pages, figures, mail text."""
+    from iova_lab.report import write_report
+    from iova_lab.results import machines
+
+    if machine is None:
+        found = machines(results)
+        if len(found) != 1:
+            raise click.UsageError(f"--machine must be one of: {', '.join(found) or '(none yet)'}")
+        machine = found[0]
+    index = write_report(
+        results_dir=results,
+        machine=machine,
+        baseline=baseline,
+        out_dir=out or Path("reports") / machine,
+        commit=commit,
+    )
+    click.echo(f"report: {index}")
+
+
+if __name__ == "__main__":
+    main()
