@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 import iova_variants
@@ -16,8 +18,15 @@ from iova_lab import workloads
 from iova_lab.opstream import OpStream
 
 #: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
-EXPECTED = (LookupError, ValueError, OSError, MemoryError)
-EXPECTED += (iova_variants.VariantError, iova_variants.BuildError)
+EXPECTED = (
+    LookupError,
+    ValueError,
+    OSError,
+    MemoryError,
+    iova_variants.VariantError,
+    iova_variants.BuildError,
+    BrokenExecutor,
+)
 
 
 class _Lab(click.Group):
@@ -113,6 +122,35 @@ def _replay_rows(
         ("memory", f"{result.bytes / live:.1f} bytes/range", "domains and whole slabs"),
         ("address span", f"{result.span / max(result.nr_live_pfns, 1):.2f} pfns per live pfn", ""),
     ]
+
+
+@main.command()
+@click.argument("first")
+@click.argument("second")
+@click.argument("workload")
+@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@click.option("--dump", type=click.Path(path_type=Path), help="Folder for pyperf files.")
+def compare(first: str, second: str, workload: str, nr_live: int, dump: Path | None) -> None:
+    """Measure FIRST and SECOND in turn on WORKLOAD: the ratio, with its interval.
+
+    Both are names or paths of .c files: for instance mainline and your own patched copy of it.
+    """
+    from iova_lab import pairs
+
+    bar = Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True)
+    with bar:
+        task = bar.add_task("processes", total=pairs.NR_PROCESSES)
+        paired = pairs.compare((first, second), workload, nr_live, lambda: bar.advance(task))
+    ratio, low, high = paired.ratio()
+    for name, median in zip(paired.names, paired.medians(), strict=True):
+        click.echo(f"{name}: {median:.1f} ns/op, median")
+    verdict = "no difference shown" if low <= 1 <= high else "different"
+    click.echo(
+        f"{second} / {first}: {ratio:.3f}  (99 % interval {low:.3f} .. {high:.3f}): {verdict}"
+    )
+    if dump:
+        for path in pairs.dump(paired, dump):
+            click.echo(f"pyperf: {path}")
 
 
 @main.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
-FAKE, COMPLETE, EXACT, FREE_NEEDS_MEM, ABOVE_LIMIT = 1 << 2, 1 << 0, 1 << 1, 1 << 3, 1 << 4
+COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
 
 JUDGE, VERIFY = 1 << 0, 1 << 1
 
@@ -61,10 +61,13 @@ class Watch(c.Structure):
     ]
 
 
+VISITS = ("search", "descend", "update")
+
+
 class Visits(c.Structure):
     """``struct iova_visits``"""
 
-    _fields_ = [(name, c.c_uint64) for name in ("search", "descend", "update")]
+    _fields_ = [(name, c.c_uint64) for name in VISITS]
 
 
 class Result(c.Structure):

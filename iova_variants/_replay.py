@@ -165,7 +165,6 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     if variant.library.replay_run(native, c.byref(watch), c.byref(result)):
         kind = TooLongError if b"budget" in result.error else VariantError
         raise kind(f"op {result.error_op}: {result.error.decode()}")
-    names = [name for name, _ in _native.Visits._fields_]
     return ReplayResult(
         variant=variant.name,
         build=variant.build,
@@ -180,7 +179,7 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         clock_ns=result.clock_ns,
         visits=None
         if variant.build == "timed"
-        else {name: getattr(result.visits, name) for name in names},
+        else {kind: getattr(result.visits, kind) for kind in _native.VISITS},
         worst_visits=result.worst_visits if request.op_visits else None,
         nr_spurious=result.nr_spurious if request.judge else None,
         nr_not_highest=result.nr_not_highest if request.judge else None,

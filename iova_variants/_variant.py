@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -116,7 +116,7 @@ class Domain:
         if not self._iovad:
             raise MemoryError(f"{name}: init_domain() failed")
 
-    def __enter__(self) -> Domain:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
