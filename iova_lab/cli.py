@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ EXPECTED = (
     MemoryError,
     iova_variants.VariantError,
     iova_variants.BuildError,
-    BrokenExecutor,
 )
 
 

@@ -7,13 +7,12 @@ different from itself on a shared machine; in pairs it does not.
 
 from __future__ import annotations
 
-import functools
 import math
 import multiprocessing
 import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +60,37 @@ def _least_ns(variant: str, stream: OpStream) -> float:
     return min(iova_variants.replay(variant, stream).ns_per_op for _ in range(NR_REPLAYS))
 
 
-def _sample(names: tuple[str, str], workload: str, nr_live: int) -> list[tuple[float, float]]:
-    """One fresh process: pairs, with the order turned round each time."""
+def _sample(names: tuple[str, str], workload: str, nr_live: int, sender: Connection) -> None:
+    """In a fresh process: take pairs, with the order turned round each time, and send them."""
     stream = workloads.generate(workload, nr_live)
     pairs = []
     for index in range(NR_PAIRS):
         order = (0, 1) if index % 2 else (1, 0)
         taken = {which: _least_ns(names[which], stream) for which in order}
         pairs.append((taken[0], taken[1]))
+    sender.send(pairs)
+
+
+def _fresh_process(
+    names: tuple[str, str], workload: str, nr_live: int
+) -> list[tuple[float, float]]:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_sample, args=(names, workload, nr_live, sender), daemon=True)
+    # A terminal sends Ctrl-C to every process; the child inherits that it shall not answer.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process.start()
+    signal.signal(signal.SIGINT, handler)
+    sender.close()
+    try:
+        pairs: list[tuple[float, float]] = receiver.recv()
+    except EOFError:
+        raise iova_variants.VariantCrashedError(
+            f"{names[0]} or {names[1]} crashed on {workload}: replay each alone to see which"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
     return pairs
 
 
@@ -84,17 +106,11 @@ def compare(
     """
     stream = workloads.generate(workload, nr_live)
     for name in names:
-        iova_variants.replay(name, stream, timeout=60.0)  # fails here, not in a pool
-    # A terminal sends Ctrl-C to every process; here only this one answers it.
-    ignore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        iova_variants.replay(name, stream, timeout=60.0)  # a mistake shows here, before the long part
     samples = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        1, mp_context=context, initializer=ignore, max_tasks_per_child=1
-    ) as pool:
-        for _ in range(NR_PROCESSES):
-            samples.append(pool.submit(_sample, names, workload, nr_live).result())
-            advance()
+    for _ in range(NR_PROCESSES):
+        samples.append(_fresh_process(names, workload, nr_live))
+        advance()
     return Paired(names, workload, nr_live, stream.nr_measured, np.array(samples))
 
 
