@@ -77,10 +77,10 @@ def _fresh_process(
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_sample, args=(names, workload, nr_live, sender), daemon=True)
-    # A terminal sends Ctrl-C to every process; the child inherits that it shall not answer.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal sends Ctrl-C to every process; the child inherits that it is not to be told.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     process.start()
-    signal.signal(signal.SIGINT, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     sender.close()
     try:
         pairs: list[tuple[float, float]] = receiver.recv()
