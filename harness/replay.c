@@ -83,6 +83,7 @@ static struct iova_domain *domain_of(const struct replay *replay, u64 dom)
 struct packing {
 	u64 low;		/* where the lowest packed range begins */
 	u64 limit_pfn;
+	bool begun;
 	bool over;		/* something else has happened */
 };
 
@@ -100,7 +101,8 @@ static const char *check_packed(const struct replay_stream *stream,
 		return "packed, but measured";
 	if (packing->over)
 		return "packed after something else has happened in its domain";
-	if (!packing->low) {
+	if (!packing->begun) {
+		packing->begun = true;
 		packing->low = op->limit_pfn + 1;
 		packing->limit_pfn = op->limit_pfn;
 	}
@@ -130,30 +132,30 @@ static const char *check_bounds(const struct replay_stream *stream,
 	return NULL;
 }
 
-static const char *check_slot(const struct replay_op *op, u8 *filled)
+/* @in: per slot, 0 while it is empty, else the domain that filled it + 1 */
+static const char *check_slot(const struct replay_op *op, u32 *in)
 {
-	u8 bit = 1U << (op->slot % 8);
-	u8 *byte = &filled[op->slot / 8];
+	u32 *slot = &in[op->slot];
 
-	switch (op->op) {
-	case REPLAY_ALLOC:
-	case REPLAY_RESERVE:
-		if (*byte & bit)
+	if (op->op == REPLAY_ALLOC || op->op == REPLAY_RESERVE) {
+		if (*slot)
 			return "slot is filled already";
-		*byte |= bit;
+		*slot = op->dom + 1;
 		return NULL;
-	case REPLAY_FREE:
-		if (!(*byte & bit))
-			return "slot is freed twice, or was never filled";
-		*byte &= ~bit;
-		return NULL;
-	default:
-		return *byte & bit ? NULL : "slot is not filled";
 	}
+	if (!*slot)
+		return op->op == REPLAY_FREE ?
+		       "slot is freed twice, or was never filled" :
+		       "slot is not filled";
+	if (*slot != op->dom + 1U)
+		return "slot was filled in another domain";
+	if (op->op == REPLAY_FREE)
+		*slot = 0;
+	return NULL;
 }
 
 static const char *check_op(const struct replay_stream *stream, u64 index,
-			    u8 *filled, struct packing *packings)
+			    u32 *in, struct packing *packings)
 {
 	const struct replay_op *op = &stream->ops[index];
 	const char *wrong;
@@ -168,7 +170,7 @@ static const char *check_op(const struct replay_stream *stream, u64 index,
 		return "dom is not below nr_domains";
 	wrong = check_bounds(stream, op);
 	if (!wrong)
-		wrong = check_slot(op, filled);
+		wrong = check_slot(op, in);
 	if (!wrong)
 		wrong = check_packed(stream, op, index, &packings[op->dom]);
 	return wrong;
@@ -176,8 +178,10 @@ static const char *check_op(const struct replay_stream *stream, u64 index,
 
 static const char *check_header(const struct replay_stream *stream)
 {
-	if (!is_power_of_2(stream->granule) || ilog2(stream->granule) >= 32)
-		return "granule is not a power of two below 4 GiB";
+	/* One byte would leave limit_pfn + 1 no room in 64 bits. */
+	if (!is_power_of_2(stream->granule) || stream->granule == 1 ||
+	    ilog2(stream->granule) >= 32)
+		return "granule is not a power of two from 2 to 2 GiB";
 	if (stream->start_pfn > ~0ULL >> ilog2(stream->granule))
 		return "start_pfn does not fit in 64 bits of address";
 	if (stream->nr_ageing > stream->nr_ops)
@@ -192,23 +196,23 @@ int replay_check(const struct replay_stream *stream,
 {
 	const char *wrong = check_header(stream);
 	struct packing *packings;
-	u8 *filled;
+	u32 *in;
 	u64 i;
 
 	memset(result, 0, sizeof(*result));
 	if (wrong)
 		return fail(result, ~0ULL, "%s", wrong);
 
-	filled = calloc(stream->nr_slots / 8 + 1, 1);
+	in = calloc(stream->nr_slots + 1, sizeof(*in));
 	packings = calloc(stream->nr_domains + 1, sizeof(*packings));
-	if (!filled || !packings)
+	if (!in || !packings)
 		wrong = "no memory to check the stream";
 	for (i = 0; !wrong && i < stream->nr_ops; i++) {
-		wrong = check_op(stream, i, filled, packings);
+		wrong = check_op(stream, i, in, packings);
 		if (wrong)
 			break;
 	}
-	free(filled);
+	free(in);
 	free(packings);
 	return wrong ? fail(result, i, "%s", wrong) : 0;
 }
@@ -377,6 +381,8 @@ static const char *judge_alloc(struct replay *replay,
 	if (op->flags & REPLAY_SIZE_ALIGNED &&
 	    pfn & (roundup_pow_of_two(op->size) - 1))
 		return "is not aligned";
+	if (pfn_hi < pfn)
+		return "wraps around the end of the address space";
 	if (pfn_hi > op->limit_pfn) {
 		result->nr_above_limit++;
 		if (!(iova_variant.flags & IOVA_V_ABOVE_LIMIT))

@@ -108,6 +108,11 @@ def open_library(path: Path) -> tuple[c.CDLL, Ops]:
             f"{path} was built for ABI {ops.abi_version} with an ops table of {ops.ops_size} bytes;"
             f" this lab has ABI {ABI_VERSION} with {c.sizeof(Ops)}: build it again"
         )
+    optional = ("flags", "place")
+    fields = [field[0] for field in Ops._fields_ if field[0] not in optional]
+    missing = [name for name in fields if not getattr(ops, name)]
+    if missing:
+        raise OSError(f"{path}: its ops table has no .{', no .'.join(missing)}: IOVA_VARIANT()")
     library.replay_check.argtypes = [c.POINTER(Stream), c.POINTER(Result)]
     library.replay_run.argtypes = [c.POINTER(Stream), c.POINTER(Watch), c.POINTER(Result)]
     library.replay_domain_new.argtypes = [c.c_ulong, c.c_ulong]

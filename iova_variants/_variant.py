@@ -105,8 +105,8 @@ class Domain:
     def __init__(
         self, name: str, granule: int = 4096, start_pfn: int = 1, *, build: Build = "counted"
     ) -> None:
-        if granule < 1 or granule >= 1 << 32 or granule & (granule - 1):
-            raise ValueError(f"granule {granule} is not a power of two below 4 GiB")
+        if granule < 2 or granule >= 1 << 32 or granule & (granule - 1):
+            raise ValueError(f"granule {granule} is not a power of two from 2 to 2 GiB")
         self.max_pfn = (2**64 - 1) // granule
         if not 0 <= start_pfn <= self.max_pfn:
             raise ValueError(f"start_pfn {start_pfn} is not within 0..{self.max_pfn:#x}")

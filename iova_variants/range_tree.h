@@ -211,12 +211,12 @@ static inline void iova_put_word(struct iova_words *out, u64 word)
 	out->nr++;
 }
 
-/* A cached node is told by its range; two zeros stand for none. */
+/* A cached node is told by its range; all ones stand for none. */
 static inline void iova_put_cached(struct iova_words *out,
 				   const struct rb_node *node)
 {
-	iova_put_word(out, node ? to_iova(node)->pfn_lo : 0);
-	iova_put_word(out, node ? to_iova(node)->pfn_hi : 0);
+	iova_put_word(out, node ? to_iova(node)->pfn_lo : ~0UL);
+	iova_put_word(out, node ? to_iova(node)->pfn_hi : ~0UL);
 }
 
 /* Per node, in postorder: range, colour, and which children it has. */
