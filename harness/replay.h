@@ -9,6 +9,7 @@
 #define REPLAY_H
 
 #include "iova_variant.h"
+#include "rcache.h"
 
 enum replay_op_code {
 	REPLAY_ALLOC,
@@ -112,6 +113,42 @@ struct replay_result {
 	char error[192];
 };
 
+/**
+ * struct replay_tree_op - one op that the rcache let through to the variant
+ * @index: the op of the stream that caused it; nr_ops for the last flush.  What
+ *	the timer frees belongs to the op after it.
+ * @limit_pfn: for REPLAY_ALLOC
+ * @pfn: the variant's answer, or the address freed
+ * @size: what the variant was asked for; 0 for REPLAY_FREE
+ * @dom: index of the domain
+ * @op: REPLAY_ALLOC or REPLAY_FREE
+ */
+struct replay_tree_op {
+	u64 index;
+	u64 limit_pfn;
+	u64 pfn;
+	u32 size;
+	u16 dom;
+	u16 op;
+};
+
+/**
+ * struct replay_rcache - put an rcache in front of the variant
+ * @config: which one; nr_cpus is above every op's cpu
+ * @ticks: ascending: before each of these ops the timer of all domains fires
+ * @tree_ops: NULL, or room for two per op of the stream
+ * @nr_tree_ops: how many there were
+ * @stats: of the measured window; what is held, after it
+ */
+struct replay_rcache {
+	struct rcache_config config;
+	const u64 *ticks;
+	u64 nr_ticks;
+	struct replay_tree_op *tree_ops;
+	u64 nr_tree_ops;
+	struct rcache_stats stats;
+};
+
 #define REPLAY_API	__attribute__((__visibility__("default")))
 
 /* The variant that this shared object was built around. */
@@ -125,6 +162,15 @@ REPLAY_API int replay_check(const struct replay_stream *stream,
 REPLAY_API int replay_run(const struct replay_stream *stream,
 			  const struct replay_watch *watch,
 			  struct replay_result *result);
+
+/*
+ * As replay_run(), with ALLOC and FREE as alloc_iova_fast() and free_iova_fast().
+ * Judged is what reaches the variant, to which cached ranges are live.
+ */
+REPLAY_API int replay_run_rcached(const struct replay_stream *stream,
+				  const struct replay_watch *watch,
+				  struct replay_rcache *rcache,
+				  struct replay_result *result);
 
 /* One call at a time, for tests and for trying things out. */
 REPLAY_API struct iova_domain *replay_domain_new(unsigned long granule,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from iova_variants import _native
 from iova_variants._build import Build
+from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._variant import Variant, VariantError, load
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class ReplayResult:
     the pfns from the lowest to the highest live one, summed over domains.
     ``pfns`` has one entry per op of the stream (2**64 - 1 where there is no address); ``op_ns`` and
     ``op_visits`` one per measured op.  ``op_ns`` holds the clock's own cost, at least ``clock_ns``.
+
+    With an rcache, ``nr_failures`` counts what callers were refused, and the last three judge what
+    reached the variant; ``rcache`` says how much that was, ``tree_ops`` has it op by op.
     """
 
     variant: str
@@ -54,6 +58,8 @@ class ReplayResult:
     pfns: npt.NDArray[np.uint64] | None = None
     op_ns: npt.NDArray[np.uint32] | None = None
     op_visits: npt.NDArray[np.uint32] | None = None
+    rcache: RcacheReport | None = None
+    tree_ops: npt.NDArray[np.void] | None = None
 
     @property
     def ns_per_op(self) -> float:
@@ -81,6 +87,8 @@ class _Request:
     judge: bool
     verify: bool
     max_visits: int
+    rcache: Rcache | None
+    tree_ops: bool
 
 
 def replay(
@@ -95,6 +103,8 @@ def replay(
     max_visits: int = 0,
     build: Build | None = None,
     timeout: float | None = None,
+    rcache: Rcache | str = "off",
+    tree_ops: bool = False,
 ) -> ReplayResult:
     """Run a whole op stream on one variant, in fresh domains, in one C call.
 
@@ -103,6 +113,10 @@ def replay(
     what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs in a child
     process, so a variant that crashes or hangs takes nothing with it.
 
+    ``rcache`` ("off", "pre-6.7", "6.7", or an `Rcache`) puts the kernel's per-CPU caches in front:
+    allocs and frees go through the fast API, which rounds sizes below 32 up to a power of two and
+    asks the variant for aligned ranges only.  ``tree_ops`` records what then reaches the variant.
+
     Raises `StreamError` for an impossible stream, before anything runs; `VariantError` where the
     variant breaks its contract; `VariantCrashedError`; `LookupError` for an unknown variant.
     """
@@ -110,7 +124,12 @@ def replay(
     variant = load(name, build=build or ("counted" if counts else "timed"))
     if (op_visits or max_visits) and variant.build == "timed":
         raise ValueError("the timed build counts no nodes: ask for build='counted'")
-    request = _Request(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits)
+    layer = rcache_of(rcache)
+    if tree_ops and not layer:
+        raise ValueError("without an rcache every op reaches the tree: tree_ops needs one")
+    request = _Request(
+        variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits, layer, tree_ops
+    )
     if timeout is None:
         return _run(request, None)
     return _run_in_child(request, timeout)
@@ -151,6 +170,20 @@ def _address(array: npt.NDArray[Any] | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
+def _replay(
+    variant: Variant,
+    stream: _native.Stream,
+    watch: _native.Watch,
+    layer: NativeRcache | None,
+    result: _native.Result,
+) -> bool:
+    """Run it; is something wrong?"""
+    library, pointers = variant.library, (c.byref(stream), c.byref(watch))
+    if layer is None:
+        return bool(library.replay_run(*pointers, c.byref(result)))
+    return bool(library.replay_run_rcached(*pointers, c.byref(layer.native), c.byref(result)))
+
+
 def _run(request: _Request, progress: int | None) -> ReplayResult:
     variant, stream = request.variant, request.stream
     pfns = _buffer(request.pfns, len(stream.ops), np.uint64)
@@ -162,7 +195,10 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     native, result = _native_stream(stream), _native.Result()
     if variant.library.replay_check(native, c.byref(result)):
         _raise_stream_error(stream, result)
-    if variant.library.replay_run(native, c.byref(watch), c.byref(result)):
+    layer = None
+    if request.rcache:
+        layer = NativeRcache(request.rcache, stream, tree_ops=request.tree_ops)
+    if _replay(variant, native, watch, layer, result):
         kind = TooLongError if b"budget" in result.error else VariantError
         raise kind(f"op {result.error_op}: {result.error.decode()}")
     return ReplayResult(
@@ -187,6 +223,8 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         pfns=pfns,
         op_ns=op_ns,
         op_visits=op_visits,
+        rcache=layer.report if layer else None,
+        tree_ops=layer.tree_ops if layer else None,
     )
 
 
