@@ -45,8 +45,10 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 		return false;
 
 	start = is_32bit ? iovad->cached32_node : iovad->cached_node;
-	if (range_walk_down(start, size, limit, domain->start_pfn,
-			    iova_align_mask(size, size_aligned), gap))
+	/* start_pfn is looked at afterwards: it does not end the walk. */
+	if (range_walk_down(start, size, limit, 0,
+			    iova_align_mask(size, size_aligned), gap) &&
+	    gap->pfn_lo >= domain->start_pfn)
 		return true;
 
 	iovad->max32_alloc_size = size;
