@@ -3,10 +3,11 @@
  * alignable - every node knows the largest aligned block in its subtree's gaps.
  *
  * Peng Zhang, v3, August - September 2022, declined.  A node keeps the largest
- * power of two that fits, aligned to itself, in the gap below it, and the most of
- * that over its subtree.  A request first walks down from a cached node, as in
- * v4.15 and later, but over WALK_BOUND nodes at most; then it descends from the
- * root, into subtrees that have a block only, to the highest gap that fits.
+ * power of two that fits, aligned to itself, in the gap below it, and the most
+ * of that over its subtree.  A request first walks down from a cached node, as
+ * in v4.15 and later, but over WALK_BOUND nodes at most; then it descends from
+ * the root, only into subtrees with a large enough block, to the highest gap
+ * that fits.
  *
  * Cost in live ranges n: 1 step when the space below the cached node is free,
  * else WALK_BOUND and O(log n), for a failure too, if the size is 1 or the
@@ -18,11 +19,14 @@
  * Complete: the descent leaves out only what can't fit.  Not exact: the walk
  * takes what it finds below the cached node.
  *
- * Where the patch's description leaves room, this is what is done here: the
- * bound of the walk; two cached nodes and their rules, both of v4.15; gaps begin
- * at start_pfn; no record of the size that failed, as a failure costs O(log n);
- * requests that are no power of two or not aligned are served exactly, by
- * pruning at the least block that their gap must hold, see least_block().
+ * The description of the patch leaves room, which is filled like this:
+ *   - the walk looks at 8 gaps at most, wherever the limit lies
+ *   - the cached nodes are the two of v4.15, with the rules of anchor.c
+ *   - no failure is remembered by its size
+ *   - the lowest gap begins at start_pfn
+ *   - a request that is not aligned, or no power of two, is not rounded up: the
+ *     descent prunes at the least block that a gap for it must hold, see
+ *     least_block(), and tries the gaps that have one
  *
  * Invariants, all under lock:
  *   - those of range_augmented
@@ -48,8 +52,8 @@ static void init_state(struct iova_domain *iovad)
 }
 
 /*
- * A block of the largest power of two up to the gap's length fits or not; one of
- * half of it fits in any case.
+ * A block of the largest power of two up to the gap's length may fit or not;
+ * one of half of it fits in any case.
  */
 static struct gap_sizes gap_measure(const struct iova_domain *iovad,
 				    unsigned long gap_lo, unsigned long high)

@@ -4,7 +4,7 @@
  *
  * Rik van Riel, v2 of 18 May 2026.  A node keeps the gap below it, the part of
  * that gap below 4 GiB, and the most of both over its subtree.  A search goes
- * over the nodes from the top and leaves out subtrees without a gap of the size.
+ * over the nodes from the top and leaves out subtrees whose gaps are too small.
  * There are no cached nodes; a 32-bit request that failed is remembered by its
  * size, as in v5.18, and refuses those of its size or more.
  *

@@ -3,8 +3,8 @@
  * range_augmented - a range_variant whose ranges know the gap below them.
  *
  * A range keeps NR_GAP_SIZES measures of that gap, and for each the most over
- * its subtree, so that a search can leave subtrees out.  What is measured is up to
- * the including file: it defines NR_GAP_SIZES before it includes this, and
+ * its subtree, so that a search can leave subtrees out.  What is measured is up
+ * to the including file: it defines NR_GAP_SIZES before it includes this, and
  * gap_measure() after.
  *
  *      ..|  below  |..... gap .....|  range  |..
