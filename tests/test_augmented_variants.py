@@ -1,0 +1,248 @@
+"""Do the later variants answer as described, and do the augmented ones visit what they should?
+
+`MORE` describes five: histories that Hypothesis invents are run on each in one replay, judged and
+verified op by op, and every answer must be the description's.  The rest is about the two whose
+nodes know the gaps of their subtree: what that costs, what it buys, and where it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lab import Row, alloc, answers, free, random_stream, reserve, stream_of
+from lineage_more import MORE
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.opstream import OpFlag, OpStream
+from iova_variants import Claim
+
+AUGMENTED = ["alignable", "augmented"]
+LIMIT_48BIT = 2**36 - 1
+
+Make = Callable[[int], OpStream]
+
+
+class Wish(NamedTuple):
+    """What Hypothesis draws; it becomes a row when it is known which slots are filled."""
+
+    kind: str
+    size: int
+    limit: int
+    aligned: bool
+    pick: int
+
+
+WISHES = st.builds(
+    Wish,
+    kind=st.sampled_from("allocate allocate free reserve".split()),
+    size=st.one_of(st.just(1), st.integers(1, 9), st.integers(1, 40)),
+    limit=st.integers(0, 9),
+    aligned=st.booleans(),
+    pick=st.integers(0, 150),
+)
+
+
+def row_of(wish: Wish, slot: int, filled: list[int], limits: list[int]) -> Row | None:
+    """The row of one wish, None if it can't be had; keeps ``filled`` up to date."""
+    if wish.kind == "free":
+        return free(filled.pop(wish.pick % len(filled))) if filled else None
+    filled.append(slot)
+    if wish.kind == "reserve":
+        return reserve(slot, wish.pick, wish.pick + wish.size - 1)
+    flags = OpFlag.SIZE_ALIGNED if wish.aligned else 0
+    return alloc(slot, wish.size, limits[wish.limit % len(limits)], flags=flags)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> OpStream:
+    """Short histories in a domain whose 32-bit space has 16 to 128 pfns: it fills, and fails."""
+    granule = draw(st.sampled_from([2**25, 2**26, 2**28]))
+    start_pfn = draw(st.sampled_from([0, 1, 1, 7]))
+    d32 = 2**32 // granule
+    limits = [d32 - 1, d32 - 1, d32 - 2, d32, d32 + 40, d32 // 4, d32 // 2, 2**52]
+    limits = [min(max(limit, start_pfn), 2**64 // granule - 1) for limit in limits]
+    filled: list[int] = []
+    wishes = draw(st.lists(WISHES, min_size=1, max_size=80))
+    rows = [row_of(wish, slot, filled, limits) for slot, wish in enumerate(wishes)]
+    return stream_of(
+        [row for row in rows if row], granule=granule, start_pfn=start_pfn, nr_slots=len(wishes)
+    )
+
+
+def agrees(variant: str, stream: OpStream) -> None:
+    """Hold every answer against the judge, the invariants, and the description."""
+    result = iova_variants.replay(variant, stream, pfns=True, judge=True, verify=True)
+    expected = answers(MORE[variant](stream.granule, stream.start_pfn), stream)
+    assert result.pfns is not None
+    assert result.pfns.tolist() == expected.tolist()
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("variant", sorted(MORE))
+@given(stream=streams())
+def test_every_history_agrees_with_the_description(variant: str, stream: OpStream) -> None:
+    agrees(variant, stream)
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("variant", sorted(MORE))
+def test_long_histories_agree_with_the_description(variant: str, seed: int) -> None:
+    agrees(variant, random_stream(seed, 1500))
+
+
+@pytest.mark.parametrize("variant", sorted(MORE))
+def test_what_is_not_claimed_does_not_hold(variant: str) -> None:
+    """Of complete and exact, each variant claims all that the judge can't refute."""
+    results = [
+        iova_variants.replay(variant, random_stream(seed, 1500), judge=True) for seed in range(8)
+    ]
+    claims = iova_variants.load(variant).claims
+    assert (Claim.COMPLETE not in claims) == any(result.nr_spurious for result in results)
+    assert (Claim.EXACT not in claims) == any(result.nr_not_highest for result in results)
+
+
+def test_augmented_refuses_what_is_larger_than_a_failure_under_another_limit() -> None:
+    """A failed 24-bit request refuses later 32-bit ones; alignable has no such memory."""
+    rows = [reserve(0, 1, 4095), alloc(1, 1, 4095), alloc(2, 1, 2**20 - 1)]
+    refused = iova_variants.replay("augmented", stream_of(rows), judge=True)
+    served = iova_variants.replay("alignable", stream_of(rows), judge=True)
+    assert (refused.nr_failures, refused.nr_spurious) == (2, 1)
+    assert (served.nr_failures, served.nr_spurious) == (1, 0)
+
+
+def broken(variant: str, statement: str, folder: Path) -> str:
+    """Path of a copy of the variant that runs ``statement`` on each range that went in."""
+    source = (Path(iova_variants.__file__).parent / f"{variant}.c").read_text()
+    begin = "struct iova *new,\n\t\t     unsigned long limit)\n{\n"
+    assert begin in source
+    source = source.replace(begin, f"{begin}\t{statement}\n")
+    path = folder / "broken.c"
+    path.write_text(source.replace(f'"{variant}"', '"broken"'))
+    return str(path)
+
+
+@pytest.mark.parametrize("variant", AUGMENTED)
+@pytest.mark.parametrize("value", ["own", "most"])
+def test_verify_sees_a_wrong_value(variant: str, value: str, tmp_path: Path) -> None:
+    path = broken(variant, f"new->{value}.size[NR_GAP_SIZES - 1]++;", tmp_path)
+    stream = stream_of([alloc(0, 1, 99), alloc(1, 1, 99)])
+    with pytest.raises(iova_variants.VariantError, match="what a node keeps of its"):
+        iova_variants.replay(path, stream, verify=True, build="counted")
+
+
+def refuse(domain: iova_variants.Domain) -> None:
+    """Leave the size of a failed request behind."""
+    assert domain.alloc(200, 100) is None
+
+
+def move_cached(domain: iova_variants.Domain) -> None:
+    """Leave another cached node behind: the range is back, but no allocation put it there."""
+    domain.free(98)
+    domain.reserve(98, 98)
+
+
+@pytest.mark.parametrize(("variant", "spoil"), [("augmented", refuse), ("alignable", move_cached)])
+def test_dump_knows_what_the_tree_does_not(
+    variant: str, spoil: Callable[[iova_variants.Domain], None]
+) -> None:
+    with iova_variants.Domain(variant) as plain, iova_variants.Domain(variant) as spoilt:
+        for domain in (plain, spoilt):
+            assert [domain.alloc(1, 100) for _ in range(3)] == [100, 99, 98]
+        spoil(spoilt)
+        words = [domain.dump().tolist() for domain in (plain, spoilt)]
+    nr_tree_words = 3 * 4  # per node, the anchor among them
+    assert words[0][:nr_tree_words] == words[1][:nr_tree_words]
+    assert words[0] != words[1]
+
+
+@pytest.mark.parametrize(("variant", "nr_bytes"), [("alignable", 64), ("augmented", 128)])
+def test_bytes_per_range(variant: str, nr_bytes: int) -> None:
+    """In whole slabs: 56 bytes are 64 there, 72 are 128."""
+    rows = [alloc(slot, 1, LIMIT_48BIT) for slot in range(4096)]
+    result = iova_variants.replay(variant, stream_of(rows))
+    slabs = result.bytes - iova_variants.load(variant).domain_size
+    assert nr_bytes <= slabs / 4096 < nr_bytes * 1.01
+
+
+def nodes_per_op(variant: str, stream: OpStream) -> float:
+    """Nodes visited of all kinds, in the window."""
+    result = iova_variants.replay(variant, stream, build="counted")
+    assert result.visits is not None
+    return sum(result.visits.values()) / result.nr_ops
+
+
+def random_replace(variant: str, nr_live: int) -> float:
+    """Nodes per op where a random range goes and another comes."""
+    return nodes_per_op(variant, workloads.generate("random_replace", nr_live))
+
+
+@pytest.mark.parametrize("variant", AUGMENTED)
+def test_random_replace_stays_flat(variant: str) -> None:
+    """A hundred times the ranges: 1.7 times the depth of a tree."""
+    assert random_replace(variant, 100_000) < 2 * random_replace(variant, 1_000)
+
+
+def test_random_replace_of_mainline_does_not() -> None:
+    assert random_replace("mainline", 100_000) > 50 * random_replace("mainline", 1_000)
+
+
+def holes(nr_live: int, hole: int, limit_pfn: int, request: Row) -> OpStream:
+    """Live pfns with holes of ``hole`` pfns between them; then ``request`` comes and goes.
+
+    Packed from a limit at the end of a period of 4, so that a hole of 2 begins at 1 of 4.
+    """
+    rows = [alloc(slot, 1, limit_pfn, flags=OpFlag.PACKED) for slot in range(4 * nr_live)]
+    in_hole = [slot for slot in range(4 * nr_live) if (limit_pfn - slot - 1) % 4 < hole]
+    rows += [free(slot) for slot in in_hole]
+    nr_ageing = len(rows)
+    slot = 4 * nr_live
+    rows += [request._replace(slot=slot), free(slot)] * 8
+    return stream_of(rows, nr_ageing=nr_ageing)
+
+
+def worst(variant: str, stream: OpStream) -> int:
+    """Most nodes that one op visited: a cached node spares the next request what the first saw."""
+    result = iova_variants.replay(variant, stream, op_visits=True)
+    assert result.worst_visits is not None
+    return result.worst_visits
+
+
+def misaligned(nr_live: int) -> OpStream:
+    """Every hole is long enough, and not one is aligned."""
+    request = alloc(0, 2, LIMIT_48BIT, flags=OpFlag.SIZE_ALIGNED)
+    return holes(nr_live, 2, LIMIT_48BIT, request)
+
+
+def above_the_limit(nr_live: int) -> OpStream:
+    """Every hole fits, and all lie above a 44-bit limit."""
+    return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 1, 2**32 - 1))
+
+
+def too_short(nr_live: int) -> OpStream:
+    """An unaligned request for 2 among holes of 1: its own gap need not hold a block of more."""
+    return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 2, LIMIT_48BIT))
+
+
+@pytest.mark.parametrize(
+    ("variant", "make"),
+    [("augmented", misaligned), ("augmented", above_the_limit), ("alignable", too_short)],
+)
+def test_holes_that_are_let_in_and_do_not_fit_are_all_visited(variant: str, make: Make) -> None:
+    assert worst(variant, make(1000)) > 1000
+    assert worst(variant, make(8000)) > 8000
+
+
+@pytest.mark.parametrize(
+    ("variant", "make"),
+    [("alignable", misaligned), ("alignable", above_the_limit), ("augmented", too_short)],
+)
+def test_holes_that_can_not_fit_are_left_out(variant: str, make: Make) -> None:
+    """Of 32,000 ranges: a way down, one to insert, one to update, and a short walk before."""
+    assert worst(variant, make(8000)) < 100
