@@ -65,7 +65,7 @@ def _disagreements(variant: str, trace: Trace) -> npt.NDArray[np.int64]:
     return np.flatnonzero(_answers(variant, trace) != trace.recorded)
 
 
-def common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
+def _common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
     """Indices of one domain's reserves, if all domains that have any reserve the same first ones."""
     ops = trace.stream.ops
     reserves = np.flatnonzero(ops["op"] == Op.RESERVE)
@@ -81,7 +81,7 @@ def common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
     return shortest if same else reserves[:0]
 
 
-def with_reserves(trace: Trace, dom: int, reserves: npt.NDArray[np.int64]) -> Trace:
+def _with_reserves(trace: Trace, dom: int, reserves: npt.NDArray[np.int64]) -> Trace:
     """Prefix the reserves of another domain, for ``dom``."""
     ops = trace.stream.ops
     added = ops[reserves].copy()
@@ -108,10 +108,10 @@ def _mend_reserves(trace: Trace, variant: str) -> Mended:
     wrong = ops["dom"][_disagreements(variant, trace)]
     notes = []
     for dom in np.setdiff1d(wrong, reserved):
-        reserves = common_reserves(trace)
+        reserves = _common_reserves(trace)
         if not len(reserves):
             break
-        trace = with_reserves(trace, int(dom), reserves)
+        trace = _with_reserves(trace, int(dom), reserves)
         notes.append(
             f"domain {dom}: set up before the recording began, so its {len(reserves)} reserved"
             " ranges are not in the trace; taken from the other domains, which all have the same"

@@ -1,9 +1,8 @@
 """What did a real kernel's drivers ask, and what did it answer?
 
-Reads a trace file (docs/traces.md has the format) and keeps one of its levels: the tree level, the
-requests that went past the rcache to the allocator proper, which is what a variant sees; or the
-fast level, what drivers ask the rcache.  Both carry the addresses that the kernel returned, so
-answers can be held against them.
+Reads a trace file (docs/traces.md has the format) and keeps its tree level: the requests that went
+past the rcache to the allocator proper, which is what a variant sees.  They carry the addresses
+that the kernel returned, so a variant's answers can be held against them.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class TraceError(ValueError):
 
 @dataclass(frozen=True)
 class Trace:
-    """One level of one trace.
+    """The tree level of one trace.
 
     ``recorded`` has one pfn per op of ``stream``: what the kernel returned (2**64 - 1 where it
     refused), was given, or reserved.  ``rows`` has each op's row in the file, ``t_ns`` its time.
@@ -86,10 +85,6 @@ def _load(path: Path) -> tuple[npt.NDArray[np.void], dict[str, Any]]:
     absent = {"kernel", "granule", "start_pfn"} - set(meta)
     if absent:
         raise TraceError(f"{path}: meta has no {', '.join(sorted(absent))}")
-    unknown = np.flatnonzero(rows["op"] >= NR_CODES)
-    if len(unknown):
-        row = unknown[0]
-        raise TraceError(f"{path}: row {row} has the unknown op code {rows['op'][row]}")
     return rows, meta
 
 
@@ -121,9 +116,24 @@ def _slots(path: Path, tree: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) 
     return slots
 
 
+@lru_cache(maxsize=4)
+def read_trace(path: str | Path) -> Trace:
+    """Read one trace file.  Raises `TraceError` with one line for anything that is not one."""
+    path = Path(path)
+    table, meta = _load(path)
+    unknown = np.flatnonzero(table["op"] >= NR_CODES)
+    if len(unknown):
+        row = unknown[0]
+        raise TraceError(f"{path}: row {row} has the unknown op code {table['op'][row]}")
+    rows = np.flatnonzero(table["op"] >= ALLOC)
+    if not len(rows):
+        raise TraceError(f"{path}: no request reached the tree: there is nothing to replay")
+    return _trace(path, meta, table[rows], rows)
+
+
 @dataclass(frozen=True)
 class FastTrace:
-    """The fast level of one trace, and the reserved ranges.
+    """The fast level of one trace, what drivers ask the rcache, and the reserved ranges.
 
     ``went_on`` has one entry per row of the file: did this call reach the tree?
     """
@@ -133,46 +143,34 @@ class FastTrace:
 
 
 @lru_cache(maxsize=4)
-def read_trace(path: str | Path) -> Trace:
-    """Read the tree level of one trace file.
-
-    Raises `TraceError` with one line for anything that is not one.
-    """
-    path = Path(path)
-    table, meta = _load(path)
-    rows = np.flatnonzero(table["op"] >= ALLOC)
-    if not len(rows):
-        raise TraceError(f"{path}: no request reached the tree: there is nothing to replay")
-    return _trace(path, meta, table[rows], rows)
-
-
-@lru_cache(maxsize=4)
 def read_fast_trace(path: str | Path) -> FastTrace:
     """Read the fast level of one trace file.  Raises as `read_trace` does."""
     path = Path(path)
+    read_trace(path)  # a broken tree level is a broken file
     table, meta = _load(path)
     rows = np.flatnonzero((table["op"] < ALLOC) | (table["op"] == RESERVE))
-    fast = table[rows]
-    is_fast = fast["op"] < ALLOC
-    if not is_fast.any():
-        raise TraceError(f"{path}: it has no alloc_iova_fast or free_iova_fast")
-    fast["op"][is_fast] += ALLOC
-    return FastTrace(_trace(path, meta, fast, rows), table["flags"] & WENT_ON > 0)
+    calls = table[rows]
+    fast = calls["op"] < ALLOC
+    if not fast.any():
+        raise TraceError(f"{path}: it has no alloc_iova_fast and no free_iova_fast")
+    calls["op"][fast] += ALLOC
+    return FastTrace(_trace(path, meta, calls, rows), table["flags"] & WENT_ON > 0)
 
 
 def _trace(
-    path: Path, meta: dict[str, Any], level: npt.NDArray[np.void], rows: npt.NDArray[np.int64]
+    path: Path, meta: dict[str, Any], tree: npt.NDArray[np.void], rows: npt.NDArray[np.int64]
 ) -> Trace:
-    ops = np.zeros(len(level), OP_DTYPE)
+    """Make the requests of one level, with the codes of the tree level, into an op stream."""
+    ops = np.zeros(len(tree), OP_DTYPE)
     for name in ("limit_pfn", "size", "dom", "cpu"):
-        ops[name] = level[name]
-    ops["op"] = np.choose(level["op"] - ALLOC, [Op.ALLOC, Op.FREE, Op.RESERVE])
-    aligned = (level["op"] == ALLOC) & (level["flags"] & SIZE_ALIGNED > 0)
+        ops[name] = tree[name]
+    ops["op"] = np.choose(tree["op"] - ALLOC, [Op.ALLOC, Op.FREE, Op.RESERVE])
+    aligned = (tree["op"] == ALLOC) & (tree["flags"] & SIZE_ALIGNED > 0)
     ops["flags"] = np.where(aligned, OpFlag.SIZE_ALIGNED, 0)
-    reserves = level["op"] == RESERVE
-    ops["limit_pfn"][reserves] = (level["pfn"] + level["size"] - 1)[reserves]
-    ops["slot"] = _slots(path, level, rows)
-    refused = (level["op"] == ALLOC) & (level["pfn"] == 0)
+    reserves = tree["op"] == RESERVE
+    ops["limit_pfn"][reserves] = (tree["pfn"] + tree["size"] - 1)[reserves]
+    ops["slot"] = _slots(path, tree, rows)
+    refused = (tree["op"] == ALLOC) & (tree["pfn"] == 0)
     return Trace(
         path=path,
         kernel=str(meta["kernel"]),
@@ -182,7 +180,7 @@ def _trace(
             granule=int(meta["granule"]),
             start_pfn=int(meta["start_pfn"]),
         ),
-        recorded=np.where(refused, REFUSED, level["pfn"]),
+        recorded=np.where(refused, REFUSED, tree["pfn"]),
         rows=rows,
-        t_ns=level["t_ns"],
+        t_ns=tree["t_ns"],
     )
