@@ -9,11 +9,11 @@ than what is asked for now (1 + 2 + 4 < 8), so no hole is ever used, and the spa
     |---- 16 ----|-- 8 --|- 4 -|2|1|1|---- 16 ----|-- 8 --|- 4 -|2|1|1| ...   free   | start_pfn
     ^ 48-bit limit                  ^ stays
 
-With the rcache on, what went stays in the caches instead: each order takes in what is freed and is
-asked for it no more, so the cached total grows by all that went.
+With the rcache (drivers/iommu/iova.c) on, what went stays in the caches instead: each order takes
+in what is freed and is asked for it no more, so the cached total grows by all that went.
 
-At most a tenth of a domain is replaced; where the window is more than that, several age one after
-the other, as several devices do, with ``nr_live`` ranges each.
+At most a tenth of a domain is replaced (but five ranges in any case); where the window is more
+than that, several age one after the other, as several devices do, with ``nr_live`` ranges each.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from iova_lab.workloads._common import LIMIT_48BIT, NR_MEASURED, pack, replace, 
 SIZES = 2 ** np.array([4, 3, 2, 1, 0, 0])
 NR_PHASES = len(SIZES) - 1
 NR_CPUS = 4
-MIN_NR_LIVE = 10 * NR_PHASES  # a tenth is one range per phase
+MIN_NR_LIVE = len(SIZES)
 MAX_NR_LIVE = 2**31  # slots are numbered in 32 bits
 
 
 def _nr_pairs(nr_live: int) -> int:
-    """Pairs per domain: a multiple of the phases that divides the window, a tenth at most."""
+    """Pairs per domain: a multiple of the phases that divides the window, about a tenth."""
     nr_pairs = NR_MEASURED // 2
     divisors = [d for d in range(NR_PHASES, nr_pairs + 1, NR_PHASES) if nr_pairs % d == 0]
-    return max(d for d in divisors if d <= nr_live // 10)
+    return max(d for d in divisors if d <= max(nr_live // 10, NR_PHASES))
 
 
 def generate(nr_live: int, *, seed: int = 0) -> OpStream:

@@ -1,19 +1,20 @@
 """Sixteen CPUs map, two unmap: a disk whose interrupts arrive on few CPUs.
 
-NVMe with fewer interrupts than CPUs: requests start anywhere and complete on two.  The rcache gives
-a range to the CPU that frees it, so those two fill magazine after magazine for the depot, and
-before v6.7 a depot has room for 32 of them: what comes after goes into the tree, a magazine at a time.  In
-the ageing the two CPUs free more than all that can hold, so the depot is full when the window
-begins.
+NVMe with fewer interrupts than CPUs: requests start anywhere and complete on two.  The rcache
+(drivers/iommu/iova.c) gives a range to the CPU that frees it, so those two fill magazine after
+magazine for the depot, and before v6.7 a depot has room for 32 of them: what comes after goes into
+the tree, a magazine at a time.  In the ageing the two CPUs free more than all that can hold, so the
+depot is full when the window begins.
 
 Ranges go in batches of 600, or half of the live ones where that is less, the oldest first.  Only
 the rcache looks at CPUs: without it this is a ring that moves in steps, and cheap.  With it, a
-batch must be longer than what the two CPUs' magazines hold, so nothing shows at 100 live ranges.
+batch must fill more than one magazine per CPU, so nothing shows at 100 live ranges.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_48BIT, NR_MEASURED, pack, replace_in_batches
@@ -25,7 +26,7 @@ NR_DROPPED = 40 * 128
 MIN_NR_LIVE = 2  # half is one range
 
 
-def _place(ops: np.ndarray) -> None:
+def _place(ops: npt.NDArray[np.void]) -> None:
     """Say where each op runs: CPUs take turns."""
     is_free = ops["op"] == Op.FREE
     ops["cpu"] = np.arange(len(ops)) % np.where(is_free, NR_FREEING_CPUS, NR_CPUS)

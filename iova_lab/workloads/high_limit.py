@@ -5,8 +5,8 @@ Masks between 33 and 56 bits are neither "32-bit" nor "all": the kernel has no c
 every range above its limit.  Gap maxima that know only "all" and "below 4 GiB" (Rik van Riel, May
 2026, v2) do not help: every gap above the limit looks large enough.
 
-    |xx 16 xx|.x.x.x.x.x. ... .x.x.x|          free          |xx 16 xx|   free   | start_pfn
-    ^ 64-bit limit                              40-bit limit ^
+    |xx 8 xx|.x.x.x.x.x. ... .x.x.x|          free          |xx 8 xx|   free   | start_pfn
+    ^ 64-bit limit                             40-bit limit ^
 
 The window takes turns: one of the topmost ranges goes and comes under the 64-bit mask, one of the
 low ones under the 40-bit mask, and each turn takes the cached node away from the other.
@@ -19,14 +19,17 @@ import numpy as np
 from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_40BIT, LIMIT_64BIT, NR_MEASURED, pack, replace
 
-NR_TOP = 16
-NR_BELOW = 16  # few: in ageing, a linear variant passes all the others on the way to each
+NR_TOP = 8
+NR_BELOW = 8  # few: in ageing, a linear variant passes all the others on the way to each
 MIN_NR_LIVE = NR_TOP + NR_BELOW + 1
 MAX_NR_LIVE = 2**31  # slots are numbered in 32 bits, and every other range of the filling goes
 
 
 def generate(nr_live: int, *, seed: int = 0) -> OpStream:
-    """Fill, free every other page, add the low ones; then one of each side in turn."""
+    """Fill, free every other page, add the low ones; then one of each side in turn.
+
+    ``seed`` has no effect.
+    """
     nr_scattered = nr_live - NR_TOP - NR_BELOW
     nr_filled = NR_TOP + 2 * nr_scattered
     nr_ageing = nr_filled + nr_scattered + NR_BELOW

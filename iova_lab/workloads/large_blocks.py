@@ -1,9 +1,10 @@
 """Two-megabyte blocks go 256 at a time, and as many come.
 
-NVMe with large I/O: 512 pages, size-aligned.  The rcache keeps ranges of up to 32 pages, so each of
-these requests takes the allocator's lock and searches its tree, with the rcache on as with it off.
-Batched frees leave as many holes as there are blocks in a batch, and the allocations that follow
-fill them.  A batch is 256 blocks, or a quarter of the live ones where that is less.
+NVMe with large I/O: 512 pages, size-aligned.  The rcache (drivers/iommu/iova.c) keeps ranges of
+up to 32 pages, so each of these requests takes the allocator's lock and searches its tree, with the
+rcache on as with it off.  Batched frees leave as many holes as there are blocks in a batch, and the
+allocations that follow fill them.  A batch is 256 blocks, or a quarter of the live ones where that
+is less.
 """
 
 from __future__ import annotations

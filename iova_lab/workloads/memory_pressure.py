@@ -1,14 +1,14 @@
 """The 32-bit space is nearly exhausted; requests of mixed sizes come and go at the edge.
 
 A 32-bit device that maps as much as it can: the space below 4 GiB is full but for 32 holes of 1 to
-8 pages all over it.  A range of any size goes, one of any size is asked for: some fit into a hole,
-some are refused although more pages are free than they ask for, and each free makes the kernel
-search for the next in full (any 32-bit free resets max32_alloc_size since v5.18, 5b61343b5059).
+8 pages all over it.  A range of any size goes and one of its size comes; then 1, 2, 4, 8 or 16
+pages are asked for and, where there was a hole, freed again.  Sixteen in one piece are rarely
+there, although far more are free, and each free makes the kernel search for the next in full (any
+32-bit free resets max32_alloc_size since v5.18, 5b61343b5059).
 
     4 GiB |xxxx.xxxx..xx.xxxxxxxxxxxx....xxxxxx.xxxx  ...  xx........xxxxxxx.x| start_pfn
 
-What is refused was never mapped, so its later free does nothing, and the number of live ranges
-settles a little below ``nr_live``.  ``start_pfn`` leaves no more space than that.
+``start_pfn`` leaves no more space than that.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from iova_lab.workloads._common import (
     NR_MEASURED,
     pack,
     random_below,
-    replace,
     spread,
 )
 
 #: In this order, from the top down, every range is aligned to its size.
 SIZES = np.array([8, 4, 4, 2, 2, 1, 1, 1, 1])
+NR_ORDERS = 5  # of the requests at the edge: 1 to 16 pages
 NR_HOLES = 32  # or one for 16 live ranges
 MIN_NR_LIVE = 16
 MAX_NR_LIVE = (DMA_32BIT_PFN - 1) // int(SIZES.sum()) * len(SIZES) - NR_HOLES
 
 
 def generate(nr_live: int, *, seed: int = 0) -> OpStream:
-    """Fill to the last page, make holes, then pairs: one of any size goes, one is asked for."""
+    """Fill to the last page, make holes, then cycles: one is replaced, one is asked for."""
     nr_holes = min(NR_HOLES, nr_live // 16)
     nr_filled = nr_live + nr_holes
     nr_ageing = nr_filled + nr_holes
@@ -48,10 +48,13 @@ def generate(nr_live: int, *, seed: int = 0) -> OpStream:
     ops["slot"][nr_filled:nr_ageing] = holes
 
     live = np.delete(np.arange(nr_filled), holes.astype(np.int64))
-    window = ops[nr_ageing:]
-    draws = random_below(nr_live * len(SIZES), NR_MEASURED // 2, seed + 1)
-    victims, kinds = np.divmod(draws.astype(np.int64), len(SIZES))
-    replace(window, live[victims])
-    window["size"][1::2] = SIZES[kinds]
-    window["flags"][1::2] = OpFlag.SIZE_ALIGNED
+    window = ops[nr_ageing:].reshape(-1, 4)
+    draws = random_below(nr_live * NR_ORDERS, len(window), seed + 1)
+    victims, orders = np.divmod(draws.astype(np.int64), NR_ORDERS)
+    window["op"][:, [0, 3]] = Op.FREE
+    window["slot"][:, 0:2] = live[victims][:, np.newaxis]
+    window["slot"][:, 2:4] = nr_filled
+    window["size"][:, 1] = sizes[live[victims]]
+    window["size"][:, 2] = 2**orders
+    window["flags"][:, 1:3] = OpFlag.SIZE_ALIGNED
     return OpStream(ops, nr_ageing=nr_ageing, start_pfn=DMA_32BIT_PFN - int(sizes.sum()))

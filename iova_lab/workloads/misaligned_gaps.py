@@ -2,13 +2,13 @@
 
 Multimedia devices map buffers of many sizes; what is left between them is large and crooked.  Here
 every gap has six pages and no aligned four, and four aligned pages are asked for.  An allocator
-that prunes by the size of gaps alone (Rik van Riel, May 2026, v2) visits all of them; one that keeps the
-largest block that can be aligned (Peng Zhang, September 2022, v3) visits none.
+that prunes by the size of gaps alone (Rik van Riel, May 2026, v2) visits all of them; one that
+keeps the largest block that can be aligned (Peng Zhang, September 2022, v3) visits none.
 
     pfn mod 8:  7 | 6 5 4 3 2 1 | 0 7 | 6 5 4 3 2 1 | 0 7 | ...     below: free
                 x | . . . . . . | x x | . . . . . . | x x |
 
-Sixteen single pages at the very top go and come between the requests, as on any busy device: so
+Eight single pages at the very top go and come between the requests, as on any busy device: so
 an allocator that remembers where it was starts at the top again.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_48BIT, NR_MEASURED, pack
 
-NR_MOVING = 16  # a multiple of 8, so that the pattern below begins at pfn 7 mod 8
+NR_MOVING = 8  # a multiple of 8, so that the pattern below begins at pfn 7 mod 8
 NR_TOP = NR_MOVING + 1  # and the page above the first gap
 GAP, ISLAND, ASKED = 6, 2, 4
 MIN_NR_LIVE = NR_TOP + 1
@@ -27,7 +27,10 @@ MAX_NR_LIVE = (LIMIT_48BIT - NR_TOP) // (GAP + ISLAND)
 
 
 def generate(nr_live: int, *, seed: int = 0) -> OpStream:
-    """Fill, free the gaps, then cycles: a page goes and comes, a block comes and goes."""
+    """Fill, free the gaps, then cycles: a page goes and comes, a block comes and goes.
+
+    ``seed`` has no effect.
+    """
     nr_gaps = nr_live - NR_TOP
     nr_filled = nr_live + nr_gaps
     nr_ageing = nr_filled + nr_gaps

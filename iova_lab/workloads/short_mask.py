@@ -4,7 +4,7 @@ Devices of different masks that share a domain.  The allocator remembers the siz
 (max32_alloc_size, since v4.20, bee60e94a1e2) but not under which limit, so a failure below 16 MiB
 refuses requests below 4 GiB.  v4.15 to v4.19 refuse too: they look below the last range only.
 
-    4 GiB |xxxx nr_live - 64 xxxx|....... free .......|xx 64 xx| start_pfn
+    4 GiB |xxx all but 64 xxx|......... free .........|xx 64 xx| start_pfn
                                                16 MiB ^ full
 
 The 24-bit range that goes and comes is always the lowest, where the kernel looks first: so
@@ -24,9 +24,8 @@ from iova_lab.workloads._common import (
     pack,
 )
 
-NR_24BIT = 64  # few, because a linear variant passes all the others on the way to each
-START_PFN = LIMIT_24BIT + 1 - NR_24BIT
-MIN_NR_LIVE = NR_24BIT + 1
+NR_24BIT = 64  # or half; few, because a linear variant passes all the others on the way to each
+MIN_NR_LIVE = 2
 MAX_NR_LIVE = NR_24BIT + DMA_32BIT_PFN - (LIMIT_24BIT + 1) - 1  # one page between 16 MiB and 4 GiB
 
 
@@ -37,7 +36,8 @@ def generate(nr_live: int, *, seed: int = 0) -> OpStream:
     """
     nr_cycles = NR_MEASURED // 6
     ops = new_ops(nr_live + NR_MEASURED, limit_pfn=LIMIT_32BIT)
-    nr_32bit = nr_live - NR_24BIT
+    nr_24bit = min(NR_24BIT, nr_live // 2)
+    nr_32bit = nr_live - nr_24bit
     ops["slot"][:nr_live] = np.arange(nr_live)
     pack(ops[:nr_32bit])
     ops["limit_pfn"][nr_32bit:nr_live] = LIMIT_24BIT
@@ -47,4 +47,4 @@ def generate(nr_live: int, *, seed: int = 0) -> OpStream:
     window["limit_pfn"][:, 1:3] = LIMIT_24BIT
     window["slot"][:, 0:2] = nr_live - 1
     window["slot"][:, 2:6] = nr_live
-    return OpStream(ops, nr_ageing=nr_live, start_pfn=START_PFN)
+    return OpStream(ops, nr_ageing=nr_live, start_pfn=LIMIT_24BIT + 1 - nr_24bit)
