@@ -117,6 +117,16 @@ def test_augmented_refuses_what_is_larger_than_a_failure_under_another_limit() -
     assert (served.nr_failures, served.nr_spurious) == (1, 0)
 
 
+def test_a_free_that_begins_below_4gib_lifts_the_failure() -> None:
+    """As in mainline, it is where the freed range begins that counts."""
+    d32 = 2**20
+    rows = [reserve(0, 1, d32 - 2), reserve(1, d32 - 1, d32), alloc(2, 1, d32 - 1)]
+    rows += [free(1), alloc(3, 1, d32 - 1)]
+    result = iova_variants.replay("augmented", stream_of(rows), pfns=True)
+    assert result.pfns is not None
+    assert (result.nr_failures, int(result.pfns[-1])) == (1, d32 - 1)
+
+
 def broken(variant: str, statement: str, folder: Path) -> str:
     """Path of a copy of the variant that runs ``statement`` on each range that went in."""
     source = (Path(iova_variants.__file__).parent / f"{variant}.c").read_text()
@@ -230,6 +240,16 @@ def too_short(nr_live: int) -> OpStream:
     return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 2, LIMIT_48BIT))
 
 
+def above_4gib(nr_live: int) -> OpStream:
+    """Every hole fits, and a 32-bit request may have none."""
+    return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 1, 2**20 - 1))
+
+
+def too_short_for_a_block(nr_live: int) -> OpStream:
+    """An unaligned request for 3: its gap must hold a block of 2, and these hold two of 1."""
+    return holes(nr_live, 2, LIMIT_48BIT, alloc(0, 3, LIMIT_48BIT))
+
+
 @pytest.mark.parametrize(
     ("variant", "make"),
     [("augmented", misaligned), ("augmented", above_the_limit), ("alignable", too_short)],
@@ -241,7 +261,11 @@ def test_holes_that_are_let_in_and_do_not_fit_are_all_visited(variant: str, make
 
 @pytest.mark.parametrize(
     ("variant", "make"),
-    [("alignable", misaligned), ("alignable", above_the_limit), ("augmented", too_short)],
+    [
+        *(("alignable", misaligned), ("alignable", above_the_limit)),
+        *(("alignable", above_4gib), ("alignable", too_short_for_a_block)),
+        *(("augmented", above_4gib), ("augmented", too_short)),
+    ],
 )
 def test_holes_that_can_not_fit_are_left_out(variant: str, make: Make) -> None:
     """Of 32,000 ranges: a way down, one to insert, one to update, and a short walk before."""
