@@ -6,6 +6,7 @@ reaches the tree and in which order, and what is held at the end.
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 from pathlib import Path
@@ -21,6 +22,7 @@ from lineage import REFERENCES
 from model import next_power_of_two
 
 import iova_variants
+from iova_lab import rcache_cost, workloads
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_variants import Claim, Rcache, ReplayResult
 from iova_variants._build import VARIANT_DIR, compile_variant
@@ -60,7 +62,7 @@ def held_against_model(stream: OpStream, rcache: Rcache) -> ReplayResult:
 
 #: 32 pfns below 4 GiB: requests fail, caches are flushed, a limit can lie below what is cached.
 SMALL = {"granule": 2**27, "start_pfn": 1}
-LIMITS = [31, 31, 31, 40, 15, 7, 100, 3]
+LIMITS = [31, 31, 31, 40, 15, 7, 100, 3, 30, 28, 24]
 
 EVENTS = st.lists(
     st.tuples(
@@ -277,6 +279,17 @@ def test_sizes_below_32_are_rounded_and_up_to_32_are_cached(size: int, asked: in
     assert (last["index"] == 2) == (asked <= 32)  # at the last flush, or at the free itself
 
 
+def test_a_cached_range_must_end_at_or_below_the_limit() -> None:
+    """Four are cached, at 12, 8, 4 and 16, the last in the newest."""
+    fill = [alloc(0, 4, 15), alloc(1, 4, 11), alloc(2, 4, 7), alloc(3, 4, 19)]
+    rows = [*fill, *(free(slot) for slot in range(4)), alloc(4, 4, 14), alloc(5, 4, 12)]
+    result = run(stream_of([*rows, alloc(6, 4, 18), alloc(7, 4, 6)], **SMALL), Rcache("6.7"))
+    assert result.pfns is not None
+    assert result.pfns[8:].tolist() == [4, 8, 12, REFUSED]
+    assert result.rcache is not None
+    assert result.rcache.nr_hits[2] == 3
+
+
 def test_a_flush_turns_held_back_pfns_into_a_range() -> None:
     """All 32-bit space lies in caches of order 0; a request for two pfns gets some of it."""
     fill = [alloc(slot, 1, 30) for slot in range(30)] + [free(slot) for slot in range(30)]
@@ -328,6 +341,28 @@ def test_watched_and_measured_loops_agree() -> None:
     assert measured.rcache is not None
     assert measured.rcache.nr_trims > 0
     assert measured.nr_failures == watched.nr_failures
+
+
+@pytest.mark.parametrize("nr_live", [1000, 10_000])
+def test_cross_cpu_overflows_the_depot_before_6_7(nr_live: int) -> None:
+    stream = workloads.generate("cross_cpu", nr_live)
+    bounded = report_of(stream, Rcache("pre-6.7"))
+    assert bounded.nr_overflows > 0
+    assert bounded.nr_tree_frees == 127 * bounded.nr_overflows
+    assert bounded.tree_ops_per_request > 0.3
+    # The window is over before the timer fires.
+    unbounded = report_of(stream, Rcache("6.7"))
+    assert unbounded.tree_ops_per_request == 0
+    assert unbounded.held_pfns > bounded.held_pfns
+    # A slower disk gives it time to.
+    assert report_of(stream, Rcache("6.7", ns_per_op=10**6)).nr_trims > 0
+
+
+@pytest.mark.skipif("IOVA_LAB_BUILD" in os.environ, reason="a sanitizer's time means nothing")
+def test_a_hit_costs_at_most_20_ns_over_null() -> None:
+    least = rcache_cost.least_ns([("null", "off"), ("null", "6.7"), ("mainline", "6.7")])
+    assert least["null", "6.7"] - least["null", "off"] <= 20
+    assert least["mainline", "6.7"] - least["null", "off"] <= 20
 
 
 def test_off_is_as_without() -> None:
