@@ -52,6 +52,7 @@ struct replay {
 	struct cached cached;
 	u64 next_tick;
 	u64 index;			/* op under way */
+	u64 nr_refused;			/* memory requests, before it */
 	const char *tree_wrong;		/* about what the rcache let through */
 	struct replay_op tree_op;
 	u64 tree_pfn;
@@ -75,6 +76,14 @@ static u64 clock_cost(void)
 		least = min(least, now_ns() - before);
 	}
 	return least;
+}
+
+/* Whatever was visited since @visits was none of the variant's doing. */
+static void restore_visits(struct iova_visits visits)
+{
+#ifdef IOVA_COUNTED
+	iova_visits = visits;
+#endif
 }
 
 static u64 total_visits(void)
@@ -424,7 +433,7 @@ static u64 step_packed(struct replay *replay, const struct replay_op *op,
 		return step(replay->hot, op);
 	if (iova_variant.place(domain_of(replay, op->dom), pfn, op->size,
 			       op->limit_pfn))
-		return IOVA_REFUSED;
+		pfn = IOVA_REFUSED;
 	return replay->hot.slots[op->slot] = pfn;
 }
 
@@ -455,6 +464,29 @@ static struct verdict judge_before(struct replay *replay,
 	return verdict;
 }
 
+/* Was the op under way refused memory?  Then it may do less than it was asked. */
+static bool starved(const struct replay *replay)
+{
+	return shim_memory.nr_refused != replay->nr_refused;
+}
+
+/* Whoever needs memory to free, and has none, may leave the range live. */
+static void judge_freed(struct replay *replay, u64 dom, u64 pfn)
+{
+	struct iova_visits visits = iova_visits;
+	unsigned long lo, hi;
+	bool leaked;
+
+	leaked = starved(replay) &&
+		 iova_variant.flags & IOVA_V_FREE_NEEDS_MEM &&
+		 iova_variant.find(domain_of(replay, dom), pfn, &lo, &hi);
+	restore_visits(visits);
+	if (leaked)
+		replay->result->nr_leaked++;
+	else
+		judge_free(replay->judges[dom], pfn);
+}
+
 static const char *judge_alloc(struct replay *replay,
 			       const struct replay_op *op, u64 pfn,
 			       const struct verdict *verdict)
@@ -463,6 +495,8 @@ static const char *judge_alloc(struct replay *replay,
 	u64 pfn_hi = pfn + op->size - 1;
 
 	if (pfn == IOVA_REFUSED) {
+		if (starved(replay))
+			return NULL;
 		result->nr_spurious += verdict->fits;
 		if (verdict->fits && iova_variant.flags & IOVA_V_COMPLETE)
 			return "is refused though a fit exists, and the variant claims to be complete";
@@ -498,7 +532,7 @@ static const char *judge_after(struct replay *replay,
 		return op->op == REPLAY_FIND && replay->hot.slots[op->slot] !=
 		       IOVA_REFUSED ? "is live but find() misses it" : NULL;
 	if (op->op == REPLAY_FREE)
-		judge_free(judge, pfn);
+		judge_freed(replay, op->dom, pfn);
 	if (op->op == REPLAY_RESERVE)
 		return judge_reserve(judge, pfn, op->limit_pfn);
 	return NULL;
@@ -585,6 +619,7 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 	if (watch->progress)
 		*watch->progress = index;
 	replay->index = index;
+	replay->nr_refused = shim_memory.nr_refused;
 	tick(replay, index);
 	if (judge)
 		verdict = judge_before(replay, op);
@@ -619,7 +654,8 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 	if (!wrong && watch->flags & REPLAY_VERIFY)
 		wrong = verify(replay, op);
 	if (!wrong && op->flags & REPLAY_PACKED && pfn != packed_pfn &&
-	    !(iova_variant.flags & IOVA_V_FAKE))
+	    !(iova_variant.flags & IOVA_V_FAKE) &&
+	    !(pfn == IOVA_REFUSED && starved(replay)))
 		wrong = "is not at the top of the only gap";
 	if (!wrong && watch->max_visits &&
 	    total_visits() - replay->visits_at_start > watch->max_visits)
@@ -643,6 +679,10 @@ static int age(struct replay *replay)
 		if (op->flags & REPLAY_PACKED)
 			*low = (*low ? *low : op->limit_pfn + 1) - op->size;
 		err = watched_step(replay, i, *low);
+		/* Refused for want of memory: its place is the next one's. */
+		if (op->flags & REPLAY_PACKED &&
+		    replay->hot.slots[op->slot] == IOVA_REFUSED)
+			*low += op->size;
 	}
 	free(lows);
 	return err;
@@ -716,6 +756,7 @@ static int measure(struct replay *replay)
 	replay->result->nr_spurious = 0;
 	replay->result->nr_not_highest = 0;
 	replay->result->nr_above_limit = 0;
+	replay->result->nr_leaked = 0;
 	begin_stats(&replay->rcache_run.stats);
 	visits = iova_visits;
 
@@ -824,10 +865,14 @@ static int run(const struct replay_stream *stream,
 		return err;
 	shim_memory.peak_bytes = bytes;
 	err = build(&replay);
+	shim_memory.nr_requests = 0;
+	shim_memory.fail_at = watch->fail_alloc_at;
 	if (!err)
 		err = age(&replay);
 	if (!err)
 		err = measure(&replay);
+	result->nr_requests = shim_memory.nr_requests;
+	shim_memory.fail_at = 0;
 	if (!err)
 		err = survey(&replay, bytes);
 	if (!err && rcache)

@@ -70,6 +70,8 @@ struct replay_stream {
  * @op_ns: one per measured op, the cost of the two clock readings included
  * @op_visits: one per measured op; counted build only
  * @progress: index of the op under way, for whoever outlives a crash
+ * @fail_alloc_at: refuse the request for memory of this number, counted from 1
+ *	where ageing starts; 0 for none; counted build only
  */
 struct replay_watch {
 	u64 flags;
@@ -78,6 +80,7 @@ struct replay_watch {
 	u32 *op_ns;
 	u32 *op_visits;
 	volatile u64 *progress;
+	u64 fail_alloc_at;
 };
 
 /**
@@ -88,11 +91,14 @@ struct replay_watch {
  * @nr_spurious: of these, with a fit under the limit; REPLAY_JUDGE only
  * @nr_not_highest: answers that were not the highest fit; REPLAY_JUDGE only
  * @nr_above_limit: answers above the request's limit; REPLAY_JUDGE only
+ * @nr_leaked: frees that were refused memory and left their range live;
+ *	REPLAY_JUDGE only
  * @visits: nodes visited; counted build only
  * @worst_visits: most nodes visited by one op; with op_visits only
  * @nr_live: live ranges after the window, and their pfns in all
  * @pfn_lo: lowest and highest pfn in use, summed up in @span per domain
  * @bytes: memory of the variant after the window: slabs and domains
+ * @nr_requests: for memory, ageing included; counted build only
  * @error: empty, or what stopped the replay, at op @error_op
  */
 struct replay_result {
@@ -102,6 +108,7 @@ struct replay_result {
 	u64 nr_spurious;
 	u64 nr_not_highest;
 	u64 nr_above_limit;
+	u64 nr_leaked;
 	struct iova_visits visits;
 	u64 worst_visits;
 	u64 nr_live;
@@ -109,6 +116,7 @@ struct replay_result {
 	u64 span;
 	u64 bytes;
 	u64 peak_bytes;
+	u64 nr_requests;
 	u64 error_op;
 	char error[192];
 };

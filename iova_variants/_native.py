@@ -58,6 +58,7 @@ class Watch(c.Structure):
         ("op_ns", c.c_void_p),
         ("op_visits", c.c_void_p),
         ("progress", c.c_void_p),
+        ("fail_alloc_at", c.c_uint64),
     ]
 
 
@@ -80,6 +81,7 @@ class Result(c.Structure):
         ("nr_spurious", c.c_uint64),
         ("nr_not_highest", c.c_uint64),
         ("nr_above_limit", c.c_uint64),
+        ("nr_leaked", c.c_uint64),
         ("visits", Visits),
         ("worst_visits", c.c_uint64),
         ("nr_live", c.c_uint64),
@@ -87,6 +89,7 @@ class Result(c.Structure):
         ("span", c.c_uint64),
         ("bytes", c.c_uint64),
         ("peak_bytes", c.c_uint64),
+        ("nr_requests", c.c_uint64),
         ("error_op", c.c_uint64),
         ("error", c.c_char * 192),
     ]
