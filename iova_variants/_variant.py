@@ -30,6 +30,7 @@ class Claim(enum.IntFlag):
     FAKE = _native.FAKE
     FREE_NEEDS_MEM = _native.FREE_NEEDS_MEM
     ABOVE_LIMIT = _native.ABOVE_LIMIT
+    BELOW_START = _native.BELOW_START
 
 
 @dataclass(frozen=True)
