@@ -47,7 +47,7 @@ machine: .venv/installed
 	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'
 
 test: lint
-	$(BIN)/pytest -n auto -m 'not sanitize'
+	$(BIN)/python -m pytest -n auto
 	$(MAKE) --no-print-directory sanitize
 
 lint: build
@@ -58,12 +58,11 @@ lint: build
 # The interpreter is not built with the address sanitizer, so its runtime is loaded ahead of it;
 # its own allocator would hide overruns.  Leaks are off: CPython frees little of its own at exit,
 # and the replay itself counts what a variant has not given back.
-SANITIZED_TESTS	:= $(wildcard tests/test_contract.py tests/test_model.py)
 sanitize: build
 	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all(["sanitized"])'
 	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc IOVA_LAB_BUILD=sanitized \
-	$(BIN)/python -m pytest -n auto $(SANITIZED_TESTS)
+	$(BIN)/python -m pytest -n auto -m sanitize
 
 build: .venv/installed-test
 	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all()'

@@ -1,6 +1,6 @@
 """What does asv call this machine?
 
-asv tells a series of results by all that it stores about a machine, and asks for it on the terminal.
+asv tells a series of results by all that it stores about a machine, and asks the user for it.
 This stores it unasked, with an operating system and a memory size that outlive the next kernel.
 (`asv machine --yes --machine NAME` stores the name and no more, in asv 0.6.6.)
 """

@@ -2,7 +2,7 @@
 
 An asv plugin.  asv's page loads its scripts from content networks and shows only an error without
 them.  After each publish, this one fetches the same packages from the npm registry, once, checks
-them against the digests below, and puts the files beside the page.  None is kept in this repository.
+them against the digests below, and puts the files beside the page.  None is in this repository.
 """
 
 from __future__ import annotations
