@@ -371,6 +371,7 @@ static const char *judge_alloc(struct replay *replay,
 {
 	struct replay_result *result = replay->result;
 	u64 pfn_hi = pfn + op->size - 1;
+	const char *wrong;
 
 	if (pfn == IOVA_REFUSED) {
 		result->nr_spurious += verdict->fits;
@@ -388,15 +389,18 @@ static const char *judge_alloc(struct replay *replay,
 		if (!(iova_variant.flags & IOVA_V_ABOVE_LIMIT))
 			return "ends above its limit";
 	}
+	if (pfn < replay->stream->start_pfn &&
+	    !(iova_variant.flags & IOVA_V_BELOW_START))
+		return "lies below start_pfn";
+	wrong = judge_add(replay->judges[op->dom], pfn, pfn_hi);
+	if (wrong)
+		return wrong;
 	if (!verdict->fits || pfn != verdict->highest) {
 		result->nr_not_highest++;
 		if (iova_variant.flags & IOVA_V_EXACT)
 			return "is not the highest fit, and the variant claims to be exact";
 	}
-	if (pfn < replay->stream->start_pfn &&
-	    !(iova_variant.flags & IOVA_V_BELOW_START))
-		return "lies below start_pfn";
-	return judge_add(replay->judges[op->dom], pfn, pfn_hi);
+	return NULL;
 }
 
 static const char *judge_after(struct replay *replay,
