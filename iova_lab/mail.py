@@ -9,6 +9,7 @@ import pandas as pd
 from iova_lab.report_data import NOT_IN_NUMBER, ReportData, Section
 
 WIDTH = 72
+LONGEST_NAME = 24
 
 
 def fill(text: str, indent: str = "", first: str | None = None) -> str:
@@ -87,6 +88,13 @@ def _refusals(costs: pd.DataFrame) -> list[str]:
     ]
 
 
+def short(name: str) -> str:
+    """Cut what is out of a long variant name, so that a table has room for numbers."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:16]}~{name[-7:]}"
+
+
 def _table(table: pd.DataFrame) -> str:
+    table = table.assign(variant=table["variant"].map(short))
+    # Wider than that, and pandas continues the table below itself.
     text: str = table.set_index("variant").rename_axis(None).to_string(line_width=WIDTH)
     return "\n".join(line.rstrip() for line in text.splitlines())

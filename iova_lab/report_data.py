@@ -19,8 +19,9 @@ HARNESS = (
 )
 
 NOT_IN_NUMBER = [
-    "ns/op: time of the measured window divided by its ops, allocs and frees alike. Each sample is the fastest of up to five replays; shown is asv's median with its 99 %"
-    " interval, from one build on one machine: the luck of code and memory layout is not in it.",
+    "ns/op: time of the measured window divided by its ops, allocs and frees alike. A sample is the"
+    " fastest of several replays; shown is asv's median with its 99 % interval, from one build on"
+    " one machine: the luck of code and memory layout is not in it.",
     "nodes/op: gap steps + descents + nodes whose bookkeeping is updated, per op, from a separate"
     " counted build. Exact and the same on every machine; another seed of a random workload is"
     " another number.",

@@ -12,9 +12,10 @@ to be supported by the top three sizes s1 < s2 < s3, a decade apart, and by an i
 
 - constant: the exponents of both decades, intervals included, lie within 0 +- 0.05 (less than 12 %
   per tenfold), and there is no logarithm as below.
-- linear: the exponent lies within 1 +- 0.1, or that of the growth does and the growth dominates.
-  The exponent of the growth compares f(s3) - f(s2) with f(s2) - f(s1), in which a constant part
-  cancels: it is 1 for n/6 + 20 at any size.  n log n is not told from n here.
+- linear: the exponent lies within 1 +- 0.1 and that of the decade below within 1 +- 0.2; or the
+  exponent of the growth lies within 1 +- 0.1 and the growth dominates.  The latter compares
+  f(s3) - f(s2) with f(s2) - f(s1), in which a constant part cancels: it is 1 for n/6 + 20 at any
+  size.  n log n is not told from n here.
 - logarithmic: over all sizes (four or more) the value rises at every step and follows
   a + b log n (b > 0 with p < 0.01, at least 95 % of the variance), and the exponent is below 0.5.
 - other: a steady exponent that is none of these.
@@ -212,7 +213,8 @@ def _classify(
     logarithm = _rises_like_log(sizes, points)
     if all(slope.within(0, FLAT) for slope in slopes) and not logarithm:
         return "constant", ""
-    if last.within(1, LINEAR) or (last.lo > STEEP and growth.within(1, LINEAR)):
+    straight = last.within(1, LINEAR) and slopes[0].within(1, 2 * LINEAR)
+    if straight or (last.lo > STEEP and growth.within(1, LINEAR)):
         return "linear", ""
     if logarithm and last.lo > 0 and last.hi < STEEP:
         return "logarithmic", ""
