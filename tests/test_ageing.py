@@ -1,7 +1,7 @@
 """Is packed ageing honest?  A domain aged with place() against one that did every search.
 
-Where both are affordable they must be in the identical state (all words of dump(): shape of the tree,
-ranges, cached nodes), and go on identically: same answers and same nodes visited, op by op.
+Where both are affordable they must be in the identical state (all words of dump(): shape of the
+tree, ranges, cached nodes), and go on identically: same answers and same nodes visited, op by op.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLACE = ctypes.CFUNCTYPE(
 
 
 def place(domain: Domain, pfn_lo: int, size: int, limit_pfn: int) -> None:
-    """Call the variant's place(); Python's own interface has no use for it."""
+    """Insert without a search; Python's own interface has no use for that."""
     assert PLACE(domain.variant.ops.place)(domain._open(), pfn_lo, size, limit_pfn) == 0
 
 
