@@ -60,7 +60,7 @@ lint: build
 # and the replay itself counts what a variant has not given back.
 sanitize: build
 	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all(["sanitized"])'
-	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so)" \
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc IOVA_LAB_BUILD=sanitized \
 	$(BIN)/python -m pytest -n auto -m sanitize
 
@@ -70,12 +70,12 @@ build: .venv/installed-test
 # One folder, two stages: measuring needs no test tools, and starts half a minute earlier.
 .venv/installed: pyproject.toml setup.py | tools
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -e .
+	$(BIN)/python -m pip install --no-compile -e .
 	@touch $@
 
 .venv/installed-test: pyproject.toml setup.py | tools
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -e '.[test]'
+	$(BIN)/python -m pip install --no-compile -e '.[test]'
 	@touch .venv/installed $@
 
 # Each line: a check, and the Debian package that mends it.
