@@ -139,7 +139,7 @@ def _raise_stream_error(stream: OpStream, result: _native.Result) -> None:
     if result.error_op < len(stream.ops):
         fields = zip(stream.ops.dtype.names or (), stream.ops[result.error_op].item(), strict=True)
         shown = ", ".join(f"{name} {value}" for name, value in fields if name != "zero")
-        text = f"op {result.error_op}: {text} ({shown})"
+        raise StreamError(f"{text} ({shown})", result.error_op)
     raise StreamError(text)
 
 
