@@ -11,8 +11,7 @@ class NodesMean(Cells):
     unit = "nodes/op"
 
     def track_nodes_per_op(self, variant: str, workload: str, nr_live: int) -> float:
-        result = counted(variant, self.stream)
-        return sum((result.visits or {}).values()) / result.nr_ops
+        return counted(variant, self.stream).nodes_per_op
 
 
 class NodesWorst(Cells):
@@ -22,5 +21,4 @@ class NodesWorst(Cells):
     unit = "nodes"
 
     def track_worst_op(self, variant: str, workload: str, nr_live: int) -> float:
-        result = counted(variant, self.stream, op_visits=True)
-        return float(result.worst_visits or 0)
+        return float(counted(variant, self.stream).worst_op)

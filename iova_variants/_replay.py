@@ -98,10 +98,10 @@ def replay(
 ) -> ReplayResult:
     """Run a whole op stream on one variant, in fresh domains, in one C call.
 
-    ``judge`` holds every answer against every gap, ``verify`` checks the variant's invariants after
-    every op, ``max_visits`` gives up with `TooLongError` after so many nodes.  ``build`` is chosen by
-    what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs in a child
-    process, so a variant that crashes or hangs takes nothing with it.
+    ``judge`` holds every answer against every gap, ``verify`` checks the variant's invariants
+    after every op, ``max_visits`` gives up with `TooLongError` after so many nodes.  ``build`` is
+    chosen by what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs
+    in a child process, so a variant that crashes or hangs takes nothing with it.
 
     Raises `StreamError` for an impossible stream, before anything runs; `VariantError` where the
     variant breaks its contract; `VariantCrashedError`; `LookupError` for an unknown variant.
