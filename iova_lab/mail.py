@@ -7,6 +7,7 @@ import textwrap
 import pandas as pd
 
 from iova_lab.report_data import NOT_IN_NUMBER, ReportData, Section
+from iova_lab.tables import NOTHING
 
 WIDTH = 72
 LONGEST_NAME = 24
@@ -81,6 +82,7 @@ REFUSALS = ("refused", "spurious")
 def _refusals(costs: pd.DataFrame) -> list[str]:
     if "refused" not in costs:
         return []
+    costs = costs[costs["refused"] != NOTHING]
     found = costs.groupby(list(REFUSALS), sort=False)["variant"].agg(", ".join)
     return [
         fill(f"refused {refused}, spurious {spurious}: {who}", "  ")

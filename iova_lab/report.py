@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from iova_lab import figures, mail
-from iova_lab.report_data import NOT_IN_NUMBER, ReportData, gather
+from iova_lab.report_data import NOT_IN_NUMBER, ReportData, Section, gather
 
 
 def write_report(
@@ -33,13 +33,20 @@ def write_report(
     page = _page(data)
     (out_dir / "figures").mkdir(parents=True, exist_ok=True)
     for section in data.sections:
-        figure = figures.workload_figure(data.frame, section.workload, data.fakes)
-        figures.save(figure, out_dir / "figures" / _stem(section.workload))
+        _draw(data, section, out_dir / "figures" / _stem(section.workload))
     data.frame.to_csv(out_dir / "summary.csv", index=False, lineterminator="\n")
     (out_dir / "mail.txt").write_text(text, encoding="utf-8")
     index = out_dir / "index.html"
     index.write_text(page, encoding="utf-8")
     return index
+
+
+def _draw(data: ReportData, section: Section, stem: Path) -> None:
+    if section.nr_live is not None:
+        figures.save(figures.workload_figure(data.frame, section.workload, data.fakes), stem)
+        return
+    for suffix in (".svg", ".png"):  # of an earlier report
+        stem.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _stem(workload: str) -> str:

@@ -91,7 +91,7 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
         fakes=fakes,
         baseline=baseline,
         harness=HARNESS,
-        facts=_facts(results_dir, run, baseline, commit),
+        facts=_facts(results_dir, run, baseline, commit) | _measured_sizes(frame),
         ratio_note=f"to {baseline}, 99 % interval",
         answers=thread_2017.answer(frame, exponents),
         sections=[
@@ -113,6 +113,13 @@ def _facts(
         "measured by": f"asv run --machine {run.machine} {run.commit[:12]}^!",
         "report by": f"{command} --commit {run.commit[:12]}" if commit else command,
     }
+
+
+def _measured_sizes(frame: pd.DataFrame) -> dict[str, str]:
+    """The sizes that the run chose: asv does not record its options."""
+    times = results.select(frame, metric="ns_per_op")
+    sizes = ", ".join(f"{size:,}" for size in sorted(set(times["nr_live"])))
+    return {"live ranges": sizes or "no time was measured"}
 
 
 def _section(
@@ -140,7 +147,7 @@ def _section(
 
 def _summary(workload: str) -> str:
     try:
-        return workloads.get(workload).summary
+        return workloads.get(workload).summary.replace("``", "")
     except LookupError:
         return "A workload that this checkout does not have."
 

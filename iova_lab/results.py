@@ -29,7 +29,7 @@ NOT_RUN = "not run"
 
 REASONS = {
     FAILED: "failed (error, crash or time-out; asv run --show-stderr says which)",
-    SKIPPED: "skipped (not asked of this variant, not selected, or not in this build)",
+    SKIPPED: "skipped (not selected for this run, or not in this build)",
     STALE: "measured with an older version of the benchmark",
     NOT_RUN: "not run",
 }
@@ -183,10 +183,6 @@ def _nr_measured(workload: str) -> int:
         ) from None
 
 
-def _factor(metric: Metric, workload: str) -> float:
-    return 1e9 / _nr_measured(workload) if metric.name == "ns_per_op" else 1.0
-
-
 def _status(value: float | None, stale: bool) -> str:
     if stale:
         return STALE
@@ -222,13 +218,14 @@ def _cells(run: Run, metric: Metric, stale: bool) -> Iterator[dict[str, Any]]:
     for combo, value, low, high, repeat in zip(combos, *columns, strict=True):
         status = _status(value, stale)
         measured = status == MEASURED
-        factor = _factor(metric, combo[1]) if measured else math.nan
+        timed = measured and metric.name == "ns_per_op"
+        factor = 1e9 / _nr_measured(combo[1]) if timed else 1.0
         yield {
             "metric": metric.name,
             **dict(zip(PARAM_NAMES, combo, strict=True)),
             "value": value * factor if measured else math.nan,
-            "ci_lo": _finite(low) * factor,
-            "ci_hi": _finite(high) * factor,
+            "ci_lo": _finite(low) * factor if measured else math.nan,
+            "ci_hi": _finite(high) * factor if measured else math.nan,
             "nr_samples": int(repeat or 1) if measured else 0,
             "unit": metric.unit,
             "status": status,

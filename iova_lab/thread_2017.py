@@ -152,10 +152,6 @@ def _redundant(thread: Thread) -> Answer:
     else:
         verdict = f"No: on {CASE} {PATCH} is {patch}, {ROBIN} is {robin}."
     lines, words = _comparison(thread)
-    lines.append(
-        f"asv measures one variant after the other; `iova-lab compare {PATCH} {ROBIN} {CASE}`"
-        " measures both in turn, and tells smaller differences."
-    )
     return Answer(question, " ".join([verdict, *words]), lines)
 
 
@@ -176,7 +172,17 @@ def _comparison(thread: Thread) -> tuple[list[str], list[str]]:
         rows = rows[rows["nr_live"] == max(both)].set_index("metric")
         line, said[workload] = _compare_one(thread, workload, max(both), rows)
         lines.append(line)
+    lines.append(_advice(said))
     return lines, _amounts_to(said)
+
+
+def _advice(said: dict[str, str]) -> str:
+    doubtful = [workload for workload, words in said.items() if words in ("slower", "faster")]
+    return (
+        "asv measures one variant after the other, so what slows the machine for a while can pass"
+        f" for a difference. `iova-lab compare {PATCH} {ROBIN} {(doubtful or [CASE])[0]}` measures"
+        " both in turn."
+    )
 
 
 def _compare_one(
@@ -209,7 +215,7 @@ def judge(ratio: Interval) -> str:
         return "faster"
     if ratio.within(1, MARGIN):
         return f"the same within {MARGIN:.0%}"
-    return "not told apart"
+    return f"no difference beyond {MARGIN:.0%} shown"
 
 
 def _amounts_to(said: dict[str, str]) -> list[str]:

@@ -106,10 +106,10 @@ def test_random_sampling_of_a_workload_does_not_hide_a_line() -> None:
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.05, 0.2])
 def test_a_flat_noisy_curve_is_never_called_anything_but_constant(noise: float) -> None:
     classes = Counter(
-        described(timed(SHAPES["constant"], noise, seed))["supported_class"] for seed in range(60)
+        described(timed(SHAPES["constant"], noise, seed))["supported_class"] for seed in range(40)
     )
     assert set(classes) <= {"constant", "undecided"}
-    assert classes["constant"] >= 57 or noise > 0.02
+    assert classes["constant"] >= 38 or noise > 0.02
 
 
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "constant"])
@@ -126,7 +126,7 @@ def test_a_little_noise_does_not_change_the_class(shape: str) -> None:
 def test_much_noise_leaves_it_undecided_rather_than_wrong(shape: str) -> None:
     truth = shape.split(",")[0]
     classes = Counter(
-        described(timed(SHAPES[shape], 0.3, seed))["supported_class"] for seed in range(60)
+        described(timed(SHAPES[shape], 0.3, seed))["supported_class"] for seed in range(40)
     )
     wrong = sum(count for name, count in classes.items() if name not in (truth, "undecided"))
     assert wrong <= 1, classes
@@ -135,10 +135,10 @@ def test_much_noise_leaves_it_undecided_rather_than_wrong(shape: str) -> None:
 
 def test_the_interval_of_an_exponent_covers_the_truth() -> None:
     hits = 0
-    for seed in range(120):
+    for seed in range(60):
         row = described(timed(SHAPES["linear"], 0.1, seed))
         hits += row["lo"] <= 1 <= row["hi"]
-    assert hits >= 116
+    assert hits >= 57
 
 
 def test_what_cannot_be_decided_says_why() -> None:
@@ -181,7 +181,7 @@ def test_ratios_of_counts_are_exact() -> None:
 
 def test_the_interval_of_a_ratio_is_wider_than_each_and_covers_the_truth() -> None:
     hits = 0
-    for seed in range(120):
+    for seed in range(60):
         first = timed(SHAPES["constant"], 0.1, seed, sizes=(100,))
         second = timed(lambda n: 74.0, 0.1, 1000 + seed, "b", sizes=(100,))
         table = ratios(pd.concat([first, second]), "a", NO_FAKES)
@@ -189,7 +189,7 @@ def test_the_interval_of_a_ratio_is_wider_than_each_and_covers_the_truth() -> No
         for one in (first, second):
             assert row["hi"] / row["lo"] > one["ci_hi"].iat[0] / one["ci_lo"].iat[0]
         hits += row["lo"] <= 2 <= row["hi"]
-    assert hits >= 116
+    assert hits >= 57
 
 
 def test_a_ratio_without_intervals_has_none() -> None:
