@@ -15,8 +15,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The quick form leaves out sizes, not cells of a size: asv knows them as not run.  Eight samples,
-# in two processes, are the fewest that give a 99 % interval.
-QUICK	:= --bench ', (100|1000|10000)\)$$' -a repeat=4
+# in four processes, are the fewest that give a 99 % interval.
+QUICK	:= --bench ', (100|1000|10000)\)$$' -a repeat=2
 ifdef FULL
 QUICK	:=
 endif
@@ -38,7 +38,7 @@ bench: .venv/installed tools machine
 	 test $$status -eq 0 || \
 	   echo "note: some cells failed, all others stand: asv run --show-stderr says why"; \
 	 echo "dashboard: build/html/index.html"; \
-	 echo "$$report" | tail -n 1; \
+	 echo "report:    $${report##*: }"; \
 	 echo "to look:   $(PYTHON) -m http.server --bind 127.0.0.1 -d build/html 8080," \
 	      "then http://127.0.0.1:8080/; the report is a file and needs no server"; \
 	 exit $$status

@@ -38,14 +38,14 @@ def best_window(variant: str, stream: OpStream) -> float:
 class Latency(Cells):
     """Seconds inside the measured window; asv's clock is the replay clock.
 
-    Each sample is the fastest of several replays.  Two processes take at least four samples each:
+    Each sample is the fastest of several replays.  Four processes take at least two samples each:
     with eight, the least and the greatest bound the median with 99 % confidence.
     """
 
     unit = "seconds"
     number = 1
-    rounds = 2
-    repeat = (4, 8, 8.0)
+    rounds = 4
+    repeat = (2, 4, 4.0)
     warmup_time = 0.0
     timeout = 1800
 
