@@ -15,8 +15,6 @@ import iova_variants
 from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_variants import Claim
 
-pytestmark = pytest.mark.sanitize
-
 
 class Counts(NamedTuple):
     """What the judge counts, in the window."""
@@ -86,6 +84,7 @@ def streams(draw: st.DrawFn) -> OpStream:
     return stream_of(rows, granule=granule, start_pfn=start_pfn, nr_ageing=ageing)
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("variant", REAL)
 @given(stream=streams())
 def test_short_histories(variant: str, stream: OpStream) -> None:

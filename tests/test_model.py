@@ -22,8 +22,6 @@ from model import Books, Range, next_power_of_two
 import iova_variants
 from iova_variants import Claim
 
-pytestmark = pytest.mark.sanitize
-
 DESCRIBED = sorted(set(REAL) & set(REFERENCES))
 
 # Granules so large that the 32-bit space has 16 to 128 pfns: it fills, fails and is tried again.
@@ -110,6 +108,7 @@ class AgainstBooks(RuleBasedStateMachine):
             self.domain.close()
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("variant", REAL)
 def test_every_history_agrees_with_the_books(variant: str) -> None:
     machine = type("Machine", (AgainstBooks,), {"name": variant})
@@ -137,6 +136,7 @@ def test_long_histories_take_the_steps_described(variant: str, seed: int) -> Non
     assert visits["search"] == reference.nr_steps
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("variant", REAL)
 def test_long_histories_keep_the_invariants(variant: str, seed: int) -> None:

@@ -289,15 +289,13 @@ def run_python(code: str, *arguments: str, build: str) -> subprocess.CompletedPr
 
 
 def sanitizer_environment() -> dict[str, str]:
-    """Put the sanitizer's own allocator before Python's; it has to come first."""
-    found = subprocess.run(
-        [_build.compiler(), "-print-file-name=libasan.so"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    """Put the sanitizer before everything; and what C++ throws with, or it won't find that."""
+    libraries = [
+        subprocess.check_output([_build.compiler(), f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libstdc++.so.6")
+    ]
     return {
-        "LD_PRELOAD": found.stdout.strip(),
+        "LD_PRELOAD": " ".join(libraries),
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
     }
