@@ -274,7 +274,7 @@ bool judge_highest_fit(const struct judge *j, uint64_t size, uint64_t align,
 	return true;
 }
 
-static const char *add(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
+const char *judge_add(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
 {
 	uint32_t next = at_or_above(j, pfn_lo), r;
 
@@ -289,11 +289,11 @@ static const char *add(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
 	return NULL;
 }
 
-const char *judge_add(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
+bool judge_is_live(const struct judge *j, uint64_t pfn)
 {
-	if (pfn_lo < j->start_pfn)
-		return "lies below start_pfn";
-	return add(j, pfn_lo, pfn_hi);
+	uint32_t r = at_or_above(j, pfn);
+
+	return r != TOP && j->ranges[r].lo <= pfn;
 }
 
 void judge_free(struct judge *j, uint64_t pfn)
@@ -318,7 +318,7 @@ const char *judge_reserve(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
 	for (;;) {
 		r = at_or_above(j, pfn_lo);
 		if (r == TOP || j->ranges[r].lo > pfn_hi)
-			return add(j, pfn_lo, pfn_hi);
+			return judge_add(j, pfn_lo, pfn_hi);
 		if (j->ranges[r].lo > pfn_lo) {
 			j->ranges[r].lo = pfn_lo;
 			refresh(j, j->root, pfn_lo);

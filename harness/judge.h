@@ -24,6 +24,7 @@ bool judge_highest_fit(const struct judge *judge, uint64_t size, uint64_t align,
 
 /* NULL, or why this range can't be live. */
 const char *judge_add(struct judge *judge, uint64_t pfn_lo, uint64_t pfn_hi);
+bool judge_is_live(const struct judge *judge, uint64_t pfn);
 void judge_free(struct judge *judge, uint64_t pfn);
 const char *judge_reserve(struct judge *judge, uint64_t pfn_lo,
 			  uint64_t pfn_hi);

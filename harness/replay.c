@@ -493,6 +493,7 @@ static const char *judge_alloc(struct replay *replay,
 {
 	struct replay_result *result = replay->result;
 	u64 pfn_hi = pfn + op->size - 1;
+	const char *wrong;
 
 	if (pfn == IOVA_REFUSED) {
 		if (starved(replay))
@@ -512,12 +513,18 @@ static const char *judge_alloc(struct replay *replay,
 		if (!(iova_variant.flags & IOVA_V_ABOVE_LIMIT))
 			return "ends above its limit";
 	}
+	if (pfn < replay->stream->start_pfn &&
+	    !(iova_variant.flags & IOVA_V_BELOW_START))
+		return "lies below start_pfn";
+	wrong = judge_add(replay->judges[op->dom], pfn, pfn_hi);
+	if (wrong)
+		return wrong;
 	if (!verdict->fits || pfn != verdict->highest) {
 		result->nr_not_highest++;
 		if (iova_variant.flags & IOVA_V_EXACT)
 			return "is not the highest fit, and the variant claims to be exact";
 	}
-	return judge_add(replay->judges[op->dom], pfn, pfn_hi);
+	return NULL;
 }
 
 static const char *judge_after(struct replay *replay,
@@ -526,11 +533,16 @@ static const char *judge_after(struct replay *replay,
 {
 	struct judge *judge = replay->judges[op->dom];
 
+	u64 asked = replay->hot.slots[op->slot];
+
 	if (op->op == REPLAY_ALLOC)
 		return judge_alloc(replay, op, pfn, verdict);
+	if (op->op == REPLAY_FIND && asked != IOVA_REFUSED &&
+	    judge_is_live(judge, asked) != (pfn != IOVA_REFUSED))
+		return pfn == IOVA_REFUSED ? "is live but find() misses it" :
+					     "is not live but find() finds it";
 	if (pfn == IOVA_REFUSED)
-		return op->op == REPLAY_FIND && replay->hot.slots[op->slot] !=
-		       IOVA_REFUSED ? "is live but find() misses it" : NULL;
+		return NULL;
 	if (op->op == REPLAY_FREE)
 		judge_freed(replay, op->dom, pfn);
 	if (op->op == REPLAY_RESERVE)

@@ -37,8 +37,8 @@ class Mended:
 def table(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
     """Compare answers with the recorded ones: one row per domain that allocates.
 
-    Columns: ``dom``, ``nr_allocs``, ``nr_agree``, ``share``, and ``first_row``, the row in the file of
-    the first disagreement (-1 if there is none).
+    Columns: ``dom``, ``nr_allocs``, ``nr_agree``, ``share``, and ``first_row``, the row in the
+    file of the first disagreement (-1 if there is none).
     """
     allocs = trace.stream.ops["op"] == Op.ALLOC
     frame = pd.DataFrame(
@@ -66,7 +66,7 @@ def _disagreements(variant: str, trace: Trace) -> npt.NDArray[np.int64]:
 
 
 def _common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
-    """Indices of one domain's reserves, if all domains that have any reserve the same first ones."""
+    """One domain's reserves, by index, if all domains that have any begin with the same."""
     ops = trace.stream.ops
     reserves = np.flatnonzero(ops["op"] == Op.RESERVE)
     doms = np.unique(ops["dom"][reserves])
@@ -75,9 +75,7 @@ def _common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
         return reserves
     shortest = min(per_dom, key=len)
     ranges = ops[["limit_pfn", "size"]]
-    same = all(
-        (ranges[other[: len(shortest)]] == ranges[shortest]).all() for other in per_dom
-    )
+    same = all((ranges[other[: len(shortest)]] == ranges[shortest]).all() for other in per_dom)
     return shortest if same else reserves[:0]
 
 

@@ -41,7 +41,9 @@ class _Lab(click.Group):
             sys.stderr.close()
             ctx.exit(0)
         except EXPECTED as error:
-            text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+            text = (
+                str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+            )
             click.echo(f"iova-lab: {text}", err=True)
             ctx.exit(1)
 
@@ -105,7 +107,11 @@ def _replay_rows(
     nr_ops = result.nr_ops
     rows = [
         ("ops measured", f"{nr_ops:,}", f"after {stream.nr_ageing:,} ageing ops"),
-        ("time", f"{ns_per_op:.1f} ns/op", "best of five; all of it inside the variant and the loop"),
+        (
+            "time",
+            f"{ns_per_op:.1f} ns/op",
+            "best of five; all of it inside the variant and the loop",
+        ),
         ("nodes visited", f"{sum(visits.values()) / nr_ops:.2f} /op", "exact"),
     ]
     rows += [(f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in visits.items()]
@@ -113,7 +119,11 @@ def _replay_rows(
     return [
         *rows,
         ("  worst op", f"{result.worst_visits:,}", ""),
-        ("refused", f"{result.nr_failures:,}", f"of these although a fit exists: {result.nr_spurious:,}"),
+        (
+            "refused",
+            f"{result.nr_failures:,}",
+            f"of these although a fit exists: {result.nr_spurious:,}",
+        ),
         ("not the highest fit", f"{result.nr_not_highest:,}", ""),
         ("above the limit", f"{result.nr_above_limit:,}", ""),
         ("live ranges", f"{result.nr_live:,}", "after the window"),
@@ -164,7 +174,9 @@ def trace(path: Path, variant: str) -> None:
 
     recorded = read_trace(path)
     frame, mended = agreement.report(recorded, variant)
-    click.echo(f"{path}: kernel {recorded.kernel}, {len(recorded.stream.ops):,} tree-level requests")
+    click.echo(
+        f"{path}: kernel {recorded.kernel}, {len(recorded.stream.ops):,} tree-level requests"
+    )
     rows = [
         (
             str(row.dom),

@@ -45,7 +45,12 @@ class OpFlag(enum.IntFlag):
 
 
 class StreamError(ValueError):
-    """An op stream that no allocator could be asked to run; the message names the op."""
+    """An op stream that no allocator could be asked to run; ``op`` is the index of the wrong op."""
+
+    def __init__(self, reason: str, op: int | None = None) -> None:
+        super().__init__(reason if op is None else f"op {op}: {reason}")
+        self.reason = reason
+        self.op = op
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Is B slower than A here, and by how much?
 
-Two variants are replayed in turn, A B, B A, A B ..., and only pairs are compared: whatever slows the
-machine for a while slows both of a pair.  Measured one after the other, A comes out "significantly"
-different from itself on a shared machine; in pairs it does not.
+Two variants are replayed in turn, A B, B A, A B ..., and only pairs are compared: whatever slows
+the machine for a while slows both of a pair.  Measured one after the other, A comes out
+"significantly" different from itself on a shared machine; in pairs it does not.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def compare(
     """
     stream = workloads.generate(workload, nr_live)
     for name in names:
-        iova_variants.replay(name, stream, timeout=60.0)  # a mistake shows here, before the long part
+        iova_variants.replay(
+            name, stream, timeout=60.0
+        )  # a mistake shows here, before the long part
     samples = []
     for _ in range(NR_PROCESSES):
         samples.append(_fresh_process(names, workload, nr_live))
@@ -115,7 +117,7 @@ def compare(
 
 
 def dump(paired: Paired, out_dir: Path) -> list[Path]:
-    """Write one pyperf file per variant (seconds per op), for `pyperf hist`, `stats`, `compare_to`."""
+    """Write one pyperf file per variant, in seconds per op, for `pyperf hist` and the like."""
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = []
     for which, name in enumerate(paired.names):

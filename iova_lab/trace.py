@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
+import iova_variants
+from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError
 
 TRACE_DIR = Path(__file__).resolve().parent / "traces"
 
@@ -63,16 +65,20 @@ class Trace:
     t_ns: npt.NDArray[np.uint64]
 
 
-def _load(path: Path) -> tuple[npt.NDArray[np.void], dict[str, Any]]:
+def _arrays(path: Path) -> tuple[npt.NDArray[np.void], Any]:
+    """Rows and meta as they are in the file, whatever they are."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise TraceError(f"{path}: not a trace: not an .npz file")
+        with archive:
             missing = {"ops", "meta"} - set(archive.files)
             if missing:
                 raise TraceError(f"{path}: not a trace: it has no {' and no '.join(missing)}")
-            rows, meta = archive["ops"], json.loads(str(archive["meta"]))
+            return archive["ops"], json.loads(str(archive["meta"]))
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror or 'not a trace: not an .npz file'}") from None
-    except (zipfile.BadZipFile, EOFError, zipfile.error) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise TraceError(f"{path}: truncated, or not a trace: {error}") from None
     except json.JSONDecodeError as error:
         raise TraceError(f"{path}: meta is not JSON: {error}") from None
@@ -80,12 +86,33 @@ def _load(path: Path) -> tuple[npt.NDArray[np.void], dict[str, Any]]:
         if isinstance(error, TraceError):
             raise
         raise TraceError(f"{path}: not a trace: {error}") from None
-    if rows.dtype != TRACE_DTYPE or rows.ndim != 1:
+
+
+def _load(path: Path) -> tuple[npt.NDArray[np.void], dict[str, Any]]:
+    rows, meta = _arrays(path)
+    if rows.dtype != TRACE_DTYPE:
         raise TraceError(f"{path}: ops have dtype {rows.dtype}, not {TRACE_DTYPE}")
+    if rows.ndim != 1:
+        raise TraceError(f"{path}: ops have {rows.ndim} dimensions, not 1")
+    if not isinstance(meta, dict):
+        raise TraceError(f"{path}: meta is not a JSON object: {meta!r}")
     absent = {"kernel", "granule", "start_pfn"} - set(meta)
     if absent:
         raise TraceError(f"{path}: meta has no {', '.join(sorted(absent))}")
+    for name in ("granule", "start_pfn"):
+        if not isinstance(meta[name], int):
+            raise TraceError(f"{path}: meta has {name} {meta[name]!r}, which is not a number")
     return rows, meta
+
+
+def _check(trace: Trace) -> Trace:
+    """Tell what no allocator could be asked by its row in the file."""
+    try:
+        iova_variants.check(trace.stream)
+    except StreamError as error:
+        where = "" if error.op is None else f"row {trace.rows[error.op]}: "
+        raise TraceError(f"{trace.path}: {where}{error.reason}") from None
+    return trace
 
 
 def _slots(path: Path, tree: npt.NDArray[np.void], rows: npt.NDArray[np.int64]) -> list[int]:
@@ -171,16 +198,17 @@ def _trace(
     ops["limit_pfn"][reserves] = (tree["pfn"] + tree["size"] - 1)[reserves]
     ops["slot"] = _slots(path, tree, rows)
     refused = (tree["op"] == ALLOC) & (tree["pfn"] == 0)
-    return Trace(
+    trace = Trace(
         path=path,
         kernel=str(meta["kernel"]),
         stream=OpStream(
             ops,
             nr_domains=int(ops["dom"].max()) + 1,
-            granule=int(meta["granule"]),
-            start_pfn=int(meta["start_pfn"]),
+            granule=meta["granule"],
+            start_pfn=meta["start_pfn"],
         ),
         recorded=np.where(refused, REFUSED, tree["pfn"]),
         rows=rows,
         t_ns=tree["t_ns"],
     )
+    return _check(trace)

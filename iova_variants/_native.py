@@ -8,7 +8,7 @@ from typing import Any
 
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
-COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
+COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START = (1 << bit for bit in range(6))
 
 JUDGE, VERIFY = 1 << 0, 1 << 1
 

@@ -115,10 +115,10 @@ def replay(
 ) -> ReplayResult:
     """Run a whole op stream on one variant, in fresh domains, in one C call.
 
-    ``judge`` holds every answer against every gap, ``verify`` checks the variant's invariants after
-    every op, ``max_visits`` gives up with `TooLongError` after so many nodes.  ``build`` is chosen by
-    what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs in a child
-    process, so a variant that crashes or hangs takes nothing with it.
+    ``judge`` holds every answer against every gap, ``verify`` checks the variant's invariants
+    after every op, ``max_visits`` gives up with `TooLongError` after so many nodes.  ``build`` is
+    chosen by what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs
+    in a child process, so a variant that crashes or hangs takes nothing with it.
 
     ``rcache`` ("off", "pre-6.7", "6.7", or an `Rcache`) puts the kernel's per-CPU caches in front:
     allocs and frees go through the fast API, which rounds sizes below 32 up to a power of two and
@@ -173,7 +173,7 @@ def _raise_stream_error(stream: OpStream, result: _native.Result) -> None:
     if result.error_op < len(stream.ops):
         fields = zip(stream.ops.dtype.names or (), stream.ops[result.error_op].item(), strict=True)
         shown = ", ".join(f"{name} {value}" for name, value in fields if name != "zero")
-        text = f"op {result.error_op}: {text} ({shown})"
+        raise StreamError(f"{text} ({shown})", result.error_op)
     raise StreamError(text)
 
 

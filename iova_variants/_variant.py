@@ -30,11 +30,15 @@ class Claim(enum.IntFlag):
     FAKE = _native.FAKE
     FREE_NEEDS_MEM = _native.FREE_NEEDS_MEM
     ABOVE_LIMIT = _native.ABOVE_LIMIT
+    BELOW_START = _native.BELOW_START
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant, loaded: what it says of itself, and the way to its C."""
+    """One variant, loaded: what it says of itself, and the way to its C.
+
+    ``path`` is the shared object; its name holds a digest of all that went into it.
+    """
 
     name: str
     summary: str
@@ -42,6 +46,7 @@ class Variant:
     claims: Claim
     domain_size: int
     has_place: bool
+    path: Path
     build: Build
     library: c.CDLL
     ops: _native.Ops
@@ -68,7 +73,8 @@ def _source(name: str) -> Path:
 
 @cache
 def _load(source: Path, build: Build) -> Variant:
-    library, ops = _native.open_library(compile_variant(source, build))
+    path = compile_variant(source, build)
+    library, ops = _native.open_library(path)
     if ops.name.decode() != source.stem:
         raise OSError(f"{source} calls itself {ops.name.decode()!r}: name it after its file")
     return Variant(
@@ -78,6 +84,7 @@ def _load(source: Path, build: Build) -> Variant:
         claims=Claim(ops.flags),
         domain_size=ops.domain_size,
         has_place=bool(ops.place),
+        path=path,
         build=build,
         library=library,
         ops=ops,

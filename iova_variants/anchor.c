@@ -37,8 +37,10 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 	struct rb_node *start = limit <= iovad->domain.dma_32bit_pfn ?
 				iovad->cached32_node : iovad->cached_node;
 
-	return range_walk_down(start, size, limit, iovad->domain.start_pfn,
-			       iova_align_mask(size, size_aligned), gap);
+	/* start_pfn is looked at afterwards: it does not end the walk. */
+	return range_walk_down(start, size, limit, 0,
+			       iova_align_mask(size, size_aligned), gap) &&
+	       gap->pfn_lo >= iovad->domain.start_pfn;
 }
 
 /* By where the range lies, not by what was asked for. */

@@ -14,6 +14,9 @@
  * that node and not from the request, so a request with a lower limit can get a
  * range above its limit.
  *
+ * Declared breach: start_pfn is held against the last gap only, so above a range
+ * that was reserved below start_pfn a request can get a range below it too.
+ *
  * Invariant, under lock: cached32 is NULL or in the tree, below 4 GiB.
  */
 #include "range_legacy.h"
@@ -86,6 +89,6 @@ RANGE_VARIANT(
 	.name		= "cached32",
 	.summary	= "rbtree, one cached node for 32-bit requests, others from the top",
 	.kernel_release	= "v2.6.24 - v4.14",
-	.flags		= IOVA_V_ABOVE_LIMIT,
+	.flags		= IOVA_V_ABOVE_LIMIT | IOVA_V_BELOW_START,
 	.place		= range_place,
 );

@@ -12,6 +12,9 @@
  * Declared breach: as cached32, the bound of a search that starts at a cached
  * node is that node and not the request's limit.
  *
+ * Declared breach: start_pfn is held against the last gap only, so above a range
+ * that was reserved below start_pfn a request can get a range below it too.
+ *
  * Invariant, under lock: each cached node is NULL or in the tree.
  */
 #include "range_legacy.h"
@@ -103,5 +106,5 @@ RANGE_VARIANT(
 	.name		= "cached64",
 	.summary	= "rbtree, one cached node for 32-bit and one for 64-bit requests",
 	.kernel_release	= "Sep 2017, withdrawn",
-	.flags		= IOVA_V_ABOVE_LIMIT,
+	.flags		= IOVA_V_ABOVE_LIMIT | IOVA_V_BELOW_START,
 );

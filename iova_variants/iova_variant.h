@@ -25,8 +25,10 @@
 #define IOVA_V_EXACT		(1U << 1) /* always the highest fit */
 #define IOVA_V_FAKE		(1U << 2) /* no bookkeeping; floor of the harness */
 #define IOVA_V_FREE_NEEDS_MEM	(1U << 3) /* free() may have to allocate */
-/* A declared breach: the answer may lie above the request's limit. */
+/* Declared breaches: the answer may lie above the request's limit ... */
 #define IOVA_V_ABOVE_LIMIT	(1U << 4)
+/* ... or below start_pfn, above a range that was reserved there. */
+#define IOVA_V_BELOW_START	(1U << 5)
 
 /* The variant's own, defined in its C file; the harness sees only bytes. */
 struct iova_domain;

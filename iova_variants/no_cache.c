@@ -24,8 +24,10 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 		     struct iova_gap *gap)
 {
 	gap->above = NULL;
+	/* The walk looks at start_pfn only where it finds no node below. */
 	return range_legacy_walk(rb_last(&iovad->domain.ranges), size, limit,
-				 iovad->domain.start_pfn, size_aligned, gap);
+				 iovad->domain.start_pfn, size_aligned, gap) &&
+	       gap->pfn_lo >= iovad->domain.start_pfn;
 }
 
 static void remember(struct iova_domain *iovad, struct iova *new,

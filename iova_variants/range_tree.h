@@ -176,12 +176,16 @@ static inline const char *range_tree_verify_node(const struct rb_node *node,
 						 unsigned int nr_black,
 						 unsigned int want_black)
 {
+	const struct rb_node *parent = rb_parent(node);
+
 	nr_black += rb_is_black(node);
+	if (parent && parent->rb_left != node && parent->rb_right != node)
+		return "rbtree: a node is no child of its parent";
 	if (node->rb_left && rb_parent(node->rb_left) != node)
 		return "rbtree: a left child does not know its parent";
 	if (node->rb_right && rb_parent(node->rb_right) != node)
 		return "rbtree: a right child does not know its parent";
-	if (rb_is_red(node) && rb_parent(node) && rb_is_red(rb_parent(node)))
+	if (rb_is_red(node) && parent && rb_is_red(parent))
 		return "rbtree: a red node has a red parent";
 	if ((!node->rb_left || !node->rb_right) && nr_black != want_black)
 		return "rbtree: paths differ in black nodes";

@@ -209,9 +209,9 @@ static bool range_find(struct iova_domain *iovad, unsigned long pfn,
 
 static const char *range_verify(struct iova_domain *iovad)
 {
-	const char *wrong = verify_state(iovad);
+	const char *wrong = range_tree_verify(&to_range_domain(iovad)->ranges);
 
-	return wrong ? wrong : range_tree_verify(&to_range_domain(iovad)->ranges);
+	return wrong ? wrong : verify_state(iovad);
 }
 
 static size_t range_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)

@@ -2,8 +2,9 @@
 
 Two sequences from the list, both of 2020, in one gibibyte below ``nr_live`` long-lived pages:
 500, 12 and 499 MiB are mapped, the 12 go, 13 are mapped, and 2 MiB are refused though 12 are free
-(the case for the second pass, 4e89dce72521); and one page, half of the space aligned, one page (Robin
-Murphy's 4K, 2G, 4K; here 512M in 1G, where his takes all 4G).  Everything is freed after each.
+(the case for the second pass, 4e89dce72521); and one page, half of the space aligned, one page
+(Robin Murphy's 4K, 2G, 4K; here 512M in 1G, where his takes all 4G).  Everything is freed after
+each.
 
     4 GiB |--- nr_live pages, filler ---|-------- 1 GiB --------| start_pfn
 """

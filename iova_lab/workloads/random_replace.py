@@ -1,8 +1,8 @@
 """Many live ranges of one size; a random one goes, a new one comes, over and over.
 
-Peng Zhang's second recipe (iommu list, September 2022, v3 of "iommu/iova: optimize the iova rbtree"):
-300,000 live ranges, single pages, 48-bit mask.  Nothing is fragmented: there is one free page, and
-the question is how far a search walks to it.
+Peng Zhang's second recipe (iommu list, September 2022, v3 of his augmented tree): 300,000 live
+ranges, single pages, 48-bit mask.  Nothing is fragmented: there is one free page, and the question
+is how far a search walks to it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A driver maps page after page at start-up and frees none of them; its device takes 64 bits.
 
-David Woods' case: "drivers that allocate lots of pages at start up and never free them" (iommu list,
-September 2017, "iommu/iova: Improve alloc_iova performance").  The window lies around ``nr_live``:
-it begins a tenth below (at most half a window) and ends as far above.  Where one domain would
-grow by more than that, several start up one after the other, as several devices do.
+David Woods' case: "drivers that allocate lots of pages at start up and never free them" (iommu
+list, September 2017, "iommu/iova: Improve alloc_iova performance").  The window lies around
+``nr_live``: it begins a tenth below (at most half a window) and ends as far above.  Where one
+domain would grow by more than that, several start up one after the other, as several devices do.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ void rb_erase_augmented(struct rb_node *node, struct rb_root *root,
 /*
  * Define the three callbacks and the table @name.  @compute(entry, exit)
  * recomputes @augmented of one entry from its children; with @exit, it returns
- * true when nothing changed, and propagation stops there.
+ * true when nothing changed, and propagation stops there.  As in the kernel, no
+ * semicolon follows.
  */
 #define RB_DECLARE_CALLBACKS(linkage, name, type, field, augmented, compute) \
 static inline void name##_propagate(struct rb_node *node,		\
@@ -62,7 +63,7 @@ linkage const struct rb_augment_callbacks name = {			\
 	.propagate = name##_propagate,					\
 	.copy = name##_copy,						\
 	.rotate = name##_rotate,					\
-}
+};
 
 /* The same for a maximum over the subtree of @own(entry), of type @vtype. */
 #define RB_DECLARE_CALLBACKS_MAX(linkage, name, type, field, vtype,	\

@@ -1,0 +1,97 @@
+# What is measured, and how, is in benchmarks/; this only sets the table.
+#
+#   make bench           measure the last commit: all variants, small sizes; dashboard, report
+#   make bench FULL=1    the whole suite: about an hour and a half
+#   make test            everything that can be checked
+#
+# MACHINE=name names the results' folder; PYTHON=python3.12 takes another Python.
+
+PYTHON	?= python3
+MACHINE	?= $(shell uname -n)
+
+BIN	:= .venv/bin
+# asv looks for its Python on PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The quick form leaves out sizes, not cells of a size: asv knows them as not run.  Eight samples,
+# in four processes, are the fewest that give a 99 % interval.
+QUICK	:= --bench ', (100|1000|10000)\)$$' -a repeat=2
+ifdef FULL
+QUICK	:=
+endif
+
+# What a wheel is built from: changes here are not measured until they are committed.
+SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
+
+.PHONY: bench test lint sanitize build tools machine clean
+.DELETE_ON_ERROR:
+
+bench: .venv/installed tools machine
+	@test -z "$$(git status --porcelain -- $(SOURCES))" || echo \
+	  "note: asv measures the last commit: what is not committed is left out (git status)"
+	@status=0; \
+	 $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
+	 test $$status -eq 0 -o $$status -eq 2 || exit $$status; \
+	 $(BIN)/asv publish || exit; \
+	 report=$$($(BIN)/iova-lab report --machine '$(MACHINE)') || exit; \
+	 test $$status -eq 0 || \
+	   echo "note: some cells failed, all others stand: asv run --show-stderr says why"; \
+	 echo "dashboard: build/html/index.html"; \
+	 echo "report:    $${report##*: }"; \
+	 echo "to look:   $(PYTHON) -m http.server --bind 127.0.0.1 -d build/html 8080," \
+	      "then http://127.0.0.1:8080/; the report is a file and needs no server"; \
+	 exit $$status
+
+machine: .venv/installed
+	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'
+
+test: lint
+	$(BIN)/python -m pytest -n auto
+	$(MAKE) --no-print-directory sanitize
+
+lint: build
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# The interpreter is not built with the address sanitizer, so its runtime is loaded ahead of it;
+# its own allocator would hide overruns.  Leaks are off: CPython frees little of its own at exit,
+# and the replay itself counts what a variant has not given back.
+sanitize: build
+	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all(["sanitized"])'
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc IOVA_LAB_BUILD=sanitized \
+	$(BIN)/python -m pytest -n auto -m sanitize
+
+build: .venv/installed-test
+	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all()'
+
+# One folder, two stages: measuring needs no test tools, and starts half a minute earlier.
+.venv/installed: pyproject.toml setup.py | tools
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --no-compile -e .
+	@touch $@
+
+.venv/installed-test: pyproject.toml setup.py | tools
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --no-compile -e '.[test]'
+	@touch .venv/installed $@
+
+# Each line: a check, and the Debian package that mends it.
+tools:
+	@need() { echo "$$1 is missing: apt install $$2" >&2; exit 1; }; \
+	 command -v git >/dev/null || need git git; \
+	 command -v cc >/dev/null || need "a C compiler" gcc; \
+	 echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || need "the C library's headers" libc6-dev; \
+	 command -v $(PYTHON) >/dev/null || need $(PYTHON) python3; \
+	 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || need "Python's venv" python3-venv; \
+	 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	   { echo "$(PYTHON) is older than 3.11: make PYTHON=..." >&2; exit 1; }; \
+	 git rev-parse -q --verify HEAD >/dev/null || \
+	   { echo "asv measures commits, and this folder has none: git clone it" >&2; exit 1; }
+
+clean:
+	rm -rf build .venv .asv *.egg-info iova_variants/_built
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

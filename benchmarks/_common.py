@@ -1,0 +1,132 @@
+"""Which cells are there, which of them can't be had, and what may a replay cost?"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from asv_runner.benchmarks.mark import SkipNotImplemented
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.opstream import OpStream
+from iova_variants import Claim, Variant
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Listed from this checkout, not asked of the installed package.  asv tells a cell by its index
+# alone and installs one commit after the other, so every commit must see the same grid.
+VARIANTS = sorted(path.stem for path in ROOT.glob("iova_variants/*.c"))
+WORKLOADS = sorted(path.stem for path in ROOT.glob("iova_lab/workloads/[!_]*.py"))
+NR_LIVE = [100, 1_000, 10_000, 100_000, 1_000_000]
+
+#: Where `counted` keeps what it has counted.
+COUNTS_DIR = ROOT / "build" / "counts"
+
+#: Nodes that one replay may visit: 10 to 30 s of walking.  Counted, so every machine skips alike.
+BUDGET = 3_000_000_000
+
+
+class Cells:
+    """The grid, and the reasons to leave a cell out: asv shows it as n/a."""
+
+    params = (VARIANTS, WORKLOADS, NR_LIVE)
+    param_names = ("variant", "workload", "nr_live")
+    version = "1"
+    timeout = 600
+    fake_too = True
+
+    def setup(self, variant: str, workload: str, nr_live: int) -> None:
+        claims = load(variant).claims
+        if Claim.FAKE in claims and not self.fake_too:
+            raise NotImplementedError(f"{variant} keeps no books, so this says nothing of it")
+        try:
+            self.stream = generate(workload, nr_live)
+        except workloads.SizeError as error:
+            raise NotImplementedError(str(error)) from error
+
+
+def load(variant: str) -> Variant:
+    """Load one variant; NotImplementedError where the installed commit does not have it."""
+    try:
+        return iova_variants.load(variant)
+    except LookupError as error:
+        raise NotImplementedError(f"not in this build: {error}") from error
+
+
+def generate(workload: str, nr_live: int) -> OpStream:
+    """Make a stream, once per process; NotImplementedError as for `load`.  Raises `SizeError`."""
+    try:
+        return workloads.generate(workload, nr_live)
+    except LookupError as error:
+        raise NotImplementedError(f"not in this build: {error}") from error
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one counted, judged replay says of its window; all of it exact."""
+
+    nodes_per_op: float
+    worst_op: int
+    nr_failures: int
+    nr_spurious: int
+    nr_live: int
+    nr_live_pfns: int
+    bytes: int
+    span: int
+
+
+def counted(variant: str, stream: OpStream) -> Counts:
+    """Count a window, once for all benchmarks; `SkipNotImplemented` if it exceeds the budget.
+
+    Seven of the eight benchmarks ask about the same replay, which takes a minute where a linear
+    variant holds a million ranges.  Its counts depend on the shared object and the op stream, and
+    on nothing else, so they are kept in a file named after the digests of both.
+    """
+    library = iova_variants.load(variant, build="counted").path
+    path = COUNTS_DIR / f"{library.stem}-{stream.digest()[:16]}-{BUDGET}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(_count(variant, stream)))
+        partial.replace(path)
+    kept = json.loads(path.read_text())
+    if "too_long" in kept:
+        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept['too_long']}")
+    return Counts(**kept)
+
+
+def _count(variant: str, stream: OpStream) -> dict[str, Any]:
+    try:
+        result = iova_variants.replay(
+            variant, stream, judge=True, op_visits=True, max_visits=BUDGET
+        )
+    except iova_variants.TooLongError as error:
+        return {"too_long": str(error)}
+    counts = Counts(
+        nodes_per_op=sum((result.visits or {}).values()) / result.nr_ops,
+        worst_op=result.worst_visits or 0,
+        nr_failures=result.nr_failures,
+        nr_spurious=result.nr_spurious or 0,
+        nr_live=result.nr_live,
+        nr_live_pfns=result.nr_live_pfns,
+        bytes=result.bytes,
+        span=result.span,
+    )
+    return asdict(counts)
+
+
+def warm_up() -> None:
+    """Do once what every cell needs: asv forks them all from the process that imports this."""
+    with suppress(LookupError, OSError, iova_variants.BuildError):
+        iova_variants.load("null")  # asks the compiler for its version
+    for workload in WORKLOADS:
+        with suppress(LookupError, ValueError):
+            workloads.generate(workload, NR_LIVE[0])  # keeps the traces
+
+
+warm_up()

@@ -1,0 +1,34 @@
+"""What does asv call this machine?
+
+asv tells a series of results by all that it stores about a machine, and asks the user for it.
+This stores it unasked, with an operating system and a memory size that outlive the next kernel.
+(`asv machine --yes --machine NAME` stores the name and no more, in asv 0.6.6.)
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+from asv.machine import Machine, MachineCollection
+from asv.util import UserError, get_memsize
+
+
+def describe(name: str) -> dict[str, str]:
+    """Return what asv stores of a machine, with strings that do not change by themselves."""
+    fields: dict[str, str] = Machine.get_defaults()
+    release = platform.freedesktop_os_release()
+    memory_gib = round(get_memsize() / 2**30)
+    return {**fields, "machine": name, "os": release["PRETTY_NAME"], "ram": f"{memory_gib} GiB"}
+
+
+def remember(name: str) -> None:
+    """Store this machine as ``name`` where asv looks; an entry that is there stays as it is."""
+    try:
+        MachineCollection.load(name)
+    except UserError:
+        MachineCollection.save(name, describe(name))
+
+
+if __name__ == "__main__":
+    remember(sys.argv[1])

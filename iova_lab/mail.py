@@ -1,0 +1,102 @@
+"""What of a report goes into a mail?  Plain text of at most 72 columns."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+
+from iova_lab.report_data import NOT_IN_NUMBER, ReportData, Section
+from iova_lab.tables import NOTHING
+
+WIDTH = 72
+LONGEST_NAME = 24
+
+
+def fill(text: str, indent: str = "", first: str | None = None) -> str:
+    """Wrap one paragraph at 72 columns."""
+    start = indent if first is None else first
+    return textwrap.fill(
+        text, WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False
+    )
+
+
+def render(data: ReportData) -> str:
+    """Write the whole mail.  Raises `ValueError` if a table is wider than 72 columns."""
+    parts = [_head(data), _thread(data), _notes(data)]
+    parts += [_section(data, section) for section in data.sections]
+    text = "\n\n".join(parts) + "\n"
+    wide = [line for line in text.splitlines() if len(line) > WIDTH]
+    if wide:
+        raise ValueError(f"mail text is wider than {WIDTH} columns: {wide[0]!r}")
+    return text
+
+
+def _heading(text: str) -> str:
+    return f"{text}\n{'-' * len(text)}"
+
+
+def _head(data: ReportData) -> str:
+    lines = [fill(data.harness)]
+    lines += [fill(f"{key}: {value}", "  ", "") for key, value in data.facts.items()]
+    return "\n".join(lines)
+
+
+def _thread(data: ReportData) -> str:
+    lines = [_heading("The thread of September 2017, answered by measurement")]
+    for answer in data.answers:
+        lines.append("\n" + fill(answer.question, "   ", "Q: "))
+        lines.append(fill(answer.verdict, "   ", "A: "))
+        lines += [fill(line, "     ", "   - ") for line in answer.evidence]
+    return "\n".join(lines)
+
+
+def _notes(data: ReportData) -> str:
+    heading = _heading("What is in the numbers, and what is not")
+    return "\n".join([heading, *(fill(note, "  ", "- ") for note in NOT_IN_NUMBER)])
+
+
+def _section(data: ReportData, section: Section) -> str:
+    lines = [_heading(section.workload), fill(section.summary)]
+    if section.nr_live is not None:
+        costs = section.costs
+        ratio = f"ns/op vs {data.baseline}"
+        kept = [name for name in costs if name not in (f"nodes/op vs {data.baseline}", *REFUSALS)]
+        lines.append("\n" + fill(f"{section.size}; ratio of time {data.ratio_note}:"))
+        lines.append(_table(costs[kept].rename(columns={ratio: "ratio"})))
+        lines += _refusals(costs)
+    if len(section.growth):
+        table = section.growth.rename(columns=lambda name: name.replace(": class", " "))
+        table.columns = [name.replace(": exponent", "^") for name in table.columns]
+        lines.append("\n" + fill("Exponents (nodes^ exact, ns^ with 99 % interval) and classes:"))
+        lines.append(_table(table))
+    same = [f"Same nodes/op within 1 % at every size: {line}" for line in section.coinciding]
+    for line in [*same, *section.undecided, *section.missing]:
+        lines.append(fill(f"{line}.", "  ", ""))
+    return "\n".join(lines)
+
+
+REFUSALS = ("refused", "spurious")
+
+
+def _refusals(costs: pd.DataFrame) -> list[str]:
+    if "refused" not in costs:
+        return []
+    costs = costs[costs["refused"] != NOTHING]
+    found = costs.groupby(list(REFUSALS), sort=False)["variant"].agg(", ".join)
+    return [
+        fill(f"refused {refused}, spurious {spurious}: {who}", "  ")
+        for (refused, spurious), who in found.items()
+    ]
+
+
+def short(name: str) -> str:
+    """Cut what is out of a long variant name, so that a table has room for numbers."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:16]}~{name[-7:]}"
+
+
+def _table(table: pd.DataFrame) -> str:
+    table = table.assign(variant=table["variant"].map(short))
+    # Wider than that, and pandas continues the table below itself.
+    text: str = table.set_index("variant").rename_axis(None).to_string(line_width=WIDTH)
+    return "\n".join(line.rstrip() for line in text.splitlines())

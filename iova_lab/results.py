@@ -1,0 +1,301 @@
+"""What did asv measure on one machine at one commit?
+
+Reads asv's documented JSON (results/benchmarks.json and results/<machine>/<commit>-<env>.json) into
+one tidy frame, a row per cell, and says of every cell that has no value why it has none.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from iova_lab import workloads
+
+API_VERSION = 2
+PARAM_NAMES = ["variant", "workload", "nr_live"]
+NOT_RESULTS = {"machine.json", "benchmarks.json"}
+
+MEASURED, SKIPPED, FAILED, STALE = "measured", "skipped", "failed", "stale"
+NOT_RUN = "not run"
+
+REASONS = {
+    FAILED: "failed (error, crash or time-out; asv run --show-stderr says which)",
+    SKIPPED: "skipped (not selected for this run, or not in this build)",
+    STALE: "measured with an older version of the benchmark",
+    NOT_RUN: "not run",
+}
+
+#: Answers of the metric why_not, in coverage.py's words.
+WHY_NOT = {
+    1: "the workload has no such size",
+    2: "over the node budget (the window would take too long)",
+}
+
+
+class ResultsError(ValueError):
+    """Results that can't be read; the message says which file, what is wrong, how to mend it."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One question of the suite: asv's name for it, ours, and the unit."""
+
+    benchmark: str
+    name: str
+    unit: str
+
+
+METRICS = {
+    metric.benchmark: metric
+    for metric in (
+        Metric("latency.Latency.time_window", "ns_per_op", "ns/op"),
+        Metric("nodes.NodesMean.track_nodes_per_op", "nodes_per_op", "nodes/op"),
+        Metric("nodes.NodesWorst.track_worst_op", "worst_nodes", "nodes"),
+        Metric("refusals.Failures.track_failures", "failures", "requests"),
+        Metric(
+            "refusals.SpuriousFailures.track_spurious_failures", "spurious_failures", "requests"
+        ),
+        Metric("memory.BytesPerRange.track_bytes_per_range", "bytes_per_range", "bytes"),
+        Metric("span.Span.track_span_per_pfn", "span_per_pfn", "pfns/live pfn"),
+        Metric("coverage.Coverage.track_why_not", "why_not", "reason"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One asv result file: a commit, measured on a machine in one environment."""
+
+    path: Path
+    machine: str
+    commit: str
+    date: pd.Timestamp
+    started_at: int
+    data: dict[str, Any]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror}; `asv run` writes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultsError(
+            f"{path}: truncated, or not JSON: {error}; remove it and run `asv run` again"
+        ) from None
+    if not isinstance(data, dict):
+        raise ResultsError(f"{path}: holds a {type(data).__name__}, so asv did not write it")
+    return data
+
+
+def _expect_version(path: Path, data: dict[str, Any], version: int) -> None:
+    found = data.get("version")
+    if found != version:
+        raise ResultsError(
+            f"{path}: format version {found}, not {version}: not a file of asv 0.6, or an old one"
+            " (`asv update` converts those)"
+        )
+
+
+def machines(results_dir: Path) -> list[str]:
+    """Names of the machines that have results, sorted."""
+    found = {path.parent.name for path in results_dir.glob("*/*.json")}
+    return sorted(name for name in found if _result_files(results_dir / name))
+
+
+def _result_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.json") if path.name not in NOT_RESULTS)
+
+
+def _read_run(path: Path, machine: str) -> Run:
+    data = _read_json(path)
+    _expect_version(path, data, API_VERSION)
+    needed = {"commit_hash", "date", "params", "result_columns", "results"}
+    absent = sorted(needed - set(data))
+    if absent:
+        raise ResultsError(f"{path}: has no {', '.join(absent)}, so asv did not write it")
+    if data["params"].get("machine") != machine:
+        raise ResultsError(
+            f"{path}: is of machine {data['params'].get('machine')!r}, in the folder of {machine!r}"
+        )
+    rows = [_columns(data, values) for values in data["results"].values() if values]
+    return Run(
+        path=path,
+        machine=machine,
+        commit=data["commit_hash"],
+        date=pd.Timestamp(data["date"], unit="ms"),
+        started_at=max((row.get("started_at") or 0 for row in rows), default=0),
+        data=data,
+    )
+
+
+def find_run(results_dir: Path, machine: str, commit: str | None = None) -> Run:
+    """The run to report: of the newest commit, or of the one that ``commit`` is a prefix of.
+
+    Where a commit was measured in several environments, the one measured last.
+    Raises `ResultsError` if there is none; it names the machines or commits that there are.
+    """
+    paths = _result_files(results_dir / machine)
+    if not paths:
+        known = ", ".join(machines(results_dir)) or "no machine yet: run `asv run` first"
+        raise ResultsError(f"{results_dir}: no results of machine {machine!r}; there are: {known}")
+    runs = [_read_run(path, machine) for path in paths]
+    if commit is not None:
+        chosen = [run for run in runs if commit and run.commit.startswith(commit)]
+        if len({run.commit for run in chosen}) != 1:
+            known = ", ".join(sorted({run.commit[:8] for run in chosen or runs}))
+            wrong = "is ambiguous" if chosen else "was not measured"
+            raise ResultsError(f"commit {commit!r} {wrong} on {machine}; there are: {known}")
+        runs = chosen
+    return max(runs, key=lambda run: (run.date, run.started_at, run.path.name))
+
+
+def machine_facts(results_dir: Path, machine: str) -> dict[str, str]:
+    """What asv's machine.json says of the machine: cpu, arch, os, ram, num_cpu."""
+    data = _read_json(results_dir / machine / "machine.json")
+    keys = ("cpu", "num_cpu", "ram", "arch", "os")
+    return {key: str(data[key]) for key in keys if data.get(key)}
+
+
+def _columns(data: dict[str, Any], values: list[Any]) -> dict[str, Any]:
+    # asv drops trailing empty columns, so zip() stops early on purpose.
+    return dict(zip(data["result_columns"], values, strict=False))
+
+
+@cache
+def _nr_measured(workload: str) -> int:
+    """Ops in the workload's window; the same at every size."""
+    try:
+        smallest = max(workloads.get(workload).min_nr_live, 100)
+        return workloads.generate(workload, smallest).nr_measured
+    except LookupError as error:
+        raise ResultsError(
+            f"results name {error.args[0]}; report them from a checkout that has it"
+        ) from None
+
+
+def _status(value: float | None, stale: bool) -> str:
+    if stale:
+        return STALE
+    if value is None:
+        return FAILED
+    return SKIPPED if math.isnan(value) else MEASURED
+
+
+def _finite(value: float | None) -> float:
+    return math.nan if value is None or math.isinf(value) else value
+
+
+def _combos(path: Path, name: str, params: list[list[str]]) -> list[tuple[str, str, int]]:
+    """The cells, in asv's order: it stores repr() of each parameter; ours are only str and int."""
+    try:
+        variants, sources, sizes = ([ast.literal_eval(text) for text in axis] for axis in params)
+    except (ValueError, SyntaxError):
+        raise ResultsError(
+            f"{path}: {name} does not have the parameters {', '.join(PARAM_NAMES)}"
+        ) from None
+    return list(itertools.product(variants, sources, sizes))
+
+
+def _cells(run: Run, metric: Metric, stale: bool) -> Iterator[dict[str, Any]]:
+    row = _columns(run.data, run.data["results"][metric.benchmark])
+    combos = _combos(run.path, metric.benchmark, row.get("params") or [])
+    blank = [None] * len(combos)
+    # A column that is None stands for None in every cell: all failed.
+    names = ("result", "stats_ci_99_a", "stats_ci_99_b", "stats_repeat")
+    columns = [row.get(name) or blank for name in names]
+    if any(len(column) != len(combos) for column in columns):
+        raise ResultsError(f"{run.path}: {metric.benchmark} has not one value per cell")
+    for combo, value, low, high, repeat in zip(combos, *columns, strict=True):
+        status = _status(value, stale)
+        measured = status == MEASURED
+        timed = measured and metric.name == "ns_per_op"
+        factor = 1e9 / _nr_measured(combo[1]) if timed else 1.0
+        yield {
+            "metric": metric.name,
+            **dict(zip(PARAM_NAMES, combo, strict=True)),
+            "value": value * factor if measured else math.nan,
+            "ci_lo": _finite(low) * factor if measured else math.nan,
+            "ci_hi": _finite(high) * factor if measured else math.nan,
+            "nr_samples": int(repeat or 1) if measured else 0,
+            "unit": metric.unit,
+            "status": status,
+        }
+
+
+COLUMNS = (
+    "machine commit date metric variant workload nr_live value ci_lo ci_hi nr_samples unit status"
+    " reason"
+).split()
+
+
+def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
+    """One row per cell of the grid (metric x workload x variant x nr_live), sorted.
+
+    Columns: machine, commit, date, metric, variant, workload, nr_live, value, ci_lo and ci_hi
+    (99 %; NaN where asv stored none or an infinite one), nr_samples, unit, status, and reason:
+    empty, or why there is no value.  Status is measured, skipped (asv's NaN: not implemented, or
+    not selected), failed (asv's null: error, crash, time-out), stale (of another version of the
+    benchmark) or not run.  Times are in ns per measured op.
+    """
+    path = results_dir / "benchmarks.json"
+    benchmarks = _read_json(path)
+    _expect_version(path, benchmarks, API_VERSION)
+    rows: list[dict[str, Any]] = []
+    for benchmark, values in run.data["results"].items():
+        if benchmark not in METRICS or benchmark not in benchmarks or not values:
+            continue  # renamed or removed since; old files outlive benchmarks.json
+        version = _columns(run.data, values).get("version")
+        stale = version is not None and version != benchmarks[benchmark].get("version")
+        rows += _cells(run, METRICS[benchmark], stale)
+    if not rows:
+        raise ResultsError(
+            f"{run.path}: holds none of our benchmarks ({', '.join(METRICS)}); run `asv run`"
+        )
+    frame = _complete(pd.DataFrame(rows))
+    return frame.assign(machine=run.machine, commit=run.commit, date=run.date)[COLUMNS]
+
+
+def _complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the cells that were not run, and the reasons."""
+    units = {metric.name: metric.unit for metric in METRICS.values()}
+    axes = [sorted(units), *(sorted(set(frame[key])) for key in ("workload", "variant", "nr_live"))]
+    keys = ["metric", "workload", "variant", "nr_live"]
+    grid = pd.MultiIndex.from_product(axes, names=keys)
+    frame = frame.set_index(keys).reindex(grid).reset_index()
+    frame["status"] = frame["status"].fillna(NOT_RUN)
+    frame["unit"] = frame["metric"].map(units)
+    frame["nr_samples"] = frame["nr_samples"].fillna(0).astype(int)
+    why = frame[frame["metric"] == "why_not"].set_index(keys[1:])["value"].map(WHY_NOT)
+    known = frame.set_index(keys[1:]).index.map(why)
+    # A failure is a failure whatever coverage says; all else has coverage's reason, if any.
+    known = pd.Series(known, frame.index).mask(frame["status"] == FAILED)
+    reason = known.fillna(frame["status"].map(REASONS))
+    frame["reason"] = reason.mask(frame["status"] == MEASURED, "")
+    return frame
+
+
+def select(frame: pd.DataFrame, **where: str | int) -> pd.DataFrame:
+    """Return the measured rows whose columns have these values."""
+    chosen = frame["status"] == MEASURED
+    for column, value in where.items():
+        chosen &= frame[column] == value
+    return frame[chosen]
+
+
+def why_missing(
+    frame: pd.DataFrame, metric: str, variant: str, workload: str, nr_live: int
+) -> str | None:
+    """Why this cell has no value; None if it has one."""
+    cell = {"metric": metric, "variant": variant, "workload": workload, "nr_live": nr_live}
+    row = frame[frame[list(cell)].eq(pd.Series(cell)).all(axis=1)]
+    return str(row["reason"].iat[0]) or None if len(row) else REASONS[NOT_RUN]

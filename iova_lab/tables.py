@@ -1,0 +1,171 @@
+"""How are the numbers of one workload put into a table, and what is missing from it?"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from iova_lab.results import select
+from iova_lab.scaling import Interval
+
+#: What a reader should not have to miss without being told why.
+SHOWN = ["ns_per_op", "nodes_per_op", "failures", "spurious_failures"]
+NOTHING = "-"
+
+
+def number(value: float) -> str:
+    """Three digits at least, thousands in groups; ``-`` for NaN."""
+    if math.isnan(value):
+        return NOTHING
+    if value == 0 or value >= 999.5:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def change(ratio: Interval) -> str:
+    """Write a ratio as kernel people do: +x %, or times x where percents get out of hand."""
+    if math.isnan(ratio.value):
+        return NOTHING
+    three = (ratio.value, ratio.lo, ratio.hi)
+    if ratio.value < 10:
+        value, lo, hi = (f"{100 * (x - 1):+.1f}".replace("-0.0", "+0.0") for x in three)
+        value += "%"
+    else:
+        value, lo, hi = (number(x) for x in three)
+        value = f"x{value}"
+    return f"( {value} [{lo}..{hi}] )" if ratio.known and ratio.lo != ratio.hi else f"( {value} )"
+
+
+def exponent(slope: Interval) -> str:
+    """Write an exponent with its interval; counts have none, for they are exact."""
+    if math.isnan(slope.value):
+        return NOTHING
+    text = f"{slope.value:.2f}"
+    if slope.known and slope.lo != slope.hi:
+        text += f" [{slope.lo:.2f}..{slope.hi:.2f}]"
+    return text.replace("-0.00", "0.00")
+
+
+def common_size(frame: pd.DataFrame, workload: str, fakes: frozenset[str]) -> int | None:
+    """Return the largest size with time and nodes of the most variants; None if there is none."""
+    rows = select(frame, workload=workload)
+    rows = rows[rows["metric"].isin(["ns_per_op", "nodes_per_op"]) & ~rows["variant"].isin(fakes)]
+    counts = rows.groupby("nr_live").size()
+    return int(counts[counts == counts.max()].index.max()) if len(counts) else None
+
+
+def cells(frame: pd.DataFrame, workload: str, nr_live: int) -> pd.DataFrame:
+    """Measured values of one workload at one size: a row per variant, a column per metric."""
+    rows = frame[(frame["workload"] == workload) & (frame["nr_live"] == nr_live)]
+    return rows.pivot_table(
+        index="variant", columns="metric", values="value", dropna=False
+    ).reindex(columns=sorted(set(frame["metric"])))
+
+
+def intervals(rows: pd.DataFrame, value: str) -> dict[str, Interval]:
+    """One `Interval` per variant, from the columns ``value``, lo and hi."""
+    columns = rows[["variant", value, "lo", "hi"]].itertuples(index=False)
+    return {name: Interval(*numbers) for name, *numbers in columns}
+
+
+NONE = Interval(math.nan, math.nan, math.nan)
+
+
+def costs(
+    frame: pd.DataFrame,
+    ratios: pd.DataFrame,
+    workload: str,
+    nr_live: int,
+    baseline: str,
+    fakes: frozenset[str],
+) -> pd.DataFrame:
+    """Time and nodes at one size, each with its ratio to the baseline, as text.
+
+    The refusals of the window and how many should not have been follow where there are any.
+    """
+    values = cells(frame, workload, nr_live)
+    rows = ratios[(ratios["workload"] == workload) & (ratios["nr_live"] == nr_live)]
+    columns: dict[str, list[str]] = {"variant": list(values.index)}
+    for metric, title in (("ns_per_op", "ns/op"), ("nodes_per_op", "nodes/op")):
+        known = intervals(rows[rows["metric"] == metric], "ratio")
+        columns[title] = [number(value) for value in values[metric]]
+        columns[f"{title} vs {baseline}"] = [
+            _versus(name, known.get(name, NONE), baseline, fakes) for name in values.index
+        ]
+    if (values["failures"] > 0).any():
+        columns["refused"] = [number(value) for value in values["failures"]]
+        columns["spurious"] = [number(value) for value in values["spurious_failures"]]
+    return pd.DataFrame(columns)
+
+
+def _versus(name: str, ratio: Interval, baseline: str, fakes: frozenset[str]) -> str:
+    if name == baseline:
+        return "( base )"
+    return "( floor )" if name in fakes else change(ratio)
+
+
+def growth(exponents: pd.DataFrame, workload: str) -> pd.DataFrame:
+    """Exponents and supported classes of one workload as text; empty if it has one size."""
+    rows = exponents[exponents["workload"] == workload]
+    table = pd.DataFrame({"variant": sorted(set(rows["variant"]))})
+    for metric, title in (("nodes_per_op", "nodes"), ("ns_per_op", "ns")):
+        one = rows[rows["metric"] == metric]
+        slopes = intervals(one, "exponent")
+        classes = dict(zip(one["variant"], one["supported_class"], strict=True))
+        table[f"{title}: exponent"] = [exponent(slopes.get(v, NONE)) for v in table["variant"]]
+        table[f"{title}: class"] = [classes.get(v, NOTHING) for v in table["variant"]]
+    return table
+
+
+def others(frame: pd.DataFrame, workload: str, nr_live: int, fakes: frozenset[str]) -> pd.DataFrame:
+    """Worst op, memory and address span at one size, as text; nothing of it holds for fakes."""
+    values = cells(frame[~frame["variant"].isin(fakes)], workload, nr_live)
+    titles = {
+        "worst_nodes": "nodes of the worst op",
+        "bytes_per_range": "bytes/live range",
+        "span_per_pfn": "span/live pfn",
+    }
+    text = values[list(titles)].map(number).rename(columns=titles)
+    return text.rename_axis(columns=None).reset_index()
+
+
+def coinciding(frame: pd.DataFrame, workload: str) -> list[str]:
+    """Groups of variants that visit the same nodes per op, within 1 %, at every size."""
+    rows = select(frame, workload=workload, metric="nodes_per_op")
+    curves = rows.pivot_table(index="variant", columns="nr_live", values="value")
+    groups: list[list[str]] = []
+    for name, curve in curves.iterrows():
+        for group in groups:
+            if np.allclose(curve, curves.loc[group[0]], rtol=0.01, atol=0, equal_nan=True):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return [" = ".join(group) for group in groups if len(group) > 1]
+
+
+def undecided(exponents: pd.DataFrame, workload: str) -> list[str]:
+    """Why the undecided classes of one workload are undecided, one line per reason."""
+    rows = exponents[
+        (exponents["workload"] == workload) & (exponents["supported_class"] == "undecided")
+    ]
+    found = rows.groupby(["metric", "reason"])["variant"].agg(", ".join)
+    return [f"{metric} undecided: {who}: {why}" for (metric, why), who in found.items()]
+
+
+def missing(frame: pd.DataFrame, workload: str, fakes: frozenset[str]) -> list[str]:
+    """Every cell without a value, cells with a common reason in one line."""
+    asked = (frame["workload"] == workload) & frame["metric"].isin(SHOWN)
+    rows = frame[asked & (frame["reason"] != "") & ~frame["variant"].isin(fakes)]
+    everyone = set(frame["variant"]) - fakes
+    variants = rows.groupby(["reason", "nr_live", "metric"])["variant"].agg(tuple).reset_index()
+    metrics = variants.groupby(["reason", "nr_live", "variant"])["metric"].agg(tuple).reset_index()
+    sizes = metrics.groupby(["reason", "variant", "metric"])["nr_live"].agg(tuple)
+    lines = []
+    for (reason, names, what), at in sizes.items():
+        who = "all variants" if set(names) == everyone else ", ".join(names)
+        of = "" if len(what) == len(SHOWN) else f" ({', '.join(what)})"
+        lines.append(f"{who} at {', '.join(f'{n:,}' for n in at)}{of}: {reason}")
+    return lines

@@ -1,0 +1,21 @@
+"""What pytest and Hypothesis need to know before any test is read."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+CALM = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "quick", max_examples=30, deadline=None, derandomize=True, suppress_health_check=CALM
+)
+settings.register_profile("few", settings.get_profile("quick"), max_examples=5)
+settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=CALM)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers."""
+    config.addinivalue_line("markers", "sanitize: also run with the sanitizer build")

@@ -1,0 +1,129 @@
+"""What all tests stand on: which variants to hold to account, and op streams to do it with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from lineage import Reference
+
+import iova_variants
+from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
+from iova_variants import Claim
+
+REFUSED = 2**64 - 1
+
+#: Every variant that keeps books; the fake ones only hold the harness up.
+REAL = [name for name in iova_variants.names() if Claim.FAKE not in iova_variants.load(name).claims]
+
+
+class Row(NamedTuple):
+    """One op, in the order of `OP_DTYPE`."""
+
+    limit_pfn: int = 0
+    size: int = 0
+    slot: int = 0
+    dom: int = 0
+    cpu: int = 0
+    op: int = Op.ALLOC
+    flags: int = 0
+    zero: int = 0
+
+
+def alloc(slot: int, size: int, limit_pfn: int, *, flags: int = 0, dom: int = 0) -> Row:
+    """A request."""
+    return Row(limit_pfn, size, slot, dom, op=Op.ALLOC, flags=flags)
+
+
+def free(slot: int, *, dom: int = 0) -> Row:
+    """A free of what ``slot`` got."""
+    return Row(slot=slot, dom=dom, op=Op.FREE)
+
+
+def reserve(slot: int, pfn_lo: int, pfn_hi: int, *, dom: int = 0) -> Row:
+    """A reserved range."""
+    return Row(pfn_hi, pfn_hi - pfn_lo + 1, slot, dom, op=Op.RESERVE)
+
+
+def find(slot: int, *, dom: int = 0) -> Row:
+    """A look-up of what ``slot`` got."""
+    return Row(slot=slot, dom=dom, op=Op.FIND)
+
+
+def stream_of(rows: Iterable[Sequence[int]], **header: int) -> OpStream:
+    """Return these rows as an op stream."""
+    return OpStream(np.array([tuple(row) for row in rows], OP_DTYPE), **header)
+
+
+class Shape(NamedTuple):
+    """What a random stream is drawn from."""
+
+    granule: int
+    start_pfn: int
+    limits: list[int]
+    sizes: list[int]
+    nr_live: int
+
+
+def random_shape(rng: random.Random) -> Shape:
+    """Draw a domain, mostly with a 32-bit space that is soon full, and limits."""
+    granule = 1 << rng.choice([26, 27, 24, 16, 12])
+    d32 = 2**32 // granule
+    start = rng.choice([0, 1, 1, 5, d32 // 2 if d32 < 200 else d32 - 60])
+    low = [start + max(1, (d32 - start) // 4), start + max(1, (d32 - start) // 2)]
+    limits = [d32 - 1] * 4 + [d32, d32 - 2, d32 + 1, d32 + 60, d32 + 60, d32 + 200] + low
+    limits.append(2**64 // granule - 1)
+    sizes = rng.choice([[1], [1, 1, 2, 3], [1, 2, 3, 4, 5, 7, 8, 16], [1, 40]])
+    limits = [limit for limit in limits if limit >= start]
+    return Shape(granule, start, limits, sizes, rng.choice([10, 30, 60, 120]))
+
+
+def random_stream(
+    seed: int, nr_ops: int, *, reserves: float = 0.02, finds: float = 0.03
+) -> OpStream:
+    """A long history of everything, in which about ``nr_live`` ranges live at a time."""
+    rng = random.Random(seed)
+    shape = random_shape(rng)
+    d32 = 2**32 // shape.granule
+    rows: list[Row] = []
+    filled: list[int] = []
+    while len(rows) < nr_ops:
+        slot = len(rows)
+        draw = rng.random()
+        if draw < reserves:
+            lo = rng.randrange(max(0, d32 - 160), d32 + 80)
+            rows.append(reserve(slot, lo, lo + rng.choice([0, 1, 4, 19])))
+        elif filled and draw < reserves + finds:
+            rows.append(find(rng.choice(filled)))
+            continue
+        elif filled and rng.random() < len(filled) / (2 * shape.nr_live):
+            rows.append(free(filled.pop(rng.randrange(len(filled)))))
+            continue
+        else:
+            flags = rng.choice([0, 0, OpFlag.SIZE_ALIGNED])
+            rows.append(alloc(slot, rng.choice(shape.sizes), rng.choice(shape.limits), flags=flags))
+        filled.append(slot)
+    return stream_of(rows, granule=shape.granule, start_pfn=shape.start_pfn)
+
+
+def answers(reference: Reference, stream: OpStream) -> npt.NDArray[np.uint64]:
+    """What `ReplayResult.pfns` would be if ``reference`` were run."""
+    slots: dict[int, int | None] = {}
+    pfns = []
+    for row in map(Row._make, stream.ops.tolist()):
+        if row.op == Op.ALLOC:
+            aligned = bool(row.flags & OpFlag.SIZE_ALIGNED)
+            slots[row.slot] = reference.alloc(row.size, row.limit_pfn, aligned)
+        elif row.op == Op.RESERVE:
+            slots[row.slot] = row.limit_pfn - row.size + 1
+            reference.reserve(row.limit_pfn - row.size + 1, row.limit_pfn)
+        pfn = slots[row.slot]
+        if row.op == Op.FREE and pfn is not None:
+            reference.free(pfn)
+        if row.op == Op.FIND and pfn is not None and reference.find(pfn) is None:
+            pfn = None
+        pfns.append(REFUSED if pfn is None else pfn)
+    return np.array(pfns, np.uint64)

@@ -1,0 +1,157 @@
+"""Does every variant agree with brute force, and each of the lineage with its own description?
+
+Two kinds of history: short ones that Hypothesis invents and shrinks, one call at a time, verified
+after each; and long ones from a seed, run in one replay, in which ranges outlive many failures.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from lab import REAL, answers, random_stream
+from lineage import REFERENCES
+from model import Books, Range, next_power_of_two
+
+import iova_variants
+from iova_variants import Claim
+
+DESCRIBED = sorted(set(REAL) & set(REFERENCES))
+
+# Granules so large that the 32-bit space has 16 to 128 pfns: it fills, fails and is tried again.
+GRANULES = [2**25, 2**26, 2**28]
+SIZES = st.one_of(st.just(1), st.integers(1, 9), st.integers(1, 70))
+
+
+class AgainstBooks(RuleBasedStateMachine):
+    """One domain, its books, and, where there is one, the reference of the variant."""
+
+    name: str
+
+    @initialize(granule=st.sampled_from(GRANULES), start_pfn=st.sampled_from([0, 1, 1, 7]))
+    def begin(self, granule: int, start_pfn: int) -> None:
+        self.domain = iova_variants.Domain(self.name, granule=granule, start_pfn=start_pfn)
+        self.claims = self.domain.variant.claims
+        self.books = Books(granule, start_pfn)
+        reference = REFERENCES.get(self.name)
+        self.reference = reference(granule, start_pfn) if reference else None
+        d32 = self.books.d32
+        self.limits = [
+            *(d32 - 1, d32 - 1, d32 - 2, d32, d32 + 1, start_pfn, start_pfn + d32 // 4, d32 // 2),
+            *(2 * d32, 2**48 // granule - 1, 2**64 // granule - 1),
+        ]
+
+    @rule(size=SIZES, limit=st.integers(0, 10), aligned=st.booleans(), times=st.integers(1, 4))
+    def alloc(self, size: int, limit: int, aligned: bool, times: int) -> None:
+        for _ in range(times):
+            self.alloc_one(size, max(self.limits[limit], self.books.start_pfn), aligned)
+
+    def alloc_one(self, size: int, limit_pfn: int, aligned: bool) -> None:
+        best = self.books.highest_fit(size, limit_pfn, aligned)
+        pfn = self.domain.alloc(size, limit_pfn, aligned)
+        if self.reference:
+            assert pfn == self.reference.alloc(size, limit_pfn, aligned)
+        if pfn is None:
+            assert best is None or Claim.COMPLETE not in self.claims
+            return
+        assert pfn >= self.books.start_pfn or Claim.BELOW_START in self.claims
+        assert pfn + size - 1 <= limit_pfn or Claim.ABOVE_LIMIT in self.claims
+        assert not aligned or pfn % next_power_of_two(size) == 0
+        assert pfn == best or Claim.EXACT not in self.claims
+        assert not self.books.overlaps(pfn, pfn + size - 1)
+        self.books.add(pfn, pfn + size - 1)
+
+    def pick(self, data: st.DataObject) -> Range:
+        return data.draw(st.sampled_from(self.books.ranges), label="range")
+
+    @rule(data=st.data(), times=st.integers(1, 6))
+    def free_live(self, data: st.DataObject, times: int) -> None:
+        for _ in range(times):
+            if self.books.ranges:
+                range_ = self.pick(data)
+                self.free(data.draw(st.sampled_from([range_.lo, range_.hi]), label="pfn"))
+
+    @rule(pfn=st.integers(0, 300))
+    def free(self, pfn: int) -> None:
+        self.domain.free(pfn)
+        self.books.free(pfn)
+        if self.reference:
+            self.reference.free(pfn)
+
+    @rule(lo=st.integers(0, 140), size=SIZES)
+    def reserve(self, lo: int, size: int) -> None:
+        self.domain.reserve(lo, lo + size - 1)
+        self.books.reserve(lo, lo + size - 1)
+        if self.reference:
+            self.reference.reserve(lo, lo + size - 1)
+
+    @rule(pfn=st.integers(0, 300))
+    def find(self, pfn: int) -> None:
+        assert self.domain.find(pfn) == self.books.find(pfn)
+
+    @invariant()
+    def holds(self) -> None:
+        self.domain.verify()
+        if self.reference:
+            assert self.reference.live() == self.books.live()
+        for range_ in self.books.ranges:
+            assert self.domain.find(range_.lo) == (range_.lo, range_.hi)
+
+    def teardown(self) -> None:
+        if hasattr(self, "domain"):
+            self.domain.close()
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("variant", REAL)
+def test_every_history_agrees_with_the_books(variant: str) -> None:
+    machine = type("Machine", (AgainstBooks,), {"name": variant})
+    run_state_machine_as_test(machine)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("variant", DESCRIBED)
+def test_long_histories_agree_with_the_description(variant: str, seed: int) -> None:
+    stream = random_stream(seed, 2500)
+    result = iova_variants.replay(variant, stream, pfns=True, build="counted")
+    expected = answers(REFERENCES[variant](stream.granule, stream.start_pfn), stream)
+    assert result.pfns is not None
+    assert (result.pfns == expected).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("variant", [name for name in DESCRIBED if REFERENCES[name].nr_steps == 0])
+def test_long_histories_take_the_steps_described(variant: str, seed: int) -> None:
+    stream = random_stream(seed, 2500, reserves=0, finds=0)
+    reference = REFERENCES[variant](stream.granule, stream.start_pfn)
+    answers(reference, stream)
+    visits = iova_variants.replay(variant, stream, build="counted").visits
+    assert visits is not None
+    assert visits["search"] == reference.nr_steps
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("variant", REAL)
+def test_long_histories_keep_the_invariants(variant: str, seed: int) -> None:
+    iova_variants.replay(variant, random_stream(seed, 1000), judge=True, verify=True)
+
+
+def test_long_histories_fail_and_retry() -> None:
+    """The histories above are worth something: every way that a request can go is taken."""
+    streams = [random_stream(seed, 2500) for seed in range(12)]
+    results = {
+        name: [iova_variants.replay(name, stream, judge=True) for stream in streams]
+        for name in ("anchor", "cached32", "mainline")
+    }
+    assert sum(result.nr_failures for result in results["mainline"]) > 1000
+    assert sum(result.nr_spurious or 0 for result in results["anchor"]) > 300
+    assert sum(result.nr_spurious or 0 for result in results["mainline"]) > 100
+    assert sum(result.nr_not_highest or 0 for result in results["mainline"]) > 1000
+    assert sum(result.nr_above_limit or 0 for result in results["cached32"]) > 100

@@ -1,0 +1,146 @@
+"""Is what gets installed complete, compiled, and of the versions that were tried?"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from asv.util import load_json
+
+import iova_variants
+from iova_variants._build import HARNESS_DIR
+
+ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def requirements() -> list[str]:
+    project = PYPROJECT["project"]
+    lists = [PYPROJECT["build-system"]["requires"], project["dependencies"]]
+    lists += project["optional-dependencies"].values()
+    return [requirement for one in lists for requirement in one]
+
+
+def test_every_version_is_pinned_once() -> None:
+    pins: dict[str, str] = {}
+    for requirement in requirements():
+        name, version = requirement.split("==")
+        assert pins.setdefault(name, version) == version
+
+
+def test_asv_measures_with_the_same_versions() -> None:
+    conf = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
+    pins = {name.removeprefix("pip+"): values for name, values in conf["matrix"]["req"].items()}
+    assert set(pins) == {"numpy", "asv_runner"}
+    for name, values in pins.items():
+        assert [f"{name}=={value}" for value in values] == [
+            requirement for requirement in requirements() if requirement.startswith(f"{name}==")
+        ]
+
+
+def copy_of_the_sources(folder: Path) -> Path:
+    ignore = shutil.ignore_patterns(".*", "build", "_built", "*.egg-info", "results", "reports")
+    return Path(shutil.copytree(ROOT, folder / "source", ignore=ignore))
+
+
+def install(source: Path, folder: Path) -> tuple[Path, str]:
+    """Build the wheel as asv does, unpack it; returns where, and what the build said."""
+    pip = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*pip, "--no-index", "-w", folder, source], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.glob("iova_lab-*-py3-none-linux_*.whl")
+    site = folder / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    return site, done.stdout + done.stderr
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    return install(copy_of_the_sources(folder), folder)[0]
+
+
+def python(site: Path, code: str) -> str:
+    """Run ``code`` with the installed package and not with this checkout."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r})\n{code}"],
+        cwd=site,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_the_wheel_has_every_source_and_every_trace(installed: Path) -> None:
+    harness = {f"harness/{name}" for name in files(HARNESS_DIR) if name.endswith((".c", ".h"))}
+    assert len(harness) > 10
+    variants = {f"iova_variants/{name}.c" for name in iova_variants.names()}
+    traces = {f"iova_lab/traces/{path.name}" for path in (ROOT / "iova_lab/traces").iterdir()}
+    assert harness | variants | traces <= files(installed)
+
+
+def test_an_installed_variant_is_not_compiled_again(installed: Path) -> None:
+    built = installed / "iova_variants" / "_built"
+    before = {name: (built / name).stat().st_mtime_ns for name in files(built)}
+    shared = [name for name in before if name.endswith(".so")]
+    assert len(shared) == 2 * len(iova_variants.names())
+    code = """
+import iova_variants
+for name in iova_variants.names():
+    for build in ("timed", "counted"):
+        print(iova_variants.load(name, build=build).library._name)
+"""
+    assert sorted(python(installed, code).split()) == sorted(str(built / name) for name in shared)
+    assert before == {name: (built / name).stat().st_mtime_ns for name in files(built)}
+
+
+def test_an_installed_lab_compiles_a_users_file(installed: Path, tmp_path: Path) -> None:
+    source = (ROOT / "iova_variants" / "null.c").read_text()
+    mine = tmp_path / "mine.c"
+    mine.write_text(source.replace('"null"', '"mine"'))
+    code = f"import iova_variants; print(iova_variants.load({str(mine)!r}).name)"
+    assert python(installed, code) == "mine\n"
+
+
+def test_a_variant_that_does_not_compile_takes_no_other_with_it(tmp_path: Path) -> None:
+    source = copy_of_the_sources(tmp_path)
+    (source / "iova_variants" / "broken.c").write_text("int x = y;\n")
+    site, output = install(source, tmp_path)
+    assert "broken.c does not compile" in output
+    names = {name.rsplit("-", 1)[0] for name in files(site / "iova_variants" / "_built" / "timed")}
+    assert set(iova_variants.names()) <= names
+    assert "broken" not in names
+
+
+def test_the_makefile_names_the_package_of_a_missing_tool(tmp_path: Path) -> None:
+    for tool in ("make", "sh", "bash", "uname", "git", "cc", "gcc", sys.executable):
+        path = shutil.which(tool)
+        assert path is not None
+        (tmp_path / Path(tool).name).symlink_to(path)
+    for tool, package in [("git", "git"), ("cc", "gcc")]:
+        (tmp_path / tool).unlink()
+        done = subprocess.run(
+            ["make", "tools", f"PYTHON={sys.executable}"],
+            cwd=ROOT,
+            env={"PATH": str(tmp_path), "SHELL": "/bin/sh"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert re.search(rf"is missing: apt install {package}$", done.stderr, re.MULTILINE)
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))

@@ -1,0 +1,234 @@
+"""Does one C call give back what really happened?  Totals against what Python works out itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lab import REAL, REFUSED, Row, alloc, find, free, random_stream, reserve, stream_of
+from model import Books
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.opstream import Op, OpStream, new_ops
+from iova_variants import Claim, ReplayResult
+
+SLAB_BYTES, OBJECT_BYTES = 4096, 64
+
+#: Those with one 64-byte object per range.
+ON_RANGE_TREE = [
+    name
+    for name in REAL
+    if "range_" in Path(iova_variants.__path__[0], f"{name}.c").read_text(encoding="utf-8")
+]
+
+
+def usable(nr_live: int) -> list[str]:
+    return [name for name in workloads.names() if workloads.get(name).why_not(nr_live) is None]
+
+
+CELLS = [(name, nr_live) for nr_live in (100, 1000) for name in usable(nr_live)]
+
+
+def full(variant: str, stream: OpStream, **options: object) -> ReplayResult:
+    return iova_variants.replay(variant, stream, pfns=True, **options)  # type: ignore[arg-type]
+
+
+def same(one: object, other: object) -> bool:
+    assert isinstance(one, np.ndarray)
+    assert isinstance(other, np.ndarray)
+    return np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(("workload", "nr_live"), CELLS)
+@pytest.mark.parametrize("variant", iova_variants.names())
+def test_builds_and_watches_change_no_answer(variant: str, workload: str, nr_live: int) -> None:
+    stream = workloads.generate(workload, nr_live)
+    timed = full(variant, stream, build="timed")
+    counted = full(variant, stream, op_visits=True)
+    watched = full(variant, stream, op_visits=True, op_ns=True, judge=True)
+    assert (timed.build, counted.build) == ("timed", "counted")
+    assert same(timed.pfns, counted.pfns)
+    assert same(timed.pfns, watched.pfns)
+    assert same(counted.op_visits, watched.op_visits)
+    assert counted.visits == watched.visits
+    assert counted.visits is not None
+    assert counted.op_visits is not None
+    assert sum(counted.visits.values()) == counted.op_visits.sum()
+    assert counted.worst_visits == counted.op_visits.max()
+    for field in ("nr_failures", "nr_live", "nr_live_pfns", "span", "bytes", "peak_bytes"):
+        assert getattr(timed, field) == getattr(watched, field)
+
+
+@pytest.mark.parametrize("variant", REAL)
+def test_unwatched_counts_are_those_of_the_watched_run(variant: str) -> None:
+    """The loop that is measured and the loop that watches do the same."""
+    stream = workloads.generate("random_replace", 500)
+    plain = iova_variants.replay(variant, stream, build="counted")
+    watched = iova_variants.replay(variant, stream, op_visits=True, op_ns=True)
+    assert plain.visits == watched.visits
+    assert (plain.pfns, plain.op_ns, plain.op_visits, plain.worst_visits) == (None,) * 4
+    assert (plain.nr_spurious, plain.nr_not_highest, plain.nr_above_limit) == (None,) * 3
+    assert plain.nr_failures == watched.nr_failures
+
+
+@pytest.mark.parametrize("variant", REAL)
+def test_visits_are_identical_from_run_to_run(variant: str) -> None:
+    stream = random_stream(5, 2000)
+    runs = [iova_variants.replay(variant, stream, op_visits=True) for _ in range(3)]
+    assert runs[0].visits == runs[1].visits == runs[2].visits
+    assert same(runs[0].op_visits, runs[2].op_visits)
+
+
+def expected_totals(stream: OpStream, result: ReplayResult) -> dict[str, int]:
+    """Live ranges and span from the answers, for streams without overlapping reserves."""
+    live: dict[int, tuple[int, int, int]] = {}
+    assert result.pfns is not None
+    for row, pfn in zip(map(Row._make, stream.ops.tolist()), result.pfns.tolist(), strict=True):
+        if row.op in (Op.ALLOC, Op.RESERVE) and pfn != REFUSED:
+            live[row.slot] = (row.dom, pfn, row.size)
+        elif row.op == Op.FREE:
+            live.pop(row.slot, None)
+    span = 0
+    for dom in {dom for dom, _, _ in live.values()}:
+        ends = [(pfn, pfn + size) for d, pfn, size in live.values() if d == dom]
+        span += max(high for _, high in ends) - min(low for low, _ in ends)
+    failures = (result.pfns == REFUSED) & np.isin(stream.ops["op"], [Op.ALLOC, Op.RESERVE])
+    return {
+        "nr_live": len(live),
+        "nr_live_pfns": sum(size for _, _, size in live.values()),
+        "span": span,
+        "nr_failures": int(failures[stream.nr_ageing :].sum()),
+    }
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("variant", REAL)
+def test_totals_are_those_of_the_answers(variant: str, seed: int) -> None:
+    stream = random_stream(300 + seed, 1500, reserves=0)
+    result = full(variant, stream)
+    totals = expected_totals(stream, result)
+    assert {name: getattr(result, name) for name in totals} == totals
+
+
+@pytest.mark.parametrize(("workload", "nr_live"), [c for c in CELLS if c[1] == 1000])
+@pytest.mark.parametrize("variant", REAL)
+def test_totals_of_workloads(variant: str, workload: str, nr_live: int) -> None:
+    stream = workloads.generate(workload, nr_live)
+    result = full(variant, stream)
+    totals = expected_totals(stream, result)
+    assert {name: getattr(result, name) for name in totals} == totals
+
+
+@pytest.mark.parametrize("variant", ON_RANGE_TREE)
+def test_bytes_are_domains_and_whole_slabs(variant: str) -> None:
+    for nr_live in (1, 63, 64, 65, 640):
+        ops = new_ops(nr_live, limit_pfn=2**52 - 1)
+        ops["slot"] = np.arange(nr_live)
+        result = iova_variants.replay(variant, OpStream(ops))
+        slabs = -(-nr_live * OBJECT_BYTES // SLAB_BYTES) * SLAB_BYTES
+        assert result.bytes == result.peak_bytes
+        assert result.bytes == slabs + iova_variants.load(variant).domain_size
+
+
+def test_peak_bytes_outlive_a_free() -> None:
+    rows = [alloc(slot, 1, 10**6) for slot in range(1000)] + [free(slot) for slot in range(1000)]
+    result = iova_variants.replay("mainline", stream_of(rows))
+    assert result.nr_live == 0
+    assert result.peak_bytes >= 1000 * OBJECT_BYTES
+
+
+@pytest.mark.parametrize("variant", REAL)
+def test_domains_do_not_know_of_each_other(variant: str) -> None:
+    """Several histories woven into one stream answer as each does alone."""
+    parts = [random_stream(400, 500)]
+    granule, start_pfn = parts[0].granule, parts[0].start_pfn
+    woven: list[Row] = []
+    for index in range(500):
+        row = Row._make(parts[0].ops[index].item())
+        woven += [row._replace(dom=dom, slot=row.slot * 5 + dom) for dom in range(5)]
+    stream = stream_of(woven, granule=granule, start_pfn=start_pfn, nr_domains=5)
+    alone, together = full(variant, parts[0]), full(variant, stream)
+    assert alone.pfns is not None
+    assert together.pfns is not None
+    for dom in range(5):
+        assert same(alone.pfns, together.pfns[dom::5])
+    assert together.span == 5 * alone.span
+    assert together.nr_live == 5 * alone.nr_live
+
+
+@pytest.mark.parametrize("variant", iova_variants.names())
+def test_refused_slots_are_freed_and_found_without_harm(variant: str) -> None:
+    rows = [alloc(0, 1, 1), alloc(1, 1, 1), find(1), free(1), free(0), alloc(0, 1, 100)]
+    result = full(variant, stream_of(rows), verify=True)
+    assert result.pfns is not None
+    if variant in REAL:
+        assert result.pfns.tolist() == [1, REFUSED, REFUSED, REFUSED, 1, 100]
+        assert (result.nr_failures, result.nr_live) == (1, 1)
+
+
+def test_find_and_reserve_answer_in_pfns() -> None:
+    rows = [reserve(0, 5, 9), find(0), alloc(1, 2, 100), find(1), free(0), free(1)]
+    result = full("mainline", stream_of(rows))
+    assert result.pfns is not None
+    assert result.pfns.tolist() == [5, 5, 99, 99, 5, 99]
+
+
+def test_ageing_is_not_in_the_totals() -> None:
+    rows = [alloc(slot, 1, 3) for slot in range(5)]
+    result = full("mainline", stream_of(rows, nr_ageing=4), op_visits=True)
+    assert result.op_visits is not None
+    assert (result.nr_failures, result.nr_ops, len(result.op_visits)) == (1, 1, 1)
+
+
+def test_times_are_there_and_hold_the_clock() -> None:
+    result = iova_variants.replay("mainline", workloads.generate("ring", 100), op_ns=True)
+    assert result.op_ns is not None
+    assert len(result.op_ns) == result.nr_ops == 1200
+    assert result.op_ns.min() >= result.clock_ns
+    assert result.ns >= result.op_ns.sum()
+    assert result.ns_per_op == result.ns / 1200
+
+
+@pytest.mark.parametrize("variant", iova_variants.names())
+def test_a_child_process_answers_the_same(variant: str) -> None:
+    stream = random_stream(9, 3000, reserves=0)
+    here, there = full(variant, stream, judge=True), full(variant, stream, judge=True, timeout=60)
+    assert same(here.pfns, there.pfns)
+    for field in ("visits", "nr_failures", "nr_spurious", "nr_live", "span", "bytes"):
+        assert getattr(here, field) == getattr(there, field)
+
+
+def test_complete_and_exact_variants_agree() -> None:
+    """Whoever claims to be exact must answer what every other such variant answers: brute force."""
+    exact = [name for name in REAL if Claim.EXACT in iova_variants.load(name).claims]
+    assert exact
+    for seed in range(3):
+        stream = random_stream(500 + seed, 700)
+        books, expected = Books(stream.granule, stream.start_pfn), []
+        for row in map(Row._make, stream.ops.tolist()):
+            if row.op == Op.ALLOC:
+                pfn = books.highest_fit(row.size, row.limit_pfn, bool(row.flags))
+                expected.append(REFUSED if pfn is None else pfn)
+                if pfn is not None:
+                    books.add(pfn, pfn + row.size - 1)
+            elif row.op == Op.RESERVE:
+                books.reserve(row.limit_pfn - row.size + 1, row.limit_pfn)
+                expected.append(row.limit_pfn - row.size + 1)
+            else:
+                pfn = expected[row.slot]  # there, a slot is the index of the op that fills it
+                if row.op == Op.FREE and pfn != REFUSED:
+                    books.free(pfn)
+                elif row.op == Op.FIND and pfn != REFUSED and books.find(pfn) is None:
+                    pfn = REFUSED
+                expected.append(pfn)
+        for name in exact:
+            result = full(name, stream)
+            assert result.pfns is not None
+            assert result.pfns.tolist() == expected
+
+
+def test_options_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(LookupError, match="no variant named 'mapel'"):
+        iova_variants.replay("mapel", random_stream(0, 10))

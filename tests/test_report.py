@@ -1,0 +1,391 @@
+"""Figures, answers, page and mail say what the frame supports, and nothing else."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import asv_files
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from iova_lab import figures, mail
+from iova_lab.cli import main
+from iova_lab.report import write_report
+from iova_lab.report_data import fake_variants, gather
+from iova_lab.results import METRICS, ResultsError, find_run, tidy
+from iova_lab.scaling import Interval, exponents
+from iova_lab.tables import change, coinciding, common_size, missing, number
+from iova_lab.thread_2017 import Answer, answer, judge
+
+FAKES = frozenset({"null"})
+REPORTED = ["lost_space", "near_empty", "startup"]
+
+
+def frame_of(root: Path, **replaced: Any) -> pd.DataFrame:
+    asv_files.suite(**replaced).write(root)
+    return tidy(root, find_run(root, "lab-1"))
+
+
+def answers(root: Path, **replaced: Any) -> list[Answer]:
+    frame = frame_of(root, **replaced)
+    return answer(frame, exponents(frame, FAKES))
+
+
+def shaped(**exponent: float) -> Any:
+    """Make nodes per op on startup n ** exponent for the variants named, else as ever."""
+
+    def nodes(variant: str, workload: str, nr_live: int) -> float:
+        if workload == "startup" and variant in exponent:
+            return math.pow(nr_live, exponent[variant])
+        return asv_files.nodes(variant, workload, nr_live)
+
+    return nodes
+
+
+# The thread of 2017
+
+
+def test_the_thread_as_the_lineage_would_answer_it(tmp_path: Path) -> None:
+    linear, flat, redundant, unsolved = answers(tmp_path)
+    assert linear.verdict.startswith("Yes: ")
+    assert flat.verdict.startswith("Yes: ")
+    assert redundant.verdict.startswith("Yes, for the case")
+    assert "the same within 5% on startup, ring, random_replace, near_empty" in redundant.verdict
+    assert len(unsolved.evidence) == 2
+    assert "random_replace: linear" in unsolved.evidence[0]
+    assert "lost_space at 100,000: 150 and 150 requests" in unsolved.evidence[1]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "index", "verdict"),
+    [
+        ({"cached32": 0.0}, 0, "No: it is flat."),
+        ({"cached32": 0.5}, 0, "No: it grows, but not linearly."),
+        ({"cached64": 1.0}, 1, "No: it is still linear."),
+        ({"cached64": 1.0}, 2, "No: on startup cached64 is linear, anchor is constant."),
+        ({"anchor": 1.0}, 2, "No: on startup cached64 is constant, anchor is linear."),
+        ({"anchor": 1.0, "cached64": 1.0}, 2, "It does as much as his patch: on startup both are"),
+    ],
+)
+def test_other_measurements_give_other_answers(
+    tmp_path: Path, shapes: dict[str, float], index: int, verdict: str
+) -> None:
+    assert answers(tmp_path, nodes_per_op=shaped(**shapes))[index].verdict.startswith(verdict)
+
+
+def test_what_is_not_known_is_not_answered(tmp_path: Path) -> None:
+    few = answers(tmp_path / "few", sizes=[100, 1000])
+    assert few[0].verdict == "Undecided: fewer than 3 sizes a decade apart."
+    assert few[2].verdict.startswith("Undecided: the growth of cached64 and anchor")
+
+    absent = answers(tmp_path / "absent", variants=["anchor", "mainline", "null"])
+    assert absent[0].verdict == "Not measured: not run."
+    assert absent[2].verdict.startswith("Undecided: the growth of cached64 on startup")
+
+    failed = answers(tmp_path / "failed", nodes_per_op=lambda *_: None)
+    assert failed[0].verdict.startswith("Not measured: failed")
+
+
+def test_nothing_unsolved_is_claimed_where_nothing_shows(tmp_path: Path) -> None:
+    assert (
+        len(answers(tmp_path, nodes_per_op=lambda *_: 2.0, spurious_failures=lambda *_: 0.0)) == 3
+    )
+
+
+def test_a_slower_anchor_is_called_slower(tmp_path: Path) -> None:
+    def seconds(variant: str, workload: str, nr_live: int) -> Any:
+        cost = asv_files.seconds(variant, workload, nr_live)
+        if variant != "anchor" or not isinstance(cost, list):
+            return cost
+        return [1.2 * sample for sample in cost]
+
+    redundant = answers(tmp_path, ns_per_op=seconds)[2]
+    assert "slower on startup, ring, random_replace, near_empty" in redundant.verdict
+    assert "( +20.0% [" in redundant.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ((1.06, 1.5), "slower"),
+        ((0.5, 0.94), "faster"),
+        ((0.96, 1.04), "the same within 5%"),
+        ((0.9, 1.2), "no difference beyond 5% shown"),
+        ((1.01, 1.2), "no difference beyond 5% shown"),
+        ((math.nan, math.nan), "not comparable in time, no interval"),
+    ],
+)
+def test_judge_claims_what_the_whole_interval_supports(
+    bounds: tuple[float, float], words: str
+) -> None:
+    assert judge(Interval(1.0, *bounds)) == words
+
+
+# Numbers and tables
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (2, "2.00"), (9.999, "10.0"), (862.4, "862"), (999.9, "1,000"), (123456, "123,456")],
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (Interval(1.024, 1.016, 1.031), "( +2.4% [+1.6..+3.1] )"),
+        (Interval(0.5, 0.5, 0.5), "( -50.0% )"),
+        (Interval(1.0, math.nan, math.nan), "( +0.0% )"),
+        (Interval(0.99999, 0.99999, 0.99999), "( +0.0% )"),
+        (Interval(930.0, 519.0, 954.0), "( x930 [519..954] )"),
+        (Interval(math.nan, math.nan, math.nan), "-"),
+    ],
+)
+def test_change(ratio: Interval, text: str) -> None:
+    assert change(ratio) == text
+
+
+def test_every_missing_cell_is_named_once_with_its_reason(tmp_path: Path) -> None:
+    def why_not(variant: str, workload: str, nr_live: int) -> float:
+        return 2.0 if (variant, nr_live) == ("cached32", 100_000) else 0.0
+
+    def nodes(variant: str, workload: str, nr_live: int) -> float | None:
+        if variant == "anchor" and nr_live == 1000:
+            return None
+        return math.nan if why_not(variant, workload, nr_live) else 2.0
+
+    frame = frame_of(tmp_path, nodes_per_op=nodes, why_not=why_not, workloads=["ring"])
+    lines = missing(frame, "ring", FAKES)
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "anchor at 1,000 (nodes_per_op)",
+        "cached32 at 100,000 (nodes_per_op)",
+    ]
+    assert "node budget" in next(line for line in lines if "cached32" in line)
+
+
+def test_the_common_size_is_the_largest_that_all_share(tmp_path: Path) -> None:
+    def seconds(variant: str, workload: str, nr_live: int) -> Any:
+        far = (variant, nr_live) == ("cached32", 100_000)
+        return math.nan if far else asv_files.seconds(variant, workload, nr_live)
+
+    frame = frame_of(tmp_path, ns_per_op=seconds)
+    assert common_size(frame, "startup", FAKES) == 10_000
+    assert common_size(frame, "near_empty", FAKES) == 100
+
+
+def test_curves_that_coincide_are_named(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path)
+    assert coinciding(frame, "startup") == ["anchor = cached64 = mainline"]
+
+
+def test_fakes_are_known_by_their_claim_or_by_name() -> None:
+    assert fake_variants({"null", "mainline", "gone"}) == FAKES
+
+
+# Figures
+
+
+def lines_of(figure: Figure, panel: int) -> dict[str, Any]:
+    """Curves with markers by their points, of one panel."""
+    return {
+        str(line.get_xydata().tolist()): line  # type: ignore[union-attr]
+        for line in figure.axes[panel].get_lines()
+        if line.get_linestyle() not in ("None", "")
+    }
+
+
+def test_a_curve_has_every_measured_point_and_ticks_only_there(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path)
+    figure = figures.workload_figure(frame, "startup", FAKES)
+    for axes in figure.axes:
+        assert axes.get_xticks().tolist() == asv_files.SIZES
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    rows = frame[(frame["workload"] == "startup") & (frame["variant"] == "cached32")]
+    nodes = rows[rows["metric"] == "nodes_per_op"][["nr_live", "value"]].astype(float)
+    assert str(nodes.to_numpy().tolist()) in lines_of(figure, 1)
+
+
+def test_the_floor_is_dashed_grey_and_labelled(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path)
+    figure = figures.workload_figure(frame, "startup", FAKES)
+    floors = [line for line in figure.axes[0].get_lines() if line.get_color() == figures.FLOOR]
+    assert [line.get_linestyle() for line in floors] == ["--"]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["anchor", "cached32", "cached64", "mainline", "null (floor)"]
+    single = figures.workload_figure(frame, "near_empty", FAKES)
+    assert [text.get_text() for text in single.axes[0].texts] == ["null (floor)"]
+
+
+def test_twenty_variants_are_told_apart_without_colour() -> None:
+    names = [f"variant_{index}" for index in range(20)]
+    looks = figures.styles(names)
+    assert len({(str(look["marker"]), str(look["linestyle"])) for look in looks.values()}) == 20
+    assert len({look["markersize"] for look in looks.values()}) == 20
+
+
+def test_one_size_makes_a_dot_per_variant(tmp_path: Path) -> None:
+    figure = figures.workload_figure(frame_of(tmp_path), "near_empty", FAKES)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["anchor", "cached32", "cached64", "mainline"]
+
+
+def test_a_workload_without_values_has_an_empty_figure(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path, ns_per_op=lambda *_: None, nodes_per_op=lambda *_: math.nan)
+    paths = figures.save(figures.workload_figure(frame, "ring", FAKES), tmp_path / "ring")
+    assert [path.stat().st_size > 0 for path in paths] == [True, True]
+
+
+def test_equal_data_gives_equal_bytes(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path)
+    for workload in ("startup", "near_empty"):
+        saved = [
+            figures.save(figures.workload_figure(frame, workload, FAKES), tmp_path / name)
+            for name in ("first", "second")
+        ]
+        for first, second in zip(*saved, strict=True):
+            assert first.read_bytes() == second.read_bytes()
+        assert ET.parse(saved[0][0]).getroot().tag.endswith("svg")
+        assert np.ptp(imread(saved[0][1])) > 0
+
+
+# The whole report
+
+
+class Links(HTMLParser):
+    """What a page refers to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a whole report once; the path of its index.html."""
+    root = tmp_path_factory.mktemp("results")
+    asv_files.suite(workloads=REPORTED).write(root)
+    return write_report(root, "lab-1", "mainline", root.parent / "report")
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside(report: Path) -> None:
+    index = report
+    parser = Links()
+    parser.feed(index.read_text())
+    assert len(parser.found) > 3 * len(REPORTED)
+    for link in parser.found:
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in index.read_text()
+        else:
+            assert (index.parent / link).is_file(), link
+
+
+def test_what_comes_from_the_results_is_escaped(report: Path) -> None:
+    page = report.read_text()
+    assert "a &lt;fast&gt; one" in page
+    assert "<fast>" not in page
+
+
+def test_the_summary_is_the_frame(report: Path, tmp_path: Path) -> None:
+    summary = pd.read_csv(report.parent / "summary.csv", parse_dates=["date"])
+    frame = frame_of(tmp_path, workloads=REPORTED)
+    assert len(summary) == len(frame) > len(METRICS)
+    assert summary["value"].sum() == pytest.approx(frame["value"].sum())
+
+
+def test_the_same_results_give_the_same_report(report: Path, tmp_path: Path) -> None:
+    asv_files.suite(workloads=REPORTED).write(tmp_path)
+    first = report.parent
+    second = write_report(tmp_path, "lab-1", "mainline", tmp_path / "out").parent
+    names = [path.relative_to(first) for path in sorted(first.rglob("*")) if path.is_file()]
+    assert len(names) == 3 + 2 * len(REPORTED)
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_the_mail_fits_and_says_how_to_make_it_again(report: Path) -> None:
+    text = (report.parent / "mail.txt").read_text()
+    assert max(map(len, text.splitlines())) <= 72
+    assert "iova-lab report --machine lab-1 --baseline mainline" in text
+    assert "asv run --machine lab-1" in text
+    assert "refused 150, spurious 150: anchor, cached32, cached64" in text
+    assert text.index("The thread of September 2017") < text.index("startup\n-------")
+    assert "1,000, 10,000, 100,000: the workload has no such size" in text.replace("\n  ", " ")
+
+
+def test_long_names_still_fit_the_mail(tmp_path: Path) -> None:
+    long = "a_variant_with_a_name_as_long_as_its_author_cared"
+    asv_files.suite(variants=[*asv_files.VARIANTS, long]).write(tmp_path)
+    text = mail.render(gather(tmp_path, "lab-1", long, None))
+    assert max(map(len, text.splitlines())) <= 72
+    assert long in text
+
+
+def test_a_quick_run_reports_without_intervals(tmp_path: Path) -> None:
+    def once(variant: str, workload: str, nr_live: int) -> Any:
+        cost = asv_files.seconds(variant, workload, nr_live)
+        return cost[:1] if isinstance(cost, list) else cost
+
+    asv_files.suite(ns_per_op=once).write(tmp_path)
+    data = gather(tmp_path, "lab-1", "mainline", None)
+    startup = next(section for section in data.sections if section.workload == "startup")
+    table = startup.growth.set_index("variant")
+    assert table.loc["cached32", "nodes: class"] == "linear"
+    assert table.loc["cached32", "ns: class"] == "undecided"
+    assert data.answers[0].verdict.startswith("Yes")
+    assert "not comparable in time" in data.answers[2].verdict
+
+
+def test_a_workload_that_was_not_run_says_so_and_has_no_figure(tmp_path: Path) -> None:
+    def seldom(variant: str, workload: str, nr_live: int) -> float:
+        return math.nan if workload == "ring" else 2.0
+
+    costs = {"nodes_per_op": seldom, "ns_per_op": seldom}
+    left_over = tmp_path / "out" / "figures" / "ring.svg"
+    left_over.parent.mkdir(parents=True)
+    left_over.touch()
+    asv_files.suite(**costs, workloads=["near_empty", "ring"]).write(tmp_path)
+    index = write_report(tmp_path, "lab-1", "mainline", tmp_path / "out")
+    drawn = sorted(path.name for path in (index.parent / "figures").iterdir())
+    assert drawn == ["near_empty.png", "near_empty.svg"]
+    assert "figures/ring" not in index.read_text()
+    assert "all variants at 100, 1,000, 10,000, 100,000" in index.read_text()
+
+
+def test_fakes_have_neither_ratio_nor_exponent(tmp_path: Path) -> None:
+    asv_files.suite().write(tmp_path)
+    for section in gather(tmp_path, "lab-1", "mainline", None).sections:
+        row = section.costs.set_index("variant").loc["null"]
+        assert row["ns/op vs mainline"] == "( floor )"
+        assert "null" not in set(section.growth["variant"])
+
+
+def test_a_bad_baseline_writes_nothing(tmp_path: Path) -> None:
+    asv_files.suite().write(tmp_path)
+    with pytest.raises(ResultsError, match="no baseline 'mapel'"):
+        write_report(tmp_path, "lab-1", "mapel", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_writes_it_and_answers_mistakes_with_one_line(tmp_path: Path) -> None:
+    asv_files.suite(workloads=["near_empty"]).write(tmp_path)
+    common = ["report", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, common)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "index.html").exists()
+    wrong = CliRunner().invoke(main, [*common, "--machine", "lab-3"])
+    assert wrong.exit_code == 1
+    assert wrong.output.strip().endswith("there are: lab-1")
+    assert len(wrong.output.strip().splitlines()) == 1

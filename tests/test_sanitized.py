@@ -1,0 +1,43 @@
+"""Do the tests marked `sanitize` also pass with address and undefined-behaviour sanitizers?
+
+Each module runs in a process of its own, with fewer examples, because the sanitizer has to be there
+before Python is.  By hand, with more: set HYPOTHESIS_PROFILE=long, and what
+`sanitizer_environment` returns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_own_variant import sanitizer_environment
+
+TESTS = Path(__file__).parent
+MARKED = sorted(
+    path.name
+    for path in TESTS.glob("test_*.py")
+    if re.search(r"^(pytestmark = |@)pytest\.mark\.sanitize$", path.read_text("utf-8"), re.M)
+)
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_marked_tests_pass_with_sanitizers(name: str) -> None:
+    environment = os.environ | sanitizer_environment()
+    environment |= {"IOVA_LAB_BUILD": "sanitized", "HYPOTHESIS_PROFILE": "few"}
+    environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
+    options = ["-q", "-m", "sanitize", "-p", "no:cacheprovider", "--capture=sys"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, TESTS / name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=TESTS.parent,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert " passed" in done.stdout
