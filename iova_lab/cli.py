@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.opstream import OpStream
+
+if TYPE_CHECKING:
+    from iova_lab.soak import Soak
 
 #: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
 EXPECTED = (
@@ -224,6 +227,58 @@ def report(
         commit=commit,
     )
     click.echo(f"report: {index}")
+
+
+@main.command()
+@click.argument("variants", nargs=-1)
+@click.option("--ops", "nr_ops", default=1e6, show_default=True, help="For each variant.")
+@click.option("--seed", default=0, show_default=True, help="Of all random numbers.")
+@click.option("--chunk", type=int, help="Replay this chunk only, and record nothing.")
+@click.option(
+    "--out", default=Path("build/soak"), show_default=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--timeout", default=300.0, show_default=True, help="Seconds until a variant counts as hung."
+)
+def soak(
+    variants: tuple[str, ...],
+    nr_ops: float,
+    seed: int,
+    chunk: int | None,
+    out: Path,
+    timeout: float,
+) -> None:
+    """Ask VARIANTS (default: all) random things under the judge, and sum up what came out.
+
+    Every replay leaves a line in OUT: a soak that was stopped goes on where it was.  Exit status 1
+    if anything broke, with one line for each variant that did.
+    """
+    from iova_lab import soak as soaking
+
+    names = variants or soaking.real_variants()
+    if chunk is not None:
+        frame = soaking.run_alone(names, seed, chunk, timeout)
+        Console(width=10_000).print(soaking.table(frame))
+        return
+    run = soaking.Soak(names, seed, round(nr_ops), out, timeout)
+    try:
+        _soak_with_progress(run)
+    finally:
+        Console(width=10_000).print(soaking.table(run.frame()))
+    for breach in run.breaches.values():
+        click.echo(f"iova-lab: {breach}", err=True)
+    if run.breaches:
+        raise click.exceptions.Exit(1)
+
+
+def _soak_with_progress(run: Soak) -> None:
+    columns = (
+        *Progress.get_default_columns(),
+        TextColumn("{task.completed:,.0f} ops, {task.fields[rate]:,.0f} /s"),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
+        task = bar.add_task("soak", total=run.nr_ops * len(run.variants), rate=0.0)
+        run.run(lambda nr_ops: bar.update(task, advance=nr_ops, rate=bar.tasks[task].speed or 0))
 
 
 if __name__ == "__main__":
