@@ -80,8 +80,9 @@ def make_chunk(seed: int, index: int) -> Chunk:
     """Draw chunk ``index`` of the soak that ``seed`` stands for."""
     rng = np.random.default_rng([seed, index])
     verify = _verified(index)
-    space = _draw_space(rng, most_slots=128 if verify else 600)
     rcache = _draw_rcache(rng, RCACHES[index % len(RCACHES)])
+    small = rcache != "off" and rng.random() < 0.5  # what an rcache takes at all
+    space = _draw_space(rng, most_slots=128 if verify else 600, small=small)
     nr_domains = int(rng.integers(1, 9))
     nr_cpus = int(rng.choice([1, 2, 4, 16]))
     parts = []
@@ -116,8 +117,11 @@ def _draw_rcache(
     )
 
 
-def _draw_space(rng: np.random.Generator, most_slots: int) -> _Space:
-    """Draw a space; the sizes are such that it gets from a tenth to four times full."""
+def _draw_space(rng: np.random.Generator, *, most_slots: int, small: bool) -> _Space:
+    """Draw a space, and sizes such that it gets from a tenth to four times full.
+
+    With ``small`` sizes up to 32, it is the space that is made to fit.
+    """
     granule = 1 << int(rng.choice([12, 12, 12, 16, 16, 21, 24, 26]))
     highest = (2**64 - 1) // granule
     # 24, 32 (as often as all the rest), 33 to 56 and 64 bits.
@@ -131,8 +135,11 @@ def _draw_space(rng: np.random.Generator, most_slots: int) -> _Space:
     if rng.random() < 0.03:
         nr_slots *= 8  # deep trees
     load = float(rng.choice([0.1, 0.7, 1, 1.3, 2, 4]))
+    if small:
+        start_pfn = max(edge - max(int(nr_slots / 2 * rng.choice([1, 4, 16]) / load), 16), 0)
     mean = min(max(load * (edge - start_pfn) / (nr_slots / 2), 1), MAX_SIZE / 2)
     top = int(np.ceil(np.log2(mean))) + int(rng.integers(2))
+    top = min(top, 5) if small else top
     orders = np.append(rng.integers(top + 1, size=rng.integers(4)), top)
     reserves: Reserves = ("none", "apart", "anywhere")[rng.integers(3)]
     return _Space(granule, start_pfn, edge, highest, nr_slots, orders, reserves)
