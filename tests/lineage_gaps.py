@@ -1,7 +1,7 @@
-"""What would max32, retry, best_fit, alignable and augmented answer?  Plain Python over a list.
+"""What would each allocator that looks for a gap answer?  Plain Python over a list.
 
-As lineage.py: each class is the description of one variant and no more.  What the C keeps in a
-tree to save visits is not here: a gap is found by looking at it.  `MORE` has them by name.
+As lineage_walks.py: each class is the description of one variant and no more.  What the C keeps in
+a tree to save visits is not here: a gap is found by looking at it.
 """
 
 from __future__ import annotations
@@ -9,47 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from lineage import Anchor, Mainline, Reference
+from lineage_walks import Anchor, Reference
 from model import Range, next_power_of_two
 
 #: Nodes that `Alignable` looks at before it looks at all of them.
 WALK_BOUND = 8
 
 
-class Max32(Anchor):
-    """`Anchor`, and the size that failed last, until a deletion moves the 32-bit cached node."""
-
-    def __init__(self, granule: int = 4096, start_pfn: int = 1) -> None:
-        super().__init__(granule, start_pfn)
-        self.max32 = self.d32
-
-    def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
-        if limit_pfn + 1 <= self.d32 and size >= self.max32:
-            return None
-        lo = super().alloc(size, limit_pfn, size_aligned)
-        if lo is None:
-            self.max32 = size
-        return lo
-
-    def deleted(self, freed: Range) -> None:
-        cached32 = self.cached32
-        super().deleted(freed)
-        if self.cached32 is not cached32:
-            self.max32 = self.d32
-
-
-class Retry(Mainline):
-    """`Mainline`, but the size that failed is forgotten as in `Max32`."""
-
-    def deleted(self, freed: Range) -> None:
-        cached32 = self.cached32
-        Anchor.deleted(self, freed)
-        if self.cached32 is not cached32:
-            self.max32 = self.d32
-
-
 class Gaps(Anchor):
     """What is told in gaps: a request goes to the aligned top of one."""
+
+    nr_steps = None
 
     def gaps(self, start: Range, limit: int) -> Iterator[tuple[int, int]]:
         """First pfn and exclusive end of each gap from the one below ``start`` down."""
@@ -121,10 +91,35 @@ class Augmented(Gaps):
             self.max32 = self.d32
 
 
-MORE: dict[str, type[Reference]] = {
-    "alignable": Alignable,
-    "augmented": Augmented,
-    "best_fit": BestFit,
-    "max32": Max32,
-    "retry": Retry,
-}
+class Maple(Reference):
+    """The highest gap of size + align - 1; and the memory of the 32-bit size that failed last."""
+
+    nr_steps = None
+
+    def __init__(self, granule: int = 4096, start_pfn: int = 1) -> None:
+        super().__init__(granule, start_pfn)
+        self.max32 = self.d32
+
+    def gaps(self, limit: int) -> list[tuple[int, int]]:
+        """First pfn and exclusive end of every gap below ``limit``, highest first."""
+        lows = [self.start_pfn] + [max(range_.hi + 1, self.start_pfn) for range_ in self.ranges]
+        highs = [min(range_.lo, limit) for range_ in self.ranges] + [limit]
+        return list(zip(lows, highs, strict=True))[::-1]
+
+    def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
+        limit = limit_pfn + 1
+        if limit <= self.d32 and size >= self.max32:
+            return None
+        align = next_power_of_two(size) if size_aligned else 1
+        for low, high in self.gaps(limit):
+            if high - low >= size + align - 1:
+                lo = (high - size) // align * align
+                self.add(lo, lo + size - 1)
+                return lo
+        if limit <= self.d32:
+            self.max32 = size
+        return None
+
+    def deleted(self, freed: Range) -> None:
+        if freed.lo < self.d32:
+            self.max32 = self.d32
