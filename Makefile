@@ -31,7 +31,8 @@ bench: .venv/installed tools machine
 	@test -z "$$(git status --porcelain -- $(SOURCES))" || echo \
 	  "note: asv measures the last commit: what is not committed is left out (git status)"
 	@status=0; \
-	 $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
+	 $(BIN)/python -m iova_lab.asv_progress \
+	   $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
 	 test $$status -eq 0 -o $$status -eq 2 || exit $$status; \
 	 $(BIN)/asv publish || exit; \
 	 report=$$($(BIN)/iova-lab report --machine '$(MACHINE)') || exit; \
