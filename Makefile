@@ -31,7 +31,8 @@ bench: .venv/installed tools machine
 	@test -z "$$(git status --porcelain -- $(SOURCES))" || echo \
 	  "note: asv measures the last commit: what is not committed is left out (git status)"
 	@status=0; \
-	 $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
+	 $(BIN)/python -m iova_lab.asv_progress \
+	   $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
 	 test $$status -eq 0 -o $$status -eq 2 || exit $$status; \
 	 $(BIN)/asv publish || exit; \
 	 report=$$($(BIN)/iova-lab report --machine '$(MACHINE)') || exit; \
@@ -48,19 +49,17 @@ machine: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest -n auto
-	$(MAKE) --no-print-directory sanitize
 
 lint: build
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# The interpreter is not built with the address sanitizer, so its runtime is loaded ahead of it;
-# its own allocator would hide overruns.  Leaks are off: CPython frees little of its own at exit,
-# and the replay itself counts what a variant has not given back.
+# `make test` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
+# environment is told there: leaks are off, because CPython frees little of its own at exit, and the
+# replay itself counts what a variant has not given back.
 sanitize: build
-	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all(["sanitized"])'
-	LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so.6)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc IOVA_LAB_BUILD=sanitized \
 	$(BIN)/python -m pytest -n auto -m sanitize
 

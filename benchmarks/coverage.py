@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from benchmarks._common import Cells, counted, generate, load
+from benchmarks._common import Cells, begin_cell, counted, generate, load
 from iova_lab.workloads import SizeError
 
 MEASURED, NO_SUCH_SIZE, TOO_LONG = 0.0, 1.0, 2.0
@@ -16,6 +16,7 @@ class Coverage(Cells):
     unit = "reason"
 
     def setup(self, variant: str, workload: str, nr_live: int) -> None:
+        begin_cell()
         load(variant)
 
     def track_why_not(self, variant: str, workload: str, nr_live: int) -> float:
