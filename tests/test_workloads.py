@@ -75,10 +75,9 @@ def test_an_unknown_workload_is_told_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", workloads.names())
 def test_streams_are_the_same_bytes_everywhere(name: str) -> None:
     pinned = json.loads(pin.STREAMS.read_text(encoding="utf-8"))
-    made = pin.streams()
-    cells = [cell for cell in made if cell.split()[0] == name]
-    assert cells
-    assert {cell: made[cell] for cell in cells} == {cell: pinned.get(cell) for cell in cells}
+    made = pin.streams(name)
+    assert made
+    assert made == {cell: digest for cell, digest in pinned.items() if cell.split()[0] == name}
 
 
 def test_answers_and_visits_are_the_same_everywhere() -> None:
