@@ -883,6 +883,7 @@ static int run(const struct replay_stream *stream,
 		err = age(&replay);
 	if (!err)
 		err = measure(&replay);
+	result->node_bytes = shim_memory.object_size;
 	result->nr_requests = shim_memory.nr_requests;
 	shim_memory.fail_at = 0;
 	if (!err)

@@ -98,6 +98,7 @@ struct replay_watch {
  * @nr_live: live ranges after the window, and their pfns in all
  * @pfn_lo: lowest and highest pfn in use, summed up in @span per domain
  * @bytes: memory of the variant after the window: slabs and domains
+ * @node_bytes: of one node of the variant, before the slab rounds it up
  * @nr_requests: for memory, ageing included; counted build only
  * @error: empty, or what stopped the replay, at op @error_op
  */
@@ -116,6 +117,7 @@ struct replay_result {
 	u64 span;
 	u64 bytes;
 	u64 peak_bytes;
+	u64 node_bytes;
 	u64 nr_requests;
 	u64 error_op;
 	char error[192];

@@ -89,6 +89,7 @@ class Result(c.Structure):
         ("span", c.c_uint64),
         ("bytes", c.c_uint64),
         ("peak_bytes", c.c_uint64),
+        ("node_bytes", c.c_uint64),
         ("nr_requests", c.c_uint64),
         ("error_op", c.c_uint64),
         ("error", c.c_char * 192),

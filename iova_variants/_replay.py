@@ -35,6 +35,8 @@ class ReplayResult:
     ``pfns`` has one entry per op of the stream (2**64 - 1 where there is no address); ``op_ns`` and
     ``op_visits`` one per measured op.  ``op_ns`` holds the clock's own cost, at least ``clock_ns``.
 
+    ``node_bytes`` is the size of one node (of the first slab cache), before the slab rounds it up.
+
     ``nr_memory_requests`` is how often the variant asked for memory, ageing included, None in the
     timed build; ``nr_leaked`` counts frees that left their range live because they got none.
 
@@ -53,6 +55,7 @@ class ReplayResult:
     bytes: int
     peak_bytes: int
     clock_ns: int
+    node_bytes: int
     visits: dict[str, int] | None
     worst_visits: int | None = None
     nr_spurious: int | None = None
@@ -236,6 +239,7 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         nr_not_highest=result.nr_not_highest if request.judge else None,
         nr_above_limit=result.nr_above_limit if request.judge else None,
         nr_leaked=result.nr_leaked if request.judge else None,
+        node_bytes=result.node_bytes,
         nr_memory_requests=None if variant.build == "timed" else result.nr_requests,
         pfns=pfns,
         op_ns=op_ns,

@@ -98,6 +98,8 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
 		return NULL;
 	cache->stride = object_stride(size, align, flags);
 	cache->object_size = size;
+	if (!shim_memory.object_size)
+		shim_memory.object_size = size;
 	cache->slab_bytes = max(SLAB_BYTES, cache->stride);
 	cache->ctor = ctor;
 	return cache;

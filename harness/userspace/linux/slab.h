@@ -45,6 +45,7 @@ void kfree(const void *object);
  * @bytes: in whole slabs and kmalloc size classes, now
  * @peak_bytes: the most that @bytes has been
  * @nr_objects: live objects and kmalloc blocks, now
+ * @object_size: of the first cache that was created, as asked for
  * @nr_requests: requests since the harness last set it to 0; counted build
  * @fail_at: the request that is refused, from 1; 0 for none; counted build
  * @nr_refused: requests refused for that reason
@@ -53,6 +54,7 @@ struct shim_memory {
 	u64 bytes;
 	u64 peak_bytes;
 	u64 nr_objects;
+	u64 object_size;
 	u64 nr_requests;
 	u64 fail_at;
 	u64 nr_refused;
