@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from lineage import Reference
+from lineage import REFERENCES, Reference
 
 import iova_variants
 from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
@@ -19,6 +19,9 @@ REFUSED = 2**64 - 1
 
 #: Every variant that keeps books; the fake ones only hold the harness up.
 REAL = [name for name in iova_variants.names() if Claim.FAKE not in iova_variants.load(name).claims]
+
+#: Those of the discussion: what is known of each of them is tested beyond what it promises.
+LINEAGE = sorted(REFERENCES)
 
 
 def source_of(variant: str) -> str:
