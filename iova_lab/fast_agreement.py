@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
-from iova_lab.agreement import RACE_NS, _common_reserves, _with_reserves
+from iova_lab.agreement import RACE_NS, common_reserves, with_reserves
 from iova_lab.opstream import Op
 from iova_lab.trace import FastTrace, Trace
 from iova_variants import Rcache
@@ -163,10 +163,10 @@ def _mend_reserves(fast: FastTrace, variant: str) -> MendedFast:
     wrong = ops["dom"][_wrong(fast, variant)]
     notes = []
     for dom in np.setdiff1d(wrong, ops["dom"][ops["op"] == Op.RESERVE]):
-        reserves = _common_reserves(fast.trace)
+        reserves = common_reserves(fast.trace)
         if not len(reserves):
             break
-        fast = replace(fast, trace=_with_reserves(fast.trace, int(dom), reserves))
+        fast = replace(fast, trace=with_reserves(fast.trace, int(dom), reserves))
         notes.append(f"domain {dom}: reserved ranges taken from the other domains")
     return MendedFast(fast, tuple(notes))
 
