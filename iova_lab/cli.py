@@ -319,8 +319,9 @@ def _soak_with_progress(run: Soak) -> None:
         TextColumn("{task.completed:,.0f} ops, {task.fields[rate]:,.0f} /s"),
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
-        task = bar.add_task("soak", total=run.nr_ops * len(run.variants), rate=0.0)
-        run.run(lambda nr_ops: bar.update(task, advance=nr_ops, rate=bar.tasks[task].speed or 0))
+        total = run.nr_ops * len(run.variants)
+        task = bar.add_task("soak", total=total, completed=run.nr_done, rate=0.0)
+        run.run(lambda: bar.update(task, completed=run.nr_done, rate=bar.tasks[task].speed or 0.0))
 
 
 if __name__ == "__main__":

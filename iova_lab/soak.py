@@ -152,8 +152,13 @@ class Soak:
     def __post_init__(self) -> None:
         self.done = {variant: self._read(variant) for variant in self.variants}
 
-    def run(self, advanced: Callable[[int], None] = lambda nr_ops: None) -> None:
-        """Replay what is missing; ``advanced`` is told of ops as they are done.
+    @property
+    def nr_done(self) -> int:
+        """Ops done so far, of all variants."""
+        return sum(line["nr_ops"] for lines in self.done.values() for line in lines.values())
+
+    def run(self, advanced: Callable[[], None] = lambda: None) -> None:
+        """Replay what is missing; ``advanced`` is called as `nr_done` grows.
 
         A variant that breaks has its breach noted, and is left out of what follows.
         """
@@ -164,14 +169,12 @@ class Soak:
                 break
             todo = [name for name in active if index not in self.done[name]]
             if todo:
-                self._replay(todo, make_chunk(self.seed, index))
+                self._replay(todo, make_chunk(self.seed, index), advanced)
             for name in active:
-                line = self.done[name].get(index)
-                nr_ops = line["nr_ops"] if line else 0
-                lacking[name] -= nr_ops
-                advanced(nr_ops)
+                if index in self.done[name]:
+                    lacking[name] -= self.done[name][index]["nr_ops"]
 
-    def _replay(self, variants: Iterable[str], chunk: Chunk) -> None:
+    def _replay(self, variants: Iterable[str], chunk: Chunk, advanced: Callable[[], None]) -> None:
         for variant in variants:
             try:
                 line = run_chunk(variant, chunk, timeout=self.timeout)
@@ -184,6 +187,7 @@ class Soak:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a") as file:
                 file.write(json.dumps({"built": _built(variant), **line}) + "\n")
+            advanced()
 
     def _path(self, variant: str) -> Path:
         return self.out / f"seed-{self.seed}" / f"{Path(variant).stem}.jsonl"
