@@ -155,3 +155,18 @@ def test_long_histories_fail_and_retry() -> None:
     assert sum(result.nr_spurious or 0 for result in results["mainline"]) > 100
     assert sum(result.nr_not_highest or 0 for result in results["mainline"]) > 1000
     assert sum(result.nr_above_limit or 0 for result in results["cached32"]) > 100
+
+
+@pytest.mark.parametrize("variant", DESCRIBED)
+def test_a_range_across_4_gib_counts_as_low(variant: str) -> None:
+    """Freeing one that begins below 4 GiB and ends above it is a 32-bit free."""
+    d32 = 64
+    reference = REFERENCES[variant](2**26, 1)
+    with iova_variants.Domain(variant, granule=2**26) as domain:
+        for size, limit_pfn in ((2, d32), (d32 - 2, d32 - 2), (1, d32 - 1), (3, d32 - 1)):
+            assert domain.alloc(size, limit_pfn) == reference.alloc(size, limit_pfn)
+        domain.free(d32)
+        reference.free(d32)
+        for _ in range(2):
+            assert domain.alloc(1, d32 - 1) == reference.alloc(1, d32 - 1)
+        assert domain.find(d32 - 1) == reference.find(d32 - 1)
