@@ -38,7 +38,14 @@ void kfree(const void *object);
 
 #define kmem_cache_zalloc(cache, gfp)	\
 	kmem_cache_alloc(cache, (gfp) | __GFP_ZERO)
-#define kcalloc(n, size, gfp)		kzalloc((n) * (size), gfp)
+
+static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	return __builtin_mul_overflow(n, size, &bytes) ? NULL :
+						         kzalloc(bytes, gfp);
+}
 
 /**
  * struct shim_memory - what the variants of this shared object hold
