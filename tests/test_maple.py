@@ -153,14 +153,6 @@ def test_verify_sees_a_broken_tree(right: str, wrong: str, message: str, tmp_pat
         iova_variants.replay(path, stream, verify=True, build="counted", timeout=60)
 
 
-@pytest.mark.parametrize("nr_live", [100, 1000])
-@pytest.mark.parametrize("workload", workloads.names())
-def test_every_workload_satisfies_the_judge(workload: str, nr_live: int) -> None:
-    if workloads.get(workload).why_not(nr_live):
-        pytest.skip(f"{workload} has no {nr_live} live ranges")
-    iova_variants.replay("maple", workloads.generate(workload, nr_live), judge=True)
-
-
 def reused(variant: str, nr_holes: int, size: int, first: int) -> int:
     """How many freed aligned holes of exactly the size are used again by as many requests."""
     with Domain(variant) as domain:

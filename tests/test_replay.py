@@ -126,12 +126,14 @@ def test_totals_of_workloads(variant: str, workload: str, nr_live: int) -> None:
 
 @pytest.mark.parametrize("variant", ON_RANGE_TREE)
 def test_bytes_are_domains_and_whole_slabs(variant: str) -> None:
-    object_bytes = -(-sizeof_range(variant) // CACHE_LINE) * CACHE_LINE
+    node_bytes = sizeof_range(variant)
+    object_bytes = -(-node_bytes // CACHE_LINE) * CACHE_LINE
     per_slab = SLAB_BYTES // object_bytes
     for nr_live in (1, per_slab - 1, per_slab, per_slab + 1, 10 * per_slab):
         ops = new_ops(nr_live, limit_pfn=2**52 - 1)
         ops["slot"] = np.arange(nr_live)
         result = iova_variants.replay(variant, OpStream(ops))
+        assert result.node_bytes == node_bytes
         slabs = -(-nr_live // per_slab) * SLAB_BYTES
         assert result.bytes == result.peak_bytes
         assert result.bytes == slabs + iova_variants.load(variant).domain_size
