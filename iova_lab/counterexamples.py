@@ -183,7 +183,7 @@ def _step_to_json(step: Step) -> dict[str, Any]:
 
 
 def store(found: Sequence[Example]) -> None:
-    """Write examples.json: one example a line would be long, so one step a line."""
+    """Write examples.json, one example a line."""
     rows = [
         {
             "variant": example.variant,
@@ -194,5 +194,6 @@ def store(found: Sequence[Example]) -> None:
         }
         for example in found
     ]
-    EXAMPLES.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(map(json.dumps, rows))
+    EXAMPLES.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     examples.cache_clear()
