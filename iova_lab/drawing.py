@@ -45,7 +45,7 @@ def _one(example: Example) -> str:
     found = outcomes(example)
     states = list(_states(example.steps, found))
     cells = _cells(example, states)
-    lines = [_domain(example), _fill("; ".join(_legend(cells)))]
+    lines = [_domain(example), _fill(", ".join(_legend(cells)))]
     lines.append("        " + _labels(cells))
     before: Live = {}
     for step, outcome, live in zip(example.steps, found, states, strict=True):
@@ -94,7 +94,7 @@ def _width(cell: tuple[int, int]) -> int:
 
 def _legend(cells: Sequence[tuple[int, int]]) -> list[str]:
     return [
-        f"{name} {lo:#x}" if lo == hi else f"{name} {lo:#x}..{hi:#x}"
+        f"{name}={lo:#x}" if lo == hi else f"{name}={lo:#x}..{hi:#x}"
         for name, (lo, hi) in zip(string.ascii_lowercase, cells, strict=False)
     ]
 

@@ -174,7 +174,7 @@ def _say_first(counts: dict[str, Counts], stream: OpStream) -> list[str]:
         f"v1, a slow call: he has {V1_SLOW:,} calls of 16.8-33.5 ms and {V1_FAST:,} of 256-511"
         " ns, about as many as fill 2^20 pages; a walk over 2^20 nodes would take"
         f" {16.8e6 / V1_NR_LIVE:.0f} to {33.5e6 / V1_NR_LIVE:.0f} ns a node. Our refused calls"
-        f" visit {mainline.first.refused:,.0f} nodes at {stream.nr_ageing:,} live ranges:"
+        f" visit {mainline.first.refused:,.0f} nodes at {stream.nr_ageing:,} live ranges."
         f" {verdict(stream.nr_ageing, mainline.first.refused)}.",
         f"v1, ratio of the means: he has {V1_BEFORE:,} / {V1_AFTER} ns = {theirs:,.0f}. With his"
         f" mix of calls mainline visits {number(before)} nodes a call and alignable"
@@ -209,8 +209,8 @@ def _say_second(counts: dict[str, Counts], stream: OpStream) -> list[str]:
         f" {V3_BEFORE} ns leaves room for {low:.2%} to {high:.2%} of calls that walk n/3 nodes.",
         f"v3, free: he has {V3_FREE_BEFORE} -> {V3_FREE_AFTER} ns, x{free_theirs:.2f}; we"
         f" {number(mainline.freed)} -> {number(alignable.freed)} nodes, x{free_ours:.2f}."
-        f" {verdict(free_theirs, free_ours)}: nodes updated on the way up have just been visited"
-        " on the way down.",
+        f" {verdict(free_theirs, free_ours)}; of ours, those updated on the way up have just been"
+        " visited on the way down.",
     ]
 
 

@@ -167,7 +167,7 @@ def test_drawings_fit_a_mail_and_agree_with_the_judge(name: str) -> None:
 def test_a_drawing_in_full() -> None:
     assert draw(examples()["anchor-complete"]).splitlines()[4:] == [
         "  Domain from pfn 0x0, pages of 4 KiB; highest address on the left.",
-        "  a 0xfffff; b 0x80000..0xffffe; c 0x0..0x7ffff",
+        "  a=0xfffff, b=0x80000..0xffffe, c=0x0..0x7ffff",
         "         a b        c",
         "    A = alloc 0x1 (4K), limit 0xfffff, aligned",
         "        0xfffff; 2 nodes visited",
