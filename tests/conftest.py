@@ -19,3 +19,4 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "sanitize: also run with the sanitizer build")
+    config.addinivalue_line("markers", "long: not in the short pass of it, tests/test_sanitized.py")

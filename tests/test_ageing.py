@@ -135,7 +135,7 @@ def packed_workloads() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("nr_live", [100, 1200])
+@pytest.mark.parametrize("nr_live", [100, pytest.param(1200, marks=pytest.mark.long)])
 @pytest.mark.parametrize("workload", packed_workloads())
 @pytest.mark.parametrize("variant", REAL)
 def test_every_window_is_that_of_a_searched_domain(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,15 @@ def failures(variant: str, stream: OpStream) -> Iterator[tuple[int, int]]:
     return enumerate(requesters(variant, stream), start=1)
 
 
-@pytest.mark.parametrize("history", HISTORIES)
-@pytest.mark.parametrize("variant", REAL)
+def cases() -> Iterator[pytest.ParameterSet]:
+    """Every variant with every history; on what has no B-tree, a deep one says little more."""
+    for variant, history in product(REAL, HISTORIES):
+        more = history is deep and variant not in NEED_MEMORY_TO_FREE
+        marks = [pytest.mark.long] if more else []
+        yield pytest.param(variant, history, marks=marks, id=f"{variant}-{history.__name__}")
+
+
+@pytest.mark.parametrize(("variant", "history"), list(cases()))
 def test_an_op_without_memory_does_nothing(variant: str, history: Callable[[], OpStream]) -> None:
     stream = history()
     for number, index in failures(variant, stream):
@@ -128,6 +136,7 @@ def test_an_op_without_memory_does_nothing(variant: str, history: Callable[[], O
         assert result.nr_leaked == leaks or (history is everything and not result.nr_leaked)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", REAL)
 def test_only_those_who_say_so_need_memory_to_free(variant: str) -> None:
     stream = deep()
@@ -197,6 +206,7 @@ def test_one_replay_leaves_nothing_armed_for_the_next() -> None:
     assert watched("mainline", stream).nr_failures == 0
 
 
+@pytest.mark.long
 def test_a_leak_on_the_way_out_is_found(tmp_path: Path) -> None:
     """A maple that forgets its nodes where it refuses."""
     source = (Path(iova_variants.__file__).parent / "maple.c").read_text(encoding="utf-8")

@@ -100,7 +100,10 @@ def test_long_histories(variant: str, seed: int) -> None:
 
 
 def test_the_histories_hold_all_that_is_counted() -> None:
-    counts = [judged(name, random_stream(100 + seed, 800))[1] for name in REAL for seed in range(4)]
+    names = ["anchor", "cached32", "cached64", "max32"]
+    counts = [
+        judged(name, random_stream(100 + seed, 800))[1] for name in names for seed in range(4)
+    ]
     assert all(sum(column) > 50 for column in zip(*counts, strict=True))
 
 
