@@ -33,6 +33,12 @@ struct hot {
 	u64 *slots;		/* pfn of the last range, or IOVA_REFUSED */
 };
 
+/* The same for a replay with an rcache. */
+struct cached {
+	struct rcache *rcaches;	/* one per domain */
+	u32 *sizes;		/* of each slot's range, as the caller knows it */
+};
+
 struct replay {
 	u64 visits_at_start;
 	const struct replay_stream *stream;
@@ -41,6 +47,15 @@ struct replay {
 	struct hot hot;
 	u64 nr_domains;		/* initialised */
 	struct judge **judges;
+	struct replay_rcache *rcache;	/* NULL for none */
+	struct rcache_run rcache_run;
+	struct cached cached;
+	u64 next_tick;
+	u64 index;			/* op under way */
+	u64 nr_refused;			/* memory requests, before it */
+	const char *tree_wrong;		/* about what the rcache let through */
+	struct replay_op tree_op;
+	u64 tree_pfn;
 };
 
 static u64 now_ns(void)
@@ -61,6 +76,14 @@ static u64 clock_cost(void)
 		least = min(least, now_ns() - before);
 	}
 	return least;
+}
+
+/* Whatever was visited since @visits was none of the variant's doing. */
+static void restore_visits(struct iova_visits visits)
+{
+#ifdef IOVA_COUNTED
+	iova_visits = visits;
+#endif
 }
 
 static u64 total_visits(void)
@@ -219,7 +242,8 @@ int replay_check(const struct replay_stream *stream,
 
 /* ---- build and drain ---- */
 
-static struct judge *new_judge(const struct replay_stream *stream)
+static struct judge *new_judge(const struct replay_stream *stream,
+			       bool all_aligned)
 {
 	u64 aligns[MAX_ALIGNS], orders = 1;
 	unsigned int nr = 0, order;
@@ -227,7 +251,8 @@ static struct judge *new_judge(const struct replay_stream *stream)
 
 	for (i = 0; i < stream->nr_ops; i++)
 		if (stream->ops[i].op == REPLAY_ALLOC &&
-		    stream->ops[i].flags & REPLAY_SIZE_ALIGNED)
+		    (all_aligned ||
+		     stream->ops[i].flags & REPLAY_SIZE_ALIGNED))
 			orders |= roundup_pow_of_two(stream->ops[i].size);
 	for (order = 0; order < MAX_ALIGNS; order++)
 		if (orders >> order & 1)
@@ -241,11 +266,38 @@ static bool new_judges(struct replay *replay)
 
 	replay->judges = calloc(nr + 1, sizeof(*replay->judges));
 	for (i = 0; replay->judges && i < nr; i++) {
-		replay->judges[i] = new_judge(replay->stream);
+		replay->judges[i] = new_judge(replay->stream, replay->rcache);
 		if (!replay->judges[i])
 			return false;
 	}
 	return replay->judges;
+}
+
+static void told(void *context, struct iova_domain *iovad, unsigned long size,
+		 unsigned long limit_pfn, unsigned long pfn);
+
+static int build_rcaches(struct replay *replay)
+{
+	const struct replay_stream *stream = replay->stream;
+	const struct replay_rcache *rcache = replay->rcache;
+	struct cached *cached = &replay->cached;
+	int err = 0;
+	u64 i;
+
+	replay->rcache_run.config = rcache->config;
+	if (rcache->tree_ops || replay->judges) {
+		replay->rcache_run.told = told;
+		replay->rcache_run.context = replay;
+	}
+	cached->rcaches = calloc(stream->nr_domains + 1,
+				 sizeof(*cached->rcaches));
+	cached->sizes = calloc(stream->nr_slots + 1, sizeof(*cached->sizes));
+	for (i = 0; cached->rcaches && !err && i < stream->nr_domains; i++)
+		err = rcache_init(&cached->rcaches[i], domain_of(replay, i),
+				  &replay->rcache_run);
+	if (err || !cached->rcaches || !cached->sizes)
+		return fail(replay->result, 0, "no memory for the rcaches");
+	return 0;
 }
 
 static int build(struct replay *replay)
@@ -277,13 +329,17 @@ static int build(struct replay *replay)
 				    "init_domain() failed: %s", strerror(-err));
 		replay->nr_domains++;
 	}
-	return 0;
+	return replay->rcache ? build_rcaches(replay) : 0;
 }
 
 static void drain(struct replay *replay)
 {
 	u64 i;
 
+	for (i = 0; replay->cached.rcaches && i < replay->nr_domains; i++)
+		rcache_exit(&replay->cached.rcaches[i]);
+	free(replay->cached.rcaches);
+	free(replay->cached.sizes);
 	for (i = 0; i < replay->nr_domains; i++)
 		iova_variant.put_domain(domain_of(replay, i));
 	for (i = 0; replay->judges && i < replay->stream->nr_domains; i++)
@@ -326,24 +382,67 @@ static __always_inline u64 step(const struct hot hot,
 	return pfn;
 }
 
+/* As step(), with the fast API in place of the variant's alloc and free. */
+static __always_inline u64 cached_step(const struct hot hot,
+				       const struct cached cached,
+				       const struct replay_op *op)
+{
+	u64 *slot = &hot.slots[op->slot];
+	u32 *size = &cached.sizes[op->slot];
+
+	if (likely(op->op == REPLAY_ALLOC)) {
+		*size = op->size;
+		return *slot = rcache_alloc(&cached.rcaches[op->dom], op->cpu,
+					    op->size, op->limit_pfn);
+	}
+	if (likely(op->op == REPLAY_FREE)) {
+		if (likely(*slot != IOVA_REFUSED))
+			rcache_free(&cached.rcaches[op->dom], op->cpu, *slot,
+				    *size);
+		return *slot;
+	}
+	if (op->op == REPLAY_RESERVE)
+		*size = 0;
+	return step(hot, op);
+}
+
 static __always_inline bool refused(const struct replay_op *op, u64 pfn)
 {
 	return pfn == IOVA_REFUSED &&
 	       (op->op == REPLAY_ALLOC || op->op == REPLAY_RESERVE);
 }
 
+/*
+ * Packed ranges went past the rcache.  One that the fast API could have handed
+ * out is freed through it; any other is for the tree.
+ */
+static void own_packed(struct replay *replay, const struct replay_op *op,
+		       u64 pfn)
+{
+	bool fast = is_power_of_2(op->size) && !(pfn & (op->size - 1));
+
+	if (replay->rcache)
+		replay->cached.sizes[op->slot] = fast ? op->size : 0;
+}
+
 static u64 step_packed(struct replay *replay, const struct replay_op *op,
 		       u64 pfn)
 {
+	own_packed(replay, op, pfn);
 	if (!iova_variant.place)
 		return step(replay->hot, op);
 	if (iova_variant.place(domain_of(replay, op->dom), pfn, op->size,
 			       op->limit_pfn))
-		return IOVA_REFUSED;
+		pfn = IOVA_REFUSED;
 	return replay->hot.slots[op->slot] = pfn;
 }
 
 /* ---- the judge: what should the answer have been? ---- */
+
+static bool judged(const struct replay *replay)
+{
+	return replay->judges && !(iova_variant.flags & IOVA_V_FAKE);
+}
 
 struct verdict {
 	bool fits;
@@ -365,6 +464,29 @@ static struct verdict judge_before(struct replay *replay,
 	return verdict;
 }
 
+/* Was the op under way refused memory?  Then it may do less than it was asked. */
+static bool starved(const struct replay *replay)
+{
+	return shim_memory.nr_refused != replay->nr_refused;
+}
+
+/* Whoever needs memory to free, and has none, may leave the range live. */
+static void judge_freed(struct replay *replay, u64 dom, u64 pfn)
+{
+	struct iova_visits visits = iova_visits;
+	unsigned long lo, hi;
+	bool leaked;
+
+	leaked = starved(replay) &&
+		 iova_variant.flags & IOVA_V_FREE_NEEDS_MEM &&
+		 iova_variant.find(domain_of(replay, dom), pfn, &lo, &hi);
+	restore_visits(visits);
+	if (leaked)
+		replay->result->nr_leaked++;
+	else
+		judge_free(replay->judges[dom], pfn);
+}
+
 static const char *judge_alloc(struct replay *replay,
 			       const struct replay_op *op, u64 pfn,
 			       const struct verdict *verdict)
@@ -374,6 +496,8 @@ static const char *judge_alloc(struct replay *replay,
 	const char *wrong;
 
 	if (pfn == IOVA_REFUSED) {
+		if (starved(replay))
+			return NULL;
 		result->nr_spurious += verdict->fits;
 		if (verdict->fits && iova_variant.flags & IOVA_V_COMPLETE)
 			return "is refused though a fit exists, and the variant claims to be complete";
@@ -420,10 +544,39 @@ static const char *judge_after(struct replay *replay,
 	if (pfn == IOVA_REFUSED)
 		return NULL;
 	if (op->op == REPLAY_FREE)
-		judge_free(judge, pfn);
+		judge_freed(replay, op->dom, pfn);
 	if (op->op == REPLAY_RESERVE)
 		return judge_reserve(judge, pfn, op->limit_pfn);
 	return NULL;
+}
+
+/* The rcache has let an op through to the variant. */
+static void told(void *context, struct iova_domain *iovad, unsigned long size,
+		 unsigned long limit_pfn, unsigned long pfn)
+{
+	struct replay *replay = context;
+	struct replay_rcache *rcache = replay->rcache;
+	u64 dom = ((char *)iovad - replay->hot.domains) /
+		  replay->hot.domain_stride;
+	struct replay_op op = {
+		.limit_pfn = limit_pfn, .size = size, .dom = dom,
+		.op = size ? REPLAY_ALLOC : REPLAY_FREE,
+		.flags = size ? REPLAY_SIZE_ALIGNED : 0,
+	};
+	struct verdict verdict;
+
+	if (rcache->tree_ops)
+		rcache->tree_ops[rcache->nr_tree_ops] = (struct replay_tree_op){
+			replay->index, limit_pfn, pfn, size, dom, op.op,
+		};
+	rcache->nr_tree_ops++;
+	if (!judged(replay) || replay->tree_wrong)
+		return;
+	/* The books still are as they were before the variant answered. */
+	verdict = judge_before(replay, &op);
+	replay->tree_wrong = judge_after(replay, &op, pfn, &verdict);
+	replay->tree_op = op;
+	replay->tree_pfn = pfn;
 }
 
 /* ---- run ---- */
@@ -433,16 +586,35 @@ static const char *verify(struct replay *replay, const struct replay_op *op)
 	return iova_variant.verify(domain_of(replay, op->dom));
 }
 
-static int complain(struct replay *replay, u64 index, u64 pfn,
+static int complain(struct replay *replay, const struct replay_op *op, u64 pfn,
 		    const char *wrong)
 {
-	const struct replay_op *op = &replay->stream->ops[index];
-
-	return fail(replay->result, index,
+	return fail(replay->result, replay->index,
 		    "%s, pfn 0x%llx for size %u below 0x%llx%s: %s",
 		    iova_variant.name, (unsigned long long)pfn, op->size,
 		    (unsigned long long)op->limit_pfn,
 		    op->flags & REPLAY_SIZE_ALIGNED ? " aligned" : "", wrong);
+}
+
+static bool goes_through_rcache(const struct replay *replay,
+				const struct replay_op *op)
+{
+	return replay->rcache && !(op->flags & REPLAY_PACKED) &&
+	       (op->op == REPLAY_ALLOC || op->op == REPLAY_FREE);
+}
+
+/* The timer is somebody else's work: no op is charged for it. */
+static __always_inline void tick(struct replay *replay, u64 index)
+{
+	const struct replay_rcache *rcache = replay->rcache;
+	u64 i;
+
+	while (rcache && replay->next_tick < rcache->nr_ticks &&
+	       rcache->ticks[replay->next_tick] <= index) {
+		for (i = 0; i < replay->stream->nr_domains; i++)
+			rcache_tick(&replay->cached.rcaches[i]);
+		replay->next_tick++;
+	}
 }
 
 /* One op with everything that is watched around it. */
@@ -451,20 +623,25 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 	const struct replay_op *op = &replay->stream->ops[index];
 	const struct replay_watch *watch = replay->watch;
 	u64 nr_ageing = replay->stream->nr_ageing;
-	bool judged = replay->judges && !(iova_variant.flags & IOVA_V_FAKE);
+	bool judge = judged(replay) && !goes_through_rcache(replay, op);
 	struct verdict verdict = { 0 };
 	const char *wrong = NULL;
 	u64 before, visits, pfn;
 
 	if (watch->progress)
 		*watch->progress = index;
-	if (judged)
+	replay->index = index;
+	replay->nr_refused = shim_memory.nr_refused;
+	tick(replay, index);
+	if (judge)
 		verdict = judge_before(replay, op);
 
 	visits = total_visits();
 	before = watch->op_ns ? now_ns() : 0;
 	if (op->flags & REPLAY_PACKED)
 		pfn = step_packed(replay, op, packed_pfn);
+	else if (replay->rcache)
+		pfn = cached_step(replay->hot, replay->cached, op);
 	else
 		pfn = step(replay->hot, op);
 	if (watch->op_ns && index >= nr_ageing)
@@ -481,17 +658,21 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 	if (index >= nr_ageing)
 		replay->result->nr_failures += refused(op, pfn);
 
-	if (judged)
+	if (replay->tree_wrong)
+		return complain(replay, &replay->tree_op, replay->tree_pfn,
+				replay->tree_wrong);
+	if (judge)
 		wrong = judge_after(replay, op, pfn, &verdict);
 	if (!wrong && watch->flags & REPLAY_VERIFY)
 		wrong = verify(replay, op);
 	if (!wrong && op->flags & REPLAY_PACKED && pfn != packed_pfn &&
-	    !(iova_variant.flags & IOVA_V_FAKE))
+	    !(iova_variant.flags & IOVA_V_FAKE) &&
+	    !(pfn == IOVA_REFUSED && starved(replay)))
 		wrong = "is not at the top of the only gap";
 	if (!wrong && watch->max_visits &&
 	    total_visits() - replay->visits_at_start > watch->max_visits)
 		return fail(replay->result, index, REPLAY_TOO_LONG);
-	return wrong ? complain(replay, index, pfn, wrong) : 0;
+	return wrong ? complain(replay, op, pfn, wrong) : 0;
 }
 
 static int age(struct replay *replay)
@@ -510,6 +691,10 @@ static int age(struct replay *replay)
 		if (op->flags & REPLAY_PACKED)
 			*low = (*low ? *low : op->limit_pfn + 1) - op->size;
 		err = watched_step(replay, i, *low);
+		/* Refused for want of memory: its place is the next one's. */
+		if (op->flags & REPLAY_PACKED &&
+		    replay->hot.slots[op->slot] == IOVA_REFUSED)
+			*low += op->size;
 	}
 	free(lows);
 	return err;
@@ -527,6 +712,46 @@ static noinline u64 measured_loop(const struct hot hot,
 	return nr_failures;
 }
 
+/* The second measured loop; between two ticks of the timer it does no more. */
+static noinline u64 cached_loop(const struct hot hot,
+				const struct cached cached,
+				const struct replay_op *op,
+				const struct replay_op *end)
+{
+	u64 nr_failures = 0;
+
+	for (; op < end; op++)
+		nr_failures += refused(op, cached_step(hot, cached, op));
+	return nr_failures;
+}
+
+static u64 measure_rcached(struct replay *replay)
+{
+	const struct replay_rcache *rcache = replay->rcache;
+	const struct replay_op *ops = replay->stream->ops;
+	u64 i = replay->stream->nr_ageing, nr_failures = 0, next;
+
+	for (; i < replay->stream->nr_ops; i = next) {
+		tick(replay, i);
+		next = replay->stream->nr_ops;
+		if (replay->next_tick < rcache->nr_ticks)
+			next = min(next, rcache->ticks[replay->next_tick]);
+		nr_failures += cached_loop(replay->hot, replay->cached, ops + i,
+					   ops + next);
+	}
+	return nr_failures;
+}
+
+/* What was done so far was ageing; what is held stays held. */
+static void begin_stats(struct rcache_stats *stats)
+{
+	u64 held_pfns = stats->held_pfns;
+
+	memset(stats, 0, sizeof(*stats));
+	stats->held_pfns = held_pfns;
+	stats->peak_held_pfns = held_pfns;
+}
+
 static int measure(struct replay *replay)
 {
 	const struct replay_stream *stream = replay->stream;
@@ -534,7 +759,8 @@ static int measure(struct replay *replay)
 	const struct replay_op *op = stream->ops + stream->nr_ageing;
 	const struct replay_op *end = stream->ops + stream->nr_ops;
 	bool watched = watch->flags || watch->max_visits || watch->pfns ||
-		       watch->op_ns || watch->op_visits || watch->progress;
+		       watch->op_ns || watch->op_visits || watch->progress ||
+		       replay->rcache_run.told;
 	u64 before, i, nr_failures = 0;
 	struct iova_visits visits;
 	int err = 0;
@@ -542,12 +768,16 @@ static int measure(struct replay *replay)
 	replay->result->nr_spurious = 0;
 	replay->result->nr_not_highest = 0;
 	replay->result->nr_above_limit = 0;
+	replay->result->nr_leaked = 0;
+	begin_stats(&replay->rcache_run.stats);
 	visits = iova_visits;
 
 	before = now_ns();
 	if (watched)
 		for (i = stream->nr_ageing; !err && i < stream->nr_ops; i++)
 			err = watched_step(replay, i, 0);
+	else if (replay->rcache)
+		nr_failures = measure_rcached(replay);
 	else
 		nr_failures = measured_loop(replay->hot, op, end);
 	replay->result->ns = now_ns() - before;
@@ -607,11 +837,37 @@ static int survey(struct replay *replay, u64 bytes_before)
 	return 0;
 }
 
-int replay_run(const struct replay_stream *stream,
-	       const struct replay_watch *watch, struct replay_result *result)
+/* Report what is held, and give it back: then the tree holds the callers' only. */
+static int empty_rcaches(struct replay *replay)
+{
+	struct rcache_stats *stats = &replay->rcache_run.stats;
+	const char *wrong;
+	u64 i;
+
+	for (i = 0; i < replay->nr_domains; i++)
+		rcache_count(&replay->cached.rcaches[i], stats->nr_held);
+	replay->rcache->stats = *stats;
+	replay->index = replay->stream->nr_ops;
+	for (i = 0; i < replay->nr_domains; i++) {
+		rcache_flush(&replay->cached.rcaches[i]);
+		if (!(replay->watch->flags & REPLAY_VERIFY))
+			continue;
+		wrong = iova_variant.verify(domain_of(replay, i));
+		if (wrong)
+			return fail(replay->result, replay->index,
+				    "%s, after the last flush: %s",
+				    iova_variant.name, wrong);
+	}
+	return 0;
+}
+
+static int run(const struct replay_stream *stream,
+	       const struct replay_watch *watch, struct replay_rcache *rcache,
+	       struct replay_result *result)
 {
 	struct replay replay = {
 		.stream = stream, .watch = watch, .result = result,
+		.rcache = rcache,
 		.visits_at_start = total_visits(),
 	};
 	u64 bytes = shim_memory.bytes, objects = shim_memory.nr_objects;
@@ -621,12 +877,19 @@ int replay_run(const struct replay_stream *stream,
 		return err;
 	shim_memory.peak_bytes = bytes;
 	err = build(&replay);
+	shim_memory.nr_requests = 0;
+	shim_memory.fail_at = watch->fail_alloc_at;
 	if (!err)
 		err = age(&replay);
 	if (!err)
 		err = measure(&replay);
+	result->node_bytes = shim_memory.object_size;
+	result->nr_requests = shim_memory.nr_requests;
+	shim_memory.fail_at = 0;
 	if (!err)
 		err = survey(&replay, bytes);
+	if (!err && rcache)
+		err = empty_rcaches(&replay);
 	drain(&replay);
 	if (!err && shim_memory.nr_objects != objects)
 		err = fail(result, stream->nr_ops,
@@ -634,6 +897,21 @@ int replay_run(const struct replay_stream *stream,
 			   iova_variant.name, (unsigned long long)
 			   (shim_memory.nr_objects - objects));
 	return err;
+}
+
+int replay_run(const struct replay_stream *stream,
+	       const struct replay_watch *watch, struct replay_result *result)
+{
+	return run(stream, watch, NULL, result);
+}
+
+int replay_run_rcached(const struct replay_stream *stream,
+		       const struct replay_watch *watch,
+		       struct replay_rcache *rcache,
+		       struct replay_result *result)
+{
+	rcache->nr_tree_ops = 0;
+	return run(stream, watch, rcache, result);
 }
 
 /* ---- one call at a time ---- */

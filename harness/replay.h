@@ -9,6 +9,7 @@
 #define REPLAY_H
 
 #include "iova_variant.h"
+#include "rcache.h"
 
 enum replay_op_code {
 	REPLAY_ALLOC,
@@ -69,6 +70,8 @@ struct replay_stream {
  * @op_ns: one per measured op, the cost of the two clock readings included
  * @op_visits: one per measured op; counted build only
  * @progress: index of the op under way, for whoever outlives a crash
+ * @fail_alloc_at: refuse the request for memory of this number, counted from 1
+ *	where ageing starts; 0 for none; counted build only
  */
 struct replay_watch {
 	u64 flags;
@@ -77,6 +80,7 @@ struct replay_watch {
 	u32 *op_ns;
 	u32 *op_visits;
 	volatile u64 *progress;
+	u64 fail_alloc_at;
 };
 
 /**
@@ -87,11 +91,15 @@ struct replay_watch {
  * @nr_spurious: of these, with a fit under the limit; REPLAY_JUDGE only
  * @nr_not_highest: answers that were not the highest fit; REPLAY_JUDGE only
  * @nr_above_limit: answers above the request's limit; REPLAY_JUDGE only
+ * @nr_leaked: frees that were refused memory and left their range live;
+ *	REPLAY_JUDGE only
  * @visits: nodes visited; counted build only
  * @worst_visits: most nodes visited by one op; with op_visits only
  * @nr_live: live ranges after the window, and their pfns in all
  * @pfn_lo: lowest and highest pfn in use, summed up in @span per domain
  * @bytes: memory of the variant after the window: slabs and domains
+ * @node_bytes: of one node of the variant, before the slab rounds it up
+ * @nr_requests: for memory, ageing included; counted build only
  * @error: empty, or what stopped the replay, at op @error_op
  */
 struct replay_result {
@@ -101,6 +109,7 @@ struct replay_result {
 	u64 nr_spurious;
 	u64 nr_not_highest;
 	u64 nr_above_limit;
+	u64 nr_leaked;
 	struct iova_visits visits;
 	u64 worst_visits;
 	u64 nr_live;
@@ -108,8 +117,46 @@ struct replay_result {
 	u64 span;
 	u64 bytes;
 	u64 peak_bytes;
+	u64 node_bytes;
+	u64 nr_requests;
 	u64 error_op;
 	char error[192];
+};
+
+/**
+ * struct replay_tree_op - one op that the rcache let through to the variant
+ * @index: the op of the stream that caused it; nr_ops for the last flush.  What
+ *	the timer frees belongs to the op after it.
+ * @limit_pfn: for REPLAY_ALLOC
+ * @pfn: the variant's answer, or the address freed
+ * @size: what the variant was asked for; 0 for REPLAY_FREE
+ * @dom: index of the domain
+ * @op: REPLAY_ALLOC or REPLAY_FREE
+ */
+struct replay_tree_op {
+	u64 index;
+	u64 limit_pfn;
+	u64 pfn;
+	u32 size;
+	u16 dom;
+	u16 op;
+};
+
+/**
+ * struct replay_rcache - put an rcache in front of the variant
+ * @config: which one; nr_cpus is above every op's cpu
+ * @ticks: ascending: before each of these ops the timer of all domains fires
+ * @tree_ops: NULL, or room for two per op of the stream
+ * @nr_tree_ops: how many there were
+ * @stats: of the measured window; what is held, after it
+ */
+struct replay_rcache {
+	struct rcache_config config;
+	const u64 *ticks;
+	u64 nr_ticks;
+	struct replay_tree_op *tree_ops;
+	u64 nr_tree_ops;
+	struct rcache_stats stats;
 };
 
 #define REPLAY_API	__attribute__((__visibility__("default")))
@@ -125,6 +172,15 @@ REPLAY_API int replay_check(const struct replay_stream *stream,
 REPLAY_API int replay_run(const struct replay_stream *stream,
 			  const struct replay_watch *watch,
 			  struct replay_result *result);
+
+/*
+ * As replay_run(), with ALLOC and FREE as alloc_iova_fast() and free_iova_fast().
+ * Judged is what reaches the variant, to which cached ranges are live.
+ */
+REPLAY_API int replay_run_rcached(const struct replay_stream *stream,
+				  const struct replay_watch *watch,
+				  struct replay_rcache *rcache,
+				  struct replay_result *result);
 
 /* One call at a time, for tests and for trying things out. */
 REPLAY_API struct iova_domain *replay_domain_new(unsigned long granule,

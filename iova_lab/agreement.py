@@ -65,7 +65,7 @@ def _disagreements(variant: str, trace: Trace) -> npt.NDArray[np.int64]:
     return np.flatnonzero(_answers(variant, trace) != trace.recorded)
 
 
-def _common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
+def common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
     """One domain's reserves, by index, if all domains that have any begin with the same."""
     ops = trace.stream.ops
     reserves = np.flatnonzero(ops["op"] == Op.RESERVE)
@@ -79,7 +79,7 @@ def _common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
     return shortest if same else reserves[:0]
 
 
-def _with_reserves(trace: Trace, dom: int, reserves: npt.NDArray[np.int64]) -> Trace:
+def with_reserves(trace: Trace, dom: int, reserves: npt.NDArray[np.int64]) -> Trace:
     """Prefix the reserves of another domain, for ``dom``."""
     ops = trace.stream.ops
     added = ops[reserves].copy()
@@ -106,10 +106,10 @@ def _mend_reserves(trace: Trace, variant: str) -> Mended:
     wrong = ops["dom"][_disagreements(variant, trace)]
     notes = []
     for dom in np.setdiff1d(wrong, reserved):
-        reserves = _common_reserves(trace)
+        reserves = common_reserves(trace)
         if not len(reserves):
             break
-        trace = _with_reserves(trace, int(dom), reserves)
+        trace = with_reserves(trace, int(dom), reserves)
         notes.append(
             f"domain {dom}: set up before the recording began, so its {len(reserves)} reserved"
             " ranges are not in the trace; taken from the other domains, which all have the same"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.opstream import OpStream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from iova_lab.soak import Soak
 
 #: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
 EXPECTED = (
@@ -88,16 +94,46 @@ def _claims(variant: iova_variants.Variant) -> str:
 @click.option(
     "--timeout", default=600.0, show_default=True, help="Seconds until the variant counts as hung."
 )
-def replay(variant: str, workload: str, nr_live: int, seed: int, timeout: float) -> None:
+@click.option(
+    "--rcache",
+    type=click.Choice(iova_variants.RCACHES),
+    default="off",
+    show_default=True,
+    help="The kernel's per-CPU caches in front of the variant.",
+)
+def replay(
+    variant: str, workload: str, nr_live: int, seed: int, timeout: float, rcache: str
+) -> None:
     """Replay WORKLOAD on VARIANT once: counts, judgement, and the best of five timings.
 
     VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
     """
     stream = workloads.generate(workload, nr_live, seed)
-    judged = iova_variants.replay(variant, stream, judge=True, op_visits=True, timeout=timeout)
-    runs = [iova_variants.replay(variant, stream, timeout=timeout) for _ in range(5)]
-    ns_per_op = min(run.ns_per_op for run in runs)
-    _print_table(["", "", ""], _replay_rows(judged, ns_per_op, stream))
+    run = functools.partial(iova_variants.replay, variant, stream, timeout=timeout, rcache=rcache)
+    judged = run(judge=True, op_visits=True)
+    ns_per_op = min(run().ns_per_op for _ in range(5))
+    rows = _replay_rows(judged, ns_per_op, stream)
+    if judged.rcache:
+        rows += _rcache_rows(judged.rcache)
+    _print_table(["", "", ""], rows)
+
+
+def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str]]:
+    rates = [
+        (f"  hits, order {order}", f"{rate:.1%}", f"of {nr_allocs:,} requests")
+        for order, (rate, nr_allocs) in enumerate(
+            zip(rcache.hit_rates, rcache.nr_allocs, strict=False)
+        )
+        if nr_allocs
+    ]
+    return [
+        ("rcache", f"{rcache.tree_ops_per_request:.2f} tree ops/request", "frees of ranges too"),
+        *rates,
+        ("  flushes", f"{rcache.nr_flushes:,}", "requests that emptied all caches"),
+        ("  overflows", f"{rcache.nr_overflows:,}", "magazines that a full depot sent to the tree"),
+        ("  trims", f"{rcache.nr_trims:,}", "magazines that the timer sent to the tree"),
+        ("  held back", f"{rcache.held_pfns:,} pfns", f"{rcache.peak_held_pfns:,} at the most"),
+    ]
 
 
 def _replay_rows(
@@ -164,36 +200,45 @@ def compare(first: str, second: str, workload: str, nr_live: int, dump: Path | N
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--variant", default="mainline", show_default=True)
-def trace(path: Path, variant: str) -> None:
+@click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
+def trace(path: Path, variant: str, fast: bool) -> None:
     """Hold a variant's answers against the addresses that a real kernel returned.
 
     Exit status 1 if any still disagrees after what the recording lacks has been mended.
     """
-    from iova_lab import agreement
-    from iova_lab.trace import read_trace
+    from iova_lab import agreement, fast_agreement
+    from iova_lab.trace import read_fast_trace, read_trace
 
     recorded = read_trace(path)
+    nr_requests = len(recorded.stream.ops)
+    click.echo(f"{path}: kernel {recorded.kernel}, {nr_requests:,} tree-level requests")
     frame, mended = agreement.report(recorded, variant)
-    click.echo(
-        f"{path}: kernel {recorded.kernel}, {len(recorded.stream.ops):,} tree-level requests"
-    )
+    _print_agreement(frame, mended.notes)
+    agrees = (frame["share_mended"] == 1).all()
+    if fast:
+        click.echo("\nfast level, through the rcache:")
+        frame, mended_fast = fast_agreement.report(read_fast_trace(path), variant)
+        _print_agreement(frame, mended_fast.notes)
+        agrees &= (frame["share_mended"] == 1).all()
+    if not agrees:
+        raise click.exceptions.Exit(1)
+
+
+def _print_agreement(frame: pd.DataFrame, notes: Iterable[str]) -> None:
     rows = [
         (
             str(row.dom),
             f"{row.nr_allocs:,}",
             f"{row.share:.2%}",
             f"{row.share_mended:.2%}",
-            "-" if row.first_row_mended < 0 else str(row.first_row_mended),
         )
         for row in frame.itertuples()
     ]
-    _print_table(["domain", "allocs", "agree", "agree, mended", "first wrong row"], rows)
+    _print_table(["domain", "allocs", "agree", "agree, mended"], rows)
     nr_agree, nr_allocs = frame["nr_agree"].sum(), frame["nr_allocs"].sum()
     click.echo(f"as recorded, {nr_agree:,} of {nr_allocs:,} allocations agree")
-    for note in mended.notes:
+    for note in notes:
         click.echo(f"mended: {note}")
-    if (frame["share_mended"] < 1).any():
-        raise click.exceptions.Exit(1)
 
 
 @main.command()
@@ -224,6 +269,59 @@ def report(
         commit=commit,
     )
     click.echo(f"report: {index}")
+
+
+@main.command()
+@click.argument("variants", nargs=-1)
+@click.option("--ops", "nr_ops", default=1e6, show_default=True, help="For each variant.")
+@click.option("--seed", default=0, show_default=True, help="Of all random numbers.")
+@click.option("--chunk", type=int, help="Replay this chunk only, and record nothing.")
+@click.option(
+    "--out", default=Path("build/soak"), show_default=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--timeout", default=300.0, show_default=True, help="Seconds until a variant counts as hung."
+)
+def soak(
+    variants: tuple[str, ...],
+    nr_ops: float,
+    seed: int,
+    chunk: int | None,
+    out: Path,
+    timeout: float,
+) -> None:
+    """Ask VARIANTS (default: all) random things under the judge, and sum up what came out.
+
+    Every replay leaves a line in OUT: a soak that was stopped goes on where it was.  Exit status 1
+    if anything broke, with one line for each variant that did.
+    """
+    from iova_lab import soak as soaking
+
+    names = variants or soaking.real_variants()
+    if chunk is not None:
+        frame = soaking.run_alone(names, seed, chunk, timeout)
+        Console(width=10_000).print(soaking.table(frame))
+        return
+    run = soaking.Soak(names, seed, round(nr_ops), out, timeout)
+    try:
+        _soak_with_progress(run)
+    finally:
+        Console(width=10_000).print(soaking.table(run.frame()))
+    for breach in run.breaches.values():
+        click.echo(f"iova-lab: {breach}", err=True)
+    if run.breaches:
+        raise click.exceptions.Exit(1)
+
+
+def _soak_with_progress(run: Soak) -> None:
+    columns = (
+        *Progress.get_default_columns(),
+        TextColumn("{task.completed:,.0f} ops, {task.fields[rate]:,.0f} /s"),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
+        total = run.nr_ops * len(run.variants)
+        task = bar.add_task("soak", total=total, completed=run.nr_done, rate=0.0)
+        run.run(lambda: bar.update(task, completed=run.nr_done, rate=bar.tasks[task].speed or 0.0))
 
 
 if __name__ == "__main__":

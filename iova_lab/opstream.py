@@ -69,6 +69,8 @@ class OpStream:
     start_pfn: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.ops, np.ndarray):
+            raise StreamError(f"op stream is a {type(self.ops).__name__}, not a NumPy array")
         if self.ops.dtype != OP_DTYPE:
             raise StreamError(f"op stream has dtype {self.ops.dtype}, not {OP_DTYPE}")
         if self.ops.ndim != 1:

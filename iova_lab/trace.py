@@ -39,6 +39,7 @@ TRACE_DTYPE = np.dtype(
 # Trace codes 0 and 1 are the fast level: alloc_iova_fast and free_iova_fast.
 ALLOC, FREE, RESERVE = 2, 3, 4
 NR_CODES = 5
+WENT_ON = 1 << 0
 SIZE_ALIGNED = 1 << 3
 
 REFUSED = np.uint64(2**64 - 1)
@@ -154,7 +155,39 @@ def read_trace(path: str | Path) -> Trace:
     rows = np.flatnonzero(table["op"] >= ALLOC)
     if not len(rows):
         raise TraceError(f"{path}: no request reached the tree: there is nothing to replay")
-    tree = table[rows]
+    return _trace(path, meta, table[rows], rows)
+
+
+@dataclass(frozen=True)
+class FastTrace:
+    """The fast level of one trace, what drivers ask the rcache, and the reserved ranges.
+
+    ``went_on`` has one entry per row of the file: did this call reach the tree?
+    """
+
+    trace: Trace
+    went_on: npt.NDArray[np.bool_]
+
+
+@lru_cache(maxsize=4)
+def read_fast_trace(path: str | Path) -> FastTrace:
+    """Read the fast level of one trace file.  Raises as `read_trace` does."""
+    path = Path(path)
+    read_trace(path)  # a broken tree level is a broken file
+    table, meta = _load(path)
+    rows = np.flatnonzero((table["op"] < ALLOC) | (table["op"] == RESERVE))
+    calls = table[rows]
+    fast = calls["op"] < ALLOC
+    if not fast.any():
+        raise TraceError(f"{path}: it has no alloc_iova_fast and no free_iova_fast")
+    calls["op"][fast] += ALLOC
+    return FastTrace(_trace(path, meta, calls, rows), table["flags"] & WENT_ON > 0)
+
+
+def _trace(
+    path: Path, meta: dict[str, Any], tree: npt.NDArray[np.void], rows: npt.NDArray[np.int64]
+) -> Trace:
+    """Make the requests of one level, with the codes of the tree level, into an op stream."""
     ops = np.zeros(len(tree), OP_DTYPE)
     for name in ("limit_pfn", "size", "dom", "cpu"):
         ops[name] = tree[name]

@@ -7,13 +7,17 @@
 """
 
 from iova_variants._build import BuildError
+from iova_variants._rcache import RCACHES, Rcache, RcacheReport
 from iova_variants._replay import ReplayResult, TooLongError, VariantCrashedError, check, replay
 from iova_variants._variant import Claim, Domain, Variant, VariantError, load, names
 
 __all__ = [
+    "RCACHES",
     "BuildError",
     "Claim",
     "Domain",
+    "Rcache",
+    "RcacheReport",
     "ReplayResult",
     "TooLongError",
     "Variant",

@@ -75,6 +75,8 @@ def _common_digest() -> bytes:
 def built_path(source: Path, build: Build) -> Path:
     """Where the shared object of this source, as it is now, is or will be."""
     digest = hashlib.sha256(_common_digest() + source.read_bytes())
+    for header in sorted(source.parent.glob("*.h")):  # a user's own
+        digest.update(header.read_bytes())
     return BUILT_DIR / build / f"{source.stem}-{digest.hexdigest()[:16]}.so"
 
 

@@ -58,6 +58,7 @@ class Watch(c.Structure):
         ("op_ns", c.c_void_p),
         ("op_visits", c.c_void_p),
         ("progress", c.c_void_p),
+        ("fail_alloc_at", c.c_uint64),
     ]
 
 
@@ -80,6 +81,7 @@ class Result(c.Structure):
         ("nr_spurious", c.c_uint64),
         ("nr_not_highest", c.c_uint64),
         ("nr_above_limit", c.c_uint64),
+        ("nr_leaked", c.c_uint64),
         ("visits", Visits),
         ("worst_visits", c.c_uint64),
         ("nr_live", c.c_uint64),
@@ -87,8 +89,48 @@ class Result(c.Structure):
         ("span", c.c_uint64),
         ("bytes", c.c_uint64),
         ("peak_bytes", c.c_uint64),
+        ("node_bytes", c.c_uint64),
+        ("nr_requests", c.c_uint64),
         ("error_op", c.c_uint64),
         ("error", c.c_char * 192),
+    ]
+
+
+RCACHE_NR_ORDERS = 6
+
+
+class RcacheStats(c.Structure):
+    """``struct rcache_stats``"""
+
+    _fields_ = [
+        ("nr_allocs", c.c_uint64 * (RCACHE_NR_ORDERS + 1)),
+        ("nr_hits", c.c_uint64 * RCACHE_NR_ORDERS),
+        ("nr_frees", c.c_uint64 * (RCACHE_NR_ORDERS + 1)),
+        ("nr_tree_allocs", c.c_uint64),
+        ("nr_tree_frees", c.c_uint64),
+        ("nr_flushes", c.c_uint64),
+        ("nr_overflows", c.c_uint64),
+        ("nr_trims", c.c_uint64),
+        ("nr_held", c.c_uint64 * RCACHE_NR_ORDERS),
+        ("held_pfns", c.c_uint64),
+        ("peak_held_pfns", c.c_uint64),
+    ]
+
+
+class Rcache(c.Structure):
+    """``struct replay_rcache``; its first five fields are ``struct rcache_config``"""
+
+    _fields_ = [
+        ("nr_cpus", c.c_uint64),
+        ("magazine_size", c.c_uint64),
+        ("depot_max", c.c_uint64),
+        ("trim_batch", c.c_uint64),
+        ("flush", c.c_uint64),
+        ("ticks", c.c_void_p),
+        ("nr_ticks", c.c_uint64),
+        ("tree_ops", c.c_void_p),
+        ("nr_tree_ops", c.c_uint64),
+        ("stats", RcacheStats),
     ]
 
 
@@ -115,6 +157,9 @@ def open_library(path: Path) -> tuple[c.CDLL, Ops]:
         raise OSError(f"{path}: its ops table has no .{', no .'.join(missing)}: IOVA_VARIANT()")
     library.replay_check.argtypes = [c.POINTER(Stream), c.POINTER(Result)]
     library.replay_run.argtypes = [c.POINTER(Stream), c.POINTER(Watch), c.POINTER(Result)]
+    library.replay_run_rcached.argtypes = [
+        *(c.POINTER(structure) for structure in (Stream, Watch, Rcache, Result))
+    ]
     library.replay_domain_new.argtypes = [c.c_ulong, c.c_ulong]
     library.replay_domain_new.restype = _DOMAIN
     library.replay_domain_put.argtypes = [_DOMAIN]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from iova_variants import _native
 from iova_variants._build import Build
+from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._variant import Variant, VariantError, load
 
 if TYPE_CHECKING:
@@ -26,13 +27,21 @@ class ReplayResult:
     """Totals of the measured window, and what was asked for op by op.
 
     ``ns`` is the time from the first measured op to the last; it is a measurement only if nothing
-    was watched.  ``nr_*`` count requests of the window; the last three are None unless judged.
+    was watched.  ``nr_*`` count requests of the window; the last four are None unless judged.
     ``visits`` counts nodes by kind (search, descend, update), None in the timed build;
     ``worst_visits`` is the most that one op visited, None unless ``op_visits`` was asked for.
     ``bytes`` is what the variant holds after the window: domains and whole slabs.  ``span`` is
     the pfns from the lowest to the highest live one, summed over domains.
     ``pfns`` has one entry per op of the stream (2**64 - 1 where there is no address); ``op_ns`` and
     ``op_visits`` one per measured op.  ``op_ns`` holds the clock's own cost, at least ``clock_ns``.
+
+    ``node_bytes`` is the size of one node (of the first slab cache), before the slab rounds it up.
+
+    ``nr_memory_requests`` is how often the variant asked for memory, ageing included, None in the
+    timed build; ``nr_leaked`` counts frees that left their range live because they got none.
+
+    With an rcache, ``nr_failures`` counts what callers were refused, and the last four judge what
+    reached the variant; ``rcache`` says how much that was, ``tree_ops`` has it op by op.
     """
 
     variant: str
@@ -46,14 +55,19 @@ class ReplayResult:
     bytes: int
     peak_bytes: int
     clock_ns: int
+    node_bytes: int
     visits: dict[str, int] | None
     worst_visits: int | None = None
     nr_spurious: int | None = None
     nr_not_highest: int | None = None
     nr_above_limit: int | None = None
+    nr_leaked: int | None = None
+    nr_memory_requests: int | None = None
     pfns: npt.NDArray[np.uint64] | None = None
     op_ns: npt.NDArray[np.uint32] | None = None
     op_visits: npt.NDArray[np.uint32] | None = None
+    rcache: RcacheReport | None = None
+    tree_ops: npt.NDArray[np.void] | None = None
 
     @property
     def ns_per_op(self) -> float:
@@ -81,6 +95,9 @@ class _Request:
     judge: bool
     verify: bool
     max_visits: int
+    rcache: Rcache | None
+    tree_ops: bool
+    fail_alloc_at: int
 
 
 def replay(
@@ -95,6 +112,9 @@ def replay(
     max_visits: int = 0,
     build: Build | None = None,
     timeout: float | None = None,
+    rcache: Rcache | str = "off",
+    tree_ops: bool = False,
+    fail_alloc_at: int = 0,
 ) -> ReplayResult:
     """Run a whole op stream on one variant, in fresh domains, in one C call.
 
@@ -103,14 +123,31 @@ def replay(
     chosen by what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs
     in a child process, so a variant that crashes or hangs takes nothing with it.
 
+    ``rcache`` ("off", "pre-6.7", "6.7", or an `Rcache`) puts the kernel's per-CPU caches in front:
+    allocs and frees go through the fast API, which rounds sizes below 32 up to a power of two and
+    asks the variant for aligned ranges only.  ``tree_ops`` records what then reaches the variant.
+
+    ``fail_alloc_at`` refuses one request for memory: the one of this number, counted from 1 where
+    ageing starts.  The op that made it may be refused, and is not blamed for it; the rest goes on.
+
     Raises `StreamError` for an impossible stream, before anything runs; `VariantError` where the
     variant breaks its contract; `VariantCrashedError`; `LookupError` for an unknown variant.
     """
-    counts = op_visits or judge or bool(max_visits)
+    counts = op_visits or judge or bool(max_visits) or bool(fail_alloc_at)
     variant = load(name, build=build or ("counted" if counts else "timed"))
     if (op_visits or max_visits) and variant.build == "timed":
         raise ValueError("the timed build counts no nodes: ask for build='counted'")
-    request = _Request(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits)
+    if fail_alloc_at and variant.build == "timed":
+        raise ValueError("the timed build refuses no memory: ask for build='counted'")
+    if fail_alloc_at < 0:
+        raise ValueError(f"fail_alloc_at {fail_alloc_at} is negative: requests count from 1")
+    layer = rcache_of(rcache)
+    if tree_ops and not layer:
+        raise ValueError("without an rcache every op reaches the tree: tree_ops needs one")
+    request = _Request(
+        *(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits, layer, tree_ops),
+        fail_alloc_at,
+    )
     if timeout is None:
         return _run(request, None)
     return _run_in_child(request, timeout)
@@ -151,6 +188,20 @@ def _address(array: npt.NDArray[Any] | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
+def _replay(
+    variant: Variant,
+    stream: _native.Stream,
+    watch: _native.Watch,
+    layer: NativeRcache | None,
+    result: _native.Result,
+) -> bool:
+    """Run it; is something wrong?"""
+    library, pointers = variant.library, (c.byref(stream), c.byref(watch))
+    if layer is None:
+        return bool(library.replay_run(*pointers, c.byref(result)))
+    return bool(library.replay_run_rcached(*pointers, c.byref(layer.native), c.byref(result)))
+
+
 def _run(request: _Request, progress: int | None) -> ReplayResult:
     variant, stream = request.variant, request.stream
     pfns = _buffer(request.pfns, len(stream.ops), np.uint64)
@@ -158,11 +209,14 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     op_visits = _buffer(request.op_visits, max(stream.nr_measured, 0), np.uint32)
     flags = request.judge * _native.JUDGE | request.verify * _native.VERIFY
     buffers = map(_address, (pfns, op_ns, op_visits))
-    watch = _native.Watch(flags, request.max_visits, *buffers, progress)
+    watch = _native.Watch(flags, request.max_visits, *buffers, progress, request.fail_alloc_at)
     native, result = _native_stream(stream), _native.Result()
     if variant.library.replay_check(native, c.byref(result)):
         _raise_stream_error(stream, result)
-    if variant.library.replay_run(native, c.byref(watch), c.byref(result)):
+    layer = None
+    if request.rcache:
+        layer = NativeRcache(request.rcache, stream, tree_ops=request.tree_ops)
+    if _replay(variant, native, watch, layer, result):
         kind = TooLongError if b"budget" in result.error else VariantError
         raise kind(f"op {result.error_op}: {result.error.decode()}")
     return ReplayResult(
@@ -184,9 +238,14 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         nr_spurious=result.nr_spurious if request.judge else None,
         nr_not_highest=result.nr_not_highest if request.judge else None,
         nr_above_limit=result.nr_above_limit if request.judge else None,
+        nr_leaked=result.nr_leaked if request.judge else None,
+        node_bytes=result.node_bytes,
+        nr_memory_requests=None if variant.build == "timed" else result.nr_requests,
         pfns=pfns,
         op_ns=op_ns,
         op_visits=op_visits,
+        rcache=layer.report if layer else None,
+        tree_ops=layer.tree_ops if layer else None,
     )
 
 

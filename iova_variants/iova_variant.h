@@ -20,9 +20,15 @@
 /*
  * Claims.  Complete and exact are claims, not promises of the contract: most
  * of the lineage has neither.  Tests hold a variant to what it claims.
+ *
+ * Neither implies the other.  Exact speaks of what is granted: whatever is
+ * granted is the highest fit, so it is within limit and start as well; one that
+ * refuses needlessly can be exact.  Complete speaks of refusals: whatever is
+ * refused has no fit; one that takes a lower fit than the highest can be
+ * complete.  Both together leave nothing to the variant.
  */
 #define IOVA_V_COMPLETE		(1U << 0) /* never refuses while a fit exists */
-#define IOVA_V_EXACT		(1U << 1) /* always the highest fit */
+#define IOVA_V_EXACT		(1U << 1) /* grants the highest fit only */
 #define IOVA_V_FAKE		(1U << 2) /* no bookkeeping; floor of the harness */
 #define IOVA_V_FREE_NEEDS_MEM	(1U << 3) /* free() may have to allocate */
 /* Declared breaches: the answer may lie above the request's limit ... */

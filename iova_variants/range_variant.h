@@ -162,7 +162,7 @@ static void range_free(struct iova_domain *iovad, unsigned long pfn)
 	iova = range_tree_find(&domain->ranges, pfn);
 	if (iova) {
 		forget(iovad, iova);
-		rb_erase(&iova->node, &domain->ranges);
+		range_tree_erase(&domain->ranges, iova);
 	}
 	spin_unlock_irqrestore(&domain->lock, flags);
 

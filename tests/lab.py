@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from lineage import Reference
+from lineage import REFERENCES, Reference
 
 import iova_variants
 from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
@@ -18,6 +19,35 @@ REFUSED = 2**64 - 1
 
 #: Every variant that keeps books; the fake ones only hold the harness up.
 REAL = [name for name in iova_variants.names() if Claim.FAKE not in iova_variants.load(name).claims]
+
+#: Those of the discussion: what is known of each of them is tested beyond what it promises.
+LINEAGE = sorted(REFERENCES)
+
+
+def source_of(variant: str) -> str:
+    """Return the C of a variant."""
+    return Path(iova_variants.__path__[0], f"{variant}.c").read_text(encoding="utf-8")
+
+
+#: Those with one object per range, a struct iova, in a tree that range_variant.h keeps.
+ON_RANGE_TREE = [name for name in REAL if '#include "range_' in source_of(name)]
+
+
+def own_members(variant: str) -> list[str]:
+    """Return the C of what such a variant keeps beside its struct range_domain, a word each."""
+    members = source_of(variant).split("struct iova_domain {")[1].split("};")[0].split(";")[:-1]
+    assert members[0].split() == ["struct", "range_domain", "domain"]
+    return members[1:]
+
+
+def sizeof_range_domain(variant: str) -> int:
+    """Return the bytes of the struct range_domain, which ends in a struct iova."""
+    return iova_variants.load(variant).domain_size - 8 * len(own_members(variant))
+
+
+def sizeof_range(variant: str) -> int:
+    """Return the bytes of a struct iova: what a struct range_domain has beside five words."""
+    return sizeof_range_domain(variant) - 40
 
 
 class Row(NamedTuple):

@@ -15,6 +15,7 @@ from iova_variants import Claim, Domain
 
 pytestmark = pytest.mark.sanitize
 
+COMPLETE = [name for name in REAL if Claim.COMPLETE in iova_variants.load(name).claims]
 LIMIT_32BIT = 2**20 - 1
 LIMIT_64BIT = 2**52 - 1
 
@@ -44,8 +45,8 @@ def test_ops_table_says_what_the_variant_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", iova_variants.names())
 def test_exact_variants_keep_their_limits(name: str) -> None:
+    """What is above the limit or below the start is no fit, so it is not the highest either."""
     claims = iova_variants.load(name).claims
-    assert Claim.EXACT not in claims or Claim.COMPLETE in claims
     assert Claim.EXACT not in claims or not claims & (Claim.ABOVE_LIMIT | Claim.BELOW_START)
 
 
@@ -95,10 +96,24 @@ def test_every_pfn_from_start_to_limit_is_given_once(
 def test_whole_32_bit_space_is_given_out(variant: str, granule: int) -> None:
     d32 = 2**32 // granule
     with Domain(variant, granule=granule, start_pfn=0) as domain:
-        size = d32 if Claim.COMPLETE in domain.variant.claims else d32 // 2
-        assert domain.alloc(size, d32 - 1, size_aligned=True) == d32 - size
-        assert domain.alloc(size, d32 - 1, size_aligned=True) == (None if size == d32 else 0)
+        assert domain.alloc(d32 // 2, d32 - 1, size_aligned=True) == d32 // 2
+        assert domain.alloc(d32 // 2, d32 - 1) == 0
+        assert domain.alloc(1, d32 - 1) is None
         assert domain.alloc(1, d32) == d32
+
+
+@pytest.mark.parametrize("granule", [4096, 65536, 2**31])
+@pytest.mark.parametrize("nr_parts", [1, 2, 4])
+@pytest.mark.parametrize("name", COMPLETE)
+def test_complete_variants_fill_the_32_bit_space_exactly(
+    name: str, granule: int, nr_parts: int
+) -> None:
+    """All of it at once, or in aligned parts that leave a hole of exactly the last one's size."""
+    d32 = 2**32 // granule
+    size = max(d32 // nr_parts, 1)
+    with Domain(name, granule=granule, start_pfn=0) as domain:
+        pfns = [domain.alloc(size, d32 - 1, size_aligned=True) for _ in range(d32 // size + 1)]
+    assert pfns == [*range(d32 - size, -1, -size), None]
 
 
 def test_request_above_the_space_is_refused(variant: str) -> None:

@@ -7,6 +7,9 @@
  * objects on a list through themselves.  It never gives memory back before it
  * is destroyed.  O(1) per call.
  *
+ * In the counted build the harness can have one request refused; in the timed
+ * build that question is a constant, and costs nothing.
+ *
  * With AddressSanitizer, memory that is not inside a live object is poisoned.
  */
 #include <stdlib.h>
@@ -55,6 +58,21 @@ static void account(u64 bytes)
 	shim_memory.peak_bytes = max(shim_memory.peak_bytes, shim_memory.bytes);
 }
 
+#ifdef IOVA_COUNTED
+static bool refuse(void)
+{
+	if (++shim_memory.nr_requests != shim_memory.fail_at)
+		return false;
+	shim_memory.nr_refused++;
+	return true;
+}
+#else
+static inline bool refuse(void)
+{
+	return false;
+}
+#endif
+
 static size_t object_stride(unsigned int size, unsigned int align,
 			    unsigned int flags)
 {
@@ -73,13 +91,15 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
 				     unsigned int align, unsigned int flags,
 				     void (*ctor)(void *object))
 {
-	struct kmem_cache *cache = calloc(1, sizeof(*cache));
+	struct kmem_cache *cache = refuse() ? NULL : calloc(1, sizeof(*cache));
 
 	(void)name;
 	if (!cache)
 		return NULL;
 	cache->stride = object_stride(size, align, flags);
 	cache->object_size = size;
+	if (!shim_memory.object_size)
+		shim_memory.object_size = size;
 	cache->slab_bytes = max(SLAB_BYTES, cache->stride);
 	cache->ctor = ctor;
 	return cache;
@@ -126,6 +146,8 @@ void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
 	void *object = cache->free;
 
+	if (refuse())
+		return NULL;
 	if (object) {
 		unpoison(object, cache->object_size);
 		cache->free = *(void **)object;
@@ -193,8 +215,11 @@ static size_t size_class(size_t size)
 void *kmalloc(size_t size, gfp_t gfp)
 {
 	size_t class_bytes = size_class(size);
-	struct block *block = malloc(sizeof(*block) + class_bytes);
+	struct block *block;
 
+	if (refuse())
+		return NULL;
+	block = malloc(sizeof(*block) + class_bytes);
 	if (!block)
 		return NULL;
 	block->class_bytes = class_bytes;

@@ -89,4 +89,6 @@ def generate(name: str, nr_live: int, seed: int = 0) -> OpStream:
     reason = workload.why_not(nr_live)
     if reason:
         raise SizeError(reason)
-    return workload.make(nr_live, seed=seed)
+    stream = workload.make(nr_live, seed=seed)
+    stream.ops.setflags(write=False)  # every caller gets this one
+    return stream

@@ -15,7 +15,9 @@ NR_MEASURED = 1200
 DMA_32BIT_PFN = 2**20
 
 #: Highest pfn under a device's DMA mask, at a granule of 4 KiB.
+LIMIT_24BIT = 2**12 - 1
 LIMIT_32BIT = 2**20 - 1
+LIMIT_40BIT = 2**28 - 1
 LIMIT_48BIT = 2**36 - 1
 LIMIT_64BIT = 2**52 - 1
 
@@ -40,3 +42,29 @@ def random_below(high: int, count: int, seed: int) -> npt.NDArray[np.uint64]:
     """
     raw = np.random.PCG64(seed).random_raw(count) >> np.uint64(32)
     return (raw * np.uint64(high)) >> np.uint64(32)
+
+
+def replace_in_batches(
+    ops: npt.NDArray[np.void], victims: npt.NDArray[np.integer], nr_batch: int
+) -> None:
+    """As `replace`, but ``nr_batch`` ranges go before as many come; the last batch may be smaller.
+
+    ``ops`` has two rows per victim; no victim may appear twice in one batch.
+    """
+    index = np.arange(len(victims))
+    begin = index - index % nr_batch
+    length = np.minimum(nr_batch, len(victims) - begin)
+    frees = index + begin  # each batch before this one has taken its length twice
+    ops["op"][frees] = Op.FREE
+    ops["slot"][frees] = victims
+    ops["slot"][frees + length] = victims
+
+
+def spread(high: int, count: int, seed: int, *, nr_rounds: int = 1) -> npt.NDArray[np.uint64]:
+    """Return ``nr_rounds`` times ``count`` integers below ``high``, no two of a round the same.
+
+    One is drawn from each of ``count`` equal parts, so they also lie all over the range.
+    """
+    part = high // count
+    parts = np.tile(np.arange(count, dtype=np.uint64), nr_rounds)
+    return parts * np.uint64(part) + random_below(part, count * nr_rounds, seed)

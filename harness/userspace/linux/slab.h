@@ -7,7 +7,8 @@
  * Different: no per-CPU lists and no atomic exchange, so an allocation costs
  * about 1 ns where SLUB's fast path takes several; memory comes in arenas that
  * are touched beforehand, so no page is taken in the middle of a measurement.
- * One cache may be used by one thread at a time.
+ * One cache may be used by one thread at a time.  The counted build can be told
+ * to refuse one request; in the timed build nothing of that is left.
  */
 #ifndef SHIM_LINUX_SLAB_H
 #define SHIM_LINUX_SLAB_H
@@ -37,18 +38,33 @@ void kfree(const void *object);
 
 #define kmem_cache_zalloc(cache, gfp)	\
 	kmem_cache_alloc(cache, (gfp) | __GFP_ZERO)
-#define kcalloc(n, size, gfp)		kzalloc((n) * (size), gfp)
+
+static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	return __builtin_mul_overflow(n, size, &bytes) ? NULL :
+						         kzalloc(bytes, gfp);
+}
 
 /**
  * struct shim_memory - what the variants of this shared object hold
  * @bytes: in whole slabs and kmalloc size classes, now
  * @peak_bytes: the most that @bytes has been
  * @nr_objects: live objects and kmalloc blocks, now
+ * @object_size: of the first cache that was created, as asked for
+ * @nr_requests: requests since the harness last set it to 0; counted build
+ * @fail_at: the request that is refused, from 1; 0 for none; counted build
+ * @nr_refused: requests refused for that reason
  */
 struct shim_memory {
 	u64 bytes;
 	u64 peak_bytes;
 	u64 nr_objects;
+	u64 object_size;
+	u64 nr_requests;
+	u64 fail_at;
+	u64 nr_refused;
 };
 
 extern struct shim_memory shim_memory;

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * rcache - per-CPU magazines of freed ranges, in front of any variant.
+ *
+ * A hit costs O(1) while the last range put in serves the request; a request
+ * below what the loaded magazine holds scans all of it and goes to the tree.
+ * A magazine that leaves the caches costs the tree one free() per range.
+ *
+ * Invariants:
+ *   - a cached range lives in the tree, is 1 << order pfns long, aligned to
+ *     that, and in one magazine once; no caller has it
+ *   - a magazine in a depot is full
+ *   - depot_size is at most depot_max where that is set
+ * Guarded by cpu_cache::lock (loaded, previous) and rcache_order::lock (depot),
+ * taken in this order; neither is held while the tree is called, except that a
+ * flush empties a CPU's magazines under its lock.
+ *
+ * Different from the kernel: the tree's lock is taken for each range of a
+ * magazine, not once for all of it, because a variant can be asked to free
+ * one range only; the statistics serve one thread; and pfn 0 is an address.
+ */
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "rcache.h"
+
+struct magazine {
+	union {
+		unsigned long nr;
+		struct magazine *next;	/* while in a depot, being full */
+	};
+	unsigned long pfns[];
+};
+
+struct cpu_cache {
+	spinlock_t lock;
+	struct magazine *loaded;
+	struct magazine *previous;
+};
+
+/* ---- the tree ---- */
+
+static unsigned long tree_alloc(struct rcache *rcache, unsigned long size,
+				unsigned long limit_pfn)
+{
+	struct rcache_run *run = rcache->run;
+	unsigned long pfn;
+
+	pfn = iova_variant.alloc(rcache->iovad, size, limit_pfn, true);
+	run->stats.nr_tree_allocs++;
+	if (unlikely(run->told))
+		run->told(run->context, rcache->iovad, size, limit_pfn, pfn);
+	return pfn;
+}
+
+static void tree_free(struct rcache *rcache, unsigned long pfn)
+{
+	struct rcache_run *run = rcache->run;
+
+	iova_variant.free(rcache->iovad, pfn);
+	run->stats.nr_tree_frees++;
+	if (unlikely(run->told))
+		run->told(run->context, rcache->iovad, 0, 0, pfn);
+}
+
+/* ---- magazines ---- */
+
+static struct magazine *magazine_new(const struct rcache *rcache)
+{
+	u64 size = rcache->run->config.magazine_size;
+	struct magazine *magazine;
+
+	magazine = kmalloc(sizeof(*magazine) + size * sizeof(unsigned long),
+			   GFP_ATOMIC);
+	if (magazine)
+		magazine->nr = 0;
+	return magazine;
+}
+
+static bool magazine_full(const struct rcache *rcache,
+			  const struct magazine *magazine)
+{
+	return magazine->nr == rcache->run->config.magazine_size;
+}
+
+/* Take the newest that lies low enough; the newest of all fills its place. */
+static unsigned long magazine_get(struct magazine *magazine,
+				  unsigned long highest)
+{
+	unsigned long i, pfn;
+
+	for (i = magazine->nr; i-- > 0;) {
+		pfn = magazine->pfns[i];
+		if (likely(pfn <= highest)) {
+			magazine->pfns[i] = magazine->pfns[--magazine->nr];
+			return pfn;
+		}
+	}
+	return IOVA_REFUSED;
+}
+
+static void magazine_empty(struct rcache *rcache, unsigned int order,
+			   struct magazine *magazine)
+{
+	unsigned long i;
+
+	for (i = 0; i < magazine->nr; i++)
+		tree_free(rcache, magazine->pfns[i]);
+	rcache->run->stats.held_pfns -= magazine->nr << order;
+	magazine->nr = 0;
+}
+
+/* ---- the depot ---- */
+
+/* @full has left the caches. */
+static void magazine_retire(struct rcache *rcache, unsigned int order,
+			    struct magazine *full)
+{
+	magazine_empty(rcache, order, full);
+	kfree(full);
+}
+
+static bool depot_push(struct rcache *rcache, unsigned int order,
+		       struct magazine *full)
+{
+	struct rcache_order *depot = &rcache->orders[order];
+	u64 depot_max = rcache->run->config.depot_max;
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&depot->lock, flags);
+	taken = !depot_max || depot->depot_size < depot_max;
+	if (taken) {
+		full->next = depot->depot;
+		depot->depot = full;
+		depot->depot_size++;
+	}
+	spin_unlock_irqrestore(&depot->lock, flags);
+	return taken;
+}
+
+/* The newest magazine if there are more than @nr_keep, else NULL. */
+static struct magazine *depot_pop(struct rcache_order *depot, u64 nr_keep,
+				  u64 magazine_size)
+{
+	struct magazine *magazine = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&depot->lock, flags);
+	if (depot->depot_size > nr_keep) {
+		magazine = depot->depot;
+		depot->depot = magazine->next;
+		magazine->nr = magazine_size;
+		depot->depot_size--;
+	}
+	spin_unlock_irqrestore(&depot->lock, flags);
+	return magazine;
+}
+
+static u64 depot_trim(struct rcache *rcache, unsigned int order, u64 nr_keep,
+		      u64 most)
+{
+	u64 magazine_size = rcache->run->config.magazine_size, nr = 0;
+	struct magazine *magazine;
+
+	while (nr < most) {
+		magazine = depot_pop(&rcache->orders[order], nr_keep,
+				     magazine_size);
+		if (!magazine)
+			break;
+		magazine_retire(rcache, order, magazine);
+		nr++;
+	}
+	return nr;
+}
+
+void rcache_tick(struct rcache *rcache)
+{
+	const struct rcache_config *config = &rcache->run->config;
+	u64 most = config->trim_batch ? config->trim_batch : ~0ULL;
+	unsigned int order;
+
+	if (config->depot_max)
+		return;
+	for (order = 0; order < RCACHE_NR_ORDERS; order++)
+		rcache->run->stats.nr_trims +=
+			depot_trim(rcache, order, config->nr_cpus, most);
+}
+
+void rcache_flush(struct rcache *rcache)
+{
+	unsigned long flags;
+	unsigned int order;
+	u64 cpu;
+
+	for (cpu = 0; cpu < rcache->run->config.nr_cpus; cpu++)
+		for (order = 0; order < RCACHE_NR_ORDERS; order++) {
+			struct cpu_cache *cache =
+				&rcache->orders[order].cpus[cpu];
+
+			spin_lock_irqsave(&cache->lock, flags);
+			magazine_empty(rcache, order, cache->loaded);
+			magazine_empty(rcache, order, cache->previous);
+			spin_unlock_irqrestore(&cache->lock, flags);
+		}
+	for (order = 0; order < RCACHE_NR_ORDERS; order++)
+		depot_trim(rcache, order, 0, ~0ULL);
+}
+
+/* ---- get and put ---- */
+
+/* Is there anything in the loaded magazine, after all that can be done? */
+static bool reload(struct rcache_order *depot, struct cpu_cache *cache,
+		   u64 magazine_size)
+{
+	struct magazine *full;
+
+	if (likely(cache->loaded->nr))
+		return true;
+	if (cache->previous->nr) {
+		swap(cache->loaded, cache->previous);
+		return true;
+	}
+	full = depot_pop(depot, 0, magazine_size);
+	if (!full)
+		return false;
+	kfree(cache->loaded);
+	cache->loaded = full;
+	return true;
+}
+
+static unsigned long cache_get(struct rcache *rcache, unsigned int cpu,
+			       unsigned int order, unsigned long highest)
+{
+	struct rcache_order *depot = &rcache->orders[order];
+	struct cpu_cache *cache = &depot->cpus[cpu];
+	unsigned long pfn = IOVA_REFUSED, flags;
+
+	spin_lock_irqsave(&cache->lock, flags);
+	if (reload(depot, cache, rcache->run->config.magazine_size))
+		pfn = magazine_get(cache->loaded, highest);
+	spin_unlock_irqrestore(&cache->lock, flags);
+	return pfn;
+}
+
+/* Is there room in the loaded magazine?  @retired: what left the caches. */
+static bool unload(struct rcache *rcache, unsigned int order,
+		   struct cpu_cache *cache, struct magazine **retired)
+{
+	struct magazine *empty;
+
+	if (likely(!magazine_full(rcache, cache->loaded)))
+		return true;
+	if (!magazine_full(rcache, cache->previous)) {
+		swap(cache->loaded, cache->previous);
+		return true;
+	}
+	empty = magazine_new(rcache);
+	if (!empty)
+		return false;
+	if (!depot_push(rcache, order, cache->loaded))
+		*retired = cache->loaded;
+	cache->loaded = empty;
+	return true;
+}
+
+static bool cache_put(struct rcache *rcache, unsigned int cpu,
+		      unsigned int order, unsigned long pfn)
+{
+	struct cpu_cache *cache = &rcache->orders[order].cpus[cpu];
+	struct rcache_stats *stats = &rcache->run->stats;
+	struct magazine *retired = NULL;
+	unsigned long flags;
+	bool room;
+
+	spin_lock_irqsave(&cache->lock, flags);
+	room = unload(rcache, order, cache, &retired);
+	if (likely(room)) {
+		cache->loaded->pfns[cache->loaded->nr++] = pfn;
+		stats->held_pfns += 1UL << order;
+		stats->peak_held_pfns = max(stats->peak_held_pfns,
+					    stats->held_pfns);
+	}
+	spin_unlock_irqrestore(&cache->lock, flags);
+
+	if (unlikely(retired)) {
+		stats->nr_overflows++;
+		magazine_retire(rcache, order, retired);
+	}
+	return room;
+}
+
+/* ---- the fast API ---- */
+
+/* RCACHE_NR_ORDERS for what no order takes: 0, and the large. */
+static __always_inline unsigned int order_of(unsigned long size)
+{
+	if (unlikely(size - 1 >= RCACHE_MAX_SIZE))
+		return RCACHE_NR_ORDERS;
+	return fls_long(size - 1);
+}
+
+unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
+			   unsigned long size, unsigned long limit_pfn)
+{
+	struct rcache_run *run = rcache->run;
+	unsigned int order = order_of(size);
+	unsigned long pfn;
+
+	run->stats.nr_allocs[order]++;
+	if (order < RCACHE_NR_ORDERS) {
+		size = 1UL << order;
+		if (limit_pfn + 1 >= size) {
+			pfn = cache_get(rcache, cpu, order,
+					limit_pfn + 1 - size);
+			if (likely(pfn != IOVA_REFUSED)) {
+				run->stats.nr_hits[order]++;
+				run->stats.held_pfns -= size;
+				return pfn;
+			}
+		}
+	}
+	pfn = tree_alloc(rcache, size, limit_pfn);
+	if (likely(pfn != IOVA_REFUSED) || !run->config.flush)
+		return pfn;
+
+	run->stats.nr_flushes++;
+	rcache_flush(rcache);
+	return tree_alloc(rcache, size, limit_pfn);
+}
+
+void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
+		 unsigned long size)
+{
+	unsigned int order = order_of(size);
+
+	rcache->run->stats.nr_frees[order]++;
+	if (unlikely(order == RCACHE_NR_ORDERS) ||
+	    unlikely(!cache_put(rcache, cpu, order, pfn)))
+		tree_free(rcache, pfn);
+}
+
+/* ---- one domain ---- */
+
+static int order_init(struct rcache *rcache, struct rcache_order *depot)
+{
+	u64 cpu, nr_cpus = rcache->run->config.nr_cpus;
+
+	spin_lock_init(&depot->lock);
+	depot->depot = NULL;
+	depot->depot_size = 0;
+	depot->cpus = kcalloc(nr_cpus, sizeof(*depot->cpus), GFP_KERNEL);
+	if (!depot->cpus)
+		return -ENOMEM;
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
+		struct cpu_cache *cache = &depot->cpus[cpu];
+
+		spin_lock_init(&cache->lock);
+		cache->loaded = magazine_new(rcache);
+		cache->previous = magazine_new(rcache);
+		if (!cache->loaded || !cache->previous)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
+		struct rcache_run *run)
+{
+	unsigned int order;
+	int err = 0;
+
+	rcache->iovad = iovad;
+	rcache->run = run;
+	for (order = 0; order < RCACHE_NR_ORDERS; order++)
+		rcache->orders[order].cpus = NULL;
+	for (order = 0; !err && order < RCACHE_NR_ORDERS; order++)
+		err = order_init(rcache, &rcache->orders[order]);
+	return err;
+}
+
+static void order_exit(struct rcache_order *depot, u64 nr_cpus)
+{
+	struct magazine *magazine;
+	u64 cpu;
+
+	if (!depot->cpus)
+		return;
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
+		kfree(depot->cpus[cpu].loaded);
+		kfree(depot->cpus[cpu].previous);
+	}
+	kfree(depot->cpus);
+	while ((magazine = depot_pop(depot, 0, 0)))
+		kfree(magazine);
+}
+
+void rcache_exit(struct rcache *rcache)
+{
+	unsigned int order;
+
+	for (order = 0; order < RCACHE_NR_ORDERS; order++)
+		order_exit(&rcache->orders[order],
+			   rcache->run->config.nr_cpus);
+}
+
+void rcache_count(const struct rcache *rcache, u64 *nr_held)
+{
+	const struct rcache_config *config = &rcache->run->config;
+	unsigned int order;
+	u64 cpu;
+
+	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
+		const struct rcache_order *depot = &rcache->orders[order];
+
+		nr_held[order] += depot->depot_size * config->magazine_size;
+		for (cpu = 0; cpu < config->nr_cpus; cpu++)
+			nr_held[order] += depot->cpus[cpu].loaded->nr +
+					  depot->cpus[cpu].previous->nr;
+	}
+}

@@ -1,0 +1,228 @@
+"""Does the rcache do what the real kernel's fast API did, and if not, why?
+
+Replays what drivers asked (alloc_iova_fast, free_iova_fast) through the rcache over a variant, and
+compares two things with the recording: every address, and which calls went on to the tree.
+
+Two things about a recording make an honest replay differ from it.  Both are mended from the
+recording itself, and every mend is named:
+
+- A domain that was set up before the probes has no reserved ranges in the trace; see `agreement`.
+- A call is recorded when it returns.  Between its look-up in the caches and its return an interrupt
+  may free a whole batch on the same CPU, which is then recorded first; or another CPU may take the
+  lock of the tree first.  Where putting the call before those makes the answers agree for longer,
+  that was its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+import iova_variants
+from iova_lab.agreement import RACE_NS, common_reserves, with_reserves
+from iova_lab.opstream import Op
+from iova_lab.trace import FastTrace, Trace
+from iova_variants import Rcache
+
+#: Frees of one batch are recorded 1.4 to 3.5 us apart; further apart is another batch.
+BATCH_GAP_NS = 20_000
+
+#: The longest that a call is taken to have been interrupted for.
+INTERRUPTED_NS = 20_000_000
+
+
+@dataclass(frozen=True)
+class MendedFast:
+    """A fast-level trace after mending, and what was done to it, one line each."""
+
+    fast: FastTrace
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Per op of the trace: is the address the recorded one, and did the call go equally far?"""
+
+    address: npt.NDArray[np.bool_]
+    reach: npt.NDArray[np.bool_]
+
+
+def rcache_for(trace: Trace) -> Rcache:
+    """Return the rcache of the kernel that was recorded, with the recording's clock."""
+    found = re.match(r"(\d+)\.(\d+)", trace.kernel)
+    if not found:
+        raise ValueError(f"{trace.path}: kernel {trace.kernel!r} does not begin with a version")
+    version = int(found[1]), int(found[2])
+    return Rcache("pre-6.7" if version < (6, 7) else "6.7", t_ns=trace.t_ns)
+
+
+def compare(fast: FastTrace, variant: str = "mainline", rcache: Rcache | None = None) -> Agreement:
+    """Replay the trace, and hold every call against the recording.
+
+    ``rcache`` is the recorded kernel's own unless it is given.
+    """
+    trace = fast.trace
+    result = iova_variants.replay(
+        variant, trace.stream, rcache=rcache or rcache_for(trace), pfns=True, tree_ops=True
+    )
+    assert result.pfns is not None
+    assert result.tree_ops is not None
+    nr_ops = len(trace.stream.ops)
+    reached = np.zeros(nr_ops + 1, bool)  # the last is the flush at the end
+    reached[result.tree_ops["index"]] = True
+    added = trace.rows < 0
+    return Agreement(
+        address=result.pfns == trace.recorded,
+        reach=(reached[:nr_ops] == fast.went_on[trace.rows])
+        | added
+        | (trace.stream.ops["op"] == Op.RESERVE),
+    )
+
+
+def _wrong(fast: FastTrace, variant: str) -> npt.NDArray[np.int64]:
+    """Calls that do not agree; a free of a wrong address is only a consequence."""
+    agreement = compare(fast, variant)
+    allocs = fast.trace.stream.ops["op"] == Op.ALLOC
+    return np.flatnonzero((allocs & ~agreement.address) | ~agreement.reach)
+
+
+def table(fast: FastTrace, variant: str = "mainline") -> pd.DataFrame:
+    """Compare per domain: one row for each that allocates.
+
+    Columns: ``dom``, ``nr_allocs``, ``nr_agree`` and ``share`` (addresses), ``nr_calls``,
+    ``nr_reach_agree`` and ``reach_share`` (went on to the tree or not), and ``first_row``, the row
+    in the file of the first call that does not agree (-1 if there is none).
+    """
+    ops, agreement = fast.trace.stream.ops, compare(fast, variant)
+    allocs, calls = ops["op"] == Op.ALLOC, ops["op"] != Op.RESERVE
+    by_dom = pd.DataFrame({"dom": ops["dom"], "address": agreement.address})[allocs]
+    frame = by_dom.groupby("dom")["address"].agg(nr_allocs="size", nr_agree="sum", share="mean")
+    by_dom = pd.DataFrame({"dom": ops["dom"], "reach": agreement.reach})[calls]
+    reach = by_dom.groupby("dom")["reach"]
+    frame = frame.join(reach.agg(nr_calls="size", nr_reach_agree="sum", reach_share="mean"))
+    wrong = np.flatnonzero((allocs & ~agreement.address) | ~agreement.reach)
+    first = pd.Series(fast.trace.rows[wrong]).groupby(ops["dom"][wrong]).min()
+    frame["first_row"] = first.reindex(frame.index).fillna(-1).astype(int)
+    return frame.reset_index()
+
+
+def _moved(fast: FastTrace, index: int, to: int) -> FastTrace:
+    """Put op ``index`` before op ``to``."""
+    trace = fast.trace
+    order = np.arange(len(trace.rows))
+    order[to : index + 1] = [index, *range(to, index)]
+    moved = replace(
+        trace,
+        stream=replace(trace.stream, ops=trace.stream.ops[order]),
+        recorded=trace.recorded[order],
+        rows=trace.rows[order],
+        t_ns=trace.t_ns[order],
+    )
+    return replace(fast, trace=moved)
+
+
+def _batches(trace: Trace, index: int) -> Iterator[int]:
+    """Begins of the batches of frees right before op ``index``, in its domain and on its CPU."""
+    ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
+    if ops["op"][index] != Op.ALLOC:
+        return
+    here = (ops["dom"] == ops["dom"][index]) & (ops["cpu"] == ops["cpu"][index])
+    before = np.flatnonzero(here[:index])[::-1]
+    frees = ops["op"][before] == Op.FREE
+    for at, free in enumerate(frees[:-1]):
+        if not free or times[index] - times[before[at]] > INTERRUPTED_NS:
+            return
+        gap_ns = times[before[at]] - times[before[at + 1]]
+        if not frees[at + 1] or gap_ns > BATCH_GAP_NS:
+            yield int(before[at])
+
+
+def _places(trace: Trace, index: int) -> Iterator[tuple[int, int]]:
+    """Moves (which op, before which) that could mend op ``index``, the likeliest first."""
+    yield from ((index, begin) for begin in _batches(trace, index))
+    ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
+    same = np.flatnonzero(ops["dom"] == ops["dom"][index])
+    at = int(np.searchsorted(same, index))
+    neighbours = [(at + 1, at), (at, at - 1)]
+    for later, earlier in neighbours:
+        if earlier < 0 or later >= len(same):
+            continue
+        one, other = int(same[later]), int(same[earlier])
+        raced = ops["cpu"][one] != ops["cpu"][other] and times[one] - times[other] <= RACE_NS
+        if raced and ops["slot"][one] != ops["slot"][other]:
+            yield one, other
+
+
+def _mend_reserves(fast: FastTrace, variant: str) -> MendedFast:
+    ops = fast.trace.stream.ops
+    wrong = ops["dom"][_wrong(fast, variant)]
+    notes = []
+    for dom in np.setdiff1d(wrong, ops["dom"][ops["op"] == Op.RESERVE]):
+        reserves = common_reserves(fast.trace)
+        if not len(reserves):
+            break
+        fast = replace(fast, trace=with_reserves(fast.trace, int(dom), reserves))
+        notes.append(f"domain {dom}: reserved ranges taken from the other domains")
+    return MendedFast(fast, tuple(notes))
+
+
+def _first_in(dom: int, fast: FastTrace, variant: str) -> int:
+    """Index of the first wrong op of a domain; beyond the last op if there is none."""
+    wrong = _wrong(fast, variant)
+    return int(min(wrong[fast.trace.stream.ops["dom"][wrong] == dom], default=len(fast.went_on)))
+
+
+def _mend_domain(fast: FastTrace, dom: int, variant: str) -> MendedFast:
+    """Move calls as long as that moves the first wrong one of the domain further on."""
+    notes: list[str] = []
+    index = _first_in(dom, fast, variant)
+    while index < len(fast.trace.rows):
+        for op, to in _places(fast.trace, index):
+            attempt = _moved(fast, op, to)
+            first = _first_in(dom, attempt, variant)
+            if first > index:
+                notes.append(_note(fast.trace, op, to))
+                fast, index = attempt, first
+                break
+        else:
+            break
+    return MendedFast(fast, tuple(notes))
+
+
+def _note(trace: Trace, op: int, to: int) -> str:
+    ops = trace.stream.ops
+    where = f"domain {ops['dom'][op]}: row {trace.rows[op]}"
+    ago_ns = int(trace.t_ns[op]) - int(trace.t_ns[to])
+    if ops["cpu"][op] != ops["cpu"][to]:
+        return f"{where} raced row {trace.rows[to]}, {ago_ns} ns earlier on another CPU"
+    between = ops[to:op]
+    frees = (between["dom"] == ops["dom"][op]) & (between["cpu"] == ops["cpu"][op])
+    return (
+        f"{where} was interrupted after its look-up: {frees.sum()} frees on the same CPU, from"
+        f" {ago_ns} ns before its return"
+    )
+
+
+def mend(fast: FastTrace, variant: str = "mainline") -> MendedFast:
+    """Mend what the recording lacks; ``variant`` is the one that the recorded kernel had."""
+    mended = _mend_reserves(fast, variant)
+    doms = mended.fast.trace.stream.ops["dom"]
+    for dom in np.unique(doms[_wrong(mended.fast, variant)]).tolist():
+        moved = _mend_domain(mended.fast, dom, variant)
+        mended = MendedFast(moved.fast, mended.notes + moved.notes)
+    return mended
+
+
+def report(fast: FastTrace, variant: str = "mainline") -> tuple[pd.DataFrame, MendedFast]:
+    """Per domain: agreement as recorded, and after mending (``share_mended`` ...)."""
+    mended = mend(fast, variant)
+    after = table(mended.fast, variant)
+    frame = table(fast, variant)
+    for name in ("share", "reach_share", "first_row"):
+        frame[f"{name}_mended"] = after[name]
+    return frame, mended

@@ -1,0 +1,175 @@
+"""Which rcache stands in front of a variant, how does its clock run, and what did it do?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from iova_variants import _native
+
+if TYPE_CHECKING:
+    from iova_lab.opstream import OpStream
+
+Kernel = Literal["pre-6.7", "6.7"]
+
+#: What `replay` takes as ``rcache``, by name.
+RCACHES: tuple[str, ...] = ("off", *get_args(Kernel))
+
+#: Between two rounds of the timer that trims the depots since v6.7.
+TIMER_NS = 100_000_000
+
+#: One row per op that the rcache let through to the variant: ``struct replay_tree_op``.
+TREE_OP_DTYPE = np.dtype(
+    [
+        ("index", "<u8"),
+        ("limit_pfn", "<u8"),
+        ("pfn", "<u8"),
+        ("size", "<u4"),
+        ("dom", "<u2"),
+        ("op", "<u2"),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Rcache:
+    """The rcache of a kernel, on a machine.
+
+    ``magazine_size`` is in pfns (128 before v6.0).  ``nr_cpus`` CPUs are online; 0 means the
+    highest cpu of the stream and all below.  ``flush``: a refused request empties all caches and
+    tries again.  ``depot_max`` bounds the depots of pre-6.7: one more magazine is freed into the
+    tree.
+
+    The timer of 6.7 runs on a virtual clock: each op takes ``ns_per_op`` (0: time stands still), or
+    op ``i`` happens at ``t_ns[i]``.  Every 100 ms after the first op it trims each depot to
+    ``nr_cpus`` magazines; with ``trim_batch``, by at most that many magazines a round.
+    """
+
+    kernel: Kernel
+    magazine_size: int = 127
+    nr_cpus: int = 0
+    flush: bool = True
+    ns_per_op: int = 1000
+    t_ns: npt.NDArray[np.uint64] | None = None
+    trim_batch: int = 0
+    depot_max: int = 32
+
+    def __post_init__(self) -> None:
+        if self.kernel not in get_args(Kernel):
+            raise ValueError(f"no rcache named {self.kernel!r}; there are: {', '.join(RCACHES)}")
+        if not 1 <= self.magazine_size <= 1 << 20:
+            raise ValueError(f"magazine_size {self.magazine_size} is not within 1..{1 << 20}")
+        if self.depot_max < 1:
+            raise ValueError(f"depot_max {self.depot_max} is not positive")
+        for name in ("nr_cpus", "ns_per_op", "trim_batch"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} is negative")
+
+    def cpus_for(self, stream: OpStream) -> int:
+        """CPUs online while ``stream`` runs.  Raises `ValueError` if it uses one that is not."""
+        used = int(stream.ops["cpu"].max(initial=0)) + 1
+        if self.nr_cpus and self.nr_cpus < used:
+            raise ValueError(f"an op of the stream runs on cpu {used - 1} of {self.nr_cpus}")
+        return self.nr_cpus or used
+
+    def ticks(self, stream: OpStream) -> npt.NDArray[np.uint64]:
+        """Return the ops of ``stream`` before which the timer fires, ascending."""
+        nr_ops = len(stream.ops)
+        if self.kernel == "pre-6.7" or not nr_ops or not (self.ns_per_op or self.t_ns is not None):
+            return np.zeros(0, np.uint64)
+        if self.t_ns is None:
+            rounds = np.arange(1, (nr_ops - 1) * self.ns_per_op // TIMER_NS + 1, dtype=np.uint64)
+            return -(-rounds.astype(np.int64) * TIMER_NS // self.ns_per_op).astype(np.uint64)
+        if len(self.t_ns) != nr_ops:
+            raise ValueError(f"t_ns has {len(self.t_ns)} times for {nr_ops} ops")
+        since = np.maximum.accumulate(self.t_ns) - self.t_ns[0]
+        rounds = np.arange(1, int(since[-1]) // TIMER_NS + 1, dtype=np.uint64)
+        return np.searchsorted(since, rounds * np.uint64(TIMER_NS)).astype(np.uint64)
+
+
+def rcache_of(rcache: Rcache | str) -> Rcache | None:
+    """Look up an rcache by name; None for "off".  Raises `ValueError` for an unknown name."""
+    if isinstance(rcache, Rcache):
+        return rcache
+    return None if rcache == "off" else Rcache(rcache)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class RcacheReport:
+    """What the rcache did in the measured window, over all domains.
+
+    ``nr_allocs`` and ``nr_frees`` count requests by order 0..5; their last entry counts what no
+    order takes.  ``nr_tree_allocs`` has second tries in it, ``nr_tree_frees`` every range freed
+    into the tree.  ``nr_held`` (ranges by order) and ``held_pfns`` are in the caches after the
+    window: live in the tree, but not to any caller.
+    """
+
+    nr_allocs: tuple[int, ...]
+    nr_hits: tuple[int, ...]
+    nr_frees: tuple[int, ...]
+    nr_tree_allocs: int
+    nr_tree_frees: int
+    nr_flushes: int
+    nr_overflows: int
+    nr_trims: int
+    nr_held: tuple[int, ...]
+    held_pfns: int
+    peak_held_pfns: int
+
+    @property
+    def hit_rates(self) -> tuple[float, ...]:
+        """Share of requests answered without the tree, by order; nan where there were none."""
+        pairs = zip(self.nr_hits, self.nr_allocs, strict=False)
+        return tuple(hits / allocs if allocs else float("nan") for hits, allocs in pairs)
+
+    @property
+    def tree_ops_per_request(self) -> float:
+        """Ops that reached the variant, per alloc or free asked for; nan if none was."""
+        requests = sum(self.nr_allocs) + sum(self.nr_frees)
+        tree_ops = self.nr_tree_allocs + self.nr_tree_frees
+        return tree_ops / requests if requests else float("nan")
+
+
+class NativeRcache:
+    """``struct replay_rcache`` with the buffers that it points to."""
+
+    def __init__(self, rcache: Rcache, stream: OpStream, *, tree_ops: bool) -> None:
+        ticks = rcache.ticks(stream)
+        rows = np.zeros(2 * len(stream.ops), TREE_OP_DTYPE) if tree_ops else None
+        self._ticks, self._rows = ticks, rows
+        self.native = _native.Rcache(
+            nr_cpus=rcache.cpus_for(stream),
+            magazine_size=rcache.magazine_size,
+            depot_max=rcache.depot_max if rcache.kernel == "pre-6.7" else 0,
+            trim_batch=rcache.trim_batch,
+            flush=rcache.flush,
+            ticks=ticks.ctypes.data,
+            nr_ticks=len(ticks),
+            tree_ops=None if rows is None else rows.ctypes.data,
+        )
+
+    @property
+    def tree_ops(self) -> npt.NDArray[np.void] | None:
+        """What reached the variant, if that was asked for."""
+        return None if self._rows is None else self._rows[: self.native.nr_tree_ops].copy()
+
+    @property
+    def report(self) -> RcacheReport:
+        """What the rcache did, after the run."""
+        stats = self.native.stats
+        return RcacheReport(
+            nr_allocs=tuple(stats.nr_allocs),
+            nr_hits=tuple(stats.nr_hits),
+            nr_frees=tuple(stats.nr_frees),
+            nr_tree_allocs=stats.nr_tree_allocs,
+            nr_tree_frees=stats.nr_tree_frees,
+            nr_flushes=stats.nr_flushes,
+            nr_overflows=stats.nr_overflows,
+            nr_trims=stats.nr_trims,
+            nr_held=tuple(stats.nr_held),
+            held_pfns=stats.held_pfns,
+            peak_held_pfns=stats.peak_held_pfns,
+        )

@@ -1,0 +1,192 @@
+"""What does the rcache do?  Lists of pfns over one of the references, word by word.
+
+Written from the description in docs/decisions/0009-rcache.md, not from the C.  `Caches.requests`
+has what reached the tree, as `ReplayResult.tree_ops` has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from lab import REFUSED, Row
+from lineage import Reference
+from model import next_power_of_two
+
+from iova_lab.opstream import Op, OpStream
+from iova_variants import Rcache
+
+NR_ORDERS = 6
+MAX_SIZE = 32
+
+Request = tuple[int, int, int, int, int, int]
+
+
+@dataclass
+class CpuCache:
+    """One CPU's two magazines of one order, the newest pfn last."""
+
+    loaded: list[int] = field(default_factory=list)
+    previous: list[int] = field(default_factory=list)
+
+    def turn(self) -> None:
+        """Loaded becomes previous, previous loaded."""
+        self.loaded, self.previous = self.previous, self.loaded
+
+
+class Caches:
+    """The fast API of one domain."""
+
+    def __init__(self, tree: Reference, rcache: Rcache, nr_cpus: int, dom: int = 0) -> None:
+        self.tree, self.rcache, self.nr_cpus, self.dom = tree, rcache, nr_cpus, dom
+        self.cpus = [[CpuCache() for _ in range(nr_cpus)] for _ in range(NR_ORDERS)]
+        self.depots: list[list[list[int]]] = [[] for _ in range(NR_ORDERS)]
+        self.requests: list[Request] = []
+        self.index = 0
+
+    def held(self) -> list[int]:
+        """How many ranges each order's caches hold."""
+        return [
+            sum(len(cache.loaded) + len(cache.previous) for cache in cpus) + sum(map(len, depot))
+            for cpus, depot in zip(self.cpus, self.depots, strict=True)
+        ]
+
+    def tree_alloc(self, size: int, limit_pfn: int) -> int | None:
+        """Ask the tree, always for an aligned range."""
+        pfn = self.tree.alloc(size, limit_pfn, True)
+        answer = REFUSED if pfn is None else pfn
+        self.requests.append((self.index, limit_pfn, answer, size, self.dom, Op.ALLOC))
+        return pfn
+
+    def tree_free(self, pfns: list[int]) -> None:
+        """Free ranges into the tree, the oldest in the caches first."""
+        for pfn in pfns:
+            self.tree.free(pfn)
+            self.requests.append((self.index, 0, pfn, 0, self.dom, Op.FREE))
+
+    def get(self, cpu: int, order: int, highest: int) -> int | None:
+        """Find one in the loaded magazine that begins at or below ``highest``."""
+        cache = self.cpus[order][cpu]
+        if not cache.loaded and cache.previous:
+            cache.turn()
+        if not cache.loaded and self.depots[order]:
+            cache.loaded = self.depots[order].pop()
+        low_enough = [at for at, pfn in enumerate(cache.loaded) if pfn <= highest]
+        if not low_enough:
+            return None
+        newest = cache.loaded.pop()
+        if low_enough[-1] == len(cache.loaded):
+            return newest
+        pfn, cache.loaded[low_enough[-1]] = cache.loaded[low_enough[-1]], newest
+        return pfn
+
+    def put(self, cpu: int, order: int, pfn: int) -> None:
+        """Put one into the loaded magazine; make room if there is none."""
+        cache, full = self.cpus[order][cpu], self.rcache.magazine_size
+        overflow: list[int] = []
+        if len(cache.loaded) == full and len(cache.previous) < full:
+            cache.turn()
+        if len(cache.loaded) == full:
+            bounded = self.rcache.kernel == "pre-6.7"
+            if bounded and len(self.depots[order]) == self.rcache.depot_max:
+                overflow = cache.loaded
+            else:
+                self.depots[order].append(cache.loaded)
+            cache.loaded = []
+        cache.loaded.append(pfn)
+        self.tree_free(overflow)
+
+    def tick(self) -> None:
+        """Trim every depot, the newest magazine first."""
+        for depot in self.depots:
+            most = self.rcache.trim_batch or len(depot)
+            for _ in range(min(most, len(depot) - self.nr_cpus)):
+                self.tree_free(depot.pop())
+
+    def flush(self) -> None:
+        """Empty the CPUs' magazines one CPU after the other, then the depots."""
+        for cpu in range(self.nr_cpus):
+            for cpus in self.cpus:
+                self.tree_free(cpus[cpu].loaded)
+                self.tree_free(cpus[cpu].previous)
+                cpus[cpu] = CpuCache()
+        for depot in self.depots:
+            while depot:
+                self.tree_free(depot.pop())
+
+    def alloc(self, cpu: int, size: int, limit_pfn: int) -> int | None:
+        """alloc_iova_fast()"""
+        if size < MAX_SIZE:
+            size = next_power_of_two(size)
+        if size <= MAX_SIZE:
+            pfn = self.get(cpu, size.bit_length() - 1, limit_pfn - size + 1)
+            if pfn is not None:
+                return pfn
+        pfn = self.tree_alloc(size, limit_pfn)
+        if pfn is None and self.rcache.flush:
+            self.flush()
+            pfn = self.tree_alloc(size, limit_pfn)
+        return pfn
+
+    def free(self, cpu: int, pfn: int, size: int | None) -> None:
+        """free_iova_fast(); ``size`` None: not from the fast API, so free_iova()."""
+        if size is None or size > MAX_SIZE:
+            self.tree_free([pfn])
+        else:
+            self.put(cpu, (size - 1).bit_length(), pfn)
+
+
+@dataclass
+class Answers:
+    """What a replay with an rcache should have come to."""
+
+    pfns: npt.NDArray[np.uint64]
+    requests: list[Request]
+    held: list[int]
+
+
+def _step(caches: Caches, row: Row, slots: dict[int, tuple[int | None, int | None]]) -> int | None:
+    """One op; ``slots`` has pfn and size as the caller knows them."""
+    if row.op == Op.ALLOC:
+        slots[row.slot] = caches.alloc(row.cpu, row.size, row.limit_pfn), row.size
+    elif row.op == Op.RESERVE:
+        slots[row.slot] = row.limit_pfn - row.size + 1, None
+        caches.tree.reserve(row.limit_pfn - row.size + 1, row.limit_pfn)
+    pfn, size = slots[row.slot]
+    if pfn is None:
+        return None
+    if row.op == Op.FREE:
+        caches.free(row.cpu, pfn, size)
+    if row.op == Op.FIND and caches.tree.find(pfn) is None:
+        return None
+    return pfn
+
+
+def answers(reference: type[Reference], stream: OpStream, rcache: Rcache) -> Answers:
+    """Run ``stream`` through the model; no op of it may be packed."""
+    nr_cpus = rcache.cpus_for(stream)
+    domains = [
+        Caches(reference(stream.granule, stream.start_pfn), rcache, nr_cpus, dom)
+        for dom in range(stream.nr_domains)
+    ]
+    requests: list[Request] = []
+    for caches in domains:
+        caches.requests = requests
+    ticks = rcache.ticks(stream).tolist()
+    slots: dict[int, tuple[int | None, int | None]] = {}
+    pfns = []
+    for index, row in enumerate(map(Row._make, stream.ops.tolist())):
+        for caches in domains:
+            caches.index = index
+        while ticks and ticks[0] <= index:
+            ticks.pop(0)
+            for caches in domains:
+                caches.tick()
+        pfn = _step(domains[row.dom], row, slots)
+        pfns.append(REFUSED if pfn is None else pfn)
+    held = np.sum([caches.held() for caches in domains], axis=0).tolist()
+    for caches in domains:
+        caches.index = len(stream.ops)
+        caches.flush()
+    return Answers(np.array(pfns, np.uint64), requests, held)

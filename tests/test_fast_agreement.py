@@ -1,0 +1,62 @@
+"""Does the rcache over `mainline` do, call by call, what two real kernels did?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from iova_lab import fast_agreement
+from iova_lab.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace
+
+#: Kernel, allocs, addresses that agree as recorded, calls, calls that go as far as recorded, mends.
+RECORDED = [
+    ("6.1", 111_653, 106_025, 220_976, 220_971, 5),
+    ("6.12", 194_349, 164_883, 386_363, 386_353, 12),
+]
+
+
+def fast_trace(kernel: str) -> FastTrace:
+    """The fast level of one of the lab's traces."""
+    return read_fast_trace(TRACE_DIR / f"debian-{kernel}.npz")
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=[row[0] for row in RECORDED])
+def test_every_call_agrees_once_the_order_is_mended(
+    recorded: tuple[str, int, int, int, int, int],
+) -> None:
+    kernel, *counts, nr_notes = recorded
+    fast = fast_trace(kernel)
+    frame, mended = fast_agreement.report(fast)
+    columns = ["nr_allocs", "nr_agree", "nr_calls", "nr_reach_agree"]
+    assert frame[columns].sum().tolist() == counts
+    assert (frame["share_mended"] == 1).all()
+    assert (frame["reach_share_mended"] == 1).all()
+    assert len(mended.notes) == nr_notes
+    assert fast_agreement.compare(mended.fast).address.all()
+    # Mending moves calls and adds reserved ranges; it loses none and makes none up.
+    rows = mended.fast.trace.rows
+    assert np.sort(rows[rows >= 0]).tolist() == fast.trace.rows.tolist()
+
+    wrong = replace(fast_agreement.rcache_for(mended.fast.trace), magazine_size=128)
+    assert not fast_agreement.compare(mended.fast, rcache=wrong).reach.all()
+
+
+def test_the_kernel_decides_which_rcache() -> None:
+    traces = {kernel: fast_trace(kernel).trace for kernel in ("6.1", "6.12")}
+    chosen = {kernel: fast_agreement.rcache_for(trace) for kernel, trace in traces.items()}
+    assert {kernel: rcache.kernel for kernel, rcache in chosen.items()} == {
+        "6.1": "pre-6.7",
+        "6.12": "6.7",
+    }
+    with pytest.raises(ValueError, match="does not begin with a version"):
+        fast_agreement.rcache_for(replace(traces["6.1"], kernel="next"))
+
+
+def test_a_trace_without_a_fast_level_says_so(tmp_path: object) -> None:
+    path = f"{tmp_path}/tree.npz"
+    with np.load(TRACE_DIR / "debian-6.1.npz") as whole:
+        np.savez(path, ops=whole["ops"][whole["ops"]["op"] >= 2], meta=whole["meta"])
+    with pytest.raises(TraceError, match="no alloc_iova_fast"):
+        read_fast_trace(path)
