@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes as c
 import mmap
 import multiprocessing
@@ -249,11 +250,18 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     )
 
 
-def _child(request: _Request, progress: mmap.mmap, sender: Connection) -> None:
+def _child(
+    request: _Request, progress: mmap.mmap, receiver: Connection, sender: Connection
+) -> None:
+    # Or a child whose parent was killed would wait forever for itself to read.
+    receiver.close()
+    answer: ReplayResult | Exception
     try:
-        sender.send(_run(request, c.addressof(c.c_uint64.from_buffer(progress))))
+        answer = _run(request, c.addressof(c.c_uint64.from_buffer(progress)))
     except Exception as error:
-        sender.send(error)
+        answer = error
+    with contextlib.suppress(BrokenPipeError):
+        sender.send(answer)
 
 
 def _run_in_child(request: _Request, timeout: float) -> ReplayResult:
@@ -261,7 +269,7 @@ def _run_in_child(request: _Request, timeout: float) -> ReplayResult:
     context = multiprocessing.get_context("fork")
     progress = mmap.mmap(-1, 8)
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(request, progress, sender), daemon=True)
+    child = context.Process(target=_child, args=(request, progress, receiver, sender), daemon=True)
     child.start()
     sender.close()
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -198,3 +200,25 @@ def test_an_interrupted_soak_shows_what_is_done(
     assert done.exit_code == 130
     assert "| anchor " in done.stdout
     assert len((tmp_path / "seed-0" / "anchor.jsonl").read_text().splitlines()) == 1
+
+
+ORPHAN = """
+import os
+from multiprocessing.connection import Connection
+
+import iova_variants
+from iova_lab.opstream import new_ops, OpStream
+
+ops = new_ops(100_000, limit_pfn=2**36)
+ops["slot"] = range(len(ops))
+Connection.poll = lambda self, timeout: os._exit(0)
+iova_variants.replay("null", OpStream(ops), pfns=True, timeout=60)
+"""
+
+
+def test_a_child_whose_parent_was_killed_ends_too() -> None:
+    """It holds the other end of stderr, so that this returns only once it has."""
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == ""

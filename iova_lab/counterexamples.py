@@ -1,0 +1,199 @@
+"""What is the smallest op stream on which a variant breaks a promise?
+
+An `Example` is at most a dozen requests on one domain.  All of them are in examples.json, found and
+shrunk by Hypothesis (example_search.py); here they are read, replayed one op at a time, and judged.
+Which promises there are, and when a stream breaks one, is in questions.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import iova_variants
+from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
+from iova_lab.workloads._common import DMA_32BIT_PFN
+
+EXAMPLES = Path(__file__).with_name("examples.json")
+REFUSED = 2**64 - 1
+
+#: How far `moved` moves a stream: over the 4 GiB boundary, and every alignment stays.
+MOVE = DMA_32BIT_PFN
+
+
+class Step(NamedTuple):
+    """One request; ``limit_pfn`` is inclusive, and the highest pfn of a reserved range."""
+
+    op: Op
+    slot: int
+    size: int = 0
+    limit_pfn: int = 0
+    aligned: bool = False
+
+
+class Outcome(NamedTuple):
+    """What one request of an example got, and what was wrong with that.
+
+    ``pfn`` is None where there is no address; the counts are 0 or 1, ``visits`` is of all nodes.
+    """
+
+    pfn: int | None
+    visits: int
+    searched: int
+    spurious: int
+    not_highest: int
+    above_limit: int
+    below_start: int
+    leaked: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """A stream that breaks the promise ``question`` of ``variant``.
+
+    ``fail_alloc_at``: which request for memory is refused, 0 for none.
+    """
+
+    variant: str
+    question: str
+    start_pfn: int
+    steps: tuple[Step, ...]
+    fail_alloc_at: int = 0
+
+    @property
+    def name(self) -> str:
+        """What `iova-lab example` calls it, and the anchor on the page."""
+        return f"{self.variant}-{self.question}"
+
+    def stream(self, nr_ageing: int = 0) -> OpStream:
+        """The op stream, at a granule of 4 KiB."""
+        return stream_of(self.steps, self.start_pfn, nr_ageing)
+
+    def moved(self) -> Example:
+        """The same geometry `MOVE` pfns higher: domain, limits, reserved ranges."""
+        return Example(
+            self.variant,
+            self.question,
+            self.start_pfn + MOVE,
+            tuple(
+                step if step.op == Op.FREE else step._replace(limit_pfn=step.limit_pfn + MOVE)
+                for step in self.steps
+            ),
+            self.fail_alloc_at,
+        )
+
+
+def stream_of(steps: Sequence[Step], start_pfn: int, nr_ageing: int = 0) -> OpStream:
+    """These steps as an op stream of one domain."""
+    ops = np.zeros(len(steps), OP_DTYPE)
+    for name in ("op", "slot", "size", "limit_pfn"):
+        ops[name] = [getattr(step, name) for step in steps]
+    ops["flags"] = [OpFlag.SIZE_ALIGNED * step.aligned for step in steps]
+    return OpStream(ops, nr_ageing=nr_ageing, start_pfn=start_pfn)
+
+
+def outcomes(example: Example) -> list[Outcome]:
+    """What each request of an example gets, in order."""
+    return [outcome_of(example, last) for last in range(len(example.steps))]
+
+
+def outcome_of(example: Example, last: int) -> Outcome:
+    """What request number ``last`` gets: a replay whose window is that op alone."""
+    steps = example.steps[: last + 1]
+    result = iova_variants.replay(
+        example.variant,
+        stream_of(steps, example.start_pfn, last),
+        judge=True,
+        pfns=True,
+        fail_alloc_at=example.fail_alloc_at,
+        build="counted",
+    )
+    assert result.pfns is not None
+    assert result.visits is not None
+    pfn = int(result.pfns[-1])
+    return Outcome(
+        pfn=None if pfn == REFUSED else pfn,
+        visits=sum(result.visits.values()),
+        searched=result.visits["search"],
+        spurious=result.nr_spurious or 0,
+        not_highest=result.nr_not_highest or 0,
+        above_limit=result.nr_above_limit or 0,
+        below_start=int(steps[-1].op == Op.ALLOC and pfn < example.start_pfn),
+        leaked=result.nr_leaked or 0,
+    )
+
+
+def judged(example: Example) -> iova_variants.ReplayResult:
+    """Replay all of an example at once, with everything watched."""
+    return iova_variants.replay(
+        example.variant,
+        example.stream(),
+        judge=True,
+        pfns=True,
+        op_visits=True,
+        fail_alloc_at=example.fail_alloc_at,
+    )
+
+
+@cache
+def examples() -> dict[str, Example]:
+    """All examples of examples.json, by name."""
+    known = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+    return {example.name: example for example in map(_from_json, known)}
+
+
+def find_example(name: str) -> list[Example]:
+    """Return the example called ``name``, or else all whose names begin so.
+
+    Raises `LookupError` that lists the names.
+    """
+    known = examples()
+    if name in known:
+        return [known[name]]
+    found = [example for key, example in known.items() if key.startswith(f"{name}-")]
+    if not found:
+        raise LookupError(f"no example named {name!r}; there are: {', '.join(sorted(known))}")
+    return found
+
+
+def _from_json(row: dict[str, Any]) -> Example:
+    steps = tuple(_step_from_json(step) for step in row["steps"])
+    return Example(
+        row["variant"], row["question"], int(row["start_pfn"], 16), steps, row["fail_alloc_at"]
+    )
+
+
+def _step_from_json(step: dict[str, Any]) -> Step:
+    limit_pfn = int(step.get("limit_pfn", "0"), 16)
+    size = int(step.get("size", "0"), 16)
+    return Step(Op[step["op"].upper()], step["slot"], size, limit_pfn, step.get("aligned", False))
+
+
+def _step_to_json(step: Step) -> dict[str, Any]:
+    row: dict[str, Any] = {"op": step.op.name.lower(), "slot": step.slot}
+    if step.op != Op.FREE:
+        row |= {"size": hex(step.size), "limit_pfn": hex(step.limit_pfn)}
+    return row | {"aligned": True} if step.aligned else row
+
+
+def store(found: Sequence[Example]) -> None:
+    """Write examples.json, one example a line."""
+    rows = [
+        {
+            "variant": example.variant,
+            "question": example.question,
+            "start_pfn": hex(example.start_pfn),
+            "fail_alloc_at": example.fail_alloc_at,
+            "steps": [_step_to_json(step) for step in example.steps],
+        }
+        for example in found
+    ]
+    lines = ",\n".join(map(json.dumps, rows))
+    EXAMPLES.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    examples.cache_clear()

@@ -1,0 +1,129 @@
+"""Can Hypothesis find a stream that breaks a promise, and how small does it get?
+
+``python -m iova_lab.example_search`` looks for one of every variant and question and writes
+examples.json anew; it needs the packages of the ``test`` extra.  The search has no randomness of
+its own, so with the same version of Hypothesis the same examples come out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from random import Random
+
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.counterexamples import Example, Step, store
+from iova_lab.opstream import Op
+from iova_lab.questions import QUESTIONS, Pool, breaks
+from iova_lab.soak import real_variants
+
+#: Most requests of a stream, and how many streams are tried for one pool: short ones first.
+DEPTHS = {3: 150, 6: 300, 8: 400, 12: 100}
+
+
+def _requests(pool: Pool) -> list[Step]:
+    """All requests of a pool, the plainest first; for a free, ``slot`` says which."""
+    sized = list(itertools.product(pool.limits, pool.sizes))
+    allocs = [
+        Step(Op.ALLOC, 0, size, limit, aligned) for aligned in pool.aligned for limit, size in sized
+    ]
+    if pool.reserves:
+        placed = itertools.product(pool.reserves, pool.sizes)
+        return [*allocs, *(Step(Op.RESERVE, 0, size, pfn) for pfn, size in placed)]
+    return [*allocs, *(Step(Op.FREE, which) for which in pool.freed)]
+
+
+def _number(drawn: list[Step]) -> tuple[Step, ...]:
+    """Give slots to the ranges, and to each free one that is filled; a free without one goes."""
+    steps: list[Step] = []
+    filled: list[int] = []
+    nr_slots = 0
+    for step in drawn:
+        if step.op != Op.FREE:
+            steps.append(step._replace(slot=nr_slots))
+            filled.append(nr_slots)
+            nr_slots += 1
+        elif -len(filled) <= step.slot < len(filled):
+            steps.append(step._replace(slot=filled.pop(step.slot)))
+    return tuple(steps)
+
+
+@st.composite
+def streams(draw: st.DrawFn, variant: str, question: str, pool: Pool, max_steps: int) -> Example:
+    """A short stream of the requests in ``pool``."""
+    start_pfn = draw(st.sampled_from(pool.starts))
+    if pool.fills_first:
+        at = draw(st.lists(st.sampled_from(pool.reserves), unique=True, max_size=max_steps - 1))
+        drawn = [Step(Op.RESERVE, 0, 1, pfn) for pfn in at] + _requests(pool)[:1]
+    else:
+        drawn = draw(st.lists(st.sampled_from(_requests(pool)), min_size=1, max_size=max_steps))
+    fail_alloc_at = draw(st.integers(1, 2 * max_steps)) if pool.fails_memory else 0
+    return Example(variant, question, start_pfn, _number(drawn), fail_alloc_at)
+
+
+def _is_breach(example: Example) -> bool:
+    return bool(example.steps) and breaks(example)
+
+
+def search(variant: str, question: str, depths: dict[int, int] = DEPTHS) -> Example | None:
+    """Return the smallest breach that Hypothesis finds, or None if it finds none."""
+    for max_steps, nr_tried in depths.items():
+        calm = settings(
+            max_examples=nr_tried,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        )
+        for pool in QUESTIONS[question].pools:
+            if max_steps > pool.most_steps:
+                continue
+            among = streams(variant, question, pool, max_steps)
+            with suppress(NoSuchExample):
+                return find(among, _is_breach, settings=calm, random=Random(0))
+    return None
+
+
+def grows(variant: str) -> bool:
+    """Does a request under a mask of 40 bits cost more the more lies above its limit?"""
+    few, many = (_nodes(variant, nr_live) for nr_live in (1_000, 10_000))
+    return many > 2 * few
+
+
+def _nodes(variant: str, nr_live: int) -> int:
+    stream = workloads.generate("high_limit", nr_live)
+    visits = iova_variants.replay(variant, stream, build="counted").visits
+    assert visits is not None
+    return sum(visits.values())
+
+
+def _pointless(variant: str, question: str, found: list[Example]) -> bool:
+    """Is the answer known: flat in the large, or already different in more than cost?"""
+    if question == "any-mask":
+        return not grows(variant)
+    return question == "moved-cost" and f"{variant}-moved" in {one.name for one in found}
+
+
+def search_all(report: Callable[[str], object]) -> list[Example]:
+    """Look for a breach of every promise by every variant that keeps books."""
+    found: list[Example] = []
+    for variant in real_variants():
+        for question in QUESTIONS:
+            if _pointless(variant, question, found):
+                continue
+            example = search(variant, question)
+            if example:
+                found.append(example)
+                report(f"{example.name}: {len(example.steps)} ops")
+    return found
+
+
+if __name__ == "__main__":
+    store(search_all(partial(print, flush=True)))

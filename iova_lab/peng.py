@@ -1,0 +1,225 @@
+"""Do Peng Zhang's two recipes of 2022 give the figures that he published?
+
+``python -m iova_lab.peng 1000000`` measures n/6 at one size, for instance the largest, which takes
+minutes: 10^9 nodes and more.
+
+His histograms are of alloc calls, in ns; here nodes are counted.  What can be compared is the
+shape: what a refused or a walking call costs, how often it happens, and the ratio that follows.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+import iova_variants
+from iova_lab.opstream import Op, OpStream
+from iova_lab.tables import number
+from iova_lab.workloads import full_32bit, random_replace, startup_32bit
+
+REFUSED = 2**64 - 1
+
+#: v1, full 32-bit space: calls in 16.8-33.5 ms, calls in 256-511 ns, mean before and after in ns.
+V1_SLOW, V1_FAST, V1_BEFORE, V1_AFTER = 10_625, 1_026_359, 293_848, 459
+#: v3, 300,000 live ranges: calls in 256-511 and 512-1023 ns, mean before and after, free likewise.
+V1_NR_LIVE, V3_NR_LIVE = 2**20, 300_000
+V3_FAST = {384: 524, 768: 295_065}
+V3_BEFORE, V3_AFTER, V3_FREE_BEFORE, V3_FREE_AFTER = 3164, 661, 433, 469
+#: One walk over 10^6 nodes takes 16 to 33 ms.
+NS_PER_NODE = (16, 33)
+
+#: From here on the recipes are replayed at his sizes: below, a quick look was asked for.
+FULL_FROM = 100_000
+
+COMPARED = ("alignable", "augmented", "maple")
+
+
+class Sixth(NamedTuple):
+    """`random_replace` on mainline: nodes searched per alloc over n/6, share of calls of 1 step."""
+
+    nr_live: int
+    nr_calls: int
+    ratio: float
+    one_step: float
+
+
+def nr_calls_for(nr_live: int) -> int:
+    """So many that chance moves the mean by one or two hundredths, within a budget of nodes."""
+    return int(np.clip(2_000_000_000 // nr_live, 5_000, 100_000))
+
+
+def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
+    """Replace random ranges ``nr_calls`` times and count what mainline searches."""
+    nr_calls = nr_calls or nr_calls_for(nr_live)
+    with mock.patch.object(random_replace, "NR_MEASURED", 2 * nr_calls):
+        stream = random_replace.generate(nr_live, seed=seed)
+    result = iova_variants.replay("mainline", stream, op_visits=True)
+    assert result.visits is not None
+    assert result.op_visits is not None
+    allocs = result.op_visits[stream.ops["op"][stream.nr_ageing :] == Op.ALLOC]
+    # One gap, and at most the height of a path on the way down to insert.
+    one_step = float(np.mean(allocs <= 1 + np.log2(nr_live)))
+    return Sixth(nr_live, nr_calls, result.visits["search"] / nr_calls / (nr_live / 6), one_step)
+
+
+def sixths(sizes: list[int]) -> pd.DataFrame:
+    """`sixth` at each size, as text."""
+    rows = [sixth(nr_live) for nr_live in sizes]
+    return pd.DataFrame(
+        {
+            "live ranges": [f"{row.nr_live:,}" for row in rows],
+            "alloc calls": [f"{row.nr_calls:,}" for row in rows],
+            "nodes searched per call / (n/6)": [f"{row.ratio:.3f}" for row in rows],
+            "calls of 1 step": [f"{row.one_step:.1%}" for row in rows],
+        }
+    )
+
+
+class Calls(NamedTuple):
+    """Nodes per alloc call that was served or refused, per free, and the most of one call."""
+
+    served: float
+    refused: float
+    freed: float
+    most: int
+
+
+def calls(variant: str, stream: OpStream) -> Calls:
+    """Count one window by kind of call."""
+    result = iova_variants.replay(variant, stream, op_visits=True, pfns=True)
+    assert result.op_visits is not None
+    assert result.pfns is not None
+    window = slice(stream.nr_ageing, None)
+    is_alloc = stream.ops["op"][window] == Op.ALLOC
+    is_refused = is_alloc & (result.pfns[window] == REFUSED)
+    allocs = result.op_visits[is_alloc]
+    return Calls(
+        served=_mean(result.op_visits[is_alloc & ~is_refused]),
+        refused=_mean(result.op_visits[is_refused]),
+        freed=_mean(result.op_visits[stream.ops["op"][window] == Op.FREE]),
+        most=int(allocs.max()),
+    )
+
+
+def _mean(visits: npt.NDArray[np.uint32]) -> float:
+    return float(visits.mean()) if len(visits) else float("nan")
+
+
+def recipes(largest: int) -> tuple[pd.DataFrame, list[str]]:
+    """Nodes per call on both recipes, and what they say of his figures.
+
+    At his sizes, or at ``largest`` if that is small.  ``fill`` is what a call costs while
+    the 32-bit space is filled.
+    """
+    full = largest >= FULL_FROM
+    first = full_32bit.generate(full_32bit.MAX_NR_LIVE if full else largest)
+    second = random_replace.generate(V3_NR_LIVE if full else largest)
+    counts = {name: _counts(name, first, second) for name in ("mainline", *COMPARED)}
+    table = pd.DataFrame(
+        [
+            {
+                "variant": name,
+                "v1: fill": number(one.fill.served),
+                "v1: replace": number(one.first.served),
+                "v1: refused": number(one.first.refused),
+                "v3: replace": number(one.second.served),
+                "v3: most": number(one.second.most),
+                "v3: free": number(one.second.freed),
+            }
+            for name, one in counts.items()
+        ]
+    )
+    return table, [*_say_first(counts, first), *_say_second(counts, second)]
+
+
+class Counts(NamedTuple):
+    """One variant: while filling, on v1, on v3."""
+
+    fill: Calls
+    first: Calls
+    second: Calls
+
+    @property
+    def mixed(self) -> float:
+        """Mean nodes per call if filling and refusals were as frequent as in his v1."""
+        slow, fast = V1_SLOW * self.first.refused, V1_FAST * self.fill.served
+        return (slow + fast) / (V1_SLOW + V1_FAST)
+
+
+def _counts(variant: str, first: OpStream, second: OpStream) -> Counts:
+    filling = startup_32bit.generate(first.nr_ageing // 2)
+    return Counts(*(calls(variant, stream) for stream in (filling, first, second)))
+
+
+def verdict(theirs: float, ours: float) -> str:
+    """Do two ratios agree within a factor of two, or in direction only?"""
+    if max(theirs / ours, ours / theirs) <= 2:
+        return "Agrees"
+    if (theirs > 1) == (ours > 1):
+        return "Same direction, but NOT the same size"
+    return "Does NOT agree"
+
+
+def _say_first(counts: dict[str, Counts], stream: OpStream) -> list[str]:
+    mainline, alignable = counts["mainline"], counts["alignable"]
+    before, after = mainline.mixed, alignable.mixed
+    theirs, ours = V1_BEFORE / V1_AFTER, before / after
+    worst = _even(mainline.first) / _even(alignable.first)
+    return [
+        f"v1, a slow call: he has {V1_SLOW:,} calls of 16.8-33.5 ms and {V1_FAST:,} of 256-511"
+        " ns, about as many as fill 2^20 pages; a walk over 2^20 nodes would take"
+        f" {16.8e6 / V1_NR_LIVE:.0f} to {33.5e6 / V1_NR_LIVE:.0f} ns a node. Our refused calls"
+        f" visit {mainline.first.refused:,.0f} nodes at {stream.nr_ageing:,} live ranges:"
+        f" {verdict(stream.nr_ageing, mainline.first.refused)}.",
+        f"v1, ratio of the means: he has {V1_BEFORE:,} / {V1_AFTER} ns = {theirs:,.0f}. With his"
+        f" mix of calls mainline visits {number(before)} nodes a call and alignable"
+        f" {number(after)}: {number(ours)}. {verdict(theirs, ours)}: time has a floor that nodes"
+        f" have not, a call of {number(mainline.fill.served)} nodes takes him 256-511 ns.",
+        "v1, our recipe beside his: in ours half of the allocs are refused and the others search"
+        f" for one free page ({number(mainline.first.served)} nodes), so its own ratio is"
+        f" {number(worst)}. {verdict(theirs, worst)}: it asks for the worst case, his run was"
+        " mostly filling.",
+    ]
+
+
+def _even(one: Calls) -> float:
+    return (one.served + one.refused) / 2
+
+
+def _say_second(counts: dict[str, Counts], stream: OpStream) -> list[str]:
+    nr_live = stream.nr_ageing - random_replace.NR_AGEING_OPS
+    mainline, alignable = counts["mainline"].second, counts["alignable"].second
+    theirs, ours = V3_BEFORE / V3_AFTER, mainline.served / alignable.served
+    free_theirs, free_ours = V3_FREE_AFTER / V3_FREE_BEFORE, alignable.freed / mainline.freed
+    fastest, slowest = (mainline.most * ns / 1e6 for ns in NS_PER_NODE)
+    low, high = _walking_share()
+    return [
+        f"v3, {nr_live:,} live ranges, tail: his ends in 4-8 ms; our longest call visits"
+        f" {mainline.most:,} nodes, {fastest:.1f} to {slowest:.1f} ms at {NS_PER_NODE[0]} to"
+        f" {NS_PER_NODE[1]} ns a node. {verdict(6, (fastest + slowest) / 2)}.",
+        f"v3, ratio of the means: he has {V3_BEFORE} / {V3_AFTER} ns = {theirs:.1f}, we"
+        f" {number(mainline.served)} / {number(alignable.served)} nodes = {number(ours)}."
+        f" {verdict(theirs, ours)}: half of our calls walk; {sum(V3_FAST.values()):,} of his took"
+        " less than 1024 ns, about as many as it takes to fill the space once, and a mean of"
+        f" {V3_BEFORE} ns leaves room for {low:.2%} to {high:.2%} of calls that walk n/3 nodes.",
+        f"v3, free: he has {V3_FREE_BEFORE} -> {V3_FREE_AFTER} ns, x{free_theirs:.2f}; we"
+        f" {number(mainline.freed)} -> {number(alignable.freed)} nodes, x{free_ours:.2f}."
+        f" {verdict(free_theirs, free_ours)}: nodes updated on the way up have just been visited"
+        " on the way down.",
+    ]
+
+
+def _walking_share() -> tuple[float, float]:
+    """Share of calls walking n/3 nodes that lifts his fast calls to his mean."""
+    fast = sum(ns * count for ns, count in V3_FAST.items()) / sum(V3_FAST.values())
+    low, high = ((V3_BEFORE - fast) / (V3_NR_LIVE / 3 * ns) for ns in reversed(NS_PER_NODE))
+    return low, high
+
+
+if __name__ == "__main__":
+    print(sixths([int(size) for size in sys.argv[1:]]).to_string(index=False))

@@ -1,0 +1,247 @@
+"""What does each variant promise, what does it keep, and what does it cost at worst?
+
+A yes stands on a claim or a search without a find, and on every judged request of the grid below; a
+no stands on an `Example`; a number stands on a counted replay.  `measure` replays every workload at
+every size on every variant; `answers` puts one cell of the table per variant and question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import iova_variants
+from iova_lab import scaling, workloads
+from iova_lab.counterexamples import examples
+from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
+from iova_lab.questions import QUESTIONS
+from iova_lab.results import MEASURED, SKIPPED
+from iova_lab.soak import real_variants
+from iova_lab.tables import number
+from iova_lab.workloads._common import LIMIT_48BIT, random_below, replace
+from iova_variants import Claim
+
+LARGEST = 100_000
+#: Nodes that one replay may visit, ageing included: more than any linear window at 10^5.
+BUDGET = 1_000_000_000
+#: The common case, and where memory per range is read: both with the same live ranges throughout.
+COMMON, MEMORY = "near_empty", "random_replace"
+ANY_MASK = "high_limit"
+#: Blocks and rounds of the steady churn; 16 pfns are 64 KiB.
+CHURN_BLOCKS, CHURN_SIZE, CHURN_ROUNDS = 1000, 16, 20
+
+#: The worst first.
+CLASSES = ("linear", "other", "undecided", "logarithmic", "constant")
+
+#: What the contract promises for every variant, and what a variant may claim, by column.
+CLAIMED = {"complete": Claim.COMPLETE, "exact top-down": Claim.EXACT}
+DECLARED = {
+    "respects the limit": Claim.ABOVE_LIMIT,
+    "respects start_pfn": Claim.BELOW_START,
+    "frees without memory": Claim.FREE_NEEDS_MEM,
+}
+COUNTED = {
+    "respects the limit": "above_limit",
+    "complete": "spurious",
+    "exact top-down": "not_highest",
+}
+COLUMNS = tuple(dict.fromkeys(question.column for question in QUESTIONS.values()))
+
+
+class PromiseError(ValueError):
+    """Examples, claims and measurements contradict each other; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One answer: what is shown, and the anchors on the page that it stands on."""
+
+    variant: str
+    column: str
+    answer: str
+    stands_on: tuple[str, ...]
+
+
+def sizes_up_to(largest: int) -> list[int]:
+    """100, 1000, ... up to ``largest``."""
+    return [10**power for power in range(2, 10) if 10**power <= largest]
+
+
+def grid() -> list[str]:
+    """The workloads that have a number of live ranges: traces have their own."""
+    return [name for name in workloads.names() if not name.startswith("trace_")]
+
+
+def measure(sizes: Sequence[int], tick: Callable[[], object]) -> pd.DataFrame:
+    """Replay every workload at every size on every variant, counted and judged.
+
+    Columns: variant, workload, nr_live, status, reason, nodes_per_op, worst_nodes, failures,
+    spurious, not_highest, above_limit, nr_requests, bytes_per_range, node_bytes.  ``tick``
+    is called once per cell.  A variant that exceeds `BUDGET` at one size is not asked at larger
+    ones.
+    """
+    rows = []
+    for workload in grid():
+        given_up: set[str] = set()
+        for nr_live in sizes:
+            for variant in real_variants():
+                row = _cell(variant, workload, nr_live, given_up)
+                rows.append({"variant": variant, "workload": workload, "nr_live": nr_live} | row)
+                tick()
+    return pd.DataFrame(rows)
+
+
+def _cell(variant: str, workload: str, nr_live: int, given_up: set[str]) -> dict[str, Any]:
+    reason = workloads.get(workload).why_not(nr_live)
+    if variant in given_up:
+        reason = f"more than {BUDGET:,} nodes"
+    if reason:
+        return {"status": SKIPPED, "reason": reason}
+    stream = workloads.generate(workload, nr_live)
+    try:
+        return _counts(variant, stream)
+    except iova_variants.TooLongError:
+        given_up.add(variant)
+        return {"status": SKIPPED, "reason": f"more than {BUDGET:,} nodes"}
+
+
+def _counts(variant: str, stream: OpStream) -> dict[str, Any]:
+    result = iova_variants.replay(variant, stream, judge=True, op_visits=True, max_visits=BUDGET)
+    window = stream.ops[stream.nr_ageing :]
+    return {
+        "status": MEASURED,
+        "reason": "",
+        "nodes_per_op": sum((result.visits or {}).values()) / result.nr_ops,
+        "worst_nodes": result.worst_visits,
+        "failures": result.nr_failures,
+        "spurious": result.nr_spurious,
+        "not_highest": result.nr_not_highest,
+        "above_limit": result.nr_above_limit,
+        "nr_requests": int((window["op"] == Op.ALLOC).sum()),
+        "bytes_per_range": result.bytes / max(result.nr_live, 1),
+        "node_bytes": result.node_bytes,
+    }
+
+
+def growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Exponent and class of nodes_per_op or worst_nodes over the sizes: see `scaling.exponents`."""
+    counts = frame.rename(columns={metric: "value"}).assign(
+        # scaling knows one exact count by name; the worst op is another.
+        metric="nodes_per_op",
+        ci_lo=np.nan,
+        ci_hi=np.nan,
+    )
+    return scaling.exponents(counts, frozenset())
+
+
+def churn_stream() -> OpStream:
+    """Equal aligned blocks, a random one replaced, long enough to be steady."""
+    nr_pairs = CHURN_ROUNDS * CHURN_BLOCKS
+    ops = new_ops(CHURN_BLOCKS + 2 * nr_pairs, limit_pfn=LIMIT_48BIT, size=CHURN_SIZE)
+    ops["flags"] = OpFlag.SIZE_ALIGNED
+    ops["slot"][:CHURN_BLOCKS] = np.arange(CHURN_BLOCKS)
+    replace(ops[CHURN_BLOCKS:], random_below(CHURN_BLOCKS, nr_pairs, 0))
+    return OpStream(ops, nr_ageing=CHURN_BLOCKS)
+
+
+def churn_span(variant: str) -> float:
+    """Pfns from the lowest to the highest live one after the churn, per live pfn."""
+    result = iova_variants.replay(variant, churn_stream(), build="counted")
+    return result.span / result.nr_live_pfns
+
+
+def answers(frame: pd.DataFrame) -> list[Cell]:
+    """Every cell of the table: promises first, then what was measured.
+
+    Raises `PromiseError` where a claim or a count is contradicted by the examples, or lacks one.
+    """
+    mean = growth(frame, "nodes_per_op")
+    cells = []
+    for variant in real_variants():
+        counts = frame[frame["variant"] == variant]
+        curves = mean[mean["variant"] == variant].set_index("workload")
+        cells += [_promise(variant, column, counts, curves) for column in COLUMNS]
+        cells += _measured(variant, counts, curves)
+    return cells
+
+
+def _promise(variant: str, column: str, counts: pd.DataFrame, curves: pd.DataFrame) -> Cell:
+    keys = [key for key, question in QUESTIONS.items() if question.column == column]
+    found = [f"{variant}-{key}" for key in keys if f"{variant}-{key}" in examples()]
+    if column == "any mask":
+        return _any_mask(variant, found, curves)
+    _agree(variant, column, found, counts)
+    if found:
+        cost_only = column == "no 32-bit special case" and found == [f"{variant}-moved-cost"]
+        return Cell(variant, column, "in cost only" if cost_only else "no", tuple(found))
+    promised = column in DECLARED or CLAIMED.get(column, Claim(0)) & _claims(variant)
+    return Cell(variant, column, "yes" if promised else "none found", (_evidence(column),))
+
+
+def _evidence(column: str) -> str:
+    return "evidence-" + column.replace(" ", "-")
+
+
+def _claims(variant: str) -> Claim:
+    return iova_variants.load(variant, build="counted").claims
+
+
+def _agree(variant: str, column: str, found: list[str], counts: pd.DataFrame) -> None:
+    """Examples, claims and counts of one cell must not contradict each other."""
+    mend = "run `python -m iova_lab.example_search`, or mend the claim"
+    claims = _claims(variant)
+    declared = DECLARED.get(column)
+    if declared is not None and bool(declared & claims) != bool(found):
+        raise PromiseError(
+            f"{variant}: {declared.name} is claimed without an example, or"
+            f" an example is there without the claim; {mend}"
+        )
+    if CLAIMED.get(column, Claim(0)) & claims and found:
+        raise PromiseError(f"{variant}: claims to be {column}, but there is {found[0]}; {mend}")
+    counter = COUNTED.get(column)
+    if counter and counts[counter].sum() > 0 and not found:
+        raise PromiseError(f"{variant}: {column} is broken in the grid, without an example; {mend}")
+
+
+def _any_mask(variant: str, found: list[str], curves: pd.DataFrame) -> Cell:
+    if ANY_MASK not in curves.index:
+        return Cell(variant, "any mask", "not measured", ("growth",))
+    supported = curves.loc[ANY_MASK, "supported_class"]
+    if supported in ("constant", "logarithmic"):
+        return Cell(variant, "any mask", "yes", ("growth",))
+    if supported == "linear":
+        return Cell(variant, "any mask", "no", (*found, "growth"))
+    return Cell(variant, "any mask", f"n^{curves.loc[ANY_MASK, 'exponent']:.2f}", ("growth",))
+
+
+def _measured(variant: str, counts: pd.DataFrame, curves: pd.DataFrame) -> list[Cell]:
+    common = counts[(counts["workload"] == COMMON) & (counts["status"] == MEASURED)]
+    memory = counts[(counts["workload"] == MEMORY) & (counts["status"] == MEASURED)]
+    largest = memory.sort_values("nr_live").iloc[-1]
+    values = {
+        "worst case": worst_case(curves),
+        "nodes/op near_empty": number(common["nodes_per_op"].iloc[0]),
+        "node bytes": f"{largest['node_bytes']:.0f}",
+        "slab bytes/range": number(largest["bytes_per_range"]),
+        "span in churn": f"{churn_span(variant):.2f}",
+    }
+    anchors = ("growth", "common", "memory", "memory", "span")
+    return [
+        Cell(variant, column, answer, (anchor,))
+        for (column, answer), anchor in zip(values.items(), anchors, strict=True)
+    ]
+
+
+def worst_case(curves: pd.DataFrame) -> str:
+    """The worst supported class, in how many workloads, and the largest exponent of these."""
+    for supported in CLASSES:
+        rows = curves[curves["supported_class"] == supported]
+        if len(rows):
+            worst = rows["exponent"].idxmax()
+            exponent = rows.loc[worst, "exponent"]
+            return f"{supported} in {len(rows)} of {len(curves)} (n^{exponent:.2f} {worst})"
+    return "not measured"

@@ -1,0 +1,250 @@
+"""What does the page of promises look like?
+
+One folder that works from file://: index.html, promises.md for a mail or a repository's page, and
+promises.csv with every cell.  Generated, never edited; the same code gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import iova_variants
+from iova_lab import peng, promises
+from iova_lab.counterexamples import Example, examples
+from iova_lab.drawing import draw
+from iova_lab.promises import COLUMNS, COUNTED, Cell
+from iova_lab.questions import QUESTIONS
+from iova_lab.results import MEASURED
+from iova_lab.scaling import Interval
+from iova_lab.soak import real_variants
+from iova_lab.tables import NOTHING, exponent, number
+
+SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"
+COMMAND = "iova-lab promises"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the yes-cells of one column stand on."""
+
+    column: str
+    anchor: str
+    promises: list[str]
+    counted: str
+    tests: list[str]
+
+
+@dataclass(frozen=True)
+class PageData:
+    """All that the page says."""
+
+    command: str
+    cells: list[Cell]
+    kernels: dict[str, str]
+    evidence: list[Evidence]
+    growth: pd.DataFrame
+    growth_lines: list[str]
+    growth_worst: pd.DataFrame
+    not_measured: list[str]
+    common: pd.DataFrame
+    sixths: pd.DataFrame
+    recipes: pd.DataFrame
+    recipe_notes: list[str]
+    examples: list[Example]
+
+    def halves(self) -> list[pd.DataFrame]:
+        """The table in two: promises, and what was measured."""
+        table = self.table()
+        return [table[list(COLUMNS)], table.drop(columns=list(COLUMNS))]
+
+    def table(self) -> pd.DataFrame:
+        """The table of promises as text: a row per variant."""
+        frame = pd.DataFrame([(cell.variant, cell.column, cell.answer) for cell in self.cells])
+        frame.columns = ["variant", "column", "answer"]
+        wide = frame.pivot_table(
+            index="variant", columns="column", values="answer", aggfunc="first", sort=False
+        )
+        return wide.rename_axis(index=None, columns=None)
+
+
+def write_promises(out_dir: Path, largest: int, tick: Callable[[], object]) -> Path:
+    """Measure, and write the page into ``out_dir``; the path of its index.html.
+
+    ``tick`` is called `nr_ticks` times.  Raises `PromiseError` where the parts contradict each
+    other.
+    """
+    data = _gather(largest, tick)
+    environment = _environment()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for template, name in (("promises.html.j2", "index.html"), ("promises.md.j2", "promises.md")):
+        text = environment.get_template(template).render(data=data) + "\n"
+        (out_dir / name).write_text(text, encoding="utf-8")
+    (out_dir / "promises.csv").write_text(_csv(data.cells), encoding="utf-8")
+    return out_dir / "index.html"
+
+
+def nr_ticks(largest: int) -> int:
+    """How many cells of the grid there are."""
+    return len(promises.grid()) * len(promises.sizes_up_to(largest)) * len(real_variants())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("iova_lab"),
+        autoescape=lambda name: bool(name) and ".html" in str(name),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"table": _html, "text": _text, "draw": draw, "linked": _linked}
+    environment.filters["item"] = lambda text: fill(
+        f"- {text}", 72, subsequent_indent="  ", break_on_hyphens=False
+    )
+    return environment
+
+
+def _gather(largest: int, tick: Callable[[], object]) -> PageData:
+    sizes = promises.sizes_up_to(largest)
+    if len(sizes) < 2:
+        raise ValueError(f"largest {largest}: growth needs two sizes, so at least 1000")
+    frame = promises.measure(sizes, tick)
+    cells = promises.answers(frame)
+    shown = {name for cell in cells for name in cell.stands_on}
+    table, notes = peng.recipes(max(sizes))
+    default = "" if largest == promises.LARGEST else f" --largest {largest}"
+    return PageData(
+        command=f"{COMMAND}{default}",
+        cells=cells,
+        kernels={name: iova_variants.load(name).kernel_release for name in real_variants()},
+        evidence=[_evidence(column, cells, frame) for column in COLUMNS if column != "any mask"],
+        growth=_growth(frame, "nodes_per_op"),
+        growth_lines=_growth_lines(frame),
+        growth_worst=_growth(frame, "worst_nodes"),
+        not_measured=_not_measured(frame),
+        common=_common(frame),
+        sixths=peng.sixths([size for size in sizes if size >= 1000]),
+        recipes=table,
+        recipe_notes=notes,
+        examples=[example for name, example in examples().items() if name in shown],
+    )
+
+
+def _evidence(column: str, cells: Iterable[Cell], frame: pd.DataFrame) -> Evidence:
+    asked = {key: one.promise for key, one in QUESTIONS.items() if one.column == column}
+    kept = [
+        cell.variant
+        for cell in cells
+        if cell.column == column and cell.answer in ("yes", "none found")
+    ]
+    counted = ""
+    if column in COUNTED and kept:
+        rows = frame[frame["variant"].isin(kept)]
+        breaches, requests = (int(rows[name].sum()) for name in (COUNTED[column], "nr_requests"))
+        counted = (
+            f"{breaches} of {requests:,} judged requests of the grid below broke it, over"
+            f" {len(kept)} variants: {', '.join(kept)}."
+        )
+    return Evidence(
+        column=column,
+        anchor="evidence-" + column.replace(" ", "-"),
+        promises=list(asked.values()),
+        counted=counted,
+        tests=[f"{SEARCHED}[{name}-{key}]" for name in kept for key in asked],
+    )
+
+
+def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Exponent and class by workload and variant, as text."""
+    rows = promises.growth(frame, metric)
+    text = [
+        f"{exponent(Interval(row.exponent, row.lo, row.hi))} {row.supported_class}"
+        for row in rows.itertuples()
+    ]
+    wide = rows.assign(text=text).pivot_table(
+        index="workload", columns="variant", values="text", aggfunc="first"
+    )
+    return wide.fillna(NOTHING).rename_axis(index=None, columns=None)
+
+
+def _growth_lines(frame: pd.DataFrame) -> list[str]:
+    """Who grows how under each workload, the worst first."""
+    rows = promises.growth(frame, "nodes_per_op")
+    lines = []
+    for workload, group in rows.groupby("workload"):
+        who = group.groupby("supported_class")["variant"].agg(", ".join)
+        known = [name for name in promises.CLASSES if name in who.index]
+        lines.append(f"{workload}: " + "; ".join(f"{name}: {who[name]}" for name in known))
+    return lines
+
+
+def _not_measured(frame: pd.DataFrame) -> list[str]:
+    rows = frame[(frame["status"] != MEASURED) & (frame["workload"] != promises.COMMON)]
+    found = rows.groupby(["workload", "nr_live", "reason"])["variant"].agg(", ".join)
+    return [f"{where} at {n:,}: {who}: {why}" for (where, n, why), who in found.items()]
+
+
+def _common(frame: pd.DataFrame) -> pd.DataFrame:
+    """The common case and memory at the sizes they are read at, as text."""
+    rows = frame[frame["status"] == MEASURED]
+    common = rows[rows["workload"] == promises.COMMON].set_index("variant")
+    memory = rows[rows["workload"] == promises.MEMORY]
+    memory = memory[memory["nr_live"] == memory["nr_live"].max()].set_index("variant")
+    return pd.DataFrame(
+        {
+            "near_empty: nodes/op": common["nodes_per_op"].map(number),
+            "near_empty: worst op": common["worst_nodes"].map(number),
+            "node bytes": memory["node_bytes"].map("{:.0f}".format),
+            f"slab bytes/range at {memory['nr_live'].max():,}": memory["bytes_per_range"].map(
+                number
+            ),
+        }
+    ).rename_axis(index=None)
+
+
+def _csv(cells: Iterable[Cell]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["variant", "column", "answer", "stands_on"])
+    writer.writerows((c.variant, c.column, c.answer, " ".join(c.stands_on)) for c in cells)
+    return text.getvalue()
+
+
+def _html(table: pd.DataFrame, **options: Any) -> Markup:
+    # pandas escapes what is in the cells.
+    return Markup(table.to_html(border=0, classes="numbers", **options))
+
+
+def _text(table: pd.DataFrame, **options: Any) -> str:
+    lines = table.to_string(**options).splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _linked(cells: Iterable[Cell]) -> Markup:
+    """The table of promises with a link in every cell."""
+    frame = pd.DataFrame(
+        [(cell.variant, cell.column, _links(cell)) for cell in cells],
+        columns=["variant", "column", "links"],
+    )
+    wide = frame.pivot_table(
+        index="variant", columns="column", values="links", aggfunc="first", sort=False
+    ).rename_axis(index=None, columns=None)
+    # Every cell was escaped as it was made.
+    return Markup(wide.to_html(border=0, classes="numbers", escape=False))
+
+
+def _links(cell: Cell) -> str:
+    first, *others = cell.stands_on
+    kind = cell.answer.split(" ")[0]
+    made = [Markup('<a class="{}" href="#{}">{}</a>').format(kind, first, cell.answer)]
+    made += [Markup('<a href="#{}">+</a>').format(name) for name in others]
+    return str(Markup(" ").join(made))
