@@ -16,7 +16,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The quick form leaves out sizes, not cells of a size: asv knows them as not run.  Eight samples,
 # in four processes, are the fewest that give a 99 % interval.
-QUICK	:= --bench ', (100|1000|10000)\)$$' -a repeat=2
+QUICK	:= --bench 'Latency.*, (100|10000)\)$$' -a repeat=2 \
+	   --bench '(NodesMean|SpuriousFailures|Failures).*, (100|10000)\)$$'
 ifdef FULL
 QUICK	:=
 endif

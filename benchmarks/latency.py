@@ -12,7 +12,7 @@ from iova_variants import replay
 
 #: A short replay is hit whole by what else a machine does, so the best of many is taken.
 MOST_REPLAYS, LEAST_REPLAYS = 50, 5
-SHORT_S, LONG_S = 0.05, 2.0
+SHORT_S, LONG_S = 0.02, 2.0
 
 
 @cache
@@ -24,7 +24,7 @@ def check_affordable(variant: str, workload: str, nr_live: int) -> None:
 def best_window(variant: str, stream: OpStream) -> float:
     """Seconds of the fastest of up to 50 replays, each on fresh domains.
 
-    More than five only within 50 ms; fewer only once 2 s have gone by.
+    More than five only within 20 ms; fewer only once 2 s have gone by.
     """
     best, started = math.inf, time.perf_counter()
     for nr_replays in range(1, MOST_REPLAYS + 1):

@@ -90,5 +90,6 @@ def run(command: list[str], nr_cells: int) -> int:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    selected = arguments[arguments.index("--bench") + 1] if "--bench" in arguments else ""
-    sys.exit(run(arguments, count_cells(selected)))
+    following = zip(arguments, arguments[1:], strict=False)
+    patterns = [value for option, value in following if option == "--bench"]
+    sys.exit(run(arguments, count_cells("|".join(patterns))))
