@@ -90,6 +90,6 @@ def run(command: list[str], nr_cells: int) -> int:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    following = zip(arguments, arguments[1:], strict=False)
+    following = itertools.pairwise(arguments)
     patterns = [value for option, value in following if option == "--bench"]
     sys.exit(run(arguments, count_cells("|".join(patterns))))
