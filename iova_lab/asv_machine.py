@@ -25,8 +25,11 @@ def describe(name: str) -> dict[str, str]:
 def remember(name: str) -> None:
     """Store this machine as ``name`` where asv looks; an entry that is there stays as it is."""
     try:
-        MachineCollection.load(name)
+        known = MachineCollection.load(name)
     except UserError:
+        known = {}
+    # Asked for the host's name, asv answers with its only entry, whatever that is called.
+    if known.get("machine") != name:
         MachineCollection.save(name, describe(name))
 
 

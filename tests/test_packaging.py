@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from asv.util import load_json
 
 import iova_variants
+from iova_lab import asv_machine
 from iova_variants._build import HARNESS_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +103,7 @@ def test_an_installed_variant_is_not_compiled_again(installed: Path) -> None:
     assert len(shared) == 2 * len(iova_variants.names())
     code = """
 import iova_variants
+from iova_lab import asv_machine
 for name in iova_variants.names():
     for build in ("timed", "counted"):
         print(iova_variants.load(name, build=build).library._name)
@@ -147,3 +151,14 @@ def test_the_makefile_names_the_package_of_a_missing_tool(tmp_path: Path) -> Non
         assert done.returncode == 2
         assert re.search(rf"is missing: apt install {package}$", done.stderr, re.MULTILINE)
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+
+
+def test_a_machine_is_not_taken_for_the_only_one_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asv_machine.remember("reference")
+    asv_machine.remember(platform.node())
+    known = json.loads((tmp_path / ".asv-machine.json").read_text(encoding="utf-8"))
+    assert known[platform.node()]["machine"] == platform.node()
+    assert known["reference"]["machine"] == "reference"
