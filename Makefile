@@ -51,7 +51,7 @@ machine: .venv/installed
 	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'
 
 test: lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: build
 	$(BIN)/ruff check
