@@ -1,0 +1,109 @@
+"""What is there to measure, and what does one replay say?"""
+
+from __future__ import annotations
+
+import functools
+
+import click
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.console import print_table
+from iova_lab.opstream import OpStream
+
+
+@click.command("list")
+def list_command() -> None:
+    """Show the variants and the workloads."""
+    variants = [iova_variants.load(name) for name in iova_variants.names()]
+    rows = [(v.name, v.kernel_release, _claims(v), v.summary) for v in variants]
+    print_table(["variant", "kernel", "claims", "what it is"], rows)
+    click.echo()
+    found = [workloads.get(name) for name in workloads.names()]
+    print_table(["workload", "what it asks"], [(w.name, w.summary) for w in found])
+
+
+def _claims(variant: iova_variants.Variant) -> str:
+    return ", ".join(claim.name.lower() for claim in variant.claims if claim.name) or "-"
+
+
+@click.command()
+@click.argument("variant")
+@click.argument("workload")
+@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+@click.option(
+    "--timeout", default=600.0, show_default=True, help="Seconds until the variant counts as hung."
+)
+@click.option(
+    "--rcache",
+    type=click.Choice(iova_variants.RCACHES),
+    default="off",
+    show_default=True,
+    help="The kernel's per-CPU caches in front of the variant.",
+)
+def replay(
+    variant: str, workload: str, nr_live: int, seed: int, timeout: float, rcache: str
+) -> None:
+    """Replay WORKLOAD on VARIANT once: counts, judgement, and the best of five timings.
+
+    VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
+    """
+    stream = workloads.generate(workload, nr_live, seed)
+    run = functools.partial(iova_variants.replay, variant, stream, timeout=timeout, rcache=rcache)
+    judged = run(judge=True, op_visits=True)
+    ns_per_op = min(run().ns_per_op for _ in range(5))
+    rows = _replay_rows(judged, ns_per_op, stream)
+    if judged.rcache:
+        rows += _rcache_rows(judged.rcache)
+    print_table(["", "", ""], rows)
+
+
+def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str]]:
+    rates = [
+        (f"  hits, order {order}", f"{rate:.1%}", f"of {nr_allocs:,} requests")
+        for order, (rate, nr_allocs) in enumerate(
+            zip(rcache.hit_rates, rcache.nr_allocs, strict=False)
+        )
+        if nr_allocs
+    ]
+    return [
+        ("rcache", f"{rcache.tree_ops_per_request:.2f} tree ops/request", "frees of ranges too"),
+        *rates,
+        ("  flushes", f"{rcache.nr_flushes:,}", "requests that emptied all caches"),
+        ("  overflows", f"{rcache.nr_overflows:,}", "magazines that a full depot sent to the tree"),
+        ("  trims", f"{rcache.nr_trims:,}", "magazines that the timer sent to the tree"),
+        ("  held back", f"{rcache.held_pfns:,} pfns", f"{rcache.peak_held_pfns:,} at the most"),
+    ]
+
+
+def _replay_rows(
+    result: iova_variants.ReplayResult, ns_per_op: float, stream: OpStream
+) -> list[tuple[str, str, str]]:
+    visits = result.visits or {}
+    nr_ops = result.nr_ops
+    rows = [
+        ("ops measured", f"{nr_ops:,}", f"after {stream.nr_ageing:,} ageing ops"),
+        (
+            "time",
+            f"{ns_per_op:.1f} ns/op",
+            "best of five; all of it inside the variant and the loop",
+        ),
+        ("nodes visited", f"{sum(visits.values()) / nr_ops:.2f} /op", "exact"),
+    ]
+    rows += [(f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in visits.items()]
+    live = max(result.nr_live, 1)
+    return [
+        *rows,
+        ("  worst op", f"{result.worst_visits:,}", ""),
+        (
+            "refused",
+            f"{result.nr_failures:,}",
+            f"of these although a fit exists: {result.nr_spurious:,}",
+        ),
+        ("not the highest fit", f"{result.nr_not_highest:,}", ""),
+        ("above the limit", f"{result.nr_above_limit:,}", ""),
+        ("live ranges", f"{result.nr_live:,}", "after the window"),
+        ("memory", f"{result.bytes / live:.1f} bytes/range", "domains and whole slabs"),
+        ("address span", f"{result.span / max(result.nr_live_pfns, 1):.2f} pfns per live pfn", ""),
+    ]

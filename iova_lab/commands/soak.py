@@ -1,0 +1,66 @@
+"""Does anything break, if asked long enough?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+if TYPE_CHECKING:
+    from iova_lab.soak import Soak
+
+
+@click.command()
+@click.argument("variants", nargs=-1)
+@click.option("--ops", "nr_ops", default=1e6, show_default=True, help="For each variant.")
+@click.option("--seed", default=0, show_default=True, help="Of all random numbers.")
+@click.option("--chunk", type=int, help="Replay this chunk only, and record nothing.")
+@click.option(
+    "--out", default=Path("build/soak"), show_default=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--timeout", default=300.0, show_default=True, help="Seconds until a variant counts as hung."
+)
+def soak(
+    variants: tuple[str, ...],
+    nr_ops: float,
+    seed: int,
+    chunk: int | None,
+    out: Path,
+    timeout: float,
+) -> None:
+    """Ask VARIANTS (default: all) random things under the judge, and sum up what came out.
+
+    Every replay leaves a line in OUT: a soak that was stopped goes on where it was.  Exit status 1
+    if anything broke, with one line for each variant that did.
+    """
+    from iova_lab import soak as soaking
+
+    names = variants or soaking.real_variants()
+    if chunk is not None:
+        frame = soaking.run_alone(names, seed, chunk, timeout)
+        Console(width=10_000).print(soaking.table(frame))
+        return
+    run = soaking.Soak(names, seed, round(nr_ops), out, timeout)
+    try:
+        _soak_with_progress(run)
+    finally:
+        Console(width=10_000).print(soaking.table(run.frame()))
+    for breach in run.breaches.values():
+        click.echo(f"iova-lab: {breach}", err=True)
+    if run.breaches:
+        raise click.exceptions.Exit(1)
+
+
+def _soak_with_progress(run: Soak) -> None:
+    columns = (
+        *Progress.get_default_columns(),
+        TextColumn("{task.completed:,.0f} ops, {task.fields[rate]:,.0f} /s"),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
+        total = run.nr_ops * len(run.variants)
+        task = bar.add_task("soak", total=total, completed=run.nr_done, rate=0.0)
+        run.run(lambda: bar.update(task, completed=run.nr_done, rate=bar.tasks[task].speed or 0.0))

@@ -1,0 +1,58 @@
+"""Does a variant answer as the recorded kernel did?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from iova_lab.console import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--variant", default="mainline", show_default=True)
+@click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
+def trace(path: Path, variant: str, fast: bool) -> None:
+    """Hold a variant's answers against the addresses that a real kernel returned.
+
+    Exit status 1 if any still disagrees after what the recording lacks has been mended.
+    """
+    from iova_lab import agreement, fast_agreement
+    from iova_lab.trace import read_fast_trace, read_trace
+
+    recorded = read_trace(path)
+    nr_requests = len(recorded.stream.ops)
+    click.echo(f"{path}: kernel {recorded.kernel}, {nr_requests:,} tree-level requests")
+    frame, mended = agreement.report(recorded, variant)
+    _print_agreement(frame, mended.notes)
+    agrees = (frame["share_mended"] == 1).all()
+    if fast:
+        click.echo("\nfast level, through the rcache:")
+        frame, mended_fast = fast_agreement.report(read_fast_trace(path), variant)
+        _print_agreement(frame, mended_fast.notes)
+        agrees &= (frame["share_mended"] == 1).all()
+    if not agrees:
+        raise click.exceptions.Exit(1)
+
+
+def _print_agreement(frame: pd.DataFrame, notes: Iterable[str]) -> None:
+    rows = [
+        (
+            str(row.dom),
+            f"{row.nr_allocs:,}",
+            f"{row.share:.2%}",
+            f"{row.share_mended:.2%}",
+        )
+        for row in frame.itertuples()
+    ]
+    print_table(["domain", "allocs", "agree", "agree, mended"], rows)
+    nr_agree, nr_allocs = frame["nr_agree"].sum(), frame["nr_allocs"].sum()
+    click.echo(f"as recorded, {nr_agree:,} of {nr_allocs:,} allocations agree")
+    for note in notes:
+        click.echo(f"mended: {note}")

@@ -1,0 +1,25 @@
+"""How do tables and progress reach a terminal, a pipe or a file?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print rows of text under ``columns``; a file or a pipe gets lines as long as they are."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)
+    console.print(table)
+
+
+def progress() -> Progress:
+    """A bar on stderr, with the time left, that is gone when the work is done."""
+    return Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True)
