@@ -11,6 +11,7 @@ import click
 
 import iova_variants
 from iova_lab import commands
+from iova_lab.kernel import KernelError
 
 #: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
 EXPECTED = (
@@ -20,6 +21,7 @@ EXPECTED = (
     MemoryError,
     iova_variants.VariantError,
     iova_variants.BuildError,
+    KernelError,
 )
 
 

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * replay - one op stream on one variant, every op timed with interrupts off.
+ *
+ * Calls through the same ops table as in user space, so every variant, and the
+ * kernel's own allocator, pays for the same indirect call.  The time of an op is
+ * that call, the call around it, and the second of two readings of the time stamp
+ * counter; with QEMU's -icount that counter counts instructions.
+ */
+#include <linux/irqflags.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/timex.h>
+#include <linux/vmalloc.h>
+
+#include "replay.h"
+
+#define OPS_PER_BREATH	256	/* between two calls of cond_resched() */
+#define NR_REPORTS	16	/* lines on the console per job */
+
+#define LAB_VARIANT(name)						\
+	extern const struct iova_variant_ops iova_variant_##name;
+LAB_VARIANTS
+#undef LAB_VARIANT
+
+/* By the stem of the C file: two states of one patch have the same ops.name. */
+static const struct {
+	const char *name;
+	const struct iova_variant_ops *ops;
+} lab_variants[] = {
+#define LAB_VARIANT(name)	{ #name, &iova_variant_##name },
+	LAB_VARIANTS
+#undef LAB_VARIANT
+};
+
+struct lab_run {
+	const struct iova_variant_ops *variant;
+	char *domains;
+	size_t domain_stride;
+	u64 nr_domains;		/* initialised */
+	u64 *slots;		/* pfn of the last range, or IOVA_REFUSED */
+};
+
+const struct iova_variant_ops *lab_find_variant(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lab_variants); i++)
+		if (!strcmp(lab_variants[i].name, name))
+			return lab_variants[i].ops;
+	return NULL;
+}
+
+static struct iova_domain *lab_domain(const struct lab_run *run, u64 dom)
+{
+	return (void *)(run->domains + dom * run->domain_stride);
+}
+
+static noinline u64 lab_reserve(const struct lab_run *run,
+				struct iova_domain *iovad,
+				const struct replay_op *op)
+{
+	u64 pfn = op->limit_pfn - op->size + 1;
+
+	if (run->variant->reserve(iovad, pfn, op->limit_pfn))
+		return IOVA_REFUSED;
+	return pfn;
+}
+
+static noinline u64 lab_find(const struct lab_run *run,
+			     struct iova_domain *iovad, u64 pfn)
+{
+	unsigned long lo, hi;
+
+	if (pfn != IOVA_REFUSED && !run->variant->find(iovad, pfn, &lo, &hi))
+		return IOVA_REFUSED;
+	return pfn;
+}
+
+/* As harness/replay.c has it: the op's address, IOVA_REFUSED if there is none. */
+static __always_inline u64 lab_step(const struct lab_run *run,
+				    const struct replay_op *op)
+{
+	struct iova_domain *iovad = lab_domain(run, op->dom);
+	u64 *slot = &run->slots[op->slot];
+	u64 pfn;
+
+	if (likely(op->op == REPLAY_ALLOC)) {
+		pfn = run->variant->alloc(iovad, op->size, op->limit_pfn,
+					  op->flags & REPLAY_SIZE_ALIGNED);
+		*slot = pfn;
+		return pfn;
+	}
+	pfn = *slot;
+	if (likely(op->op == REPLAY_FREE)) {
+		if (likely(pfn != IOVA_REFUSED))
+			run->variant->free(iovad, pfn);
+		return pfn;
+	}
+	if (op->op == REPLAY_FIND)
+		return lab_find(run, iovad, pfn);
+	pfn = lab_reserve(run, iovad, op);
+	*slot = pfn;
+	return pfn;
+}
+
+/* Ageing: @low is where the domain's lowest packed range begins, 0 for none. */
+static u64 lab_step_packed(const struct lab_run *run,
+			   const struct replay_op *op, u64 *low)
+{
+	u64 pfn = (*low ?: op->limit_pfn + 1) - op->size;
+
+	*low = pfn;
+	if (!run->variant->place)
+		return lab_step(run, op);
+	if (run->variant->place(lab_domain(run, op->dom), pfn, op->size,
+				op->limit_pfn))
+		pfn = IOVA_REFUSED;
+	run->slots[op->slot] = pfn;
+	return pfn;
+}
+
+static u64 lab_timed_step(const struct lab_run *run, const struct replay_op *op,
+			  u64 *low, u32 *cycles)
+{
+	unsigned long flags;
+	u64 before, after, pfn;
+
+	local_irq_save(flags);
+	before = get_cycles();
+	if (unlikely(op->flags & REPLAY_PACKED))
+		pfn = lab_step_packed(run, op, low);
+	else
+		pfn = lab_step(run, op);
+	after = get_cycles();
+	local_irq_restore(flags);
+	*cycles = min_t(u64, after - before, U32_MAX);
+	return pfn;
+}
+
+static void lab_fail(struct lab_result *result, int err, const char *what)
+{
+	result->err = err;
+	strscpy(result->error, what, sizeof(result->error));
+}
+
+static void lab_loop(const struct lab_run *run, const struct lab_job *job,
+		     const struct replay_op *ops, u64 *lows, u64 *pfns,
+		     u32 *cycles, struct lab_result *result)
+{
+	u64 i, report = max_t(u64, job->nr_ops / NR_REPORTS, 1 << 12);
+
+	for (i = 0; i < job->nr_ops; i++) {
+		const struct replay_op *op = &ops[i];
+
+		if (op->op >= NR_REPLAY_OPS || op->dom >= job->nr_domains ||
+		    op->slot >= job->nr_slots) {
+			lab_fail(result, -EINVAL, "an op is out of bounds");
+			break;
+		}
+		pfns[i] = lab_timed_step(run, op, &lows[op->dom], &cycles[i]);
+		if (!(i % OPS_PER_BREATH))
+			cond_resched();
+		if (i && !(i % report))
+			pr_notice("iova_lab: op %llu\n", i);
+	}
+	result->nr_done = i;
+}
+
+static int lab_build(struct lab_run *run, const struct lab_job *job)
+{
+	u64 i;
+	int err;
+
+	run->domain_stride = ALIGN(run->variant->domain_size, SMP_CACHE_BYTES);
+	run->domains = vzalloc(max_t(u64, 1, job->nr_domains *
+					     run->domain_stride));
+	run->slots = vmalloc(array_size(job->nr_slots + 1, sizeof(u64)));
+	if (!run->domains || !run->slots)
+		return -ENOMEM;
+	memset(run->slots, 0xff, job->nr_slots * sizeof(u64));
+	for (i = 0; i < job->nr_domains; i++) {
+		err = run->variant->init_domain(lab_domain(run, i),
+						job->granule, job->start_pfn);
+		if (err)
+			return err;
+		run->nr_domains++;
+	}
+	return 0;
+}
+
+static void lab_drain(struct lab_run *run)
+{
+	u64 i;
+
+	for (i = 0; i < run->nr_domains; i++) {
+		run->variant->put_domain(lab_domain(run, i));
+		cond_resched();
+	}
+	vfree(run->domains);
+	vfree(run->slots);
+}
+
+void lab_replay(const struct iova_variant_ops *variant,
+		const struct lab_job *job, const struct replay_op *ops,
+		u64 *pfns, u32 *cycles, struct lab_result *result)
+{
+	struct lab_run run = { .variant = variant };
+	u64 *lows = vzalloc(array_size(job->nr_domains + 1, sizeof(*lows)));
+	int err = lows ? lab_build(&run, job) : -ENOMEM;
+
+	if (err)
+		lab_fail(result, err, "init_domain() failed");
+	else
+		lab_loop(&run, job, ops, lows, pfns, cycles, result);
+	lab_drain(&run);
+	vfree(lows);
+}

@@ -1,0 +1,93 @@
+"""What does a real, booted kernel say?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+from rich.progress import Progress
+
+from iova_lab import workloads
+from iova_lab.console import print_table, progress
+
+
+@click.group()
+def kernel() -> None:
+    """Ask a Debian kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched."""
+
+
+_series = click.option(
+    "--kernel", "series", default="6.12", show_default=True, help="Debian's series: 6.1, 6.12, ..."
+)
+
+
+@kernel.command()
+@_series
+@click.option("--newest", is_flag=True, help="Ask apt, even if there is one already.")
+def fetch(series: str, newest: bool) -> None:
+    """Fetch a kernel with apt, check its sums, unpack it under build/kernel/."""
+    from iova_lab.kernel import packages
+
+    found = packages.get(series, newest=newest)
+    print_table(["package", "SHA-256"], found.packages.items())
+    click.echo(f"kernel {found.release}: {found.root}")
+
+
+@kernel.command("replay")
+@click.argument("variants", nargs=-1, required=True)
+@click.argument("workload")
+@_series
+@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+@click.option("--icount/--no-icount", default=True, help="Count instructions; else guest time.")
+@click.option(
+    "--timeout", default=600.0, show_default=True, help="Seconds without a sign of life from a job."
+)
+def replay_command(
+    variants: tuple[str, ...],
+    workload: str,
+    series: str,
+    nr_live: int,
+    seed: int,
+    icount: bool,
+    timeout: float,
+) -> None:
+    """Replay WORKLOAD on VARIANTS in one booted kernel: cost per op, and the addresses checked.
+
+    VARIANTS are names, "kernel" for the kernel's own allocator, "maple_kernel", or C files.  Exit
+    status 1 if one fails, or returns another address than the same code in user space.
+    """
+    from iova_lab.kernel import fidelity, packages
+    from iova_lab.kernel.replay import Job, replay
+
+    stream = workloads.generate(workload, nr_live, seed)
+    jobs = [Job(variant, stream) for variant in variants]
+    found = packages.get(series)
+    rows, failed = [], []
+    with progress() as bar:
+        on_op = follow(bar, [job.variant for job in jobs], len(stream.ops))
+        for result in replay(found, jobs, icount=icount, silence=timeout, on_op=on_op):
+            if result.error:
+                failed.append(f"{result.job.variant}: {result.error}")
+                continue
+            agreement = fidelity.addresses(result)
+            rows.append(fidelity.row(result, agreement, icount=icount))
+            if agreement.differs:
+                failed.append(str(agreement))
+    unit = "instructions/op" if icount else "guest ns/op"
+    print_table(["variant", unit, "p50", "p99", "worst", "addresses as in user space"], rows)
+    click.echo(f"kernel {found.release}; {workload}, {stream.nr_measured:,} ops measured")
+    for line in failed:
+        click.echo(f"iova-lab: {line}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def follow(bar: Progress, labels: Sequence[str], nr_ops: int) -> Callable[[int, int], None]:
+    """A task that follows ``on_op(job, op)`` of jobs with ``nr_ops`` each."""
+    task = bar.add_task("boot", total=len(labels) * nr_ops)
+
+    def on_op(job: int, op: int) -> None:
+        bar.update(task, description=labels[job], completed=job * nr_ops + op)
+
+    return on_op

@@ -1,0 +1,92 @@
+"""How do the variants become a kernel module?
+
+By kbuild, from a copy of harness/kernel/, of iova_variants/ and of a user's own C files, with W=1
+and every warning an error.  The copy is named after a digest of all of it, so a module is never
+stale and never built twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from iova_lab.kernel import KernelError, tools
+from iova_lab.kernel.packages import CACHE, Kernel
+from iova_variants._build import HARNESS_DIR, VARIANT_DIR, variant_sources
+
+KERNEL_DIR = HARNESS_DIR / "kernel"
+#: What exists in a booted kernel only.
+KERNEL_ONLY = tuple(sorted(path.stem for path in KERNEL_DIR.glob("variants/*.c")))
+
+
+def variant_names() -> list[str]:
+    """Names of all variants of the lab that the module holds, sorted."""
+    return sorted([*KERNEL_ONLY, *(path.stem for path in variant_sources())])
+
+
+def own_name(path: Path) -> str:
+    """What a user's C file is called in the module, where it may have the name of one of ours."""
+    return "own_" + re.sub(r"\W", "_", path.stem)
+
+
+def build(kernel: Kernel, own: Iterable[Path] = ()) -> Path:
+    """Build the module with every variant of the lab, and ``own`` ones; returns its file.
+
+    Raises `KernelError` with the compiler's complaint.
+    """
+    sources = _sources(own)
+    digest = hashlib.sha256(kernel.release.encode())
+    for name, path in sources.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes())
+    folder = CACHE / "modules" / f"{kernel.release}-{digest.hexdigest()[:16]}"
+    module = folder / "iova_lab.ko"
+    if not module.exists():
+        _compile(kernel, sources, folder)
+    return module
+
+
+def _sources(own: Iterable[Path]) -> dict[str, Path]:
+    """Path in the build folder: path of the file; a user's own headers go beside their source."""
+    sources = {
+        path.relative_to(KERNEL_DIR).as_posix(): path
+        for path in [KERNEL_DIR / "Kbuild", *KERNEL_DIR.rglob("*.[ch]")]
+    }
+    shared = [*VARIANT_DIR.glob("*.h"), HARNESS_DIR / "op.h"]
+    sources |= {f"include/{path.name}": path for path in shared}
+    sources |= {f"variants/{path.name}": path for path in variant_sources()}
+    for path in own:
+        sources |= {f"variants/{header.name}": header for header in path.parent.glob("*.h")}
+        sources[f"variants/{own_name(path)}.c"] = path
+    return dict(sorted(sources.items()))
+
+
+def _compile(kernel: Kernel, sources: dict[str, Path], folder: Path) -> None:
+    tools.need("gcc-12")
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    for name, path in sources.items():
+        copy = partial / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    try:
+        _make(kernel, partial.resolve())
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _make(kernel: Kernel, folder: Path) -> None:
+    # Debian builds with BTF, whose tool (pahole) few machines have; nothing here reads it.
+    arguments = [f"M={folder}", "W=1", "KCFLAGS=-Werror", "CONFIG_DEBUG_INFO_BTF_MODULES="]
+    jobs = f"-j{os.cpu_count() or 1}"
+    done = tools.attempt("make", [jobs, "-s", "-C", kernel.headers, *arguments, "modules"])
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if re.search(r"error:|ERROR:", line)]
+        text = "\n".join(said[:10] or done.stderr.splitlines()[-10:])
+        text = text.replace(f"{folder}/", "")
+        raise KernelError(f"the module does not compile for {kernel.release}:\n{text}")

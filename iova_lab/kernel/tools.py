@@ -1,0 +1,69 @@
+"""Which programs of Debian does the booted kernel need, and which package has them?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from iova_lab.kernel import KernelError
+
+#: Program: the package that has it.
+PACKAGES = {
+    "apt-cache": "apt",
+    "apt-get": "apt",
+    "busybox": "busybox-static",
+    "cpio": "cpio",
+    "depmod": "kmod",
+    "dpkg-deb": "dpkg",
+    "gcc-12": "gcc-12",
+    "make": "make",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "setpriv": "util-linux",
+}
+
+
+def missing() -> str | None:
+    """One line with the command that mends it, or None where all programs are there."""
+    packages = [package for program, package in PACKAGES.items() if not _which(program)]
+    if not packages:
+        return None
+    return f"the booted kernel needs programs that are missing: apt install {' '.join(packages)}"
+
+
+def need(program: str) -> str:
+    """Path of a program.  Raises `KernelError` with the command that installs it."""
+    path = _which(program)
+    if path is None:
+        raise KernelError(f"{program} is missing: apt install {PACKAGES[program]}")
+    return path
+
+
+def _which(program: str) -> str | None:
+    # Users other than root often lack these folders.
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    return None if path is None or (program == "busybox" and not _is_static(path)) else path
+
+
+def _is_static(path: str) -> bool:
+    """An initramfs has no dynamic linker."""
+    return b"/ld-linux" not in Path(path).read_bytes()
+
+
+def attempt(
+    program: str, arguments: Sequence[str | Path], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, whatever that is.  Raises `KernelError` if it is missing."""
+    command = [need(program), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def run(program: str, arguments: Sequence[str | Path], cwd: Path | None = None) -> str:
+    """Run a program to its end; returns what it wrote.  Raises `KernelError` with its last line."""
+    done = attempt(program, arguments, cwd)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or ["nothing"]
+        asked = " ".join(map(str, arguments[:3]))
+        raise KernelError(f"{program} {asked} failed, and said: {said[0]}")
+    return done.stdout
