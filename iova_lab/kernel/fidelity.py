@@ -1,16 +1,55 @@
-"""Does the same code answer the same in user space and in the kernel?"""
+"""Does the same code answer, and cost, the same in user space and in the kernel?
+
+Every variant replays every workload in booted kernels, instructions counted, and each address is
+held against a replay of the same stream in user space.  One line per cell goes into a file at
+once, so a run that was stopped goes on where it was.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import iova_variants
-from iova_lab.kernel.replay import KernelResult
+from iova_lab import workloads
+from iova_lab.kernel import module
+from iova_lab.kernel.packages import Kernel
+from iova_lab.kernel.replay import Job, KernelResult, replay
+from iova_lab.opstream import Op, OpStream
+from iova_variants._build import HARNESS_DIR, VARIANT_DIR
+
+#: One cell of the result, as it lies in the file.
+Row = dict[str, Any]
 
 #: What exists in the kernel only, and the variant that must answer as it does.
 COUNTERPARTS = {"kernel": "mainline", "maple_kernel": "maple"}
+#: What the kernel's own allocator is held against may walk further than the others.
+ORACLE = "mainline"
+LARGEST = 10**6
+SMALLEST = 1000
+#: Nodes that one job may visit, ageing included; an emulated kernel does some 5 million a second.
+BUDGET = 10**8
+ORACLE_BUDGET = 20 * BUDGET
+
+
+#: A shared object counts in its own variables, so it replays for one thread at a time.
+_user_space = threading.Lock()
+
+
+def counterpart(variant: str) -> str:
+    """The variant in user space that must answer as this one does in the kernel."""
+    return COUNTERPARTS.get(variant, variant)
 
 
 @dataclass(frozen=True)
@@ -40,8 +79,9 @@ class Agreement:
 
 def addresses(result: KernelResult) -> Agreement:
     """Hold every pfn of ``result`` against a replay of the same stream in user space."""
-    counterpart = COUNTERPARTS.get(result.job.variant, result.job.variant)
-    expected = iova_variants.replay(counterpart, result.job.stream, pfns=True).pfns
+    name = counterpart(result.job.variant)
+    with _user_space:
+        expected = iova_variants.replay(name, result.job.stream, pfns=True).pfns
     assert expected is not None
     assert result.pfns is not None
     different = np.flatnonzero(expected != result.pfns)
@@ -50,15 +90,168 @@ def addresses(result: KernelResult) -> Agreement:
         op = int(different[0])
         first = (op, int(result.pfns[op]), int(expected[op]))
     nr_ops = len(expected)
-    return Agreement(result.job.variant, counterpart, nr_ops, nr_ops - len(different), first)
+    return Agreement(result.job.variant, name, nr_ops, nr_ops - len(different), first)
 
 
-def row(result: KernelResult, agreement: Agreement, *, icount: bool) -> list[str]:
-    """A line for the terminal: cost of the measured window, and the agreement of all ops."""
+@dataclass(frozen=True)
+class Cell:
+    """What is measured in one boot: variants on one stream."""
+
+    workload: str
+    nr_live: int
+    variants: tuple[str, ...]
+
+    @property
+    def stream(self) -> OpStream:
+        return workloads.generate(self.workload, self.nr_live)
+
+
+def sizes(workload: str) -> list[int]:
+    """Sizes to measure at, the largest first; the last is for all, however much they walk."""
+    found = workloads.get(workload)
+    largest = min(LARGEST, found.max_nr_live)
+    smallest = max(min(SMALLEST, largest), found.min_nr_live)
+    between = [n for n in (largest // 10, largest // 100) if n > smallest]
+    return list(dict.fromkeys((largest, *between, smallest)))
+
+
+def plan(
+    names: Iterable[str], variants: Iterable[str], tick: Callable[[], object] = lambda: None
+) -> list[Cell]:
+    """Which variants at which sizes: the smallest, and the largest that each can pay for.
+
+    That is `LARGEST`, or the workload's own most, or a tenth or a hundredth where a counted replay
+    in user space visits more than `BUDGET` nodes.  ``tick`` is called once per workload.
+    """
+    variants = list(variants)
+    cells = []
+    with ThreadPoolExecutor(2) as pool:
+        for name in names:
+            left = variants
+            for nr_live in sizes(name)[:-1]:
+                counting = partial(nodes, workload=name, nr_live=nr_live)
+                asked = sorted({counterpart(variant) for variant in left})
+                counts = dict(zip(asked, pool.map(counting, asked), strict=True))
+                paid = [v for v in left if counts[counterpart(v)] is not None]
+                left = [v for v in left if v not in paid]
+                cells.append(Cell(name, nr_live, tuple(paid)))
+            cells.append(Cell(name, sizes(name)[-1], tuple(variants)))
+            tick()
+    return [cell for cell in cells if cell.variants]
+
+
+@cache
+def nodes(variant: str, workload: str, nr_live: int) -> float | None:
+    """Nodes visited per measured op in user space; None where that is more than can be paid for."""
+    budget = ORACLE_BUDGET if variant == ORACLE else BUDGET
+    if nr_live == sizes(workload)[-1]:
+        budget = 0
+    stream = workloads.generate(workload, nr_live)
+    try:
+        counted = iova_variants.replay(variant, stream, build="counted", max_visits=budget)
+    except iova_variants.TooLongError:
+        return None
+    assert counted.visits is not None
+    return sum(counted.visits.values()) / counted.nr_ops
+
+
+def measure(
+    kernel: Kernel,
+    cells: Iterable[Cell],
+    out: Path,
+    on_op: Callable[[Cell, str, int], object] = lambda cell, variant, op: None,
+) -> Iterator[Row]:
+    """Replay ``cells`` in ``kernel``; appends a row per variant to ``out``, and yields it.
+
+    Rows that are there already, of the same code and stream, are yielded and not measured again.
+    """
+    known = {_key(row): row for row in read_rows(out)}
+    for cell in cells:
+        stream = cell.stream
+        heads = {variant: _head(kernel, cell, variant) for variant in cell.variants}
+        yield from (known[_key(head)] for head in heads.values() if _key(head) in known)
+        jobs = [Job(name, stream) for name, head in heads.items() if _key(head) not in known]
+        tell = partial(_tell, on_op, cell, [job.variant for job in jobs])
+        for result in replay(kernel, jobs, on_op=tell):
+            row = heads[result.job.variant] | _figures(result)
+            _append(out, row)
+            yield row
+
+
+def _tell(
+    on_op: Callable[[Cell, str, int], object], cell: Cell, names: list[str], index: int, op: int
+) -> None:
+    on_op(cell, names[index], op)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Rows of earlier runs, oldest first; a line that was cut off does not count."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _append(path: Path, row: Row) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps(row).encode() + b"\n")
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("release", "variant", "workload", "nr_live", "code"))
+
+
+def _head(kernel: Kernel, cell: Cell, variant: str) -> Row:
+    return {
+        "release": kernel.release,
+        "workload": cell.workload,
+        "nr_live": cell.nr_live,
+        "variant": variant,
+        "code": code_digest(variant, cell.stream),
+    }
+
+
+@cache
+def _shared_code() -> bytes:
+    shared = [*VARIANT_DIR.glob("*.h"), *module.KERNEL_DIR.glob("*.[ch]"), HARNESS_DIR / "op.h"]
+    return b"".join(path.read_bytes() for path in sorted(shared))
+
+
+def code_digest(variant: str, stream: OpStream) -> str:
+    """A digest of the variant's C, of all that is compiled with it, and of the stream."""
+    folder = module.KERNEL_DIR / "variants" if variant in module.KERNEL_ONLY else VARIANT_DIR
+    code = _shared_code() + (folder / f"{variant}.c").read_bytes() + stream.digest().encode()
+    return hashlib.sha256(code).hexdigest()[:16]
+
+
+def _figures(result: KernelResult) -> Row:
+    """All that is told of one replay; instructions per measured op, the floor in them."""
+    if result.error:
+        return {"error": result.error}
+    agreement = addresses(result)
+    stream = result.job.stream
     assert result.cycles is not None
-    measured = result.cycles[result.job.stream.nr_ageing :].astype(np.float64)
-    if not icount:
-        measured *= 1e6 / result.tsc_khz
-    figures = [measured.mean(), *np.quantile(measured, [0.5, 0.99]), measured.max()]
-    verdict = str(agreement) if agreement.first is None else f"{agreement.nr_equal:,} (!)"
-    return [result.job.variant, *(f"{figure:,.1f}" for figure in figures), verdict]
+    cycles = result.cycles.astype(np.float64)
+    window, ops = cycles[stream.nr_ageing :], stream.ops["op"][stream.nr_ageing :]
+    return {
+        "nr_ops": agreement.nr_ops,
+        "nr_equal": agreement.nr_equal,
+        "first": agreement.first and str(agreement),
+        "nr_measured": stream.nr_measured,
+        "instructions": _mean(window),
+        "instructions_alloc": _mean(window[ops == Op.ALLOC]),
+        "instructions_free": _mean(window[ops == Op.FREE]),
+        "instructions_ageing": _mean(cycles[: stream.nr_ageing]),
+        "p50": float(np.quantile(window, 0.5)),
+        "p99": float(np.quantile(window, 0.99)),
+        "worst": float(window.max()),
+    }
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    return round(float(values.mean()), 3) if len(values) else None

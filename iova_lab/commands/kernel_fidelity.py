@@ -1,0 +1,97 @@
+"""How far can the numbers of user space be trusted?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import Progress, TaskID
+
+from iova_lab import workloads
+from iova_lab.commands.kernel import kernel
+from iova_lab.console import progress
+
+if TYPE_CHECKING:
+    from iova_lab.kernel.fidelity import Cell
+    from iova_lab.kernel.packages import Kernel
+
+
+@kernel.command()
+@click.option(
+    "--kernel",
+    "series",
+    multiple=True,
+    default=("6.1", "6.12"),
+    show_default=True,
+    help="Debian's series; may be given several times.",
+)
+@click.option("--variant", "variants", multiple=True, help="Default: all.")
+@click.option("--workload", "names", multiple=True, help="Default: all.")
+@click.option(
+    "--results",
+    default=Path("results/kernel"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where rows lie, and are added.",
+)
+def fidelity(
+    series: tuple[str, ...], variants: tuple[str, ...], names: tuple[str, ...], results: Path
+) -> None:
+    """Replay every workload on every variant in booted kernels, and compare with user space.
+
+    Instructions are counted, addresses compared one by one; one kernel a processor.  What is
+    measured stays measured: the same command goes on where it was stopped.  Takes hours in all.
+    Exit status 1 if an address differs or a variant fails.
+    """
+    from iova_lab.kernel import fidelity as measuring
+    from iova_lab.kernel import module, packages
+
+    kernels = [packages.get(one) for one in series]
+    wanted = names or workloads.names()
+    with progress() as bar:
+        task = bar.add_task("counting nodes in user space", total=len(wanted))
+        cells = measuring.plan(
+            wanted, variants or module.variant_names(), lambda: bar.advance(task)
+        )
+        bar.remove_task(task)
+        failed = _measure(bar, kernels, cells, results)
+    for line in failed:
+        click.echo(f"iova-lab: {line}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _measure(
+    bar: Progress, kernels: Sequence[Kernel], cells: Sequence[Cell], results: Path
+) -> list[str]:
+    from iova_lab.kernel import fidelity as measuring
+
+    failed = []
+    stop = threading.Event()
+
+    def one(found: Kernel, task: TaskID) -> None:
+        def on_op(cell: Cell, variant: str, op: int) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            bar.update(task, description=f"{found.release}: {cell.workload} {variant}")
+
+        path = results / f"{found.release}.jsonl"
+        for row in measuring.measure(found, cells, path, on_op):
+            bar.advance(task)
+            wrong = row.get("error") or row.get("first")
+            if wrong:
+                failed.append(f"{found.release}: {row['variant']} on {row['workload']}: {wrong}")
+
+    total = sum(len(cell.variants) for cell in cells)
+    with ThreadPoolExecutor(len(kernels)) as pool:
+        jobs = [pool.submit(one, k, bar.add_task(k.release, total=total)) for k in kernels]
+        try:
+            for job in jobs:
+                job.result()
+        finally:
+            stop.set()
+    return failed
