@@ -1,150 +1,95 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iova_lab - do the jobs on one disk, write what came out to another; see job.h.
+ * iova_lab - do the jobs that lie in the memory shared with the host; see job.h.
  *
  * All happens while the module is loaded, by whoever loads it; loaded it stays, and
  * does nothing.  Whatever goes wrong with one job is written into its result.
  */
-#include <linux/fs.h>
+#include <linux/io.h>
 #include <linux/module.h>
-#include <linux/vmalloc.h>
+#include <linux/pci.h>
 #include <asm/tsc.h>
 
 #include "replay.h"
 
-static char *requests = "/dev/vda";
-module_param(requests, charp, 0444);
-MODULE_PARM_DESC(requests, "block device or file with the jobs");
+#define IVSHMEM_VENDOR	0x1af4
+#define IVSHMEM_DEVICE	0x1110
+#define IVSHMEM_BAR	2
 
-static char *results = "/dev/vdb";
-module_param(results, charp, 0444);
-MODULE_PARM_DESC(results, "block device or file for the results");
+struct lab_memory {
+	char *start;
+	u64 bytes;
+};
 
-static int lab_read(struct file *file, void *data, size_t bytes, loff_t at)
+/* NULL where the host asks for what does not lie in the memory. */
+static void *lab_at(const struct lab_memory *memory, u64 at, u64 nr, u64 size)
 {
-	while (bytes) {
-		ssize_t n = kernel_read(file, data, bytes, &at);
-
-		if (n <= 0)
-			return n ?: -ENODATA;
-		data += n;
-		bytes -= n;
-	}
-	return 0;
+	if (at > memory->bytes || nr > (memory->bytes - at) / size)
+		return NULL;
+	return memory->start + at;
 }
 
-static int lab_write(struct file *file, const void *data, size_t bytes,
-		     loff_t at)
+static void lab_do_job(const struct lab_memory *memory,
+		       const struct lab_job *job, struct lab_result *result)
 {
-	while (bytes) {
-		ssize_t n = kernel_write(file, data, bytes, &at);
-
-		if (n <= 0)
-			return n ?: -ENOSPC;
-		data += n;
-		bytes -= n;
-	}
-	return 0;
-}
-
-/* The head of a result goes last: who finds its magic finds all of it. */
-static int lab_write_result(struct file *out, const struct lab_job *job,
-			    const struct lab_result *result, const u64 *pfns,
-			    const u32 *cycles)
-{
-	loff_t at = job->result_at + sizeof(*result);
-	int err = 0;
-
-	if (pfns && cycles) {
-		err = lab_write(out, pfns, job->nr_ops * sizeof(*pfns), at);
-		at += job->nr_ops * sizeof(*pfns);
-		if (!err)
-			err = lab_write(out, cycles,
-					job->nr_ops * sizeof(*cycles), at);
-		if (!err)
-			err = vfs_fsync(out, 0);
-	}
-	if (!err)
-		err = lab_write(out, result, sizeof(*result), job->result_at);
-	return err ?: vfs_fsync(out, 0);
-}
-
-static void lab_replay_job(struct file *in, const struct lab_job *job,
-			   u64 *pfns, u32 *cycles, struct replay_op *ops,
-			   struct lab_result *result)
-{
+	const struct replay_op *ops = lab_at(memory, job->ops_at, job->nr_ops,
+					     sizeof(*ops));
+	u64 *pfns = lab_at(memory, job->pfns_at, job->nr_ops, sizeof(*pfns));
+	u32 *cycles = lab_at(memory, job->cycles_at, job->nr_ops,
+			     sizeof(*cycles));
 	const struct iova_variant_ops *variant = lab_find_variant(job->variant);
 
-	if (!variant) {
-		result->err = -ENOENT;
-		strscpy(result->error, "no such variant in the module",
-			sizeof(result->error));
-		return;
-	}
-	result->err = lab_read(in, ops, job->nr_ops * sizeof(*ops),
-			       job->ops_at);
-	if (!result->err)
-		lab_replay(variant, job, ops, pfns, cycles, result);
-}
-
-static int lab_do_job(struct file *in, struct file *out,
-		      const struct lab_job *job)
-{
-	struct lab_result result = { .magic = LAB_MAGIC, .tsc_khz = tsc_khz };
-	struct replay_op *ops = vmalloc(array_size(job->nr_ops, sizeof(*ops)));
-	u64 *pfns = vzalloc(array_size(job->nr_ops, sizeof(*pfns)));
-	u32 *cycles = vzalloc(array_size(job->nr_ops, sizeof(*cycles)));
-	int err;
-
-	if (ops && pfns && cycles)
-		lab_replay_job(in, job, pfns, cycles, ops, &result);
+	result->tsc_khz = tsc_khz;
+	if (!variant)
+		lab_fail(result, -ENOENT, "no such variant in the module");
+	else if (!ops || !pfns || !cycles)
+		lab_fail(result, -EFAULT, "a job outside the shared memory");
 	else
-		result.err = -ENOMEM;
-	err = lab_write_result(out, job, &result, pfns, cycles);
-	vfree(ops);
-	vfree(pfns);
-	vfree(cycles);
-	return err;
+		lab_replay(variant, job, ops, pfns, cycles, result);
+	smp_store_release(&result->magic, LAB_MAGIC);
 }
 
-static int lab_do_jobs(struct file *in, struct file *out)
+static int lab_do_jobs(const struct lab_memory *memory)
 {
-	struct lab_header header;
-	struct lab_job job;
-	int err = lab_read(in, &header, sizeof(header), 0);
+	const struct lab_header *header = lab_at(memory, 0, 1, sizeof(*header));
+	const struct lab_job *jobs;
 	u64 i;
 
-	if (!err && header.magic != LAB_MAGIC)
-		err = -EBADMSG;
-	for (i = 0; !err && i < header.nr_jobs; i++) {
-		err = lab_read(in, &job, sizeof(job),
-			       sizeof(header) + i * sizeof(job));
-		if (err)
-			break;
-		job.variant[sizeof(job.variant) - 1] = '\0';
+	if (!header || header->magic != LAB_MAGIC)
+		return -EBADMSG;
+	jobs = lab_at(memory, sizeof(*header), header->nr_jobs, sizeof(*jobs));
+	for (i = 0; jobs && i < header->nr_jobs; i++) {
+		struct lab_result *result = lab_at(memory, jobs[i].result_at, 1,
+						   sizeof(*result));
+		if (!result)
+			return -EFAULT;
 		pr_notice("iova_lab: job %llu begins\n", i);
-		err = lab_do_job(in, out, &job);
+		lab_do_job(memory, &jobs[i], result);
 		pr_notice("iova_lab: job %llu ends\n", i);
 	}
-	return err;
+	return jobs ? 0 : -EFAULT;
 }
 
 static int __init lab_init(void)
 {
-	struct file *in = filp_open(requests, O_RDONLY | O_LARGEFILE, 0);
-	struct file *out = filp_open(results, O_WRONLY | O_LARGEFILE, 0);
-	int err;
+	struct pci_dev *pci = pci_get_device(IVSHMEM_VENDOR, IVSHMEM_DEVICE,
+					     NULL);
+	struct lab_memory memory;
+	int err = pci ? pci_enable_device(pci) : -ENODEV;
 
-	if (IS_ERR(in))
-		err = PTR_ERR(in);
-	else if (IS_ERR(out))
-		err = PTR_ERR(out);
-	else
-		err = lab_do_jobs(in, out);
-	if (!IS_ERR(in))
-		filp_close(in, NULL);
-	if (!IS_ERR(out))
-		filp_close(out, NULL);
+	if (err)
+		goto put;
+	memory.bytes = pci_resource_len(pci, IVSHMEM_BAR);
+	memory.start = memremap(pci_resource_start(pci, IVSHMEM_BAR),
+				memory.bytes, MEMREMAP_WB);
+	err = -ENOMEM;
+	if (memory.start) {
+		err = lab_do_jobs(&memory);
+		memunmap(memory.start);
+	}
+	pci_disable_device(pci);
+put:
+	pci_dev_put(pci);
 	pr_notice("iova_lab: all done, %d\n", err);
 	return err;
 }

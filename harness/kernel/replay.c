@@ -140,7 +140,7 @@ static u64 lab_timed_step(const struct lab_run *run, const struct replay_op *op,
 	return pfn;
 }
 
-static void lab_fail(struct lab_result *result, int err, const char *what)
+void lab_fail(struct lab_result *result, int err, const char *what)
 {
 	result->err = err;
 	strscpy(result->error, what, sizeof(result->error));

@@ -12,6 +12,9 @@
 /* The variant of this name among those linked into the module, or NULL. */
 const struct iova_variant_ops *lab_find_variant(const char *name);
 
+/* Fill in err and error of @result. */
+void lab_fail(struct lab_result *result, int err, const char *what);
+
 /*
  * Replay @job's @ops.  @pfns and @cycles have room for one per op: the answer
  * (the address freed, for a free), and the time from before the call to after

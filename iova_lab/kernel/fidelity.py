@@ -39,8 +39,8 @@ ORACLE = "mainline"
 LARGEST = 10**6
 SMALLEST = 1000
 #: Nodes that one job may visit, ageing included; an emulated kernel does some 5 million a second.
-BUDGET = 10**8
-ORACLE_BUDGET = 20 * BUDGET
+BUDGET = 3 * 10**7
+ORACLE_BUDGET = 2 * 10**9
 
 
 #: A shared object counts in its own variables, so it replays for one thread at a time.

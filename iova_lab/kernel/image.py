@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import subprocess
 import tempfile
@@ -75,8 +76,12 @@ def unpack_module(source: Path, target: Path) -> None:
 
 
 def _archive(root: Path, target: Path) -> None:
+    """The same bytes for the same files: what the guest finds is part of what it then does."""
     paths = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    for path in paths:
+        os.utime(root / path, (0, 0), follow_symlinks=False)
     command = [tools.need("cpio"), "--create", "--format=newc", "--quiet", "--owner=0:0"]
+    command.append("--reproducible")
     with target.open("wb") as file:
         done = subprocess.run(
             command, cwd=root, input="\n".join(paths).encode(), stdout=file, check=False

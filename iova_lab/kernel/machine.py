@@ -62,7 +62,9 @@ class Machine:
         command += ["-smp", str(self.cpus), "-kernel", str(self.kernel.vmlinuz)]
         command += ["-initrd", str(self.initramfs), "-append", f"{_APPEND} {self.append}".strip()]
         if self.icount:
+            # Random numbers and the date come from nowhere else: each run is the same.
             command += ["-icount", "shift=0,sleep=off", "-seed", "1"]
+            command += ["-rtc", "base=2026-01-01T00:00:00,clock=vm"]
         for disk in self.disks:
             command += ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe"]
         return [*command, *self.arguments]

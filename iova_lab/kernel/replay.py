@@ -1,17 +1,15 @@
 """How do op streams get into a booted kernel, and the answers out?
 
-On two raw disks, whose layouts are those of harness/kernel/job.h.  One boot serves many variants
-and streams.  A job that brings the guest down, or hangs, is told by name with the kernel's own
-words; the jobs behind it run in a fresh guest.
+In memory that host and guest share (`shared`).  One boot serves many variants and streams.  A job
+that brings the guest down, or hangs, is told by name with the kernel's own words; the jobs behind
+it run in a fresh guest.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,32 +20,9 @@ import iova_variants
 from iova_lab.kernel import KernelError, image, module
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import CACHE, Kernel
+from iova_lab.kernel.shared import SharedMemory
 from iova_lab.opstream import OpStream
 
-MAGIC = 0x31424C41564F49
-HEADER_DTYPE = np.dtype([("magic", "<u8"), ("nr_jobs", "<u8")])
-JOB_DTYPE = np.dtype(
-    [
-        ("variant", "S32"),
-        ("ops_at", "<u8"),
-        ("nr_ops", "<u8"),
-        ("nr_slots", "<u8"),
-        ("nr_domains", "<u8"),
-        ("granule", "<u8"),
-        ("start_pfn", "<u8"),
-        ("result_at", "<u8"),
-    ]
-)
-RESULT_DTYPE = np.dtype(
-    [
-        ("magic", "<u8"),
-        ("nr_done", "<u8"),
-        ("tsc_khz", "<u4"),
-        ("err", "<i4"),
-        ("error", "S104"),
-    ]
-)
-_BLOCK = 4096
 _SCRIPT = "insmod /iova_lab.ko\n"
 #: Nothing but the jobs may take time, and a walk over all nodes is no lockup here.
 _APPEND = "loglevel=6 nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
@@ -93,73 +68,6 @@ class KernelResult:
         return float(self.cycles[self.job.stream.nr_ageing :].mean(dtype=np.float64))
 
 
-@dataclass
-class _Disks:
-    """The two disk images of one boot, and where in them each job is."""
-
-    folder: Path
-    jobs: Sequence[Job]
-    table: npt.NDArray[np.void] = field(init=False)
-
-    @property
-    def requests(self) -> Path:
-        return self.folder / "requests.img"
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results.img"
-
-    def write(self) -> None:
-        self.table = np.zeros(len(self.jobs), JOB_DTYPE)
-        at = _rounded(HEADER_DTYPE.itemsize + self.table.nbytes)
-        result_at = 0
-        with self.requests.open("wb") as file:
-            places: dict[int, int] = {}
-            for row, job in zip(self.table, self.jobs, strict=True):
-                stream = job.stream
-                if id(stream) not in places:
-                    places[id(stream)] = at
-                    file.seek(at)
-                    file.write(stream.ops.tobytes())
-                    at = _rounded(file.tell())
-                row["variant"] = job.name.encode()
-                row["ops_at"] = places[id(stream)]
-                row["nr_ops"] = len(stream.ops)
-                for name in ("nr_slots", "nr_domains", "granule", "start_pfn"):
-                    row[name] = getattr(stream, name)
-                row["result_at"] = result_at
-                result_at += _rounded(RESULT_DTYPE.itemsize + 12 * len(stream.ops))
-            file.seek(0)
-            file.write(np.array([(MAGIC, len(self.jobs))], HEADER_DTYPE).tobytes())
-            file.write(self.table.tobytes())
-            file.truncate(at)
-        with self.results.open("wb") as file:
-            file.truncate(max(result_at, _BLOCK))
-
-    def read(self, index: int) -> KernelResult:
-        """The result of one job.  Raises `KernelError` if it is not there."""
-        job, row = self.jobs[index], self.table[index]
-        with self.results.open("rb") as file:
-            file.seek(int(row["result_at"]))
-            result = np.fromfile(file, RESULT_DTYPE, 1)[0]
-            if result["magic"] != MAGIC:
-                raise KernelError(f"{job.variant}: the guest wrote no result: is the disk full?")
-            if result["err"]:
-                return KernelResult(job, error=_told(result))
-            pfns = np.fromfile(file, "<u8", len(job.stream.ops))
-            cycles = np.fromfile(file, "<u4", len(job.stream.ops))
-        return KernelResult(job, pfns, cycles, int(result["tsc_khz"]))
-
-
-def _rounded(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
-
-
-def _told(result: np.void) -> str:
-    what = bytes(result["error"]).decode() or "failed"
-    return f"{what}: {os.strerror(-int(result['err']))} ({errno.errorcode[-int(result['err'])]})"
-
-
 def replay(
     kernel: Kernel,
     jobs: Sequence[Job],
@@ -182,22 +90,15 @@ def replay(
     ko = module.build(kernel, sorted(own))
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
         folder = Path(name)
-        initramfs = image.make(
-            folder / "initramfs", kernel, _SCRIPT, ["virtio_pci", "virtio_blk"], {"iova_lab.ko": ko}
-        )
+        initramfs = image.make(folder / "initramfs", kernel, _SCRIPT, files={"iova_lab.ko": ko})
         first = 0
         while first < len(jobs):
-            disks = _Disks(folder, jobs[first:])
-            disks.write()
+            left = jobs[first:]
+            memory = SharedMemory(folder / "memory", [(job.name, job.stream) for job in left])
             machine = Machine(
-                kernel,
-                initramfs,
-                append=_APPEND,
-                disks=(disks.requests, disks.results),
-                icount=icount,
-                silence=silence,
+                *(kernel, initramfs, _APPEND, memory.arguments()), icount=icount, silence=silence
             )
-            for result in _boot(machine, disks, partial(_shifted, on_op, first)):
+            for result in _boot(machine, memory, left, partial(_shifted, on_op, first)):
                 first += 1
                 yield result
 
@@ -207,7 +108,10 @@ def _shifted(on_op: Callable[[int, int], None], first: int, index: int, op: int)
 
 
 def _boot(
-    machine: Machine, disks: _Disks, on_op: Callable[[int, int], None]
+    machine: Machine,
+    memory: SharedMemory,
+    jobs: Sequence[Job],
+    on_op: Callable[[int, int], None],
 ) -> Iterator[KernelResult]:
     """Results of one guest; if it dies, the last one says of what."""
     begun, ended = -1, 0
@@ -220,12 +124,19 @@ def _boot(
                 case ["op", op]:
                     on_op(begun, int(op))
                 case ["job", _, "ends"]:
-                    yield disks.read(ended)
+                    yield _result(memory, ended, jobs[ended])
                     ended += 1
     except MachineError as error:
         if begun < ended:
             raise
-        yield KernelResult(disks.jobs[ended], error=str(error))
+        yield KernelResult(jobs[ended], error=str(error))
         return
-    if ended < len(disks.jobs):
+    if ended < len(jobs):
         raise KernelError("the guest ended before its jobs did, and without a word")
+
+
+def _result(memory: SharedMemory, index: int, job: Job) -> KernelResult:
+    error = memory.error(index)
+    if error:
+        return KernelResult(job, error=error)
+    return KernelResult(job, *memory.answers(index))

@@ -21,6 +21,7 @@ PACKAGES = {
     "make": "make",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
+    "strip": "binutils",
 }
 
 
