@@ -4,6 +4,7 @@
  *
  * All happens while the module is loaded, by whoever loads it; loaded it stays, and
  * does nothing.  Whatever goes wrong with one job is written into its result.
+ * With lockup= it has no jobs, and runs lockup.c on that variant.
  */
 #include <linux/io.h>
 #include <linux/module.h>
@@ -15,6 +16,18 @@
 #define IVSHMEM_VENDOR	0x1af4
 #define IVSHMEM_DEVICE	0x1110
 #define IVSHMEM_BAR	2
+
+static char *lockup;
+module_param(lockup, charp, 0444);
+MODULE_PARM_DESC(lockup, "variant to fill and refill until it locks up");
+
+static unsigned int nr_live = 524288;
+module_param(nr_live, uint, 0444);
+MODULE_PARM_DESC(nr_live, "for lockup=: pages below 4 GiB, all taken");
+
+static unsigned int rounds = 4096;
+module_param(rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "for lockup=: of refilling, on each CPU");
 
 struct lab_memory {
 	char *start;
@@ -70,7 +83,7 @@ static int lab_do_jobs(const struct lab_memory *memory)
 	return jobs ? 0 : -EFAULT;
 }
 
-static int __init lab_init(void)
+static int lab_use_memory(void)
 {
 	struct pci_dev *pci = pci_get_device(IVSHMEM_VENDOR, IVSHMEM_DEVICE,
 					     NULL);
@@ -90,6 +103,20 @@ static int __init lab_init(void)
 	pci_disable_device(pci);
 put:
 	pci_dev_put(pci);
+	return err;
+}
+
+static int __init lab_init(void)
+{
+	const struct iova_variant_ops *variant;
+	int err;
+
+	if (!lockup) {
+		err = lab_use_memory();
+	} else {
+		variant = lab_find_variant(lockup);
+		err = variant ? lab_lockup(variant, nr_live, rounds) : -ENOENT;
+	}
 	pr_notice("iova_lab: all done, %d\n", err);
 	return err;
 }

@@ -24,4 +24,8 @@ void lab_replay(const struct iova_variant_ops *variant,
 		const struct lab_job *job, const struct replay_op *ops,
 		u64 *pfns, u32 *cycles, struct lab_result *result);
 
+/* Fill a domain with @nr_live pages, and have all CPUs ask for more; lockup.c. */
+int lab_lockup(const struct iova_variant_ops *variant, unsigned int nr_live,
+	       unsigned int rounds);
+
 #endif

@@ -19,6 +19,7 @@ from iova_lab.kernel.packages import CACHE, Kernel
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR, variant_sources
 
 KERNEL_DIR = HARNESS_DIR / "kernel"
+LOCKUP_DIR = KERNEL_DIR / "lockup"
 #: What exists in a booted kernel only.
 KERNEL_ONLY = tuple(sorted(path.stem for path in KERNEL_DIR.glob("variants/*.c")))
 
@@ -38,14 +39,22 @@ def build(kernel: Kernel, own: Iterable[Path] = ()) -> Path:
 
     Raises `KernelError` with the compiler's complaint.
     """
-    sources = _sources(own)
+    return _build(kernel, _sources(own), "iova_lab.ko")
+
+
+def build_lockup(kernel: Kernel) -> Path:
+    """Build the reproducer of the soft lockup, which knows nothing of the lab."""
+    sources = {path.name: path for path in LOCKUP_DIR.iterdir()}
+    return _build(kernel, dict(sorted(sources.items())), "iova_lockup.ko")
+
+
+def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
     digest = hashlib.sha256(kernel.release.encode())
-    for name, path in sources.items():
-        digest.update(name.encode() + b"\0" + path.read_bytes())
-    folder = CACHE / "modules" / f"{kernel.release}-{digest.hexdigest()[:16]}"
-    module = folder / "iova_lab.ko"
+    for target, path in sources.items():
+        digest.update(target.encode() + b"\0" + path.read_bytes())
+    module = CACHE / "modules" / f"{kernel.release}-{digest.hexdigest()[:16]}" / name
     if not module.exists():
-        _compile(kernel, sources, folder)
+        _compile(kernel, sources, module)
     return module
 
 
@@ -53,7 +62,8 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
     """Path in the build folder: path of the file; a user's own headers go beside their source."""
     sources = {
         path.relative_to(KERNEL_DIR).as_posix(): path
-        for path in [KERNEL_DIR / "Kbuild", *KERNEL_DIR.rglob("*.[ch]")]
+        for pattern in ("Kbuild", "*.[ch]", "variants/*.c")
+        for path in KERNEL_DIR.glob(pattern)
     }
     shared = [*VARIANT_DIR.glob("*.h"), HARNESS_DIR / "op.h"]
     sources |= {f"include/{path.name}": path for path in shared}
@@ -64,8 +74,9 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
     return dict(sorted(sources.items()))
 
 
-def _compile(kernel: Kernel, sources: dict[str, Path], folder: Path) -> None:
+def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
     tools.need("gcc-12")
+    folder = module.parent
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     for name, path in sources.items():
@@ -75,7 +86,7 @@ def _compile(kernel: Kernel, sources: dict[str, Path], folder: Path) -> None:
     try:
         _make(kernel, partial.resolve())
         # Debug information names this folder; without it the same sources give the same guest.
-        tools.run("strip", ["--strip-debug", partial / "iova_lab.ko"])
+        tools.run("strip", ["--strip-debug", partial / module.name])
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     finally:
