@@ -22,13 +22,14 @@ def kernel() -> None:
     """Ask a Debian kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched."""
 
 
-_series = click.option(
+#: For every command that boots one.
+series_option = click.option(
     "--kernel", "series", default="6.12", show_default=True, help="Debian's series: 6.1, 6.12, ..."
 )
 
 
 @kernel.command()
-@_series
+@series_option
 @click.option("--newest", is_flag=True, help="Ask apt, even if there is one already.")
 def fetch(series: str, newest: bool) -> None:
     """Fetch a kernel with apt, check its sums, unpack it under build/kernel/."""
@@ -42,7 +43,7 @@ def fetch(series: str, newest: bool) -> None:
 @kernel.command("replay")
 @click.argument("variants", nargs=-1, required=True)
 @click.argument("workload")
-@_series
+@series_option
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option("--icount/--no-icount", default=True, help="Count instructions; else guest time.")

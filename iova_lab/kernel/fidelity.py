@@ -8,29 +8,24 @@ once, so a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.kernel import module
+from iova_lab.kernel import module, rows
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
+from iova_lab.kernel.rows import Row
 from iova_lab.opstream import Op, OpStream
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR
-
-#: One cell of the result, as it lies in the file.
-Row = dict[str, Any]
 
 #: What exists in the kernel only, and the variant that must answer as it does.
 COUNTERPARTS = {"kernel": "mainline", "maple_kernel": "maple"}
@@ -165,7 +160,7 @@ def measure(
 
     Rows that are there already, of the same code and stream, are yielded and not measured again.
     """
-    known = {_key(row): row for row in read_rows(out)}
+    known = {_key(row): row for row in rows.read(out)}
     for cell in cells:
         stream = cell.stream
         heads = {variant: _head(kernel, cell, variant) for variant in cell.variants}
@@ -174,7 +169,7 @@ def measure(
         tell = partial(_tell, on_op, cell, [job.variant for job in jobs])
         for result in replay(kernel, jobs, on_op=tell):
             row = heads[result.job.variant] | _figures(result)
-            _append(out, row)
+            rows.append(out, row)
             yield row
 
 
@@ -182,24 +177,6 @@ def _tell(
     on_op: Callable[[Cell, str, int], object], cell: Cell, names: list[str], index: int, op: int
 ) -> None:
     on_op(cell, names[index], op)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Rows of earlier runs, oldest first; a line that was cut off does not count."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-def _append(path: Path, row: Row) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(json.dumps(row).encode() + b"\n")
 
 
 def _key(row: Row) -> tuple[object, ...]:

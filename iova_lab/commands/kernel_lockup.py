@@ -1,0 +1,88 @@
+"""Does the allocator lock up a CPU, and can anybody see it at will?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from iova_lab.commands.kernel import follow, kernel, series_option
+from iova_lab.console import print_table, progress
+
+if TYPE_CHECKING:
+    from iova_lab.kernel.lockup import Hold, Outcome
+
+
+@kernel.command()
+@series_option
+@click.option("--variant", "variants", multiple=True, help="Beside the stock kernel.")
+@click.option("--all", "everyone", is_flag=True, help="All variants: some 10 minutes.")
+@click.option("--nr-live", default=524_288, show_default=True, help="Pages below 4 GiB, all taken.")
+@click.option(
+    "--results",
+    default=Path("results/kernel"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where lockup.jsonl lies, and gets a line for each.",
+)
+def lockup(
+    series: str, variants: tuple[str, ...], everyone: bool, nr_live: int, results: Path
+) -> None:
+    """Drive the stock kernel's own allocator into a soft lockup, through its exported API alone.
+
+    Two emulated CPUs, the watchdog's own threshold.  Prints the kernel's words, the worst single
+    request in instructions and in nodes, and what that would be elsewhere.  Exit status 1 if the
+    stock kernel does not lock up.
+    """
+    from iova_lab.kernel import lockup as locking
+    from iova_lab.kernel import module, packages, rows
+
+    found = packages.get(series)
+    names = module.variant_names() if everyone else list(variants)
+    names = [name for name in names if name not in ("kernel", "null")]
+    path = results / "lockup.jsonl"
+    with progress() as bar:
+        task = bar.add_task("stock kernel: 1 minute", total=len(names) + 1)
+        stock = locking.stock(found, nr_live, lambda line: None)
+        bar.advance(task)
+        counted = ["kernel", *names]
+        on_op = follow(bar, counted, nr_live)
+        holds = {h.variant: h for h in locking.holds(found, counted, nr_live, on_op)}
+        rows.append(path, locking.as_row(found, nr_live, stock, holds["kernel"]))
+        for name in names:
+            bar.update(task, description=f"refilling on {name}")
+            outcome = locking.on_variant(found, name, nr_live, lambda line: None)
+            rows.append(path, locking.as_row(found, nr_live, outcome, holds[name]))
+            bar.advance(task)
+            if outcome.locked_up:
+                bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)
+    click.echo("\n".join(stock.words) or "the stock kernel did not lock up")
+    click.echo()
+    _explain(holds["kernel"], stock)
+    if not stock.locked_up:
+        raise click.exceptions.Exit(1)
+
+
+def _explain(hold: Hold, stock: Outcome) -> None:
+    from iova_lab.kernel import lockup as locking
+
+    click.echo(
+        f"worst request: {hold.instructions:,} instructions, {hold.nodes:,} nodes, nearly all of "
+        "it with the lock held and interrupts off (counted with one CPU)"
+    )
+    if stock.longest_us:
+        click.echo(
+            f"longest request here: {stock.longest_us / 1000:,.0f} ms of guest time, the wait for "
+            "the other CPU in it"
+        )
+    click.echo(
+        "\nOn hardware, at 16 to 33 ns a node (published, 2022), all CPUs at once, a fair lock:"
+    )
+    lines = []
+    for cpus in (1, 2, 16, 64, 384):
+        fewest, most = locking.burst(hold.nodes, cpus)
+        lines.append((f"{cpus}", f"{fewest:,.0f} to {most:,.0f}"))
+    print_table(["CPUs", "requests in one burst for a soft lockup (20 s)"], lines)
+    fewest, most = locking.queue(hold.nodes)
+    click.echo(f"a hard lockup (10 s) needs {fewest:,.0f} to {most:,.0f} CPUs in one queue")

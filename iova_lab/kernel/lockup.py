@@ -1,0 +1,167 @@
+"""Does the allocator hold its lock until the kernel itself complains, and which one does not?
+
+One recipe (harness/kernel/lockup/iova_lockup.c): all pages below 4 GiB are taken; each CPU, with
+bottom halves off as in NAPI, unmaps a page, maps one, and maps one more in vain.  The thresholds
+are the kernel's own.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.kernel import image, module
+from iova_lab.kernel.fidelity import addresses, counterpart
+from iova_lab.kernel.machine import Machine
+from iova_lab.kernel.packages import CACHE, Kernel
+from iova_lab.kernel.replay import Job, replay
+from iova_lab.opstream import OpStream
+
+WORKLOAD = "full_32bit"
+NR_LIVE = 524_288
+CPUS = 2
+#: Enough for the complaint, and an end to it: what comes after says how long a request took.
+ROUNDS = 512
+#: Cycles of unmap, map, map in vain from which the worst is taken: all are alike.
+NR_CYCLES = 16
+
+_WORDS = re.compile(r"\[ *(?P<uptime>[\d.]+)\] watchdog: BUG: soft lockup")
+_LONGEST = re.compile(r"longest request (\d+) us")
+_APPEND = "loglevel=6"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one guest did: the kernel's own words where it locked up.
+
+    ``uptime`` is the guest's, in seconds, at these words; ``longest_us`` the longest request of any
+    CPU in guest time, its wait for the lock included, None where the guest was stopped before.
+    """
+
+    variant: str
+    words: tuple[str, ...] = ()
+    uptime: float | None = None
+    longest_us: int | None = None
+
+    @property
+    def locked_up(self) -> bool:
+        return bool(self.words)
+
+
+def stock(kernel: Kernel, nr_live: int, on_line: Callable[[str], object]) -> Outcome:
+    """Run the reproducer, which knows the kernel's exported API and nothing of the lab."""
+    ko = module.build_lockup(kernel)
+    arguments = f"nr_live={nr_live} rounds={ROUNDS}"
+    script = f"insmod /{ko.name} {arguments}\nrmmod {ko.stem}\n"
+    return _boot(kernel, "stock", ko, script, on_line, to_the_end=True)
+
+
+def on_variant(
+    kernel: Kernel, variant: str, nr_live: int, on_line: Callable[[str], object]
+) -> Outcome:
+    """The same on one variant of the module; the guest is stopped at the kernel's first words."""
+    ko = module.build(kernel)
+    script = f"insmod /{ko.name} lockup={variant} nr_live={nr_live}\n"
+    return _boot(kernel, variant, ko, script, on_line, to_the_end=False)
+
+
+def _boot(
+    kernel: Kernel,
+    variant: str,
+    ko: Path,
+    script: str,
+    on_line: Callable[[str], object],
+    *,
+    to_the_end: bool,
+) -> Outcome:
+    longest: list[int] = []
+    words: list[str] = []
+    uptime = None
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as folder:
+        initramfs = image.make(Path(folder) / "initramfs", kernel, script, files={ko.name: ko})
+        machine = Machine(kernel, initramfs, _APPEND, cpus=CPUS, expected="soft lockup")
+        for line in machine.lines():
+            on_line(line)
+            if match := _LONGEST.search(line):
+                longest.append(int(match[1]))
+            if (match := _WORDS.search(line)) and not words:
+                uptime = float(match["uptime"])
+                words.append(line)
+            elif words and "</TASK>" not in words[-1] and len(words) < 60:
+                words.append(line)
+            if words and "</TASK>" in words[-1] and not to_the_end:
+                break
+    return Outcome(variant, tuple(words), uptime, max(longest, default=None))
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The worst single request of a variant: nearly all of it is spent under the lock."""
+
+    variant: str
+    instructions: int
+    nodes: int
+
+
+def stream(nr_live: int) -> OpStream:
+    """The recipe as an op stream: a few cycles of `WORKLOAD`."""
+    whole = workloads.generate(WORKLOAD, nr_live)
+    return OpStream(whole.ops[: nr_live + 3 * NR_CYCLES], nr_live, start_pfn=whole.start_pfn)
+
+
+def holds(
+    kernel: Kernel,
+    variants: Iterable[str],
+    nr_live: int,
+    on_op: Callable[[int, int], None] = lambda job, op: None,
+) -> Iterator[Hold]:
+    """The worst request of each: instructions as the kernel runs it, nodes as user space counts.
+
+    The addresses of both are compared on the way.  Raises `KernelError`.
+    """
+    asked = stream(nr_live)
+    for result in replay(kernel, [Job(name, asked) for name in variants], on_op=on_op):
+        name = result.job.variant
+        if result.error or result.cycles is None:
+            raise iova_variants.VariantError(f"{name}: {result.error}")
+        agreement = addresses(result)
+        if agreement.differs:
+            raise iova_variants.VariantError(str(agreement))
+        counted = iova_variants.replay(counterpart(name), asked, op_visits=True)
+        worst = int(result.cycles[asked.nr_ageing :].max())
+        yield Hold(name, worst, int(counted.worst_visits or 0))
+
+
+# ---- what it means elsewhere ----
+
+#: One walk of 10^6 nodes takes 16 to 33 ms: Peng Zhang's histogram, iommu list, 2022.
+NS_PER_NODE = (16.0, 33.0)
+SOFT_SECONDS, HARD_SECONDS = 20.0, 10.0
+
+
+def burst(nodes: int, nr_cpus: int, seconds: float = SOFT_SECONDS) -> tuple[float, float]:
+    """Requests in one burst, without scheduling, that keep a CPU for ``seconds``: fewest, most.
+
+    All ``nr_cpus`` ask at once, and the lock is fair: a request waits for one of each other CPU.
+    """
+    fewest, most = (seconds * 1e9 / (nodes * ns * nr_cpus) for ns in reversed(NS_PER_NODE))
+    return fewest, most
+
+
+def queue(nodes: int, seconds: float = HARD_SECONDS) -> tuple[float, float]:
+    """CPUs in one queue that keep the last of them waiting, interrupts off, for ``seconds``."""
+    fewest, most = (1 + seconds * 1e9 / (nodes * ns) for ns in reversed(NS_PER_NODE))
+    return fewest, most
+
+
+def as_row(kernel: Kernel, nr_live: int, outcome: Outcome, hold: Hold | None) -> dict[str, object]:
+    """One line of results/kernel/lockup.jsonl."""
+    row = {"release": kernel.release, "nr_live": nr_live, "cpus": CPUS, **asdict(outcome)}
+    if hold:
+        row |= {"instructions": hold.instructions, "nodes": hold.nodes}
+    return row
