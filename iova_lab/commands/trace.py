@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@click.command()
+@click.group()
+def trace() -> None:
+    """Traces: what real drivers asked of a real kernel."""
+
+
+@trace.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--variant", default="mainline", show_default=True)
 @click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
-def trace(path: Path, variant: str, fast: bool) -> None:
+def check(path: Path, variant: str, fast: bool) -> None:
     """Hold a variant's answers against the addresses that a real kernel returned.
 
     Exit status 1 if any still disagrees after what the recording lacks has been mended.
@@ -30,18 +35,19 @@ def trace(path: Path, variant: str, fast: bool) -> None:
     nr_requests = len(recorded.stream.ops)
     click.echo(f"{path}: kernel {recorded.kernel}, {nr_requests:,} tree-level requests")
     frame, mended = agreement.report(recorded, variant)
-    _print_agreement(frame, mended.notes)
+    print_agreement(frame, mended.notes)
     agrees = (frame["share_mended"] == 1).all()
     if fast:
         click.echo("\nfast level, through the rcache:")
         frame, mended_fast = fast_agreement.report(read_fast_trace(path), variant)
-        _print_agreement(frame, mended_fast.notes)
+        print_agreement(frame, mended_fast.notes)
         agrees &= (frame["share_mended"] == 1).all()
     if not agrees:
         raise click.exceptions.Exit(1)
 
 
-def _print_agreement(frame: pd.DataFrame, notes: Iterable[str]) -> None:
+def print_agreement(frame: pd.DataFrame, notes: Iterable[str]) -> None:
+    """Per domain, the share of allocations that agree, as recorded and mended."""
     rows = [
         (
             str(row.dom),

@@ -21,7 +21,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 mount -t tracefs tracefs /sys/kernel/tracing
-for module in /modules/*.ko; do insmod "$module"; done
+for module in /modules/*.ko; do [ -e "$module" ] && insmod "$module"; done
 """
 # Without it the kernel panics when init ends, and the console can't tell it from a crash.
 _END = "\nsync\npoweroff -f\n"
@@ -33,19 +33,26 @@ def make(
     script: str,
     modules: Iterable[str] = (),
     files: Mapping[str, Path] | None = None,
+    later: Iterable[str] = (),
 ) -> Path:
     """Write an initramfs that loads ``modules`` with all they need, runs ``script``, powers off.
 
     ``script`` is for busybox's sh, with /proc, /sys, /dev and tracefs mounted; ``files`` are copied
-    to these paths (mode and all).  Raises `KernelError`.
+    to these paths (mode and all), modules that the script loads itself, ``later``, to /later.
+    Raises `KernelError`.
     """
     with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
         root = Path(folder)
-        for name in ("bin", "proc", "sys", "dev", "modules", "tmp", "mnt"):
+        for name in ("bin", "proc", "sys", "dev", "modules", "later", "tmp", "mnt"):
             (root / name).mkdir()
         shutil.copy(tools.need("busybox"), root / "bin" / "busybox")
-        for index, path in enumerate(module_files(kernel, modules)):
-            unpack_module(path, root / "modules" / f"{index:03}-{path.name.split('.ko')[0]}.ko")
+        first = module_files(kernel, modules)
+        rest = [path for path in module_files(kernel, later) if path not in first]
+        for folder_name, paths in (("modules", first), ("later", rest)):
+            for index, path in enumerate(paths):
+                unpack_module(
+                    path, root / folder_name / f"{index:03}-{path.name.split('.ko')[0]}.ko"
+                )
         for name, source in (files or {}).items():
             copy = root / name.lstrip("/")
             copy.parent.mkdir(parents=True, exist_ok=True)

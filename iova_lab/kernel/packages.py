@@ -70,7 +70,7 @@ def get(series: str, *, newest: bool = False) -> Kernel:
 
     With ``newest`` apt is asked even if there is one.  Raises `KernelError`.
     """
-    cached = sorted(CACHE.glob(f"{series}.*/{_STAMP}"), key=lambda path: _version(path.parent.name))
+    cached = sorted(CACHE.glob(f"{series}.*/{_STAMP}"), key=lambda path: version(path.parent.name))
     if cached and not newest:
         return _open(cached[-1].parent)
     release = _newest_release(series)
@@ -84,7 +84,8 @@ def _open(root: Path) -> Kernel:
     return Kernel(root.name, root.resolve(), json.loads((root / _STAMP).read_text()))
 
 
-def _version(name: str) -> list[int]:
+def version(name: str) -> list[int]:
+    """The numbers in a release, to be compared."""
     return [int(number) for number in re.findall(r"\d+", name)]
 
 
@@ -104,7 +105,7 @@ def _newest_release(series: str) -> str:
             f"apt knows no kernel {series} with headers: run apt-get update, and see that "
             "/etc/apt has a Debian release that carries it (6.1 and 6.12: bookworm)"
         )
-    return max(releases, key=_version)
+    return max(releases, key=version)
 
 
 def _package_names(release: str) -> list[str]:

@@ -19,7 +19,9 @@ PACKAGES = {
     "dpkg-deb": "dpkg",
     "gcc-12": "gcc-12",
     "make": "make",
+    "mke2fs": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86",
+    "objdump": "binutils",
     "setpriv": "util-linux",
     "strip": "binutils",
 }

@@ -1,0 +1,54 @@
+"""What do real drivers ask?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from iova_lab.commands.kernel import kernel, series_option
+from iova_lab.commands.trace import print_agreement
+from iova_lab.console import progress
+
+
+@kernel.command()
+@series_option
+@click.option("--out", type=click.Path(path_type=Path), help="Default: build/traces/RELEASE.npz.")
+@click.option("--scale", default=8, show_default=True, help="How much I/O; 1 takes a minute.")
+@click.option("--cpus", default=2, show_default=True, help="With 1 no two requests race.")
+@click.option("--text", type=click.Path(path_type=Path), help="Keep tracefs' own text here.")
+def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | None) -> None:
+    """Record a trace: real drivers, real I/O, an emulated IOMMU, every request with its result.
+
+    NVMe, AHCI, USB, virtio and e1000e; direct I/O of 4 to 512 KiB, ext4, TCP.  Then hold what
+    mainline answers against what was recorded.  Exit status 1 if records were lost.
+    """
+    from iova_lab import agreement
+    from iova_lab.kernel import packages
+    from iova_lab.kernel.record import STEPS
+    from iova_lab.kernel.record import record as run
+    from iova_lab.trace import read_trace
+
+    found = packages.get(series)
+    target = out or Path("build/traces") / f"{found.release}.npz"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with progress() as bar:
+        task = bar.add_task("boot", total=len(STEPS))
+        recording = run(
+            found,
+            target,
+            scale=scale,
+            cpus=cpus,
+            text=text,
+            on_step=lambda step: bar.update(task, advance=1, description=step),
+        )
+    click.echo(
+        f"{target}: {recording.imported.nr_rows:,} rows of {recording.imported.nr_domains} domains"
+    )
+    for note in recording.imported.notes:
+        click.echo(f"note: {note}")
+    frame, mended = agreement.report(read_trace(target), "mainline")
+    print_agreement(frame, mended.notes)
+    if recording.nr_lost:
+        click.echo(f"iova-lab: the kernel lost {recording.nr_lost:,} records", err=True)
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,131 @@
+"""Which probes report every request to the allocator, and lose none?
+
+From 6.9 on, fprobe events: arguments and return value in one record.  Before, kprobes a few bytes
+past the entry, with the arguments still in their registers, and on every return instruction; probes
+on the entry itself go through ftrace, with interrupts on, and what an interrupt then calls is lost.
+Where the return instructions are, the kernel's own code says: `returns` reads it.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from iova_lab.kernel import KernelError, tools
+from iova_lab.kernel.packages import Kernel
+
+#: Arguments by their place, per probed function; the event is called iova_ and the key.
+CALLS = {
+    "alloc_fast": ("alloc_iova_fast", {"dom": 1, "size": 2, "limit": 3}),
+    "alloc": ("alloc_iova", {"dom": 1, "size": 2, "limit": 3, "aligned": 4}),
+    "reserve": ("reserve_iova", {"dom": 1, "lo": 2, "hi": 3}),
+}
+#: These return nothing that matters.  remove_iova() is where every range leaves the tree.
+ENTRIES = {
+    "init": ("init_iova_domain", {"dom": 1, "granule": 2, "start": 3}),
+    "put": ("put_iova_domain", {"dom": 1}),
+    "free_fast": ("free_iova_fast", {"dom": 1, "pfn": 2, "size": 3}),
+    "free": ("remove_iova", {"dom": 1}),
+}
+#: struct iova is an rb_node (three words), pfn_hi, pfn_lo.
+_PFN_LO = 32
+_RESULTS = {
+    "alloc_fast": "pfn={}",
+    "alloc": f"pfn=+{_PFN_LO}({{}})",
+    "reserve": "ret={}",
+}
+_REGISTERS = ("%di", "%si", "%dx", "%cx")
+_NARROW = {"aligned": ":u8"}
+#: Past the five bytes that ftrace owns.
+_PAST_ENTRY = 5
+
+FUNCTIONS = tuple(function for function, _ in (*CALLS.values(), *ENTRIES.values()))
+
+
+def fprobes() -> list[str]:
+    """Lines for dynamic_events, from 6.9 on."""
+    lines = [
+        f"f:iova/iova_{key} {function}%return {_fields(arguments, '$arg')} "
+        + _RESULTS[key].format("$retval")
+        for key, (function, arguments) in CALLS.items()
+    ]
+    for key, (function, arguments) in ENTRIES.items():
+        freed = f" pfn=+{_PFN_LO}($arg2)" if key == "free" else ""
+        lines.append(f"f:iova/iova_{key} {function} {_fields(arguments, '$arg')}{freed}")
+    return lines
+
+
+def _fields(arguments: Mapping[str, int], prefix: str) -> str:
+    return " ".join(
+        f"{name}={prefix}{place}{_NARROW.get(name, '')}" for name, place in arguments.items()
+    )
+
+
+def kprobes(offsets: Mapping[str, list[int]]) -> list[str]:
+    """Lines for kprobe_events, for any kernel; ``offsets`` has the returns of each function."""
+    lines = []
+    for key, (function, arguments) in (CALLS | ENTRIES).items():
+        fields = [
+            f"{name}={_REGISTERS[place - 1]}{_NARROW.get(name, '')}"
+            for name, place in arguments.items()
+        ]
+        if key == "free":
+            fields.append(f"pfn=+{_PFN_LO}(%si)")
+        lines.append(f"p:iova/iova_{key} {function}+{_PAST_ENTRY} {' '.join(fields)}")
+    for key, (function, _) in CALLS.items():
+        for index, offset in enumerate(offsets[function]):
+            event = f"iova_{key}_ret{index}"
+            lines.append(f"p:iova/{event} {function}+{offset} {_RESULTS[key].format('%ax')}")
+    return lines
+
+
+# ---- where a function returns ----
+
+
+def returns(kernel: Kernel, symbols: Mapping[str, int]) -> dict[str, list[int]]:
+    """Offsets of the return instructions of `CALLS`, from the kernel's image.
+
+    ``symbols`` is /proc/kallsyms of this kernel, booted with nokaslr.  A return is a ``ret`` or a
+    jump to the return thunk.  Raises `KernelError` where none is found, or one leaves by a call.
+    """
+    thunks = {f"{symbols[name]:x}" for name in symbols if name.endswith("return_thunk")}
+    addresses = sorted(set(symbols.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "vmlinux"
+        image.write_bytes(_vmlinux(kernel.vmlinuz))
+        return {
+            function: _returns(image, function, symbols[function], addresses, thunks)
+            for function, _ in CALLS.values()
+        }
+
+
+def _returns(
+    image: Path, function: str, begin: int, addresses: list[int], thunks: set[str]
+) -> list[int]:
+    end = next(address for address in addresses if address > begin)
+    bounds = [f"--start-address={begin:#x}", f"--stop-address={end:#x}"]
+    code = tools.run("objdump", ["--disassemble", "--no-show-raw-insn", *bounds, image])
+    found = []
+    for address, name, target in re.findall(r"^\s*([0-9a-f]+):\s+(\w+)\s*(?:0x)?(\w*)", code, re.M):
+        jumps_out = name == "jmp" and re.fullmatch(r"[0-9a-f]+", target)
+        if name.startswith("ret") or (jumps_out and target in thunks):
+            found.append(int(address, 16) - begin)
+        elif jumps_out and not begin <= int(target, 16) < end:
+            raise KernelError(f"{function} ends in another function: its result can't be probed")
+    if not 0 < len(found) < 10:
+        raise KernelError(f"{function} has {len(found)} return instructions in this kernel's image")
+    return found
+
+
+def _vmlinux(vmlinuz: Path) -> bytes:
+    """The ELF file inside a compressed kernel image."""
+    data = vmlinuz.read_bytes()
+    for match in re.finditer(re.escape(b"\xfd7zXZ\x00"), data):
+        try:
+            return lzma.LZMADecompressor().decompress(data[match.start() :])
+        except lzma.LZMAError:
+            continue
+    raise KernelError(f"{vmlinuz} has no vmlinux that was compressed with xz inside")

@@ -1,0 +1,169 @@
+"""What do real drivers ask of a real kernel's allocator?
+
+Boots a kernel behind an emulated VT-d IOMMU, with NVMe, AHCI, USB, virtio and e1000e devices, loads
+their drivers, does I/O, and records every request with its result by probes that lose none.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from iova_lab.importer.write import Imported, import_text
+from iova_lab.kernel import KernelError, image, probes, tools
+from iova_lab.kernel.machine import Machine
+from iova_lab.kernel.packages import CACHE, Kernel, version
+
+GUEST_SCRIPT = Path(__file__).with_name("guest") / "record.sh"
+#: Loaded once the probes are armed, each with all that it needs.
+DRIVERS = "nvme ahci sd_mod xhci_pci usb_storage e1000e virtio_net ext4 crc32c_generic".split()
+_FIRST = ("virtio_pci", "virtio_blk")
+_DISK_BYTES = 64 << 20
+_OUT_BYTES = 2 << 30  # sparse
+#: What the guest says as it goes on; the last word comes when all is written.
+STEPS = "probes drivers 4k 16k 64k 128k 512k ext4 tcp written".split()
+#: A CPU's stats: of the ring buffer; kprobe_profile: event, hits, misses.
+_LOST = re.compile(r"(?:(?:commit )?overrun|dropped events): (\d+)|\s*iova_\w+\s+\d+\s+(\d+)\s*$")
+_SYMBOLS = r"(return_thunk| alloc_iova_fast| alloc_iova| reserve_iova)$"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The trace file that was made, and what the kernel says of records that it lost."""
+
+    imported: Imported
+    nr_lost: int
+
+
+def record(
+    kernel: Kernel,
+    target: Path,
+    *,
+    scale: int = 8,
+    cpus: int = 2,
+    text: Path | None = None,
+    on_step: Callable[[str], object] = lambda step: None,
+) -> Recording:
+    """Record a trace into ``target``; ``scale`` multiplies the I/O, ``text`` keeps tracefs' own.
+
+    With one CPU, requests are recorded in the order in which they took the lock.
+
+    Raises `KernelError` if the guest does not come to its end, `ImportTextError` if it recorded
+    nothing.
+    """
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
+        folder = Path(name)
+        lines = probes.fprobes() if _has_fprobes(kernel) else _kprobes(kernel, folder)
+        written = text or folder / "trace.txt"
+        _boot(kernel, folder, lines, scale, cpus, on_step).rename(folder / "out.img")
+        _unpad(folder / "out.img", written)
+        imported = import_text(written, target, kernel=kernel.release)
+        return Recording(imported, _nr_lost(written))
+
+
+def _has_fprobes(kernel: Kernel) -> bool:
+    return tuple(version(kernel.release)[:2]) >= (6, 9)
+
+
+def _kprobes(kernel: Kernel, folder: Path) -> list[str]:
+    """Where this kernel's functions return, it has to be asked: symbols are known to it alone."""
+    script = f"grep -A1 -E '{_SYMBOLS}' /proc/kallsyms\n"
+    initramfs = image.make(folder / "symbols", kernel, script)
+    console = Machine(kernel, initramfs, "loglevel=4").run()
+    found = (re.fullmatch(r"([0-9a-f]{16}) \w (\w+)", line) for line in console)
+    symbols = {match[2]: int(match[1], 16) for match in found if match}
+    return probes.kprobes(probes.returns(kernel, symbols))
+
+
+def _boot(
+    kernel: Kernel,
+    folder: Path,
+    lines: list[str],
+    scale: int,
+    cpus: int,
+    on_step: Callable[[str], object],
+) -> Path:
+    probe_file = "dynamic_events" if _has_fprobes(kernel) else "kprobe_events"
+    (folder / "probes").write_text("\n".join(lines) + "\n")
+    script = f"scale={scale}\nprobe_file={probe_file}\n{GUEST_SCRIPT.read_text()}"
+    initramfs = image.make(
+        folder / "initramfs", kernel, script, _FIRST, {"probes": folder / "probes"}, later=DRIVERS
+    )
+    machine = Machine(
+        kernel,
+        initramfs,
+        # A return probe that became a jump would run with interrupts on.
+        "loglevel=4 sysctl.debug.kprobes-optimization=0",
+        _devices(folder),
+        cpus=cpus,
+        memory="3G",
+    )
+    said = ""
+    for line in machine.lines():
+        words = line.partition("iova_lab: ")[2]
+        if words.startswith("step "):
+            said = words.removeprefix("step ")
+            on_step(said)
+        elif words:
+            raise KernelError(f"the guest could not record: {words}")
+    if said != STEPS[-1]:
+        raise KernelError(f"the guest ended after {said or 'nothing'}, before all was recorded")
+    return folder / "out"
+
+
+def _devices(folder: Path) -> list[str]:
+    """QEMU's arguments: all but the disk for the result stand behind the IOMMU."""
+    names = ("nvme0", "nvme1", "ahci", "usb", "virtio")
+    for name in names:
+        with (folder / name).open("wb") as file:
+            file.truncate(_DISK_BYTES)
+    tools.run("mke2fs", ["-q", "-t", "ext4", "-F", folder / "nvme1"])
+    with (folder / "out").open("wb") as file:
+        file.truncate(_OUT_BYTES)
+    # The board's own AHCI shares its IOMMU group: its domain can't be created anew.
+    arguments = ["-machine", "sata=off"]
+    for name in (*names, "out"):
+        drive = f"file={folder / name},if=none,id={name},format=raw,cache=unsafe"
+        arguments += ["-drive", drive]
+    modern = "iommu_platform=on,disable-legacy=on"
+    for device in (
+        "nvme,drive=nvme0,serial=n0,addr=03.0",
+        "nvme,drive=nvme1,serial=n1,addr=04.0",
+        f"virtio-blk-pci,drive=virtio,addr=05.0,{modern}",
+        "ich9-ahci,id=sata,addr=06.0",
+        "ide-hd,drive=ahci,bus=sata.0",
+        "qemu-xhci,id=xhci,addr=07.0",
+        "usb-storage,drive=usb,bus=xhci.0",
+        "e1000e,netdev=wire,addr=08.0",
+        f"virtio-net-pci,netdev=virt,addr=09.0,{modern}",
+        "virtio-blk-pci,drive=out,addr=1e.0",
+    ):
+        arguments += ["-device", device]
+    for name in ("wire", "virt"):
+        arguments += ["-netdev", f"hubport,id={name},hubid=0"]
+    return arguments
+
+
+def _unpad(disk: Path, target: Path) -> None:
+    """The text at the beginning of a disk: it ends where the zeros begin."""
+    with disk.open("rb") as source, target.open("wb") as file:
+        while chunk := source.read(1 << 20):
+            text = chunk.rstrip(b"\0")
+            file.write(text)
+            if len(text) < len(chunk):
+                break
+
+
+def _nr_lost(text: Path) -> int:
+    """Records that the ring buffers had no room for, and probes that the kernel missed."""
+    lost = 0
+    with text.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("#"):
+                break
+            if match := _LOST.match(line):
+                lost += int(match[1] or match[2])
+    return lost
