@@ -48,7 +48,7 @@ def fidelity(
     Exit status 1 if an address differs or a variant fails.
     """
     from iova_lab.kernel import fidelity as measuring
-    from iova_lab.kernel import module, packages
+    from iova_lab.kernel import module, packages, rows, times
 
     kernels = [packages.get(one) for one in series]
     wanted = names or workloads.names()
@@ -59,6 +59,10 @@ def fidelity(
         )
         bar.remove_task(task)
         failed = _measure(bar, kernels, cells, results)
+        task = bar.add_task("ns in user space", total=len(wanted) * times.NR_ROUNDS)
+        for name in wanted:
+            for row in times.measure(name, lambda: bar.advance(task)):
+                rows.append(results / "user.jsonl", row)
     for line in failed:
         click.echo(f"iova-lab: {line}", err=True)
     if failed:

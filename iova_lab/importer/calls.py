@@ -33,6 +33,7 @@ NOT_RETURNED = "calls without their return: the recording ended, or lost it"
 NOT_BEGUN = "returns without their call: the recording began inside, or lost it"
 NOT_LIVE = "frees of ranges that were allocated before the recording, or by a lost record"
 FREE_LOST = "frees that were lost, put in where the address was handed out again"
+RESERVED_TWICE = "reserved ranges that began where another one did"
 NO_NUMBER = "records without a number that they need"
 OTHER_GEOMETRY = "records of domains with another granule or start_pfn than the first one"
 TOO_LARGE = "records with numbers that no request can have"
@@ -159,9 +160,13 @@ class Calls:
     def _reserved(self, call: Event, answer: Event, dom: int) -> Iterator[Row]:
         lo, hi = call["lo"], call["hi"]
         row = self._row(call, RESERVE, dom, pfn=lo, size=hi - lo + 1)
-        if row and "ret" in answer.fields and answer["ret"]:
-            self._live.setdefault((dom, lo, False), row.size)
-            yield row
+        if row is None or not answer["ret"]:
+            return
+        if (dom, lo, False) in self._live:
+            self.dropped[RESERVED_TWICE] += 1
+            return
+        self._live[dom, lo, False] = row.size
+        yield row
 
     def _allocated(self, call: Event, answer: Event, dom: int, op: int) -> Iterator[Row]:
         pfn = answer.fields["pfn"] or 0  # unreadable: alloc_iova() returned no range

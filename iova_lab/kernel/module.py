@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, tools
-from iova_lab.kernel.packages import CACHE, Kernel
+from iova_lab.kernel.packages import CACHE, Kernel, alone
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR, variant_sources
 
 KERNEL_DIR = HARNESS_DIR / "kernel"
@@ -53,8 +53,9 @@ def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
     for target, path in sources.items():
         digest.update(target.encode() + b"\0" + path.read_bytes())
     module = CACHE / "modules" / f"{kernel.release}-{digest.hexdigest()[:16]}" / name
-    if not module.exists():
-        _compile(kernel, sources, module)
+    with alone():
+        if not module.exists():
+            _compile(kernel, sources, module)
     return module
 
 

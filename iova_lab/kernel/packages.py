@@ -7,11 +7,14 @@ there is used as it is, without a network: so a measurement can be repeated on t
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +73,11 @@ def get(series: str, *, newest: bool = False) -> Kernel:
 
     With ``newest`` apt is asked even if there is one.  Raises `KernelError`.
     """
+    with alone():
+        return _get(series, newest=newest)
+
+
+def _get(series: str, *, newest: bool) -> Kernel:
     cached = sorted(CACHE.glob(f"{series}.*/{_STAMP}"), key=lambda path: version(path.parent.name))
     if cached and not newest:
         return _open(cached[-1].parent)
@@ -78,6 +86,15 @@ def get(series: str, *, newest: bool = False) -> Kernel:
     if not (root / _STAMP).exists():
         _fetch(release, root)
     return _open(root)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process at a time fetches or builds: whoever had to wait finds it done."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _open(root: Path) -> Kernel:
@@ -117,7 +134,6 @@ def _package_names(release: str) -> list[str]:
 
 
 def _fetch(release: str, root: Path) -> None:
-    CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
         debs, partial = Path(folder) / "debs", Path(folder) / "root"
         debs.mkdir()

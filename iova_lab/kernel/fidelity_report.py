@@ -1,0 +1,303 @@
+"""How far can the numbers of user space be trusted?  The page that says it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from scipy import stats
+
+from iova_lab.figures import COLOURS, MARKERS, STYLE, save
+from iova_lab.kernel import rows
+from iova_lab.kernel.fidelity import COUNTERPARTS, counterpart
+from iova_lab.pages import write_page
+from iova_lab.tables import NOTHING, number
+
+BASE = "mainline"
+#: A ratio within this of the kernel's is what a reader would call the same.
+CLOSE = 1.5
+
+
+def load(results: Path) -> pd.DataFrame:
+    """The last row of every cell, all kernels.  Raises `ValueError` if there is none."""
+    found = [row for path in sorted(results.glob("*-amd64.jsonl")) for row in rows.read(path)]
+    if not found:
+        raise ValueError(f"{results} has no rows: iova-lab kernel fidelity measures them")
+    frame = pd.DataFrame(found)
+    if "error" not in frame:
+        frame["error"] = None
+    cell = ["release", "workload", "nr_live", "variant"]
+    return frame.drop_duplicates(cell, keep="last").sort_values(cell).reset_index(drop=True)
+
+
+def load_times(results: Path) -> pd.DataFrame:
+    """The last row of every cell in user space; empty if none was measured."""
+    columns = ["workload", "nr_live", "variant", "ns", "low", "high", "nodes"]
+    frame = pd.DataFrame(rows.read(results / "user.jsonl"), columns=columns)
+    return frame.drop_duplicates(columns[:3], keep="last")
+
+
+def write_fidelity(results: Path, out_dir: Path) -> Path:
+    """Write fidelity.md, fidelity.html and the figure into ``out_dir``, from ``results`` alone."""
+    frame = load(results)
+    times = load_times(results)
+    ratios = compared(frame, times)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if len(ratios):
+        save(figure(ratios), out_dir / "fidelity")
+    frame.drop(columns="code").to_csv(out_dir / "fidelity.csv", index=False, lineterminator="\n")
+    measured = frame[frame["error"].isna()]
+    return write_page(
+        out_dir,
+        "fidelity",
+        totals=_totals(measured),
+        oracle=_oracle(measured),
+        per_variant=_per_variant(measured),
+        differences=list(measured["first"].dropna()),
+        errors=[
+            f"{row.release}: {row.variant} on {row.workload}: {row.error}"
+            for row in frame[frame["error"].notna()].itertuples()
+        ],
+        own=_own_against_kernel(measured),
+        floor=number(measured[measured["variant"] == "null"]["p50"].median()),
+        ratios=ratios,
+        trust=_trust(ratios),
+        summary=_summary(ratios),
+        per_node=_per_node(measured, times),
+        smaller=_smaller(measured),
+    )
+
+
+def _totals(frame: pd.DataFrame) -> dict[str, Any]:
+    own = frame[frame["variant"] == "kernel"]
+    return {
+        "kernels": sorted(frame["release"].unique()),
+        "nr_workloads": frame["workload"].nunique(),
+        "kernel_ops": f"{own['nr_ops'].sum():,.0f}",
+        "kernel_equal": f"{own['nr_equal'].sum():,.0f}",
+        "all_ops": f"{frame['nr_ops'].sum():,.0f}",
+        "all_equal": f"{frame['nr_equal'].sum():,.0f}",
+        "nr_cells": f"{len(frame):,}",
+        "nr_variants": frame["variant"].nunique(),
+    }
+
+
+def _oracle(frame: pd.DataFrame) -> pd.DataFrame:
+    """Addresses of the kernel's own allocator, at the largest size of each workload."""
+    own = frame[frame["variant"] == "kernel"]
+    largest = own.loc[own.groupby(["release", "workload"])["nr_live"].idxmax()]
+    table = pd.DataFrame({"workload": sorted(largest["workload"].unique())})
+    for release, group in largest.groupby("release"):
+        group = group.set_index("workload").reindex(table["workload"])
+        table[f"{release}: ops"] = [_count(value) for value in group["nr_ops"]]
+        share = group["nr_equal"] / group["nr_ops"]
+        table["equal" if f"{release} equal" in table else f"{release}: equal"] = [
+            NOTHING if np.isnan(value) else f"{value:.2%}" for value in share
+        ]
+    return table
+
+
+def _count(value: float) -> str:
+    return NOTHING if np.isnan(value) else f"{value:,.0f}"
+
+
+def _per_variant(frame: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for variant, group in frame.groupby("variant"):
+        share = group["nr_equal"].sum() / group["nr_ops"].sum()
+        lines.append(
+            {
+                "variant": variant,
+                "held against": f"{counterpart(variant)} in user space",
+                "workloads": f"{group['workload'].nunique()}",
+                "cells": f"{len(group)}",
+                "ops": f"{group['nr_ops'].sum():,.0f}",
+                "equal": f"{share:.2%}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _own_against_kernel(frame: pd.DataFrame) -> pd.DataFrame:
+    """Instructions per op: mainline in the module, the kernel's own, and their ratio."""
+    wide = frame[frame["variant"].isin(["kernel", BASE])].pivot_table(
+        index=["workload", "nr_live"], columns=["release", "variant"], values="instructions"
+    )
+    table = pd.DataFrame(
+        {
+            "workload": [name for name, _ in wide.index],
+            "live": [f"{nr_live:,}" for _, nr_live in wide.index],
+        }
+    )
+    for release in sorted(frame["release"].unique()):
+        short = release.split("-")[0].split("+")[0]
+        kernel, own = wide[release].get("kernel"), wide[release].get(BASE)
+        if kernel is None or own is None:
+            continue
+        table[f"{short}: kernel"] = [number(value) for value in kernel]
+        table[f"{short}: {BASE}"] = [number(value) for value in own]
+        table[f"{short}: ratio"] = [
+            NOTHING if np.isnan(value) else f"{value:.3f}" for value in own / kernel
+        ]
+    return table
+
+
+# ---- user space against kernel ----
+
+
+def compared(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
+    """Per kernel, workload and variant: cost over mainline's, in instructions there and ns here."""
+    measured = frame[frame["error"].isna() & ~frame["variant"].isin(["null", *COUNTERPARTS])]
+    both = measured.merge(times, on=["workload", "nr_live", "variant"])
+    base = both[both["variant"] == BASE].set_index(["release", "workload", "nr_live"])
+    if base.empty:
+        return pd.DataFrame()
+    keys = pd.MultiIndex.from_frame(both[["release", "workload", "nr_live"]])
+    both["kernel_ratio"] = both["instructions"].to_numpy() / base["instructions"].reindex(keys)
+    both["user_ratio"] = both["ns"].to_numpy() / base["ns"].reindex(keys).to_numpy()
+    both["kernel_ratio"] = both["kernel_ratio"].to_numpy()
+    both["off"] = both["user_ratio"] / both["kernel_ratio"]
+    return both[both["variant"] != BASE].dropna(subset=["off"])
+
+
+def _trust(ratios: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for workload, group in ratios.groupby("workload") if len(ratios) else ():
+        rank = stats.kendalltau(group["user_ratio"], group["kernel_ratio"]).statistic
+        worst = group.loc[np.log(group["off"]).abs().idxmax()]
+        lines.append(
+            {
+                "workload": workload,
+                "live": f"{group['nr_live'].iloc[0]:,}",
+                "median user/kernel": f"{group['off'].median():.2f}",
+                "furthest off": f"{worst['off']:.2f} {worst['variant']}",
+                "its ratios": f"{number(worst['user_ratio'])} ns, "
+                f"{number(worst['kernel_ratio'])} instr.",
+                f"within x{CLOSE}": f"{_within(group):.0%}",
+                "rank (Kendall)": f"{rank:.2f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _within(group: pd.DataFrame) -> float:
+    return float((np.log(group["off"]).abs() <= np.log(CLOSE)).mean())
+
+
+def _summary(ratios: pd.DataFrame) -> dict[str, str]:
+    if ratios.empty:
+        return {}
+    low, high = np.quantile(ratios["off"], [0.05, 0.95])
+    sides = (ratios["user_ratio"] > 1) == (ratios["kernel_ratio"] > 1)
+    far = np.log(ratios["kernel_ratio"]).abs() > np.log(CLOSE)
+    return {
+        "within": f"{_within(ratios):.0%}",
+        "low": f"{low:.2f}",
+        "high": f"{high:.2f}",
+        "nr": f"{len(ratios):,}",
+        "nr_far": f"{int(far.sum()):,}",
+        "same_side": f"{sides[far].mean():.1%}" if far.any() else NOTHING,
+    }
+
+
+def _per_node(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
+    """Instructions per node walked: the slope over cells in which nearly all is walking."""
+    both = frame.merge(times[["workload", "nr_live", "variant", "nodes"]])
+    walks = both[(both["nodes"] > 100) & both["variant"].isin(["kernel", BASE, "no_cache"])]
+    lines = []
+    for (release, variant), group in walks.groupby(["release", "variant"]):
+        slope = group["instructions"] / group["nodes"]
+        lines.append(
+            {
+                "kernel": release,
+                "variant": variant,
+                "cells": f"{len(group)}",
+                "instructions per node": f"{slope.min():.1f} .. {slope.max():.1f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _smaller(frame: pd.DataFrame) -> list[str]:
+    """Who was measured at which largest size, where it is not the workload's largest."""
+    lines = []
+    for workload, group in frame.groupby("workload"):
+        most = group.groupby("variant")["nr_live"].max()
+        for nr_live, names in most.groupby(most):
+            if nr_live < most.max():
+                lines.append(f"{workload}: {', '.join(names.index)} at {nr_live:,} at most")
+    return lines
+
+
+# ---- the figure ----
+
+
+def figure(ratios: pd.DataFrame) -> Figure:
+    """Left: every ratio, kernel over user space.  Right: how far off, by workload."""
+    workloads = sorted(ratios["workload"].unique(), reverse=True)
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(10.5, 6.4), layout="constrained")
+        left, right = drawn.subplots(1, 2, width_ratios=[1, 1.25])
+        _scatter(left, ratios)
+        _by_workload(right, ratios, workloads)
+        drawn.suptitle(
+            f"Cost over {BASE}: {_within(ratios):.0%} of user space's ratios are within "
+            f"x{CLOSE} of the kernel's",
+            fontweight="bold",
+        )
+    return drawn
+
+
+def _looks(ratios: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    releases = sorted(ratios["release"].unique())
+    return {
+        name: {"color": COLOURS[i], "marker": MARKERS[i], "markerfacecolor": "none"}
+        for i, name in enumerate(releases)
+    }
+
+
+def _times(value: float, _: object = None) -> str:
+    return f"x{value:g}"
+
+
+def _scatter(axes: Any, ratios: pd.DataFrame) -> None:
+    for release, look in _looks(ratios).items():
+        group = ratios[ratios["release"] == release]
+        axes.plot(group["kernel_ratio"], group["user_ratio"], ls="", ms=4, label=release, **look)
+    low = ratios[["kernel_ratio", "user_ratio"]].min().min() / 1.3
+    high = ratios[["kernel_ratio", "user_ratio"]].max().max() * 1.3
+    axes.plot([low, high], [low, high], color="#777777", lw=1)
+    for factor in (CLOSE, 1 / CLOSE):
+        axes.plot([low, high], [low * factor, high * factor], color="#777777", lw=0.8, ls=":")
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+    axes.set(xlabel="instructions in the kernel", ylabel="ns in user space")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(_times))
+    axes.legend(loc="upper left", frameon=False)
+
+
+def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
+    for shift, (release, look) in zip((0.17, -0.17), _looks(ratios).items(), strict=False):
+        group = ratios[ratios["release"] == release]
+        places = [workloads.index(name) + shift for name in group["workload"]]
+        axes.plot(group["off"], places, ls="", ms=4, **look)
+    axes.axvspan(1 / CLOSE, CLOSE, color="#eeeeee", zorder=0)
+    axes.axvline(1, color="#777777", lw=1)
+    axes.set(xscale="log", xlabel="user space's ratio / the kernel's")
+    axes.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(_times))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_yticks(range(len(workloads)), workloads)
+
+
+def packages(cache: Path) -> dict[str, dict[str, str]]:
+    """Package sums of every kernel in the cache, by release."""
+    return {
+        path.parent.name: json.loads(path.read_text()) for path in cache.glob("*/packages.json")
+    }

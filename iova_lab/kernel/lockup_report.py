@@ -1,0 +1,191 @@
+"""What does a kernel list need to know of the soft lockup?  The page that says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+import iova_variants
+from iova_lab.figures import STYLE, save, styles
+from iova_lab.kernel import rows
+from iova_lab.kernel.lockup import (
+    HARD_SECONDS,
+    NR_CYCLES,
+    NS_PER_NODE,
+    burst,
+    queue,
+    stream,
+)
+from iova_lab.kernel.module import LOCKUP_DIR
+from iova_lab.pages import write_page
+from iova_lab.soak import real_variants
+
+_CPUS = (1, 2, 16, 64, 384)
+_NODES = (10_000, 100_000, 1_048_575)
+_SIZES = (1_000, 10_000, 100_000, 1_048_575)
+
+
+def load(results: Path) -> pd.DataFrame:
+    """The last row of every variant and kernel.  Raises `ValueError` if there is none."""
+    found = rows.read(results / "lockup.jsonl")
+    if not found:
+        raise ValueError(f"{results}/lockup.jsonl has no rows: iova-lab kernel lockup makes them")
+    frame = pd.DataFrame(found).drop_duplicates(["release", "variant"], keep="last")
+    return frame.sort_values(["release", "variant"]).reset_index(drop=True)
+
+
+def write_lockup(results: Path, out_dir: Path) -> Path:
+    """Write lockup.md, lockup.html and the figure into ``out_dir``."""
+    frame = load(results)
+    frame["locked_up"] = frame["words"].map(bool)
+    stocks = frame[(frame["variant"] == "stock") & frame["locked_up"]]
+    if stocks.empty:
+        raise ValueError(f"{results}/lockup.jsonl: no stock kernel has locked up there")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    save(figure(worst_nodes()), out_dir / "lockup")
+    variants = frame[frame["variant"] != "stock"]
+    locked = variants.groupby("variant")["locked_up"].any()
+    worst = stocks.loc[stocks["instructions"].idxmax()]
+    return write_page(
+        out_dir,
+        "lockup",
+        releases=list(stocks["release"]),
+        cpus=int(worst["cpus"]),
+        uptimes=[f"{value:.0f} s" for value in stocks["uptime"]],
+        nr_live=f"{int(worst['nr_live']):,}",
+        survivors=[f"`{name}`" for name in locked.index[~locked]],
+        stocks=[_stock(row) for row in stocks.to_dict("records")],
+        nr_cycles=NR_CYCLES,
+        outcomes=_outcomes(frame),
+        worst={
+            "release": worst["release"],
+            "instructions": f"{int(worst['instructions']):,}",
+            "nodes": f"{int(worst['nodes']):,}",
+            "per_node": f"{worst['instructions'] / worst['nodes']:.1f}",
+        },
+        ns_low=f"{NS_PER_NODE[0]:g}",
+        ns_high=f"{NS_PER_NODE[1]:g}",
+        bursts=_bursts(),
+        queues=_queues(),
+        source=(LOCKUP_DIR / "iova_lockup.c").read_text(encoding="utf-8"),
+    )
+
+
+def _stock(row: dict[str, Any]) -> dict[str, str | list[str]]:
+    two_walks = [2 * row["nodes"] * ns / 1e6 for ns in NS_PER_NODE]
+    return {
+        "release": row["release"],
+        "uptime": f"{row['uptime']:.0f}",
+        "words": row["words"],
+        "longest_ms": f"{row['longest_us'] / 1000:,.0f}",
+        "hardware_ms": f"{two_walks[0]:.0f} to {two_walks[1]:.0f}",
+    }
+
+
+def _outcomes(frame: pd.DataFrame) -> pd.DataFrame:
+    table = pd.DataFrame({"variant": frame["variant"].unique()})
+    for release, group in frame.groupby("release"):
+        short = str(release).split("-")[0].split("+")[0]
+        found = group.set_index("variant").reindex(table["variant"])
+        table[f"{short}"] = [
+            f"locked up at {row.uptime:.0f} s" if row.locked_up else "no"
+            for row in found.itertuples()
+        ]
+        table[f"{short}: worst request, instr."] = [f"{n:,.0f}" for n in found["instructions"]]
+    nodes = frame.groupby("variant")["nodes"].max().reindex(table["variant"])
+    table["nodes"] = [f"{n:,.0f}" for n in nodes]
+    return table
+
+
+def _range(low: float, high: float) -> str:
+    if high < 9.5:
+        return f"{low:.1f} .. {high:.1f}"
+    return f"{low:,.0f} .. {high:,.0f}"
+
+
+def _bursts() -> pd.DataFrame:
+    table = pd.DataFrame({"live ranges": [f"{nodes:,}" for nodes in _NODES]})
+    for cpus in _CPUS:
+        name = f"{cpus} CPU{'s' if cpus > 1 else ''}"
+        table[name] = [_range(*burst(nodes, cpus)) for nodes in _NODES]
+    return table
+
+
+def _queues() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "live ranges": [f"{nodes:,}" for nodes in _NODES],
+            f"CPUs in one queue for {HARD_SECONDS:.0f} s": [
+                _range(*queue(nodes)) for nodes in _NODES
+            ],
+        }
+    )
+
+
+def worst_nodes() -> pd.DataFrame:
+    """Nodes of the worst request of every variant, counted in user space: exact, in seconds."""
+    found = []
+    for nr_live in _SIZES:
+        asked = stream(nr_live)
+        for name in real_variants():
+            counted = iova_variants.replay(name, asked, op_visits=True)
+            found.append((name, nr_live, counted.worst_visits))
+    return pd.DataFrame(found, columns=["variant", "nr_live", "nodes"])
+
+
+def figure(frame: pd.DataFrame) -> Figure:
+    """The worst request over live ranges; variants whose curves coincide share a label."""
+    wide = frame.pivot_table(index="nr_live", columns="variant", values="nodes")
+    looks = styles(list(wide.columns))
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(8.5, 4.8), layout="constrained")
+        axes = drawn.subplots()
+        for name in wide:
+            look = {k: v for k, v in looks[name].items() if k not in ("elinewidth", "capsize")}
+            axes.plot(wide.index, wide[name], **look)
+        for value, label in _labels(wide):
+            axes.annotate(
+                label,
+                (wide.index[-1], value),
+                (8, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+            )
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="live ranges, all below 4 GiB",
+            ylabel="nodes visited by the worst request",
+        )
+        axes.set_xlim(wide.index[0] / 1.3, wide.index[-1] * 12)
+        linear = int((wide.iloc[-1] > wide.index[-1] / 10).sum())
+        drawn.suptitle(
+            f"Full 32-bit space: in {linear} of {wide.shape[1]} allocators a request in vain "
+            "visits every live range",
+            fontweight="bold",
+            fontsize=10,
+        )
+    return drawn
+
+
+def _labels(wide: pd.DataFrame) -> list[tuple[float, str]]:
+    """Curves that end within 10 % of each other have one label, three names to a line."""
+    ends = wide.iloc[-1].sort_values()
+    groups: list[list[str]] = []
+    for name, value in ends.items():
+        if groups and value < 1.1 * ends[groups[-1][0]]:
+            groups[-1].append(str(name))
+        else:
+            groups.append([str(name)])
+    return [
+        (
+            float(ends[group].mean()),
+            ",\n".join(", ".join(group[i : i + 3]) for i in range(0, len(group), 3)),
+        )
+        for group in groups
+    ]

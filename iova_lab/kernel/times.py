@@ -1,0 +1,44 @@
+"""How long do the same streams take in user space?  Interleaved, so that ratios can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.kernel.fidelity import nodes, sizes
+from iova_lab.kernel.rows import Row
+from iova_lab.soak import real_variants
+
+#: Rounds over all variants; each takes the least of so many replays.
+NR_ROUNDS = 15
+NR_REPLAYS = 3
+
+
+def measure(workload: str, tick: Callable[[], object] = lambda: None) -> Iterator[Row]:
+    """Nanoseconds and nodes per measured op of every variant at the workload's smallest size.
+
+    The variants take turns, in another order each round, so whatever slows the machine for a while
+    slows all of them; ``ns`` is the median over rounds, ``low`` and ``high`` are its quartiles.
+    """
+    nr_live = sizes(workload)[-1]
+    stream = workloads.generate(workload, nr_live)
+    variants = ["null", *real_variants()]
+    rng = np.random.default_rng(0)
+    samples: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(NR_ROUNDS):
+        for name in rng.permutation(variants).tolist():
+            replays = (iova_variants.replay(name, stream).ns_per_op for _ in range(NR_REPLAYS))
+            samples[name].append(min(replays))
+        tick()
+    for name, taken in samples.items():
+        low, middle, high = (round(float(q), 2) for q in np.quantile(taken, [0.25, 0.5, 0.75]))
+        row = {"workload": workload, "nr_live": nr_live, "variant": name}
+        yield row | {
+            "ns": middle,
+            "low": low,
+            "high": high,
+            "nodes": nodes(name, workload, nr_live),
+        }

@@ -1,0 +1,302 @@
+"""Does a booted kernel answer as user space does, and has what goes wrong there a name?"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from lab import REAL, alloc, find, free, reserve, stream_of
+
+import iova_variants
+from iova_lab import soak_streams, workloads
+from iova_lab.cli import main
+from iova_lab.kernel import KernelError, fidelity, image, lockup, module, packages, rows, tools
+from iova_lab.kernel.machine import Machine, MachineError
+from iova_lab.kernel.packages import SERIES, Kernel
+from iova_lab.kernel.replay import Job, KernelResult, replay
+from iova_lab.opstream import OpStream
+
+missing = tools.missing()
+boots = pytest.mark.skipif(missing is not None, reason=missing or "")
+NEWEST = SERIES[-1]
+
+
+@cache
+def kernel(series: str) -> Kernel:
+    return packages.get(series)
+
+
+def one(variant: str, stream: OpStream, series: str = NEWEST) -> KernelResult:
+    (result,) = replay(kernel(series), [Job(variant, stream)], silence=120)
+    return result
+
+
+def page_granule(index: int) -> OpStream:
+    """A soak's stream, with a granule that every allocator of a kernel can take."""
+    return dataclasses.replace(soak_streams.make_chunk(0, index).stream, granule=4096)
+
+
+# ---- the same answers ----
+
+
+@boots
+@pytest.mark.parametrize("series", SERIES)
+def test_every_variant_answers_as_in_user_space(series: str) -> None:
+    streams = [
+        workloads.generate("random_replace", 500),
+        workloads.generate("full_32bit", 300),
+        workloads.generate("startup_32bit", 200),
+        workloads.generate("trace_6_1", 100),
+        stream_of(
+            [reserve(0, 5, 9), alloc(1, 1, 12), find(1), free(1), reserve(2, 7, 11), free(0)]
+        ),
+    ]
+    jobs = [Job(name, stream) for name in module.variant_names() for stream in streams]
+    results = list(replay(kernel(series), jobs, silence=120))
+    assert len(results) == len(jobs)
+    for result in results:
+        assert result.error is None
+        agreement = fidelity.addresses(result)
+        assert not agreement.differs, agreement
+
+
+@boots
+@pytest.mark.parametrize("index", [15, 31])
+def test_what_nobody_thought_of_is_answered_alike(index: int) -> None:
+    stream = page_granule(index)
+    jobs = [Job(name, stream) for name in ("kernel", *REAL)]
+    for result in replay(kernel(NEWEST), jobs, silence=120):
+        assert result.error is None
+        agreement = fidelity.addresses(result)
+        assert not agreement.differs, agreement
+
+
+@boots
+def test_a_difference_is_told_with_its_op() -> None:
+    stream = workloads.generate("near_empty", 100)
+    result = one("mainline", stream)
+    assert result.pfns is not None
+    result.pfns[7] += 1
+    agreement = fidelity.addresses(result)
+    assert agreement.differs
+    assert agreement.nr_equal == len(stream.ops) - 1
+    assert "op 7" in str(agreement)
+
+
+# ---- exact, and the same each time ----
+
+
+@boots
+def test_two_runs_are_the_same_in_every_instruction_count() -> None:
+    names = ("kernel", "mainline", "augmented", "maple", "maple_kernel")
+    jobs = [Job(name, workloads.generate("random_replace", 1000)) for name in names]
+    first, second = (list(replay(kernel(NEWEST), jobs, silence=120)) for _ in range(2))
+    for one_run, other in zip(first, second, strict=True):
+        assert one_run.pfns is not None
+        assert one_run.cycles is not None
+        assert (one_run.pfns == other.pfns).all()
+        assert (one_run.cycles == other.cycles).all()
+
+
+@boots
+def test_counts_follow_the_nodes_that_user_space_counts() -> None:
+    stream = workloads.generate("random_replace", 2000)
+    result = one("mainline", stream)
+    counted = iova_variants.replay("mainline", stream, op_visits=True)
+    assert counted.op_visits is not None
+    assert result.cycles is not None
+    window = result.cycles[stream.nr_ageing :].astype(float)
+    slope, floor = np.polyfit(counted.op_visits, window, 1)
+    assert 20 < slope < 60  # instructions for one node of a linear walk
+    assert 0 < floor < 2000
+
+
+@boots
+def test_the_floor_of_the_loop_is_small() -> None:
+    result = one("null", workloads.generate("near_empty", 100))
+    assert result.cycles is not None
+    assert 10 < result.cycles_per_op < 60
+
+
+# ---- what goes wrong has a name ----
+
+OWN = (Path(iova_variants.__file__).parent / "no_cache.c").read_text(encoding="utf-8")
+
+
+def own(folder: Path, name: str, statement: str) -> Path:
+    """A copy of no_cache whose search executes ``statement`` first."""
+    begin = OWN.index("{", OWN.index("static bool find_gap(")) + 1
+    path = folder / f"{name}.c"
+    path.write_text(OWN[:begin] + f"\n\t{statement}\n" + OWN[begin:])
+    return path
+
+
+@boots
+def test_a_crash_is_told_by_name_and_the_others_still_run(tmp_path: Path) -> None:
+    crash = own(tmp_path, "crash", "if (size == 3)\n\t\t*(volatile int *)8 = 1;")
+    stream = stream_of([alloc(0, 1, 99), alloc(1, 3, 99), alloc(2, 1, 99)])
+    jobs = [Job(name, stream) for name in ("mainline", str(crash), "maple")]
+    before, crashed, after = replay(kernel(NEWEST), jobs, silence=120)
+    assert before.error is None
+    assert after.error is None
+    assert crashed.job.variant == str(crash)
+    assert crashed.error is not None
+    assert "NULL pointer dereference" in crashed.error
+    assert "own_crash" in crashed.error or "iova_lab" in crashed.error
+
+
+@boots
+def test_a_hang_is_told_by_name_and_the_others_still_run(tmp_path: Path) -> None:
+    hang = own(tmp_path, "hang", "for (;;)\n\t\tcpu_relax();")
+    stream = stream_of([alloc(0, 1, 99)])
+    jobs = [Job(name, stream) for name in (str(hang), "mainline")]
+    hung, after = replay(kernel(NEWEST), jobs, silence=25)
+    assert hung.error is not None
+    assert "no line on its console for 25 s" in hung.error
+    assert after.error is None
+
+
+@boots
+def test_what_does_not_compile_is_told_with_its_line(tmp_path: Path) -> None:
+    broken = own(tmp_path, "broken", "not_c;")
+    with pytest.raises(KernelError, match=r"own_broken\.c:\d+:\d+: error: .*not_c"):
+        next(replay(kernel(NEWEST), [Job(str(broken), stream_of([alloc(0, 1, 99)]))]))
+
+
+@boots
+def test_a_granule_that_the_kernel_would_answer_with_bug_is_refused() -> None:
+    stream = dataclasses.replace(stream_of([alloc(0, 1, 99)]), granule=8192)
+    result = one("kernel", stream)
+    assert result.error == "init_domain() failed: Invalid argument (EINVAL)"
+
+
+@boots
+def test_whoever_stops_listening_ends_the_guest() -> None:
+    stream = workloads.generate("startup", 10_000)
+    results = replay(kernel(NEWEST), [Job("mainline", stream)] * 3, silence=120)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    names = [Path(f"/proc/{pid}/comm").read_text() for pid in " ".join(children).split()]
+    assert not [name for name in names if "qemu" in name]
+
+
+@boots
+def test_a_panic_ends_in_the_kernels_own_words(tmp_path: Path) -> None:
+    found = kernel(NEWEST)
+    initramfs = image.make(tmp_path / "initramfs", found, "echo c > /proc/sysrq-trigger\n")
+    with pytest.raises(MachineError, match="Kernel panic") as caught:
+        Machine(found, initramfs, silence=60).run()
+    assert "sysrq" in str(caught.value)
+
+
+def test_missing_programs_are_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "_which", lambda program: None if "qemu" in program else "/bin/x")
+    assert tools.missing() == (
+        "the booted kernel needs programs that are missing: apt install qemu-system-x86"
+    )
+    with pytest.raises(KernelError, match="apt install qemu-system-x86"):
+        tools.need("qemu-system-x86_64")
+
+
+def test_an_unknown_series_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(packages, "CACHE", tmp_path)
+    monkeypatch.setattr(tools, "run", lambda *_: "linux-image-6.1.0-1-amd64\n")
+    with pytest.raises(KernelError, match=r"no kernel 9\.9 with headers"):
+        packages.get("9.9")
+
+
+def test_a_package_that_is_not_the_archives_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "linux-image-x_1_amd64.deb").write_bytes(b"other")
+    monkeypatch.setattr(tools, "run", lambda *_: "SHA256: 0123\n")
+    with pytest.raises(KernelError, match="not what the archive's index says"):
+        packages._checked("linux-image-x", tmp_path)
+
+
+# ---- fidelity ----
+
+
+def test_whoever_walks_too_far_is_measured_at_a_smaller_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fidelity, "BUDGET", 10**5)
+    monkeypatch.setattr(fidelity, "LARGEST", 10**4)
+    fidelity.nodes.cache_clear()
+    cells = fidelity.plan(["full_32bit"], ["null", "no_cache"])
+    sizes = [(cell.nr_live, cell.variants) for cell in cells]
+    assert sizes == [(10**4, ("null",)), (10**3, ("null", "no_cache"))]
+    fidelity.nodes.cache_clear()
+
+
+@boots
+def test_what_was_measured_is_not_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    cell = fidelity.Cell("near_empty", 100, ("kernel", "mainline"))
+    first = list(fidelity.measure(kernel(NEWEST), [cell], out))
+    assert [row["nr_equal"] for row in first] == [2500, 2500]
+    out.write_text(out.read_text() + '{"release": "cut')  # killed in the middle of a line
+    asked: list[Job] = []
+
+    def no_replay(_: Kernel, jobs: list[Job], **__: object) -> list[KernelResult]:
+        asked.extend(jobs)
+        return []
+
+    monkeypatch.setattr(fidelity, "replay", no_replay)
+    assert list(fidelity.measure(kernel(NEWEST), [cell], out)) == first
+    assert not asked
+
+
+def test_a_row_after_a_cut_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows.append(path, {"a": 1})
+    path.write_text(path.read_text() + '{"b": ')
+    rows.append(path, {"c": 3})
+    assert rows.read(path) == [{"a": 1}, {"c": 3}]
+
+
+@boots
+def test_the_command_prints_cost_and_agreement() -> None:
+    done = CliRunner().invoke(main, ["kernel", "replay", "kernel", "mainline", "near_empty"])
+    assert done.exit_code == 0
+    assert done.output.count("2,500 of 2,500") == 2
+    assert "instructions/op" in done.output
+
+
+# ---- the soft lockup ----
+
+
+@boots
+@pytest.mark.parametrize("series", SERIES)
+def test_the_reproducer_compiles_without_a_warning(series: str) -> None:
+    assert module.build_lockup(kernel(series)).exists()
+
+
+@boots
+def test_a_variant_without_a_walk_does_not_lock_up() -> None:
+    outcome = lockup.on_variant(kernel(NEWEST), "augmented", 20_000, lambda line: None)
+    assert not outcome.locked_up
+    assert outcome.longest_us is not None
+
+
+@boots
+def test_the_stock_kernel_locks_up_by_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A threshold of 2 s keeps this test short; `iova-lab kernel lockup` leaves the kernel's own.
+    monkeypatch.setattr(lockup, "_APPEND", "loglevel=6 watchdog_thresh=1")
+    outcome = lockup.on_variant(kernel(NEWEST), "kernel", 400_000, lambda line: None)
+    assert outcome.locked_up
+    assert "watchdog: BUG: soft lockup - CPU#" in outcome.words[0]
+    assert any("iova" in line for line in outcome.words[1:])
+
+
+def test_extrapolation_is_arithmetic() -> None:
+    assert lockup.burst(10**6, 1) == pytest.approx((20 / 0.033, 20 / 0.016))
+    assert lockup.burst(10**6, 10) == pytest.approx((2 / 0.033, 2 / 0.016))
+    assert lockup.queue(10**6) == pytest.approx((1 + 10 / 0.033, 1 + 10 / 0.016))
