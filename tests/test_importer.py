@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import random
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from iova_lab.importer import calls
 from iova_lab.importer.calls import ALLOC, ALLOC_FAST, FREE, FREE_FAST, RESERVE
 from iova_lab.importer.text import ImportTextError, Tally, events
 from iova_lab.importer.write import Imported, import_text
-from iova_lab.kernel import probes
+from iova_lab.kernel import KernelError, probes
 from iova_lab.trace import TRACE_DTYPE, read_trace
 
 TEXTS = sorted((Path(__file__).parent / "golden" / "tracing").glob("*.txt.gz"))
@@ -67,7 +70,7 @@ def test_what_a_real_tool_printed_replays_on_mainline(path: Path, tmp_path: Path
 
 def test_there_is_text_of_every_tool() -> None:
     names = {path.name.split("-")[0] for path in TEXTS}
-    assert names >= {"tracefs"}
+    assert names == {"tracefs", "tracecmd", "perf", "bpftrace"}
 
 
 @pytest.mark.parametrize(
@@ -278,6 +281,60 @@ def test_mutated_text_never_breaks_the_importer(tmp_path: Path) -> None:
 
 
 # ---- the probes ----
+
+CODE = """
+\t.globl alloc_iova_fast, alloc_iova, reserve_iova, _text
+_text:
+alloc_iova_fast:
+\tret
+\tnop
+\tret
+alloc_iova:
+\tjmp thunk
+reserve_iova:
+\tjmp {to}
+\tret
+thunk:
+\tret
+end:
+"""
+
+
+def kernel_image(folder: Path, to: str, pack: Callable[[bytes], bytes]) -> dict[str, int]:
+    """An image with `CODE` at a kernel's address, packed; its symbols."""
+    (folder / "a.s").write_text(CODE.format(to=to))
+    base = ["-Wl,-Ttext=0xffffffff81000000", "-nostdlib", "-static", "-Wl,-e,_text"]
+    subprocess.run(["cc", *base, "a.s", "-o", "a.out"], cwd=folder, check=True)
+    shown = subprocess.run(["nm", "a.out"], cwd=folder, check=True, capture_output=True, text=True)
+    (folder / "vmlinuz").write_bytes(b"head" + pack((folder / "a.out").read_bytes()) + b"tail")
+    symbols = probes.parse_kallsyms(shown.stdout)
+    symbols["__x86_return_thunk"] = symbols["thunk"]
+    return symbols
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, gzip.compress])
+@pytest.mark.parametrize("slide", [0, 0x7000000])
+def test_return_instructions_are_read_from_the_image(
+    tmp_path: Path, pack: Callable[[bytes], bytes], slide: int
+) -> None:
+    symbols = kernel_image(tmp_path, "thunk", pack)
+    moved = {name: address + slide for name, address in symbols.items()}
+    found = probes.returns(tmp_path / "vmlinuz", moved)
+    assert found["alloc_iova_fast"] == [0, 2]
+    assert found["alloc_iova"] == [0]
+    assert len(found["reserve_iova"]) == 2
+
+
+def test_a_function_that_ends_in_another_can_not_be_probed(tmp_path: Path) -> None:
+    symbols = kernel_image(tmp_path, "alloc_iova", lzma.compress)
+    with pytest.raises(KernelError, match="reserve_iova ends in another function"):
+        probes.returns(tmp_path / "vmlinuz", symbols)
+
+
+def test_an_image_that_is_none_is_told(tmp_path: Path) -> None:
+    symbols = kernel_image(tmp_path, "thunk", bytes)
+    with pytest.raises(KernelError, match="has no vmlinux inside"):
+        probes.returns(tmp_path / "vmlinuz", symbols)
 
 
 def test_probes_name_events_that_the_importer_knows() -> None:

@@ -12,13 +12,24 @@ from click.testing import CliRunner
 from lab import REAL, alloc, find, free, reserve, stream_of
 
 import iova_variants
-from iova_lab import soak_streams, workloads
+from iova_lab import agreement, soak_streams, workloads
 from iova_lab.cli import main
-from iova_lab.kernel import KernelError, fidelity, image, lockup, module, packages, rows, tools
+from iova_lab.kernel import (
+    KernelError,
+    fidelity,
+    image,
+    lockup,
+    module,
+    packages,
+    record,
+    rows,
+    tools,
+)
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
-from iova_lab.opstream import OpStream
+from iova_lab.opstream import Op, OpStream
+from iova_lab.trace import read_trace
 
 missing = tools.missing()
 boots = pytest.mark.skipif(missing is not None, reason=missing or "")
@@ -268,6 +279,24 @@ def test_the_command_prints_cost_and_agreement() -> None:
     assert done.exit_code == 0
     assert done.output.count("2,500 of 2,500") == 2
     assert "instructions/op" in done.output
+
+
+# ---- recording ----
+
+
+@boots
+@pytest.mark.parametrize("series", SERIES)
+def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: Path) -> None:
+    target = tmp_path / "t.npz"
+    recording = record.record(kernel(series), target, scale=1, cpus=1)
+    assert recording.nr_lost == 0
+    assert recording.imported.nr_domains == 7  # NVMe twice, virtio twice, AHCI, USB, e1000e
+    trace = read_trace(target)
+    assert np.unique(trace.stream.ops["op"]).tolist() == [Op.ALLOC, Op.FREE, Op.RESERVE]
+    frame, mended = agreement.report(trace, "mainline")
+    assert frame["nr_allocs"].sum() > 500
+    assert (frame["share"] == 1).all()
+    assert not mended.notes
 
 
 # ---- the soft lockup ----

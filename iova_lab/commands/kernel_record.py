@@ -52,3 +52,23 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
     if recording.nr_lost:
         click.echo(f"iova-lab: the kernel lost {recording.nr_lost:,} records", err=True)
         raise click.exceptions.Exit(1)
+
+
+@kernel.command("probes")
+@click.option("--image", type=click.Path(exists=True, path_type=Path), help="/boot/vmlinuz-...")
+@click.option("--symbols", type=click.Path(exists=True, path_type=Path), help="/proc/kallsyms.")
+def probes_command(image: Path | None, symbols: Path | None) -> None:
+    """Print the probes that record every request, for tracefs of a machine of your own.
+
+    For dynamic_events of 6.9 and later; with --image and --symbols for kprobe_events of that
+    kernel, whatever its version.  docs/recording.md says what to do with them.
+    """
+    from iova_lab.kernel import probes
+
+    if (image is None) != (symbols is None):
+        raise click.UsageError("--image and --symbols need each other")
+    lines = probes.fprobes()
+    if image and symbols:
+        found = probes.parse_kallsyms(symbols.read_text(encoding="utf-8"))
+        lines = probes.kprobes(probes.returns(image, found))
+    click.echo("\n".join(lines))

@@ -34,7 +34,7 @@ ORACLE = "mainline"
 LARGEST = 10**6
 SMALLEST = 1000
 #: Nodes that one job may visit, ageing included; an emulated kernel does some 5 million a second.
-BUDGET = 3 * 10**7
+BUDGET = 10**8
 ORACLE_BUDGET = 2 * 10**9
 
 

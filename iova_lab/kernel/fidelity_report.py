@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +92,21 @@ def _oracle(frame: pd.DataFrame) -> pd.DataFrame:
     own = frame[frame["variant"] == "kernel"]
     largest = own.loc[own.groupby(["release", "workload"])["nr_live"].idxmax()]
     table = pd.DataFrame({"workload": sorted(largest["workload"].unique())})
+    most = largest.groupby("workload")["nr_live"].max()
+    table["live"] = [f"{most[name]:,}" for name in table["workload"]]
     for release, group in largest.groupby("release"):
+        short = _short(str(release))
         group = group.set_index("workload").reindex(table["workload"])
-        table[f"{release}: ops"] = [_count(value) for value in group["nr_ops"]]
+        table[f"{short}: ops"] = [_count(value) for value in group["nr_ops"]]
         share = group["nr_equal"] / group["nr_ops"]
-        table["equal" if f"{release} equal" in table else f"{release}: equal"] = [
+        table[f"{short}: equal"] = [
             NOTHING if np.isnan(value) else f"{value:.2%}" for value in share
         ]
     return table
+
+
+def _short(release: str) -> str:
+    return release.split("-")[0].split("+")[0]
 
 
 def _count(value: float) -> str:
@@ -136,7 +142,7 @@ def _own_against_kernel(frame: pd.DataFrame) -> pd.DataFrame:
         }
     )
     for release in sorted(frame["release"].unique()):
-        short = release.split("-")[0].split("+")[0]
+        short = _short(release)
         kernel, own = wide[release].get("kernel"), wide[release].get(BASE)
         if kernel is None or own is None:
             continue
@@ -294,10 +300,3 @@ def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(_times))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(workloads)), workloads)
-
-
-def packages(cache: Path) -> dict[str, dict[str, str]]:
-    """Package sums of every kernel in the cache, by release."""
-    return {
-        path.parent.name: json.loads(path.read_text()) for path in cache.glob("*/packages.json")
-    }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 import iova_variants
 from iova_lab.figures import STYLE, save, styles
@@ -42,6 +42,7 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
     """Write lockup.md, lockup.html and the figure into ``out_dir``."""
     frame = load(results)
     frame["locked_up"] = frame["words"].map(bool)
+    frame["uptime"] = frame["uptime"].round()
     stocks = frame[(frame["variant"] == "stock") & frame["locked_up"]]
     if stocks.empty:
         raise ValueError(f"{results}/lockup.jsonl: no stock kernel has locked up there")
@@ -58,7 +59,8 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         uptimes=[f"{value:.0f} s" for value in stocks["uptime"]],
         nr_live=f"{int(worst['nr_live']):,}",
         survivors=[f"`{name}`" for name in locked.index[~locked]],
-        stocks=[_stock(row) for row in stocks.to_dict("records")],
+        stocks=stocks.to_dict("records"),
+        guests=_guests(stocks),
         nr_cycles=NR_CYCLES,
         outcomes=_outcomes(frame),
         worst={
@@ -75,15 +77,15 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
     )
 
 
-def _stock(row: dict[str, Any]) -> dict[str, str | list[str]]:
-    two_walks = [2 * row["nodes"] * ns / 1e6 for ns in NS_PER_NODE]
-    return {
-        "release": row["release"],
-        "uptime": f"{row['uptime']:.0f}",
-        "words": row["words"],
-        "longest_ms": f"{row['longest_us'] / 1000:,.0f}",
-        "hardware_ms": f"{two_walks[0]:.0f} to {two_walks[1]:.0f}",
-    }
+def _guests(stocks: pd.DataFrame) -> pd.DataFrame:
+    low, high = (2 * stocks["nodes"] * ns / 1e6 for ns in NS_PER_NODE)
+    return pd.DataFrame(
+        {
+            "kernel": stocks["release"],
+            "guest, ms": [f"{us / 1000:,.0f}" for us in stocks["longest_us"]],
+            "hardware, ms": [f"{a:.0f} .. {b:.0f}" for a, b in zip(low, high, strict=True)],
+        }
+    )
 
 
 def _outcomes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -163,6 +165,8 @@ def figure(frame: pd.DataFrame) -> Figure:
             ylabel="nodes visited by the worst request",
         )
         axes.set_xlim(wide.index[0] / 1.3, wide.index[-1] * 12)
+        axes.set_xticks(wide.index, [f"{nr_live:,}" for nr_live in wide.index], minor=False)
+        axes.xaxis.set_minor_locator(NullLocator())
         linear = int((wide.iloc[-1] > wide.index[-1] / 10).sum())
         drawn.suptitle(
             f"Full 32-bit space: in {linear} of {wide.shape[1]} allocators a request in vain "

@@ -76,7 +76,9 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
 
 
 def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
-    tools.need("gcc-12")
+    lacking = tools.missing()
+    if lacking:
+        raise KernelError(lacking)
     folder = module.parent
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)

@@ -8,14 +8,17 @@ Where the return instructions are, the kernel's own code says: `returns` reads i
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import re
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, tools
-from iova_lab.kernel.packages import Kernel
 
 #: Arguments by their place, per probed function; the event is called iova_ and the key.
 CALLS = {
@@ -39,6 +42,8 @@ _RESULTS = {
 }
 _REGISTERS = ("%di", "%si", "%dx", "%cx")
 _NARROW = {"aligned": ":u8"}
+#: Where x86's kernel is linked to run; KASLR moves it.
+_LINKED_AT = 0xFFFFFFFF81000000
 #: Past the five bytes that ftrace owns.
 _PAST_ENTRY = 5
 
@@ -85,17 +90,23 @@ def kprobes(offsets: Mapping[str, list[int]]) -> list[str]:
 # ---- where a function returns ----
 
 
-def returns(kernel: Kernel, symbols: Mapping[str, int]) -> dict[str, list[int]]:
+def returns(vmlinuz: Path, symbols: Mapping[str, int]) -> dict[str, list[int]]:
     """Offsets of the return instructions of `CALLS`, from the kernel's image.
 
-    ``symbols`` is /proc/kallsyms of this kernel, booted with nokaslr.  A return is a ``ret`` or a
-    jump to the return thunk.  Raises `KernelError` where none is found, or one leaves by a call.
+    ``symbols`` is what /proc/kallsyms says, `_text` too unless it was booted with nokaslr.  A
+    return is a ``ret`` or a jump to the return thunk.  Raises `KernelError` where none is found,
+    or a function ends in another one.
     """
+    slide = symbols.get("_text", _LINKED_AT) - _LINKED_AT
+    symbols = {name: address - slide for name, address in symbols.items()}
+    absent = [function for function, _ in CALLS.values() if function not in symbols]
+    if absent:
+        raise KernelError(f"/proc/kallsyms has no {absent[0]}: is it read as root?")
     thunks = {f"{symbols[name]:x}" for name in symbols if name.endswith("return_thunk")}
     addresses = sorted(set(symbols.values()))
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "vmlinux"
-        image.write_bytes(_vmlinux(kernel.vmlinuz))
+        image.write_bytes(_vmlinux(vmlinuz))
         return {
             function: _returns(image, function, symbols[function], addresses, thunks)
             for function, _ in CALLS.values()
@@ -120,12 +131,36 @@ def _returns(
     return found
 
 
+def parse_kallsyms(text: str) -> dict[str, int]:
+    """Names and addresses of /proc/kallsyms, of modules not."""
+    found = re.findall(r"^([0-9a-f]{16}) \w (\S+)$", text, re.MULTILINE)
+    return {name: int(address, 16) for address, name in found}
+
+
 def _vmlinux(vmlinuz: Path) -> bytes:
     """The ELF file inside a compressed kernel image."""
     data = vmlinuz.read_bytes()
-    for match in re.finditer(re.escape(b"\xfd7zXZ\x00"), data):
-        try:
-            return lzma.LZMADecompressor().decompress(data[match.start() :])
-        except lzma.LZMAError:
-            continue
-    raise KernelError(f"{vmlinuz} has no vmlinux that was compressed with xz inside")
+    for magic, unpack in _PACKED.items():
+        for match in re.finditer(re.escape(magic), data):
+            with contextlib.suppress(lzma.LZMAError, zlib.error):
+                unpacked = unpack(data[match.start() :])
+                if unpacked.startswith(b"\x7fELF"):
+                    return unpacked
+    raise KernelError(f"{vmlinuz} has no vmlinux inside that was packed with xz, gzip or zstd")
+
+
+def _unzstd(data: bytes) -> bytes:
+    program = shutil.which("zstd")
+    if program is None:
+        raise KernelError("this kernel's image is packed with zstd: apt install zstd")
+    # The image goes on behind the archive, which zstd complains of when it is done.
+    return subprocess.run(
+        [program, "-dc"], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    ).stdout
+
+
+_PACKED: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\xfd7zXZ\x00": lambda data: lzma.LZMADecompressor().decompress(data),
+    b"\x1f\x8b\x08": lambda data: zlib.decompressobj(31).decompress(data),
+    b"\x28\xb5\x2f\xfd": _unzstd,
+}

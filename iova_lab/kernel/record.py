@@ -73,9 +73,8 @@ def _kprobes(kernel: Kernel, folder: Path) -> list[str]:
     script = f"grep -A1 -E '{_SYMBOLS}' /proc/kallsyms\n"
     initramfs = image.make(folder / "symbols", kernel, script)
     console = Machine(kernel, initramfs, "loglevel=4").run()
-    found = (re.fullmatch(r"([0-9a-f]{16}) \w (\w+)", line) for line in console)
-    symbols = {match[2]: int(match[1], 16) for match in found if match}
-    return probes.kprobes(probes.returns(kernel, symbols))
+    symbols = probes.parse_kallsyms("\n".join(console))
+    return probes.kprobes(probes.returns(kernel.vmlinuz, symbols))
 
 
 def _boot(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from ctypes.util import find_library
 from pathlib import Path
 
 from iova_lab.kernel import KernelError
@@ -27,9 +28,15 @@ PACKAGES = {
 }
 
 
+#: A library that a program of Debian's headers is linked with, which nobody installs for us.
+LIBRARIES = {"elf": "libelf1"}
+
+
 def missing() -> str | None:
     """One line with the command that mends it, or None where all programs are there."""
     packages = [package for program, package in PACKAGES.items() if not _which(program)]
+    packages += [package for name, package in LIBRARIES.items() if not find_library(name)]
+    packages = list(dict.fromkeys(packages))
     if not packages:
         return None
     return f"the booted kernel needs programs that are missing: apt install {' '.join(packages)}"
