@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from iova_lab.kernel import (
     fidelity,
     image,
     lockup,
+    machine,
     module,
     packages,
     record,
@@ -194,6 +196,19 @@ def test_whoever_stops_listening_ends_the_guest() -> None:
     children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
     names = [Path(f"/proc/{pid}/comm").read_text() for pid in " ".join(children).split()]
     assert not [name for name in names if "qemu" in name]
+
+
+@boots
+def test_an_interrupt_ends_every_guest_and_blames_nobody() -> None:
+    stream = workloads.generate("random_replace", 100_000)
+    results = replay(kernel(NEWEST), [Job("no_cache", stream)], silence=120)
+    stopper = threading.Timer(12, machine.stop_all)
+    stopper.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    stopper.join()
+    assert not machine._running
+    assert not machine._stopped
 
 
 @boots

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,14 +72,12 @@ def _measure(
     bar: Progress, kernels: Sequence[Kernel], cells: Sequence[Cell], results: Path
 ) -> list[str]:
     from iova_lab.kernel import fidelity as measuring
+    from iova_lab.kernel.machine import stop_all
 
     failed = []
-    stop = threading.Event()
 
     def one(found: Kernel, task: TaskID) -> None:
         def on_op(cell: Cell, variant: str, op: int) -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt
             bar.update(task, description=f"{found.release}: {cell.workload} {variant}")
 
         path = results / f"{found.release}.jsonl"
@@ -97,5 +94,5 @@ def _measure(
             for job in jobs:
                 job.result()
         finally:
-            stop.set()
+            stop_all()
     return failed

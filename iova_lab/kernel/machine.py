@@ -93,6 +93,9 @@ class Machine:
             for line in self._read(process, so_far):
                 so_far.append(line)
                 yield line
+        if process in _stopped:
+            _stopped.remove(process)
+            raise KeyboardInterrupt
         if process.returncode:
             raise MachineError(f"QEMU ended with status {process.returncode}:", so_far)
         if trouble(line for line in so_far if self.expected not in line):
@@ -124,16 +127,33 @@ class Machine:
         return f"no line on its console for {self.silence:.0f} s"
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+_stopped: set[subprocess.Popen[bytes]] = set()
+
+
+def stop_all() -> None:
+    """End every guest of this process: whoever waits for one, in any thread, is interrupted."""
+    for process in tuple(_running):
+        _stopped.add(process)
+        process.kill()
+
+
 @contextmanager
 def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A child that ends with the block, and with its parent even if that is killed."""
     guarded = [tools.need("setpriv"), "--pdeathsig", "KILL", *command]
     with subprocess.Popen(
-        guarded, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        guarded,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a terminal's Ctrl-C is for us, and we end it
     ) as process:
+        _running.add(process)
         try:
             yield process
         finally:
+            _running.remove(process)
             process.kill()
 
 
