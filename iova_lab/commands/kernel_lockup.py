@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @kernel.command()
 @series_option
-@click.option("--variant", "variants", multiple=True, help="Beside the stock kernel.")
+@click.option(
+    "--variant", "variants", multiple=True, help="Beside the stock kernel: a name, or a C file."
+)
 @click.option("--all", "everyone", is_flag=True, help="All variants: some 10 minutes.")
 @click.option("--nr-live", default=524_288, show_default=True, help="Pages below 4 GiB, all taken.")
 @click.option(
@@ -41,6 +43,9 @@ def lockup(
     found = packages.get(series)
     names = module.variant_names() if everyone else list(variants)
     names = [name for name in names if name not in ("kernel", "null")]
+    for name in names:
+        module.check_name(name)
+    locking.stream(nr_live)  # a mistake shows here, before the long part
     path = results / "lockup.jsonl"
     with progress() as bar:
         task = bar.add_task("stock kernel: 1 minute", total=len(names) + 1)

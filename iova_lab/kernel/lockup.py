@@ -65,8 +65,10 @@ def on_variant(
     kernel: Kernel, variant: str, nr_live: int, on_line: Callable[[str], object]
 ) -> Outcome:
     """The same on one variant of the module; the guest is stopped at the kernel's first words."""
-    ko = module.build(kernel)
-    script = f"insmod /{ko.name} lockup={variant} nr_live={nr_live}\n"
+    own = [Path(variant)] if variant.endswith(".c") else []
+    ko = module.build(kernel, own)
+    name = module.own_name(own[0]) if own else variant
+    script = f"insmod /{ko.name} lockup={name} nr_live={nr_live}\n"
     return _boot(kernel, variant, ko, script, on_line, to_the_end=False)
 
 

@@ -29,6 +29,15 @@ def variant_names() -> list[str]:
     return sorted([*KERNEL_ONLY, *(path.stem for path in variant_sources())])
 
 
+def check_name(variant: str) -> None:
+    """Raise `LookupError` for what is neither in the module nor a C file."""
+    if variant not in variant_names() and not variant.endswith(".c"):
+        known = ", ".join(variant_names())
+        raise LookupError(
+            f"no variant named {variant!r} in the module; there are: {known}; or give a .c file"
+        )
+
+
 def own_name(path: Path) -> str:
     """What a user's C file is called in the module, where it may have the name of one of ours."""
     return "own_" + re.sub(r"\W", "_", path.stem)

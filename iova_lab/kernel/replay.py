@@ -82,10 +82,12 @@ def replay(
     ``on_op(index, op)`` tells now and then which op of which job is under way.  ``silence`` is how
     many seconds a job may go on without such a sign of life.
 
-    Raises `StreamError` for an impossible stream, `KernelError` for what no job is to blame for.
+    Raises `StreamError` for an impossible stream, `LookupError` for an unknown variant,
+    `KernelError` for what no job is to blame for.
     """
     for job in jobs:
         iova_variants.check(job.stream)
+        module.check_name(job.variant)
     own = {job.own for job in jobs if job.own}
     ko = module.build(kernel, sorted(own))
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
