@@ -67,6 +67,8 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         floor=number(measured[measured["variant"] == "null"]["p50"].median()),
         ratios=ratios,
         trust=_trust(ratios),
+        by_variant=_by_variant(ratios),
+        common=_common_case(measured),
         summary=_summary(ratios),
         per_node=_per_node(measured, times),
         smaller=_smaller(measured),
@@ -161,21 +163,20 @@ def compared(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
     """Per kernel, workload and variant: cost over mainline's, in instructions there and ns here."""
     measured = frame[frame["error"].isna() & ~frame["variant"].isin(["null", *COUNTERPARTS])]
     both = measured.merge(times, on=["workload", "nr_live", "variant"])
-    base = both[both["variant"] == BASE].set_index(["release", "workload", "nr_live"])
-    if base.empty:
-        return pd.DataFrame()
-    keys = pd.MultiIndex.from_frame(both[["release", "workload", "nr_live"]])
-    both["kernel_ratio"] = both["instructions"].to_numpy() / base["instructions"].reindex(keys)
-    both["user_ratio"] = both["ns"].to_numpy() / base["ns"].reindex(keys).to_numpy()
-    both["kernel_ratio"] = both["kernel_ratio"].to_numpy()
+    cell = ["release", "workload", "nr_live"]
+    base = both.loc[both["variant"] == BASE, [*cell, "instructions", "ns"]]
+    both = both.merge(base, on=cell, suffixes=("", "_base"))
+    both["kernel_ratio"] = both["instructions"] / both["instructions_base"]
+    both["user_ratio"] = both["ns"] / both["ns_base"]
     both["off"] = both["user_ratio"] / both["kernel_ratio"]
-    return both[both["variant"] != BASE].dropna(subset=["off"])
+    return both[both["variant"] != BASE]
 
 
 def _trust(ratios: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for workload, group in ratios.groupby("workload") if len(ratios) else ():
-        rank = stats.kendalltau(group["user_ratio"], group["kernel_ratio"]).statistic
+        both = group[["user_ratio", "kernel_ratio"]].to_numpy().T
+        rank = stats.kendalltau(*both).statistic if len(group) > 1 else np.nan
         worst = group.loc[np.log(group["off"]).abs().idxmax()]
         lines.append(
             {
@@ -186,7 +187,22 @@ def _trust(ratios: pd.DataFrame) -> pd.DataFrame:
                 "its ratios": f"{number(worst['user_ratio'])} ns, "
                 f"{number(worst['kernel_ratio'])} instr.",
                 f"within x{CLOSE}": f"{_within(group):.0%}",
-                "rank (Kendall)": f"{rank:.2f}",
+                "rank (Kendall)": NOTHING if np.isnan(rank) else f"{rank:.2f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _by_variant(ratios: pd.DataFrame) -> pd.DataFrame:
+    lines = []
+    for variant, group in ratios.groupby("variant") if len(ratios) else ():
+        low, middle, high = np.quantile(group["off"], [0, 0.5, 1])
+        lines.append(
+            {
+                "variant": variant,
+                "median user/kernel": f"{middle:.2f}",
+                "from .. to": f"{low:.2f} .. {high:.2f}",
+                f"within x{CLOSE}": f"{_within(group):.0%}",
             }
         )
     return pd.DataFrame(lines)
@@ -210,6 +226,12 @@ def _summary(ratios: pd.DataFrame) -> dict[str, str]:
         "nr_far": f"{int(far.sum()):,}",
         "same_side": f"{sides[far].mean():.1%}" if far.any() else NOTHING,
     }
+
+
+def _common_case(frame: pd.DataFrame) -> str:
+    """Instructions per op where mainline takes one step: what the kernel pays in any case."""
+    own = frame[(frame["workload"] == "near_empty") & (frame["variant"] == "kernel")]
+    return " and ".join(number(value) for value in own["instructions"]) or NOTHING
 
 
 def _per_node(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
@@ -293,9 +315,22 @@ def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
         group = ratios[ratios["release"] == release]
         places = [workloads.index(name) + shift for name in group["workload"]]
         axes.plot(group["off"], places, ls="", ms=4, **look)
+    for workload, group in ratios.groupby("workload"):
+        worst = group.loc[np.log(group["off"]).abs().idxmax()]
+        axes.annotate(
+            worst["variant"],
+            (worst["off"], workloads.index(workload)),
+            (-8 if worst["off"] < 1 else 8, 0),
+            textcoords="offset points",
+            ha="right" if worst["off"] < 1 else "left",
+            va="center",
+            fontsize=8,
+        )
     axes.axvspan(1 / CLOSE, CLOSE, color="#eeeeee", zorder=0)
     axes.axvline(1, color="#777777", lw=1)
-    axes.set(xscale="log", xlabel="user space's ratio / the kernel's")
+    low, high = ratios["off"].min(), ratios["off"].max()
+    axes.set(xscale="log", xlim=(low / 1.5, high * 1.6))
+    axes.set_xlabel("user space's ratio / the kernel's; named: the furthest off")
     axes.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(_times))
     axes.xaxis.set_minor_formatter(NullFormatter())

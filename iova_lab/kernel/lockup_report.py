@@ -97,7 +97,7 @@ def _outcomes(frame: pd.DataFrame) -> pd.DataFrame:
             f"locked up at {row.uptime:.0f} s" if row.locked_up else "no"
             for row in found.itertuples()
         ]
-        table[f"{short}: worst request, instr."] = [f"{n:,.0f}" for n in found["instructions"]]
+        table[f"{short}: instructions"] = [f"{n:,.0f}" for n in found["instructions"]]
     nodes = frame.groupby("variant")["nodes"].max().reindex(table["variant"])
     table["nodes"] = [f"{n:,.0f}" for n in nodes]
     return table

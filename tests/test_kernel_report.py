@@ -1,0 +1,123 @@
+"""Do the pages of the booted kernel say what the results say, all of it?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from iova_lab.kernel import fidelity_report, lockup_report
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results" / "kernel"
+REPORTS = ROOT / "reports" / "kernel"
+
+
+def write(path: Path, *rows: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def cell(variant: str, instructions: float, **more: Any) -> dict[str, Any]:
+    row = {"release": "6.1.0-9-amd64", "workload": "ring", "nr_live": 1000, "variant": variant}
+    row |= {"code": "0", "nr_ops": 2000, "nr_equal": 2000, "first": None, "nr_measured": 1000}
+    row |= {"instructions": instructions, "p50": instructions, "error": None}
+    return row | more
+
+
+def time(variant: str, ns: float) -> dict[str, Any]:
+    row = {"workload": "ring", "nr_live": 1000, "variant": variant}
+    return row | {"ns": ns, "low": ns, "high": ns, "nodes": 1.0}
+
+
+def page(results: Path) -> str:
+    fidelity_report.write_fidelity(results, results / "out")
+    return (results / "out" / "fidelity.md").read_text()
+
+
+def test_the_committed_fidelity_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
+    fidelity_report.write_fidelity(RESULTS, tmp_path)
+    for name in ("fidelity.md", "fidelity.html", "fidelity.csv", "fidelity.svg"):
+        assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes(), name
+
+
+def test_the_committed_lockup_page_is_made_of_the_committed_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lockup_report, "_SIZES", (1000, 10_000))  # of the figure
+    lockup_report.write_lockup(RESULTS, tmp_path)
+    for name in ("lockup.md", "lockup.html"):
+        assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes(), name
+
+
+def test_mainline_is_the_kernels_allocator_everywhere() -> None:
+    frame = fidelity_report.load(RESULTS)
+    own = frame[frame["variant"] == "kernel"]
+    assert own["workload"].nunique() >= 21
+    assert (own["nr_equal"] == own["nr_ops"]).all()
+    assert own.groupby("release")["nr_ops"].sum().min() > 2 * 10**7
+
+
+def test_ratios_are_over_mainline_in_both_worlds(tmp_path: Path) -> None:
+    rows = [cell("mainline", 100), cell("maple", 400), cell("kernel", 90), cell("null", 30)]
+    write(tmp_path / "6.1.0-9-amd64.jsonl", *rows)
+    write(tmp_path / "user.jsonl", time("mainline", 10), time("maple", 20), time("null", 2))
+    ratios = fidelity_report.compared(
+        fidelity_report.load(tmp_path), fidelity_report.load_times(tmp_path)
+    )
+    assert list(ratios["variant"]) == ["maple"]
+    assert ratios[["kernel_ratio", "user_ratio", "off"]].to_numpy().tolist() == [[4, 2, 0.5]]
+    assert "0% of 1 ratios" in page(tmp_path)
+
+
+def test_a_later_row_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    write(tmp_path / "6.1.0-9-amd64.jsonl", cell("mainline", 100), cell("mainline", 120))
+    assert fidelity_report.load(tmp_path)["instructions"].tolist() == [120]
+
+
+def test_a_difference_and_a_failure_are_on_the_page(tmp_path: Path) -> None:
+    crashed = {k: cell("maple", 0)[k] for k in ("release", "workload", "nr_live", "variant")}
+    differs = cell("mainline", 100, nr_equal=1999, first="mainline: 1,999 of 2,000 addresses")
+    write(
+        tmp_path / "6.1.0-9-amd64.jsonl",
+        cell("kernel", 90),
+        differs,
+        crashed | {"code": "0", "error": "Oops: 0002"},
+    )
+    text = page(tmp_path)
+    assert "- mainline: 1,999 of 2,000 addresses" in text
+    assert "- 6.1.0-9-amd64: maple on ring: Oops: 0002" in text
+    assert "No address differs" not in text
+    assert "over all variants 3,999 of 4,000" in text
+    assert "has not been measured" in text
+
+
+def test_no_results_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="iova-lab kernel fidelity measures them"):
+        fidelity_report.load(tmp_path)
+    with pytest.raises(ValueError, match="iova-lab kernel lockup makes them"):
+        lockup_report.load(tmp_path)
+
+
+def test_a_kernel_that_did_not_lock_up_is_no_page(tmp_path: Path) -> None:
+    shutil.copy(RESULTS / "lockup.jsonl", tmp_path)
+    path = tmp_path / "lockup.jsonl"
+    rows = [json.loads(line) | {"words": []} for line in path.read_text().splitlines()]
+    write(path, *rows)
+    with pytest.raises(ValueError, match="no stock kernel has locked up"):
+        lockup_report.write_lockup(tmp_path, tmp_path / "out")
+
+
+def test_labels_of_coinciding_curves_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockup_report, "_SIZES", (1000, 2000))
+    frame = lockup_report.worst_nodes()
+    wide = frame.pivot_table(index="nr_live", columns="variant", values="nodes")
+    labels = lockup_report._labels(wide)
+    names = ", ".join(label.replace("\n", " ") for _, label in labels)
+    assert sorted(names.replace(",", "").split()) == sorted(wide.columns)
+    assert len(labels) < wide.shape[1]
+    assert np.all(np.diff([value for value, _ in labels]) > 0)
