@@ -120,7 +120,7 @@ def _newest_release(series: str) -> str:
     if not releases:
         raise KernelError(
             f"apt knows no kernel {series} with headers: run apt-get update, and see that "
-            "/etc/apt has a Debian release that carries it (6.1 and 6.12: bookworm)"
+            "/etc/apt has a Debian release that carries it (6.1: bookworm, 6.12: bookworm-security)"
         )
     return max(releases, key=version)
 
