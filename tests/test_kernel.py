@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from functools import cache
 from pathlib import Path
 
@@ -201,12 +200,9 @@ def test_whoever_stops_listening_ends_the_guest() -> None:
 @boots
 def test_an_interrupt_ends_every_guest_and_blames_nobody() -> None:
     stream = workloads.generate("random_replace", 100_000)
-    results = replay(kernel(NEWEST), [Job("no_cache", stream)], silence=120)
-    stopper = threading.Timer(12, machine.stop_all)
-    stopper.start()
+    job = Job("no_cache", stream)
     with pytest.raises(KeyboardInterrupt):
-        next(results)
-    stopper.join()
+        next(replay(kernel(NEWEST), [job], silence=120, on_op=lambda *_: machine.stop_all()))
     assert not machine._running
     assert not machine._stopped
 

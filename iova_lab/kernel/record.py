@@ -99,6 +99,7 @@ def _boot(
         _devices(folder),
         cpus=cpus,
         memory="3G",
+        seconds=3600,
     )
     said = ""
     for line in machine.lines():
