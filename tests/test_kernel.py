@@ -339,4 +339,6 @@ def test_the_stock_kernel_locks_up_by_its_own_words(monkeypatch: pytest.MonkeyPa
 def test_extrapolation_is_arithmetic() -> None:
     assert lockup.burst(10**6, 1) == pytest.approx((20 / 0.033, 20 / 0.016))
     assert lockup.burst(10**6, 10) == pytest.approx((2 / 0.033, 2 / 0.016))
+    assert lockup.at_clock(20_000_000) == (5.0, 10.0)
+    assert lockup.on_hardware(10**6) == (16.0, 33.0)
     assert lockup.queue(10**6) == pytest.approx((1 + 10 / 0.033, 1 + 10 / 0.016))

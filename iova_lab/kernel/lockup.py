@@ -146,6 +146,22 @@ NS_PER_NODE = (16.0, 33.0)
 SOFT_SECONDS, HARD_SECONDS = 20.0, 10.0
 
 
+#: Clock speeds of servers, GHz, slow and fast.
+CLOCKS = (2.0, 4.0)
+
+
+def at_clock(instructions: int) -> tuple[float, float]:
+    """Milliseconds of so many instructions at one a cycle, fast clock and slow: no cache misses."""
+    slow, fast = (instructions / ghz / 1e6 for ghz in CLOCKS)
+    return fast, slow
+
+
+def on_hardware(nodes: int) -> tuple[float, float]:
+    """Milliseconds of a walk over so many nodes at the published cost of one, low and high."""
+    low, high = (nodes * ns / 1e6 for ns in NS_PER_NODE)
+    return low, high
+
+
 def burst(nodes: int, nr_cpus: int, seconds: float = SOFT_SECONDS) -> tuple[float, float]:
     """Requests in one burst, without scheduling, that keep a CPU for ``seconds``: fewest, most.
 

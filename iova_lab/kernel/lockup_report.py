@@ -13,10 +13,13 @@ import iova_variants
 from iova_lab.figures import STYLE, save, styles
 from iova_lab.kernel import rows
 from iova_lab.kernel.lockup import (
+    CLOCKS,
     HARD_SECONDS,
     NR_CYCLES,
     NS_PER_NODE,
+    at_clock,
     burst,
+    on_hardware,
     queue,
     stream,
 )
@@ -68,7 +71,10 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
             "instructions": f"{int(worst['instructions']):,}",
             "nodes": f"{int(worst['nodes']):,}",
             "per_node": f"{worst['instructions'] / worst['nodes']:.1f}",
+            "clock_ms": "{:.1f} to {:.1f}".format(*at_clock(int(worst["instructions"]))),
+            "published_ms": "{:.1f} to {:.1f}".format(*on_hardware(int(worst["nodes"]))),
         },
+        clocks=f"{CLOCKS[1]:g} to {CLOCKS[0]:g}",
         ns_low=f"{NS_PER_NODE[0]:g}",
         ns_high=f"{NS_PER_NODE[1]:g}",
         bursts=_bursts(),
@@ -78,12 +84,12 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
 
 
 def _guests(stocks: pd.DataFrame) -> pd.DataFrame:
-    low, high = (2 * stocks["nodes"] * ns / 1e6 for ns in NS_PER_NODE)
+    walks = [on_hardware(2 * int(nodes)) for nodes in stocks["nodes"]]
     return pd.DataFrame(
         {
             "kernel": stocks["release"],
             "guest, ms": [f"{us / 1000:,.0f}" for us in stocks["longest_us"]],
-            "hardware, ms": [f"{a:.0f} .. {b:.0f}" for a, b in zip(low, high, strict=True)],
+            "hardware, ms": [f"{low:.0f} .. {high:.0f}" for low, high in walks],
         }
     )
 

@@ -43,8 +43,8 @@ class Machine:
     """One guest: the kernel, what it boots into, and the hardware around it.
 
     ``icount``: one instruction takes one nanosecond of the guest's time, and one CPU is all it can
-    have.  ``append`` goes to the kernel, ``arguments`` to QEMU.  ``silence`` is how many seconds the
-    console may be without a new line, ``seconds`` how many all may take.
+    have.  ``append`` goes to the kernel, ``arguments`` to QEMU.  ``silence`` is how many seconds
+    the console may be without a new line, ``seconds`` how many all may take.
     """
 
     kernel: Kernel
