@@ -247,10 +247,9 @@ def test_a_package_that_is_not_the_archives_is_refused(
 def test_whoever_walks_too_far_is_measured_at_a_smaller_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fidelity, "BUDGET", 10**5)
     monkeypatch.setattr(fidelity, "LARGEST", 10**4)
     fidelity.nodes.cache_clear()
-    cells = fidelity.plan(["full_32bit"], ["null", "no_cache"])
+    cells = fidelity.plan(["full_32bit"], ["null", "no_cache"], budget=10**5)
     sizes = [(cell.nr_live, cell.variants) for cell in cells]
     assert sizes == [(10**3, ("null", "no_cache")), (10**4, ("null",))]
     fidelity.nodes.cache_clear()

@@ -37,8 +37,18 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Where rows lie, and are added.",
 )
+@click.option(
+    "--budget",
+    default=1e8,
+    show_default=True,
+    help="Nodes that a job may visit; whoever needs more is measured at a smaller size.",
+)
 def fidelity(
-    series: tuple[str, ...], variants: tuple[str, ...], names: tuple[str, ...], results: Path
+    series: tuple[str, ...],
+    variants: tuple[str, ...],
+    names: tuple[str, ...],
+    results: Path,
+    budget: float,
 ) -> None:
     """Replay every workload on every variant in booted kernels, and compare with user space.
 

@@ -111,12 +111,15 @@ def sizes(workload: str) -> list[int]:
 
 
 def plan(
-    names: Iterable[str], variants: Iterable[str], tick: Callable[[], object] = lambda: None
+    names: Iterable[str],
+    variants: Iterable[str],
+    tick: Callable[[], object] = lambda: None,
+    budget: int = BUDGET,
 ) -> list[Cell]:
     """Which variants at which sizes: the smallest, and the largest that each can pay for.
 
     That is `LARGEST`, or the workload's own most, or a tenth or a hundredth where a counted replay
-    in user space visits more than `BUDGET` nodes.  ``tick`` is called once per workload.
+    in user space visits more than ``budget`` nodes.  ``tick`` is called once per workload.
     """
     variants = list(variants)
     cells = []
@@ -124,7 +127,7 @@ def plan(
         for name in names:
             left = variants
             for nr_live in sizes(name)[:-1]:
-                counting = partial(nodes, workload=name, nr_live=nr_live)
+                counting = partial(nodes, workload=name, nr_live=nr_live, budget=budget)
                 asked = sorted({counterpart(variant) for variant in left})
                 counts = dict(zip(asked, pool.map(counting, asked), strict=True))
                 paid = [v for v in left if counts[counterpart(v)] is not None]
@@ -138,9 +141,10 @@ def plan(
 
 
 @cache
-def nodes(variant: str, workload: str, nr_live: int) -> float | None:
-    """Nodes visited per measured op in user space; None where that is more than can be paid for."""
-    budget = ORACLE_BUDGET if variant == ORACLE else BUDGET
+def nodes(variant: str, workload: str, nr_live: int, budget: int = BUDGET) -> float | None:
+    """Nodes visited per measured op in user space; None where all visit more than ``budget``."""
+    if variant == ORACLE:
+        budget = max(budget, ORACLE_BUDGET)
     if nr_live == sizes(workload)[-1]:
         budget = 0
     stream = workloads.generate(workload, nr_live)
