@@ -24,6 +24,7 @@ from iova_lab.kernel import (
     packages,
     record,
     rows,
+    times,
     tools,
 )
 from iova_lab.kernel.machine import Machine, MachineError
@@ -253,6 +254,24 @@ def test_whoever_walks_too_far_is_measured_at_a_smaller_size(
     sizes = [(cell.nr_live, cell.variants) for cell in cells]
     assert sizes == [(10**3, ("null", "no_cache")), (10**4, ("null",))]
     fidelity.nodes.cache_clear()
+
+
+@boots
+def test_the_command_measures_what_it_is_told_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fidelity, "LARGEST", 2000)
+    monkeypatch.setattr(times, "NR_ROUNDS", 1)
+    told = f"--variant retry --workload ring --kernel {NEWEST} --results {tmp_path}".split()
+    measured = []
+    for budget in ("10", "1e7"):
+        done = CliRunner().invoke(main, ["kernel", "fidelity", *told, "--budget", budget])
+        assert done.exit_code == 0, done.output
+        (path,) = tmp_path.glob("*-amd64.jsonl")
+        measured.append([(row["variant"], row["nr_live"]) for row in rows.read(path)])
+        fidelity.nodes.cache_clear()
+    assert measured == [[("retry", 1000)], [("retry", 1000), ("retry", 2000)]]
+    assert {row["workload"] for row in rows.read(tmp_path / "user.jsonl")} == {"ring"}
 
 
 @boots

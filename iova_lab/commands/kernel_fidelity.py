@@ -63,9 +63,8 @@ def fidelity(
     wanted = names or workloads.names()
     with progress() as bar:
         task = bar.add_task("counting nodes in user space", total=len(wanted))
-        cells = measuring.plan(
-            wanted, variants or module.variant_names(), lambda: bar.advance(task)
-        )
+        chosen = variants or module.variant_names()
+        cells = measuring.plan(wanted, chosen, lambda: bar.advance(task), round(budget))
         bar.remove_task(task)
         failed = _measure(bar, kernels, cells, results)
         task = bar.add_task("ns in user space", total=len(wanted) * times.NR_ROUNDS)
