@@ -49,6 +49,11 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
         click.echo(f"note: {note}")
     frame, mended = agreement.report(read_trace(target), "mainline")
     print_agreement(frame, mended.notes)
+    if cpus > 1 and (frame["share_mended"] < 1).any():
+        click.echo(
+            "note: two CPUs that ask at once are recorded in the order in which they returned, not "
+            "in that of the lock; with --cpus 1 every address agrees"
+        )
     if recording.nr_lost:
         click.echo(f"iova-lab: the kernel lost {recording.nr_lost:,} records", err=True)
         raise click.exceptions.Exit(1)
