@@ -2,6 +2,7 @@
 #
 #   make bench           measure the last commit: all variants, small sizes; dashboard, report
 #   make bench FULL=1    the whole suite: hours
+#   make reports         write reports/ again from results/
 #   make test            everything that can be checked
 #
 # MACHINE=name names the results' folder; PYTHON=python3.12 takes another Python.
@@ -27,7 +28,7 @@ endif
 # What a wheel is built from: changes here are not measured until they are committed.
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
-.PHONY: bench test lint sanitize build tools machine clean
+.PHONY: bench reports test lint sanitize build tools machine clean
 .DELETE_ON_ERROR:
 
 bench: .venv/installed tools machine
@@ -46,6 +47,13 @@ bench: .venv/installed tools machine
 	 echo "to look:   $(PYTHON) -m http.server --bind 127.0.0.1 -d build/html 8080," \
 	      "then http://127.0.0.1:8080/; the report is a file and needs no server"; \
 	 exit $$status
+
+# From results/ alone, nothing is measured: the same results give the same bytes.
+reports: .venv/installed
+	$(BIN)/iova-lab report --machine reference
+	$(BIN)/iova-lab promises
+	$(BIN)/iova-lab kernel report
+	$(BIN)/iova-lab contents
 
 machine: .venv/installed
 	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'

@@ -1,4 +1,4 @@
-"""Which requests are refused, and which of them could have been met?"""
+"""Which requests are refused, which of them could have been met, and which are met wrongly?"""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ class SpuriousFailures(Cells):
 
     def track_spurious_failures(self, variant: str, workload: str, nr_live: int) -> float:
         return float(counted(variant, self.stream).nr_spurious)
+
+
+class AboveLimit(Cells):
+    """Requests of the window that were answered with an address above their limit."""
+
+    fake_too = False
+    unit = "requests"
+
+    def track_above_limit(self, variant: str, workload: str, nr_live: int) -> float:
+        return float(counted(variant, self.stream).nr_above_limit)

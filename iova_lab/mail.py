@@ -1,4 +1,7 @@
-"""What of a report goes into a mail?  Plain text of at most 72 columns."""
+"""What of a report goes into a mail?  ASCII text of at most 72 columns.
+
+One for the whole, and one for each thread and workload, to answer the one thing that was asked.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import textwrap
 
 import pandas as pd
 
-from iova_lab.report_data import NOT_IN_NUMBER, ReportData, Section
+from iova_lab.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
 from iova_lab.tables import NOTHING
 
 WIDTH = 72
@@ -21,14 +24,23 @@ def fill(text: str, indent: str = "", first: str | None = None) -> str:
     )
 
 
-def render(data: ReportData) -> str:
-    """Write the whole mail.  Raises `ValueError` if a table is wider than 72 columns."""
-    parts = [_head(data), _thread(data), _notes(data)]
-    parts += [_section(data, section) for section in data.sections]
+def render(data: ReportData) -> dict[str, str]:
+    """Write every mail, by its path in the report.  Raises `ValueError` if a line is too wide."""
+    threads = [_thread(thread) for thread in data.threads]
+    sections = [_section(data, section) for section in data.sections]
+    texts = {"mail.txt": [_head(data), *threads, _notes(data), *sections]}
+    for thread, text in zip(data.threads, threads, strict=True):
+        texts[f"{thread.stem}.txt"] = [_head(data), text, _notes(data)]
+    for section, text in zip(data.sections, sections, strict=True):
+        texts[f"workloads/{section.stem}.txt"] = [_head(data), text, _notes(data)]
+    return {path: _joined(parts) for path, parts in texts.items()}
+
+
+def _joined(parts: list[str]) -> str:
     text = "\n\n".join(parts) + "\n"
-    wide = [line for line in text.splitlines() if len(line) > WIDTH]
-    if wide:
-        raise ValueError(f"mail text is wider than {WIDTH} columns: {wide[0]!r}")
+    for line in text.splitlines():
+        if len(line) > WIDTH or not line.isascii():
+            raise ValueError(f"mail text is wider than {WIDTH} columns, or not ASCII: {line!r}")
     return text
 
 
@@ -42,9 +54,9 @@ def _head(data: ReportData) -> str:
     return "\n".join(lines)
 
 
-def _thread(data: ReportData) -> str:
-    lines = [_heading("The thread of September 2017, answered by measurement")]
-    for answer in data.answers:
+def _thread(thread: Discussion) -> str:
+    lines = [fill(thread.question), "", fill(thread.about)]
+    for answer in thread.answers:
         lines.append("\n" + fill(answer.question, "   ", "Q: "))
         lines.append(fill(answer.verdict, "   ", "A: "))
         lines += [fill(line, "     ", "   - ") for line in answer.evidence]
@@ -57,7 +69,7 @@ def _notes(data: ReportData) -> str:
 
 
 def _section(data: ReportData, section: Section) -> str:
-    lines = [_heading(section.workload), fill(section.summary)]
+    lines = [_heading(section.workload), fill(section.summary), "", fill(section.finding)]
     if section.nr_live is not None:
         costs = section.costs
         ratio = f"ns/op vs {data.baseline}"

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
+from mdit_py_plugins.anchors import anchors_plugin
 
 #: A page of the same folder tree: Markdown links to Markdown, HTML to HTML.
 _LOCAL_PAGE = re.compile(r"^(?![a-z]+:)([^#]*)\.md(#.*)?$")
@@ -81,6 +82,7 @@ def _parse(path: Path, text: str) -> Page:
 
 def _html(text: str) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser.use(anchors_plugin)  # ids as the repository's own view gives them
     tokens = parser.parse(text)
     for token in tokens:
         for link in token.children or []:

@@ -1,14 +1,15 @@
 """What does the page of promises look like?
 
-One folder that works from file://: index.html, promises.md for a mail or a repository's page, and
-promises.csv with every cell.  Generated, never edited; the same code gives the same bytes.
+One folder that works from file://: promises.html, promises.md for a mail or a repository's page,
+and promises.csv with every cell.  Generated, never edited; the same results give the same bytes.
+Only the examples are replayed while it is written: what each drawing shows, its variant answers.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -19,18 +20,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import iova_variants
-from iova_lab import peng, promises
+from iova_lab import promises, promises_results
 from iova_lab.counterexamples import Example, examples
 from iova_lab.drawing import draw
 from iova_lab.promises import COLUMNS, COUNTED, Cell
+from iova_lab.promises_results import Measured
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED
 from iova_lab.scaling import Interval
-from iova_lab.soak import real_variants
 from iova_lab.tables import NOTHING, exponent, number
 
 SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"
-COMMAND = "iova-lab promises"
 
 #: Headings with room for a mail.
 SHORT = {
@@ -61,7 +61,7 @@ class Evidence:
 class PageData:
     """All that the page says."""
 
-    command: str
+    answer: str
     cells: list[Cell]
     kernels: dict[str, str]
     evidence: list[Evidence]
@@ -91,25 +91,21 @@ class PageData:
         return wide.rename_axis(index=None, columns=None)
 
 
-def write_promises(out_dir: Path, largest: int, tick: Callable[[], object]) -> Path:
-    """Measure, and write the page into ``out_dir``; the path of its index.html.
+def write_promises(results_dir: Path, out_dir: Path) -> Path:
+    """Write the page into ``out_dir`` from what `promises_results.save` left; its HTML's path.
 
-    ``tick`` is called `nr_ticks` times.  Raises `PromiseError` where the parts contradict each
-    other.
+    Raises `ResultsError` where there is nothing to read, `PromiseError` where the parts contradict
+    each other.
     """
-    data = _gather(largest, tick)
+    data = _gather(promises_results.load(results_dir))
     environment = _environment()
     out_dir.mkdir(parents=True, exist_ok=True)
-    for template, name in (("promises.html.j2", "index.html"), ("promises.md.j2", "promises.md")):
-        text = environment.get_template(template).render(data=data) + "\n"
+    for suffix in (".html", ".md"):
+        name = f"promises{suffix}"
+        text = environment.get_template(f"{name}.j2").render(data=data) + "\n"
         (out_dir / name).write_text(text, encoding="utf-8")
     (out_dir / "promises.csv").write_text(_csv(data.cells), encoding="utf-8")
-    return out_dir / "index.html"
-
-
-def nr_ticks(largest: int) -> int:
-    """How many cells of the grid there are."""
-    return len(promises.grid()) * len(promises.sizes_up_to(largest)) * len(real_variants())
+    return out_dir / "promises.html"
 
 
 def _environment() -> Environment:
@@ -127,30 +123,38 @@ def _environment() -> Environment:
     return environment
 
 
-def _gather(largest: int, tick: Callable[[], object]) -> PageData:
-    sizes = promises.sizes_up_to(largest)
-    if len(sizes) < 2:
-        raise ValueError(f"largest {largest}: growth needs two sizes, so at least 1000")
-    frame = promises.measure(sizes, tick)
-    cells = promises.answers(frame)
+def _gather(measured: Measured) -> PageData:
+    frame = measured.grid
+    cells = promises.answers(frame, measured.span)
     shown = {name for cell in cells for name in cell.stands_on}
-    table, notes = peng.recipes(max(sizes))
-    default = "" if largest == promises.LARGEST else f" --largest {largest}"
     return PageData(
-        command=f"{COMMAND}{default}",
+        answer=_answer(cells),
         cells=cells,
-        kernels={name: iova_variants.load(name).kernel_release for name in real_variants()},
+        kernels={name: iova_variants.load(name).kernel_release for name in measured.span},
         evidence=[_evidence(column, cells, frame) for column in COLUMNS if column != "any mask"],
         growth=_growth(frame, "nodes_per_op"),
         growth_lines=_growth_lines(frame),
         growth_worst=_growth(frame, "worst_nodes"),
         not_measured=_not_measured(frame),
         common=_common(frame),
-        sixths=peng.sixths([size for size in sizes if size >= 1000]),
-        recipes=table,
-        recipe_notes=notes,
+        sixths=measured.sixths,
+        recipes=measured.recipes,
+        recipe_notes=measured.notes,
         examples=[example for name, example in examples().items() if name in shown],
     )
+
+
+def _answer(cells: Iterable[Cell]) -> str:
+    """Who breaks nothing, or who breaks least."""
+    broken: dict[str, int] = {}
+    for cell in cells:
+        if cell.column in COLUMNS:
+            broken[cell.variant] = broken.get(cell.variant, 0) + (cell.answer == "no")
+    least = min(broken.values())
+    best = ", ".join(name for name, count in broken.items() if count == least)
+    asked = f"Of {len(COLUMNS)} promises asked of {len(broken)} allocators, "
+    ranks = f"the most broken by one is {max(broken.values())}"
+    return f"{asked}{best} break{'s' if ',' not in best else ''} {least or 'none'}; {ranks}."
 
 
 def _evidence(column: str, cells: Iterable[Cell], frame: pd.DataFrame) -> Evidence:

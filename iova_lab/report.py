@@ -1,19 +1,22 @@
 """Where does a report go, and what does it look like?
 
-One folder that works from file://: index.html, figures/ (SVG and PNG), mail.txt, summary.csv.
-It is generated and never edited; the same results give the same bytes.
+One folder that works from file://: a page for the whole, for each thread, workload and variant,
+figures/ (SVG and PNG), texts for a mail, summary.csv.  It is generated and never edited; the same
+results give the same bytes.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from iova_lab import figures, mail, overview
+from iova_lab.pages import write_page
+from iova_lab.report_data import NOT_IN_NUMBER, ReportData, gather
+from iova_lab.scorecard import is_clean
 
-from iova_lab import figures, mail
-from iova_lab.report_data import NOT_IN_NUMBER, ReportData, Section, gather
+#: Folders of a report that hold nothing but what the last one wrote.
+OWN = ("figures", "workloads", "variants")
 
 
 def write_report(
@@ -29,45 +32,67 @@ def write_report(
     Raises `ResultsError` (a `ValueError`) with one line if the results can't be read.
     """
     data = gather(results_dir, machine, baseline, commit)
-    text = mail.render(data)
-    page = _page(data)
-    (out_dir / "figures").mkdir(parents=True, exist_ok=True)
-    for section in data.sections:
-        _draw(data, section, out_dir / "figures" / _stem(section.workload))
+    texts = mail.render(data)
+    for name in OWN:  # pages and figures of what is no longer there
+        shutil.rmtree(out_dir / name, ignore_errors=True)
+    for path, text in texts.items():
+        (out_dir / path).parent.mkdir(parents=True, exist_ok=True)
+        (out_dir / path).write_text(text, encoding="utf-8")
+    _draw(data, out_dir / "figures")
+    _write_parts(data, out_dir)
     data.frame.to_csv(out_dir / "summary.csv", index=False, lineterminator="\n")
-    (out_dir / "mail.txt").write_text(text, encoding="utf-8")
-    index = out_dir / "index.html"
-    index.write_text(page, encoding="utf-8")
-    return index
-
-
-def _draw(data: ReportData, section: Section, stem: Path) -> None:
-    if section.nr_live is not None:
-        figures.save(figures.workload_figure(data.frame, section.workload, data.fakes), stem)
-        return
-    for suffix in (".svg", ".png"):  # of an earlier report
-        stem.with_suffix(suffix).unlink(missing_ok=True)
-
-
-def _stem(workload: str) -> str:
-    """A file name for a workload, which may be the path of a trace."""
-    return Path(workload).stem
-
-
-def _table(table: pd.DataFrame) -> Markup:
-    # pandas escapes what is in the cells.
-    return Markup(table.to_html(index=False, border=0, classes="numbers"))
-
-
-def _page(data: ReportData) -> str:
-    loader = PackageLoader("iova_lab")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return write_page(
+        out_dir,
+        "index",
+        template="report",
+        title=f"IOVA allocators on {data.facts['machine']}",
+        data=data,
+        headline=headline(data),
+        notes=NOT_IN_NUMBER,
     )
-    environment.filters |= {"table": _table, "stem": _stem}
-    template = environment.get_template("report.html.j2")
-    return template.render(data=data, notes=NOT_IN_NUMBER) + "\n"
+
+
+def headline(data: ReportData) -> str:
+    """How many allocators have no trap and refuse nothing needlessly, of how many."""
+    names = [one.variant for one in data.variants]
+    clean = [name for name in names if is_clean(data.frame, name)]
+    who = f": {', '.join(clean)}" if clean else ""
+    return (
+        f"Of {len(names)} allocators on {len(data.sections)} workloads, {len(clean)} never walk"
+        " over a good part of the live ranges, refuse what would fit or answer above the"
+        f" limit{who}."
+    )
+
+
+def _write_parts(data: ReportData, out_dir: Path) -> None:
+    for thread in data.threads:
+        write_page(
+            out_dir,
+            thread.stem,
+            template="thread",
+            thread=thread,
+            alt=overview.THREADS[thread.stem].alt,
+            command=data.facts["report by"],
+        )
+    for section in data.sections:
+        write_page(
+            out_dir / "workloads", section.stem, template="workload", section=section, data=data
+        )
+    for one in data.variants:
+        write_page(out_dir / "variants", one.variant, template="variant", one=one, data=data)
+
+
+def _draw(data: ReportData, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    figures.save(overview.worst_ops(data.frame, data.fakes), folder / "overview")
+    for stem, case in overview.THREADS.items():
+        figures.save(overview.thread_figure(data.frame, case, data.fakes), folder / stem)
+    for section in data.sections:
+        if section.nr_live is not None:
+            finding = f"{section.workload}: {section.finding}"
+            drawn = figures.workload_figure(data.frame, section.workload, data.fakes, finding)
+            figures.save(drawn, folder / section.stem)
+    for one in data.variants:
+        if len(one.costs):
+            drawn = overview.variant_figure(data.frame, one.variant, data.baseline, data.fakes)
+            figures.save(drawn, folder / f"variant-{one.variant}")

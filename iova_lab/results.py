@@ -64,6 +64,7 @@ METRICS = {
         Metric(
             "refusals.SpuriousFailures.track_spurious_failures", "spurious_failures", "requests"
         ),
+        Metric("refusals.AboveLimit.track_above_limit", "above_limit", "requests"),
         Metric("memory.BytesPerRange.track_bytes_per_range", "bytes_per_range", "bytes"),
         Metric("span.Span.track_span_per_pfn", "span_per_pfn", "pfns/live pfn"),
         Metric("coverage.Coverage.track_why_not", "why_not", "reason"),

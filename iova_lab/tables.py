@@ -11,7 +11,7 @@ from iova_lab.results import select
 from iova_lab.scaling import Interval
 
 #: What a reader should not have to miss without being told why.
-SHOWN = ["ns_per_op", "nodes_per_op", "failures", "spurious_failures"]
+SHOWN = ["ns_per_op", "nodes_per_op", "failures", "spurious_failures", "above_limit"]
 NOTHING = "-"
 
 
@@ -97,6 +97,8 @@ def costs(
     if (values["failures"] > 0).any():
         columns["refused"] = [number(value) for value in values["failures"]]
         columns["spurious"] = [number(value) for value in values["spurious_failures"]]
+    if (values["above_limit"] > 0).any():
+        columns["above limit"] = [number(value) for value in values["above_limit"]]
     return pd.DataFrame(columns)
 
 
@@ -131,7 +133,7 @@ def others(frame: pd.DataFrame, workload: str, nr_live: int, fakes: frozenset[st
     return text.rename_axis(columns=None).reset_index()
 
 
-def coinciding(frame: pd.DataFrame, workload: str) -> list[str]:
+def coinciding_groups(frame: pd.DataFrame, workload: str) -> list[list[str]]:
     """Groups of variants that visit the same nodes per op, within 1 %, at every size."""
     rows = select(frame, workload=workload, metric="nodes_per_op")
     curves = rows.pivot_table(index="variant", columns="nr_live", values="value")
@@ -139,11 +141,32 @@ def coinciding(frame: pd.DataFrame, workload: str) -> list[str]:
     for name, curve in curves.iterrows():
         for group in groups:
             if np.allclose(curve, curves.loc[group[0]], rtol=0.01, atol=0, equal_nan=True):
-                group.append(name)
+                group.append(str(name))
                 break
         else:
-            groups.append([name])
+            groups.append([str(name)])
+    return groups
+
+
+def coinciding(frame: pd.DataFrame, workload: str) -> list[str]:
+    """Name each group of `coinciding_groups` that has two members or more, in a line."""
+    groups = coinciding_groups(frame, workload)
     return [" = ".join(group) for group in groups if len(group) > 1]
+
+
+def across(tables: dict[str, pd.DataFrame], variant: str) -> pd.DataFrame:
+    """The row of one variant in each of these tables, under the table's name."""
+    rows = {
+        name: table[table["variant"] == variant].drop(columns="variant").iloc[0]
+        for name, table in tables.items()
+        if len(table) and variant in set(table["variant"])
+    }
+    if not rows:
+        return pd.DataFrame()
+    wide = pd.DataFrame(rows).T.fillna(NOTHING)
+    columns = dict.fromkeys(column for table in tables.values() for column in table.columns)
+    kept = [column for column in columns if column in wide]
+    return wide[kept].rename_axis("workload").reset_index()
 
 
 def undecided(exponents: pd.DataFrame, workload: str) -> list[str]:

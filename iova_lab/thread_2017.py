@@ -9,57 +9,32 @@ supports.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import pandas as pd
 
-from iova_lab.results import select, why_missing
 from iova_lab.scaling import FLAT, Interval, ratios
-from iova_lab.tables import NONE, change, exponent, number
+from iova_lab.tables import NONE, change, number
+from iova_lab.thread import COSTS, Answer, Thread, by_class, growth_lines, judge
 
 ORIGINAL, PATCH, ROBIN = "cached32", "cached64", "anchor"
 CASE = "startup"
 COMPARED = (CASE, "ring", "random_replace", "near_empty")
 
-#: A difference in time below this is not claimed: asv measures one variant after the other.
-MARGIN = 0.05
-
 #: Not a class that anything could be concluded from.
 UNKNOWN = ("missing", "undecided")
-COSTS = {"nodes_per_op": "nodes/op", "ns_per_op": "ns/op"}
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One question of the thread: what the measurements support, and the measurements."""
-
-    question: str
-    verdict: str
-    evidence: list[str] = field(default_factory=list)
+ABOUT = (
+    "In 'iommu/iova: Improve alloc_iova performance' David Woods gave the allocator of the time"
+    f" ({ORIGINAL}) a second cached node, for 64-bit requests ({PATCH}), and withdrew his patch"
+    f" when Robin Murphy's series ({ROBIN}) solved his case."
+)
 
 
-@dataclass(frozen=True)
-class Thread:
-    """All that the answers are taken from."""
-
-    frame: pd.DataFrame
-    exponents: pd.DataFrame
-
-    def growth(self, variant: str, workload: str = CASE, metric: str = "nodes_per_op") -> pd.Series:
-        """The row of one curve in the table of exponents; empty if it is not there."""
-        table = self.exponents
-        keys = {"variant": variant, "workload": workload, "metric": metric}
-        rows = table[table[list(keys)].eq(pd.Series(keys)).all(axis=1)]
-        return rows.iloc[0] if len(rows) else pd.Series(dtype=object)
-
-    def supported(self, variant: str, workload: str = CASE) -> str:
-        """Supported class by nodes visited: exact, so decided before time; or ``missing``."""
-        return str(self.growth(variant, workload).get("supported_class", "missing"))
-
-    def curve(self, variant: str, workload: str, metric: str) -> pd.Series:
-        """Values of one curve by size."""
-        rows = select(self.frame, variant=variant, workload=workload, metric=metric)
-        return rows.set_index("nr_live")["value"].sort_index()
+def headline(answers: list[Answer]) -> str:
+    """The thread's outcome, from its three questions."""
+    linear, flat, redundant, *_ = answers
+    return f"{redundant.verdict} Linear before? {linear.verdict} Flat with it? {flat.verdict}"
 
 
 def answer(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Answer]:
@@ -67,18 +42,6 @@ def answer(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Answer]:
     thread = Thread(frame, exponents)
     answers = [_linear(thread), _flat(thread), _redundant(thread)]
     return answers + _unsolved(thread)
-
-
-def _by_class(thread: Thread, variant: str, verdicts: dict[str, str]) -> str:
-    """Choose the verdict for a variant's class; what can't be decided says why."""
-    supported = thread.supported(variant)
-    if supported == "missing":
-        sizes = thread.frame["nr_live"]
-        why = why_missing(thread.frame, "nodes_per_op", variant, CASE, int(sizes.max()))
-        return f"Not measured: {why or 'fewer than two sizes'}."
-    if supported == "undecided":
-        return f"Undecided: {thread.growth(variant)['reason']}."
-    return verdicts[supported]
 
 
 def _linear(thread: Thread) -> Answer:
@@ -90,8 +53,8 @@ def _linear(thread: Thread) -> Answer:
     }
     return Answer(
         f"Is the 64-bit path linear in the original ({ORIGINAL}, {CASE})?",
-        _by_class(thread, ORIGINAL, verdicts),
-        _growth_lines(thread, ORIGINAL),
+        by_class(thread, ORIGINAL, CASE, verdicts),
+        growth_lines(thread, ORIGINAL, CASE),
     )
 
 
@@ -102,47 +65,30 @@ def _flat(thread: Thread) -> Answer:
         "logarithmic": "Not quite: it grows like a logarithm.",
         "other": "No: it still grows.",
     }
-    lines = _growth_lines(thread, PATCH)
-    time = thread.growth(PATCH, metric="ns_per_op")
-    if thread.supported(PATCH) == "constant" and time.get("lo", math.nan) > FLAT:
+    lines = growth_lines(thread, PATCH, CASE)
+    time = thread.growth(PATCH, CASE, "ns_per_op")
+    if thread.supported(PATCH, CASE) == "constant" and time.get("lo", math.nan) > FLAT:
         lines.append(
             "The time grows although the nodes don't: each costs more as the domains outgrow the"
             " processor's caches, or there is work that visits no further node."
         )
     return Answer(
         f"Does Woods' second cached node ({PATCH}) make it flat?",
-        _by_class(thread, PATCH, verdicts),
+        by_class(thread, PATCH, CASE, verdicts),
         lines,
     )
-
-
-def _growth_lines(thread: Thread, variant: str) -> list[str]:
-    lines = []
-    for metric, unit in COSTS.items():
-        curve, row = thread.curve(variant, CASE, metric), thread.growth(variant, CASE, metric)
-        if not len(curve):
-            continue
-        ends = [f"{number(curve.loc[size])} at {size:,}" for size in curve.index[[0, -1]]]
-        line = f"{unit}: {', '.join(ends)} live ranges"
-        if len(row):
-            slope = Interval(row["exponent"], row["lo"], row["hi"])
-            kind = "exact" if metric == "nodes_per_op" else "99 % interval"
-            known = (
-                f"{exponent(slope)} ({kind})" if slope.known else f"{exponent(slope)}, no interval"
-            )
-            line += f"; exponent {known}: {row['supported_class']}"
-        lines.append(line + ".")
-    return lines
 
 
 def _redundant(thread: Thread) -> Answer:
     question = (
         f"Was Woods right that the Robin-style cache ({ROBIN}) makes his patch ({PATCH}) redundant?"
     )
-    patch, robin = thread.supported(PATCH), thread.supported(ROBIN)
+    patch, robin = thread.supported(PATCH, CASE), thread.supported(ROBIN, CASE)
     if "missing" in (patch, robin) or "undecided" in (patch, robin):
         open_ = [
-            name for name in (PATCH, ROBIN) if thread.supported(name) in ("missing", "undecided")
+            name
+            for name in (PATCH, ROBIN)
+            if thread.supported(name, CASE) in ("missing", "undecided")
         ]
         verdict = f"Undecided: the growth of {' and '.join(open_)} on {CASE} is not known."
     elif robin == patch == "constant":
@@ -203,19 +149,6 @@ def _compare_one(
         for metric, unit in COSTS.items()
     ]
     return f"{workload} at {nr_live:,}: {'; '.join(parts)}: {ROBIN} {verdict}.", verdict
-
-
-def judge(ratio: Interval) -> str:
-    """Say in words what the interval of a ratio of times supports."""
-    if not ratio.known:
-        return "not comparable in time, no interval"
-    if ratio.lo > 1 + MARGIN:
-        return "slower"
-    if ratio.hi < 1 - MARGIN:
-        return "faster"
-    if ratio.within(1, MARGIN):
-        return f"the same within {MARGIN:.0%}"
-    return f"no difference beyond {MARGIN:.0%} shown"
 
 
 def _amounts_to(said: dict[str, str]) -> list[str]:

@@ -30,6 +30,7 @@ TRACKS = [
     (nodes.NodesWorst, "track_worst_op"),
     (refusals.Failures, "track_failures"),
     (refusals.SpuriousFailures, "track_spurious_failures"),
+    (refusals.AboveLimit, "track_above_limit"),
     (span.Span, "track_span_per_pfn"),
 ]
 
@@ -49,6 +50,7 @@ def test_the_suite_is_what_reports_expect() -> None:
         "nodes.NodesWorst.track_worst_op",
         "refusals.Failures.track_failures",
         "refusals.SpuriousFailures.track_spurious_failures",
+        "refusals.AboveLimit.track_above_limit",
         "span.Span.track_span_per_pfn",
     }
     for benchmark in found.values():
@@ -104,6 +106,13 @@ def test_a_failure_is_spurious_only_if_there_was_room(workload: str, there_was_r
     assert refused > 0
     spurious = run(refusals.SpuriousFailures(), "track_spurious_failures", *cell)
     assert spurious == there_was_room * refused
+
+
+def test_an_answer_above_the_limit_is_counted_where_it_is_declared() -> None:
+    for variant, some in (("cached64", True), ("mainline", False)):
+        above = run(refusals.AboveLimit(), "track_above_limit", variant, "high_limit", 100)
+        assert isinstance(above, float)
+        assert (above > 0) == some
 
 
 @pytest.mark.parametrize("benchmark", [nodes.NodesMean, latency.Latency])

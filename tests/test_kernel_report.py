@@ -45,12 +45,9 @@ def test_the_committed_fidelity_page_is_made_of_the_committed_results(tmp_path: 
         assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes(), name
 
 
-def test_the_committed_lockup_page_is_made_of_the_committed_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lockup_report, "_SIZES", (1000, 10_000))  # of the figure
+def test_the_committed_lockup_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
     lockup_report.write_lockup(RESULTS, tmp_path)
-    for name in ("lockup.md", "lockup.html"):
+    for name in ("lockup.md", "lockup.html", "lockup.svg"):
         assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes(), name
 
 
@@ -110,6 +107,20 @@ def test_a_kernel_that_did_not_lock_up_is_no_page(tmp_path: Path) -> None:
     write(path, *rows)
     with pytest.raises(ValueError, match="no stock kernel has locked up"):
         lockup_report.write_lockup(tmp_path, tmp_path / "out")
+
+
+def test_walks_are_counted_whole_and_asked_for_where_they_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="iova-lab kernel lockup"):
+        lockup_report.load_walks(tmp_path)
+    monkeypatch.setattr(lockup_report, "_SIZES", (1000, 10_000))
+    lockup_report.count_walks(tmp_path)
+    walks = lockup_report.load_walks(tmp_path)
+    stored = lockup_report.load_walks(RESULTS).set_index(["variant", "nr_live"])["nodes"]
+    for row in walks.itertuples():
+        assert stored[row.variant, row.nr_live] == row.nodes
+    assert list(tmp_path.iterdir()) == [tmp_path / lockup_report.WALKS]
 
 
 def test_labels_of_coinciding_curves_are_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from lab import REAL
 from model import Books
 
 import iova_variants
-from iova_lab import peng, promises
+from iova_lab import peng, promises, promises_results
 from iova_lab.cli import main
 from iova_lab.counterexamples import Example, Step, examples, find_example, outcomes
 from iova_lab.drawing import draw, highest_fit
@@ -186,12 +186,14 @@ def test_a_drawing_in_full() -> None:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_promises(tmp_path_factory.mktemp("promises"), 1000, lambda: None).parent
+    results = tmp_path_factory.mktemp("results")
+    promises_results.save(promises_results.measure(1000, lambda: None), results)
+    return write_promises(results, results / "page").parent
 
 
 def test_every_cell_leads_somewhere(page: Path) -> None:
     cells = pd.read_csv(page / "promises.csv")
-    html = (page / "index.html").read_text()
+    html = (page / "promises.html").read_text()
     assert set(cells["variant"]) == set(REAL)
     assert cells.groupby("variant").size().nunique() == 1
     assert cells.notna().all(axis=None)
@@ -211,9 +213,9 @@ def test_every_no_has_an_example_that_is_printed(page: Path) -> None:
             assert draw(examples()[name]) in text
 
 
-def test_the_same_code_writes_the_same_bytes(page: Path, tmp_path: Path) -> None:
-    write_promises(tmp_path, 1000, lambda: None)
-    for name in ("index.html", "promises.md", "promises.csv"):
+def test_the_same_results_write_the_same_bytes(page: Path, tmp_path: Path) -> None:
+    write_promises(page.parent, tmp_path)
+    for name in ("promises.html", "promises.md", "promises.csv"):
         assert (tmp_path / name).read_bytes() == (page / name).read_bytes()
 
 
@@ -222,7 +224,7 @@ def test_a_claim_with_an_example_against_it_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(promises, "_claims", lambda variant: Claim.COMPLETE)
     frame = promises.measure([100], lambda: None)
     with pytest.raises(PromiseError, match="claims to be complete, but there is anchor-complete"):
-        promises.answers(frame)
+        promises.answers(frame, {"anchor": 1.0})
 
 
 def test_a_breach_that_is_counted_without_an_example_is_told(
@@ -233,7 +235,7 @@ def test_a_breach_that_is_counted_without_an_example_is_told(
     monkeypatch.setattr(promises, "examples", dict)
     frame = promises.measure([100], lambda: None)
     with pytest.raises(PromiseError, match="complete is broken in the grid, without an example"):
-        promises.answers(frame)
+        promises.answers(frame, {"anchor": 1.0})
 
 
 def test_one_command_replays_an_example() -> None:
@@ -255,9 +257,24 @@ def test_an_unknown_example_is_told_with_the_known_ones() -> None:
 
 
 def test_growth_needs_two_sizes(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(main, ["promises", "--largest", "100", "--out", str(tmp_path)])
+    command = ["promises", "--measure", "--largest", "100", "--results", str(tmp_path)]
+    shown = CliRunner().invoke(main, command)
     assert shown.exit_code == 1
     assert "growth needs two sizes" in shown.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", "[]"])
+def test_results_that_cannot_be_read_are_told_in_one_line(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / promises_results.FILE).write_text(text)
+    command = ["promises", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(main, command)
+    assert shown.exit_code == 1
+    assert len(shown.output.strip().splitlines()) == 1
+    assert promises_results.FILE in shown.output
+    assert promises_results.COMMAND in shown.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_the_examples_say_is_what_the_variants_declare() -> None:

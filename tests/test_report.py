@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,17 +14,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from iova_lab import figures, mail
+from iova_lab import figures, finding, labels, mail, thread_2026
 from iova_lab.cli import main
+from iova_lab.contents import write_contents
+from iova_lab.pages import read_page
 from iova_lab.report import write_report
 from iova_lab.report_data import fake_variants, gather
 from iova_lab.results import METRICS, ResultsError, find_run, tidy
 from iova_lab.scaling import Interval, exponents
 from iova_lab.tables import change, coinciding, common_size, missing, number
-from iova_lab.thread_2017 import Answer, answer, judge
+from iova_lab.thread import Answer, judge
+from iova_lab.thread_2017 import answer
 
 FAKES = frozenset({"null"})
 REPORTED = ["lost_space", "near_empty", "startup"]
@@ -206,7 +211,7 @@ def lines_of(figure: Figure, panel: int) -> dict[str, Any]:
 
 def test_a_curve_has_every_measured_point_and_ticks_only_there(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
-    figure = figures.workload_figure(frame, "startup", FAKES)
+    figure = figures.workload_figure(frame, "startup", FAKES, "a finding")
     for axes in figure.axes:
         assert axes.get_xticks().tolist() == asv_files.SIZES
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
@@ -215,15 +220,116 @@ def test_a_curve_has_every_measured_point_and_ticks_only_there(tmp_path: Path) -
     assert str(nodes.to_numpy().tolist()) in lines_of(figure, 1)
 
 
-def test_the_floor_is_dashed_grey_and_labelled(tmp_path: Path) -> None:
-    frame = frame_of(tmp_path)
-    figure = figures.workload_figure(frame, "startup", FAKES)
+def names_in(axes: Axes) -> list[str]:
+    """Names written beside curves, one by one, without line breaks."""
+    words = " ".join(text.get_text() for text in axes.texts).replace(",", " ")
+    return [word for word in words.split() if word in asv_files.VARIANTS]
+
+
+def test_every_curve_has_its_name_beside_it_and_the_floor_too(tmp_path: Path) -> None:
+    figure = figures.workload_figure(frame_of(tmp_path), "startup", FAKES, "a finding")
+    assert not figure.legends
+    for axes in figure.axes:
+        assert sorted(names_in(axes)) == ["anchor", "cached32", "cached64", "mainline"]
+    nodes = [text.get_text() for text in figure.axes[1].texts]
+    assert nodes == ["anchor, cached64, mainline", "cached32"]
     floors = [line for line in figure.axes[0].get_lines() if line.get_color() == figures.FLOOR]
     assert [line.get_linestyle() for line in floors] == ["--"]
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["anchor", "cached32", "cached64", "mainline", "null (floor)"]
-    single = figures.workload_figure(frame, "near_empty", FAKES)
-    assert [text.get_text() for text in single.axes[0].texts] == ["null (floor)"]
+    assert "null: the floor" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_refusals_are_marked_on_the_curve(tmp_path: Path) -> None:
+    """Whoever refuses looks fast."""
+    frame = frame_of(tmp_path)
+    figure = figures.workload_figure(frame, "lost_space", FAKES, "a finding")
+    rows = frame[(frame["workload"] == "lost_space") & (frame["metric"] == "spurious_failures")]
+    refusing = set(rows[rows["value"] > 0]["variant"])
+    assert refusing == {"anchor", "cached32", "cached64"}
+    for axes in figure.axes:
+        marks = marks_of(axes)
+        sizes = {len(np.asarray(line.get_xydata())) for line in marks} - {0}
+        assert sizes == {len(asv_files.SIZES)}
+    text = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert all(f"{name} x150" in text for name in refusing)
+    assert "mainline x" not in text
+    near = figures.workload_figure(frame, "random_replace", FAKES, "a finding")
+    assert not any(len(np.asarray(line.get_xydata())) for line in marks_of(near.axes[0]))
+
+
+def marks_of(axes: Axes) -> list[Any]:
+    return [line for line in axes.get_lines() if line.get_marker() == figures.REFUSAL]
+
+
+def test_labels_keep_their_distance_and_order() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        places, heights = rng.uniform(0, 60, 12), rng.choice([10.0, 20.0], 12)
+        moved = labels.spread(places.tolist(), heights.tolist())
+        order = np.argsort(places)
+        gaps = np.diff(moved[order]) - (heights[order][1:] + heights[order][:-1]) / 2
+        assert gaps.min() > -1e-9
+    assert labels.spread([0.0, 50.0], [10.0, 10.0]).tolist() == [0, 50]
+
+
+def test_the_finding_stands_above(tmp_path: Path) -> None:
+    figure = figures.workload_figure(frame_of(tmp_path), "startup", FAKES, "one grows")
+    assert figure.get_suptitle() == "one grows"
+
+
+def test_findings_say_who_grows_and_who_refuses(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path)
+    table = exponents(frame, FAKES)
+
+    def found(workload: str) -> str:
+        return finding.of_workload(frame, table, workload, "mainline", FAKES)
+
+    assert found("startup").startswith("1 of 4 allocators (cached32) visits nodes in proportion")
+    assert "refuses what would fit: anchor, cached32, cached64" in found("lost_space")
+    assert "refuses" not in found("ring")
+    assert "answers above the limit: cached32" in found("ring")
+    assert found("near_empty").startswith("From ")
+    nothing = frame_of(tmp_path / "none", nodes_per_op=lambda *_: None)
+    assert finding.of_workload(nothing, exponents(nothing, FAKES), "ring", "mainline", FAKES) == (
+        "No nodes were counted."
+    )
+    assert finding.of_variant(frame, "anchor", "mainline").startswith("No op walks")
+    assert "Refuses what would fit on lost_space." in finding.of_variant(
+        frame, "anchor", "mainline"
+    )
+
+
+def walking(variant: str, workload: str, nr_live: int) -> float:
+    """Let augmented walk on high_limit only, mainline everywhere but in the common case."""
+    walks = {"augmented": ["high_limit"], "mainline": ["high_limit", "random_replace"]}
+    return float(nr_live if workload in walks.get(variant, []) else 20)
+
+
+def test_the_thread_of_2026_is_answered_by_what_walks(tmp_path: Path) -> None:
+    frame = frame_of(
+        tmp_path,
+        variants=["augmented", "mainline", "maple", "null"],
+        workloads=["high_limit", "near_empty", "random_replace", "ring"],
+        worst_nodes=walking,
+        spurious_failures=lambda variant, *_: 3.0 if variant == "maple" else 0.0,
+    )
+    said = {one.question: one for one in thread_2026.answer(frame, exponents(frame, FAKES))}
+    assert said[
+        "Does mainline walk over all live ranges without fragmentation?"
+    ].verdict.startswith("Yes, on 2 workloads")
+    assert said["Does augmented end the walks?"].verdict == "No: it still walks on high_limit."
+    assert said["Does augmented end the walks?"].evidence[-1] == "Cured: random_replace."
+    assert said["Does maple end the walks?"].verdict.startswith("Yes, on every workload measured")
+    assert said["Does any refuse a request that would fit?"].verdict == "Yes: maple."
+    headline = thread_2026.headline(frame)
+    assert "none of those measured" in headline
+    assert "refuses needlessly on high_limit, near_empty, random_replace, ring" in headline
+    assert "`alignable`" not in headline
+
+
+def test_without_mainline_the_thread_of_2026_has_no_answer(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path, variants=["anchor", "maple", "null"])
+    assert thread_2026.headline(frame) == "Not measured: mainline is not in these results."
+    assert thread_2026.answer(frame, exponents(frame, FAKES)) == []
 
 
 def test_twenty_variants_are_told_apart_without_colour() -> None:
@@ -234,14 +340,16 @@ def test_twenty_variants_are_told_apart_without_colour() -> None:
 
 
 def test_one_size_makes_a_dot_per_variant(tmp_path: Path) -> None:
-    figure = figures.workload_figure(frame_of(tmp_path), "near_empty", FAKES)
+    figure = figures.workload_figure(frame_of(tmp_path), "near_empty", FAKES, "a finding")
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["anchor", "cached32", "cached64", "mainline"]
 
 
 def test_a_workload_without_values_has_an_empty_figure(tmp_path: Path) -> None:
     frame = frame_of(tmp_path, ns_per_op=lambda *_: None, nodes_per_op=lambda *_: math.nan)
-    paths = figures.save(figures.workload_figure(frame, "ring", FAKES), tmp_path / "ring")
+    paths = figures.save(
+        figures.workload_figure(frame, "ring", FAKES, "a finding"), tmp_path / "ring"
+    )
     assert [path.stat().st_size > 0 for path in paths] == [True, True]
 
 
@@ -249,7 +357,9 @@ def test_equal_data_gives_equal_bytes(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
     for workload in ("startup", "near_empty"):
         saved = [
-            figures.save(figures.workload_figure(frame, workload, FAKES), tmp_path / name)
+            figures.save(
+                figures.workload_figure(frame, workload, FAKES, "a finding"), tmp_path / name
+            )
             for name in ("first", "second")
         ]
         for first, second in zip(*saved, strict=True):
@@ -280,16 +390,23 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(root, "lab-1", "mainline", root.parent / "report")
 
 
-def test_the_page_is_whole_and_needs_nothing_from_outside(report: Path) -> None:
-    index = report
-    parser = Links()
-    parser.feed(index.read_text())
-    assert len(parser.found) > 3 * len(REPORTED)
-    for link in parser.found:
-        if link.startswith("#"):
-            assert f'id="{link[1:]}"' in index.read_text()
-        else:
-            assert (index.parent / link).is_file(), link
+def test_every_page_is_whole_and_needs_nothing_from_outside(report: Path) -> None:
+    pages = sorted(report.parent.rglob("*.html"))
+    assert len(pages) == 1 + 2 + len(REPORTED) + len(asv_files.VARIANTS) - 1
+    for page in pages:
+        parser = Links()
+        parser.feed(page.read_text())
+        for link in parser.found:
+            if link == "../index.html":
+                continue  # of all reports: `iova-lab contents` writes it
+            path, _, anchor = link.partition("#")
+            assert (page.parent / path).is_file(), (page, link)
+            assert not anchor or f'id="{anchor}"' in (page.parent / path).read_text(), (page, link)
+
+
+def test_every_page_asks_and_answers(report: Path) -> None:
+    for page in report.parent.rglob("*.md"):
+        assert read_page(page).answer.startswith("**")
 
 
 def test_what_comes_from_the_results_is_escaped(report: Path) -> None:
@@ -310,25 +427,38 @@ def test_the_same_results_give_the_same_report(report: Path, tmp_path: Path) -> 
     first = report.parent
     second = write_report(tmp_path, "lab-1", "mainline", tmp_path / "out").parent
     names = [path.relative_to(first) for path in sorted(first.rglob("*")) if path.is_file()]
-    assert len(names) == 3 + 2 * len(REPORTED)
+    nr_variants = len(asv_files.VARIANTS) - 1
+    nr_figures = 3 + len(REPORTED) + nr_variants
+    nr_pages = 3 + len(REPORTED) + nr_variants
+    nr_texts = 3 + len(REPORTED)
+    assert len(names) == 2 * nr_figures + 2 * nr_pages + nr_texts + 1
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_the_mail_fits_and_says_how_to_make_it_again(report: Path) -> None:
-    text = (report.parent / "mail.txt").read_text()
-    assert max(map(len, text.splitlines())) <= 72
-    assert "iova-lab report --machine lab-1 --baseline mainline" in text
-    assert "asv run --machine lab-1" in text
+def test_every_mail_fits_and_says_how_to_make_it_again(report: Path) -> None:
+    texts = {path.name: path.read_text() for path in report.parent.rglob("*.txt")}
+    assert set(texts) == {
+        "mail.txt",
+        "thread-2017.txt",
+        "thread-2026.txt",
+        *(f"{name}.txt" for name in REPORTED),
+    }
+    for text in texts.values():
+        assert max(map(len, text.splitlines())) <= 72
+        assert text.isascii()
+        assert "iova-lab report --machine lab-1 --baseline mainline" in text
+        assert "asv run --machine lab-1" in text
+    text = texts["mail.txt"]
     assert "refused 150, spurious 150: anchor, cached32, cached64" in text
-    assert text.index("The thread of September 2017") < text.index("startup\n-------")
+    assert text.index("Was David Woods right") < text.index("startup\n-------")
     assert "1,000, 10,000, 100,000: the workload has no such size" in text.replace("\n  ", " ")
 
 
 def test_long_names_still_fit_the_mail(tmp_path: Path) -> None:
     long = "a_variant_with_a_name_as_long_as_its_author_cared"
     asv_files.suite(variants=[*asv_files.VARIANTS, long]).write(tmp_path)
-    text = mail.render(gather(tmp_path, "lab-1", long, None))
+    text = mail.render(gather(tmp_path, "lab-1", long, None))["mail.txt"]
     assert max(map(len, text.splitlines())) <= 72
     assert long in text
 
@@ -344,8 +474,9 @@ def test_a_quick_run_reports_without_intervals(tmp_path: Path) -> None:
     table = startup.growth.set_index("variant")
     assert table.loc["cached32", "nodes: class"] == "linear"
     assert table.loc["cached32", "ns: class"] == "undecided"
-    assert data.answers[0].verdict.startswith("Yes")
-    assert "not comparable in time" in data.answers[2].verdict
+    answers = data.threads[0].answers
+    assert answers[0].verdict.startswith("Yes")
+    assert "not comparable in time" in answers[2].verdict
 
 
 def test_a_workload_that_was_not_run_says_so_and_has_no_figure(tmp_path: Path) -> None:
@@ -358,10 +489,12 @@ def test_a_workload_that_was_not_run_says_so_and_has_no_figure(tmp_path: Path) -
     left_over.touch()
     asv_files.suite(**costs, workloads=["near_empty", "ring"]).write(tmp_path)
     index = write_report(tmp_path, "lab-1", "mainline", tmp_path / "out")
-    drawn = sorted(path.name for path in (index.parent / "figures").iterdir())
-    assert drawn == ["near_empty.png", "near_empty.svg"]
-    assert "figures/ring" not in index.read_text()
-    assert "all variants at 100, 1,000, 10,000, 100,000" in index.read_text()
+    drawn = {path.stem for path in (index.parent / "figures").iterdir()}
+    assert "near_empty" in drawn
+    assert "ring" not in drawn
+    ring = (index.parent / "workloads" / "ring.md").read_text()
+    assert "figures/ring" not in ring
+    assert "all variants at 100, 1,000, 10,000, 100,000" in ring
 
 
 def test_fakes_have_neither_ratio_nor_exponent(tmp_path: Path) -> None:
@@ -389,3 +522,21 @@ def test_the_command_line_writes_it_and_answers_mistakes_with_one_line(tmp_path:
     assert wrong.exit_code == 1
     assert wrong.output.strip().endswith("there are: lab-1")
     assert len(wrong.output.strip().splitlines()) == 1
+
+
+def test_the_contents_are_made_of_the_pages(report: Path, tmp_path: Path) -> None:
+    shutil.copytree(report.parent, tmp_path / "lab-1")
+    index = write_contents(tmp_path)
+    text = index.read_text()
+    for name in ("lab-1/index.html", "lab-1/thread-2017.html", "lab-1/thread-2026.html"):
+        assert f'href="{name}"' in text
+    assert "workloads/" not in text
+    assert "Was David Woods right" in text
+    first = index.read_bytes()
+    assert write_contents(tmp_path).read_bytes() == first
+
+
+def test_there_are_no_contents_of_nothing(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["contents", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.output == f"iova-lab: {tmp_path} has no pages: `make reports` writes them\n"

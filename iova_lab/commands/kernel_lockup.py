@@ -38,7 +38,7 @@ def lockup(
     stock kernel does not lock up.
     """
     from iova_lab.kernel import lockup as locking
-    from iova_lab.kernel import module, packages, rows
+    from iova_lab.kernel import lockup_report, module, packages, rows
 
     found = packages.get(series)
     names = module.variant_names() if everyone else list(variants)
@@ -62,6 +62,7 @@ def lockup(
             bar.advance(task)
             if outcome.locked_up:
                 bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)
+    lockup_report.count_walks(results)
     click.echo("\n".join(stock.words) or "the stock kernel did not lock up")
     click.echo()
     _explain(holds["kernel"], stock)

@@ -27,6 +27,9 @@ from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.pages import write_page
 from iova_lab.soak import real_variants
 
+#: Worst requests by variant and live ranges.
+WALKS = "lockup-walks.csv"
+
 _CPUS = (1, 2, 16, 64, 384)
 _NODES = (10_000, 100_000, 1_048_575)
 _SIZES = (1_000, 10_000, 100_000, 1_048_575)
@@ -49,8 +52,9 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
     stocks = frame[(frame["variant"] == "stock") & frame["locked_up"]]
     if stocks.empty:
         raise ValueError(f"{results}/lockup.jsonl: no stock kernel has locked up there")
+    walks = load_walks(results)
     out_dir.mkdir(parents=True, exist_ok=True)
-    save(figure(worst_nodes()), out_dir / "lockup")
+    save(figure(walks), out_dir / "lockup")
     variants = frame[frame["variant"] != "stock"]
     locked = variants.groupby("variant")["locked_up"].any()
     worst = stocks.loc[stocks["instructions"].idxmax()]
@@ -132,6 +136,22 @@ def _queues() -> pd.DataFrame:
             ],
         }
     )
+
+
+def load_walks(results: Path) -> pd.DataFrame:
+    """What `count_walks` left.  Raises `ValueError` if it has left nothing."""
+    path = results / WALKS
+    if not path.exists():
+        raise ValueError(f"{path} is not there: `iova-lab kernel lockup` counts it")
+    return pd.read_csv(path)
+
+
+def count_walks(results: Path) -> None:
+    """Store `worst_nodes` in ``results``, whole or not at all."""
+    results.mkdir(parents=True, exist_ok=True)
+    partial = results / f".{WALKS}"
+    worst_nodes().to_csv(partial, index=False, lineterminator="\n")
+    partial.replace(results / WALKS)
 
 
 def worst_nodes() -> pd.DataFrame:

@@ -1,0 +1,16 @@
+"""Which reports are there, and what does each answer?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("reports", default=Path("reports"), type=click.Path(path_type=Path))
+def contents(reports: Path) -> None:
+    """Write the index of all pages in REPORTS, each with its question and its answer."""
+    from iova_lab.contents import write_contents
+
+    click.echo(f"contents: {write_contents(reports)}")
