@@ -23,7 +23,9 @@ import iova_variants
 from iova_lab import promises, promises_results
 from iova_lab.counterexamples import Example, examples
 from iova_lab.drawing import draw
+from iova_lab.figures import save
 from iova_lab.promises import COLUMNS, COUNTED, Cell
+from iova_lab.promises_figure import promises_figure
 from iova_lab.promises_results import Measured
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED
@@ -104,6 +106,7 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
         name = f"promises{suffix}"
         text = environment.get_template(f"{name}.j2").render(data=data) + "\n"
         (out_dir / name).write_text(text, encoding="utf-8")
+    save(promises_figure(data.table()[list(COLUMNS)], data.answer), out_dir / "promises")
     (out_dir / "promises.csv").write_text(_csv(data.cells), encoding="utf-8")
     return out_dir / "promises.html"
 

@@ -215,7 +215,7 @@ def test_every_no_has_an_example_that_is_printed(page: Path) -> None:
 
 def test_the_same_results_write_the_same_bytes(page: Path, tmp_path: Path) -> None:
     write_promises(page.parent, tmp_path)
-    for name in ("promises.html", "promises.md", "promises.csv"):
+    for name in ("promises.html", "promises.md", "promises.csv", "promises.svg", "promises.png"):
         assert (tmp_path / name).read_bytes() == (page / name).read_bytes()
 
 

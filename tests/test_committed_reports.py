@@ -1,0 +1,52 @@
+"""reports/ is what results/ says, to the byte: whoever runs `make reports` changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iova_lab.contents import write_contents
+from iova_lab.pages import read_page
+from iova_lab.promises_report import write_promises
+from iova_lab.report import write_report
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, REPORTS = ROOT / "results", ROOT / "reports"
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "reference": lambda out: write_report(RESULTS, "reference", "mainline", out),
+    "promises": lambda out: write_promises(RESULTS / "promises", out),
+}
+
+
+def files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("part", sorted(WRITERS))
+def test_a_report_is_made_again_to_the_byte(part: str, tmp_path: Path) -> None:
+    WRITERS[part](tmp_path)
+    assert files(tmp_path) == files(REPORTS / part)
+    for name in files(tmp_path):
+        assert (tmp_path / name).read_bytes() == (REPORTS / part / name).read_bytes(), name
+
+
+def test_the_contents_name_every_committed_page(tmp_path: Path) -> None:
+    for path in REPORTS.glob("*/*.md"):
+        target = tmp_path / path.relative_to(REPORTS)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
+    write_contents(tmp_path)
+    for name in ("index.md", "index.html"):
+        assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes()
+
+
+@pytest.mark.parametrize("path", sorted(REPORTS.rglob("*.md")), ids=lambda path: path.stem)
+def test_every_page_asks_answers_and_names_its_command(path: Path) -> None:
+    assert read_page(path)
+    text = path.read_text()
+    assert "iova-lab " in text or "make " in text
+    assert (path.with_suffix(".html")).exists()
