@@ -3,6 +3,7 @@
 #   make bench           measure the last commit: all variants, small sizes; dashboard, report
 #   make bench FULL=1    the whole suite: hours
 #   make reports         write reports/ again from results/
+#   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make test            everything that can be checked
 #
 # MACHINE=name names the results' folder; PYTHON=python3.12 takes another Python.
@@ -28,7 +29,7 @@ endif
 # What a wheel is built from: changes here are not measured until they are committed.
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
-.PHONY: bench reports test lint sanitize build tools machine clean
+.PHONY: bench reports html dashboard test lint sanitize build tools machine clean
 .DELETE_ON_ERROR:
 
 bench: .venv/installed tools machine
@@ -38,14 +39,12 @@ bench: .venv/installed tools machine
 	 $(BIN)/python -m iova_lab.asv_progress \
 	   $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
 	 test $$status -eq 0 -o $$status -eq 2 || exit $$status; \
-	 $(BIN)/asv publish || exit; \
 	 report=$$($(BIN)/iova-lab report --machine '$(MACHINE)') || exit; \
+	 $(BIN)/asv publish || exit; \
 	 test $$status -eq 0 || \
 	   echo "note: some cells failed, all others stand: asv run --show-stderr says why"; \
-	 echo "dashboard: build/html/index.html"; \
+	 echo "dashboard: build/html/index.html (open it, or make dashboard)"; \
 	 echo "report:    $${report##*: }"; \
-	 echo "to look:   $(PYTHON) -m http.server --bind 127.0.0.1 -d build/html 8080," \
-	      "then http://127.0.0.1:8080/; the report is a file and needs no server"; \
 	 exit $$status
 
 # From results/ alone, nothing is measured: the same results give the same bytes.
@@ -57,6 +56,16 @@ reports: .venv/installed
 
 machine: .venv/installed
 	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'
+
+# Made again when results or reports are newer; asv writes info.json last.
+html: build/html/info.json
+
+build/html/info.json: .venv/installed asv.conf.json \
+		$(shell find results reports iova_lab/www iova_lab/asv_*.py -type f 2>/dev/null)
+	$(BIN)/asv publish
+
+dashboard: html
+	@exec $(BIN)/iova-lab dashboard
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -77,15 +86,24 @@ sanitize: build
 build: .venv/installed-test
 	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all()'
 
+# The dashboard's scripts come from the npm registry, now, so that it needs no network later; where
+# the system has no npm, pip brings one.  Without either, `asv publish` says so and tries again.
+define FETCH
+@command -v npm >/dev/null || $(BIN)/python -m pip install --no-compile -e '.[npm]' || :
+@$(BIN)/python -m iova_lab.asv_offline build/npm || :
+endef
+
 # One folder, two stages: measuring needs no test tools, and starts half a minute earlier.
 .venv/installed: pyproject.toml setup.py | tools
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --no-compile -e .
+	$(FETCH)
 	@touch $@
 
 .venv/installed-test: pyproject.toml setup.py | tools
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --no-compile -e '.[test]'
+	$(FETCH)
 	@touch .venv/installed $@
 
 # Each line: a check, and the Debian package that mends it.

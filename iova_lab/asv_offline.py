@@ -1,8 +1,10 @@
 """Can asv's dashboard draw itself without a network?
 
-An asv plugin.  asv's page loads its scripts from content networks and shows only an error without
-them.  After each publish, this one fetches the same packages from the npm registry, once, checks
-them against the digests below, and puts the files beside the page.  None is in this repository.
+asv's page loads its scripts from content networks and shows only an error without them.  Here the
+same packages are fetched from the npm registry, once, checked against the digests below, and put
+beside the page with their licences.  None is in this repository.
+
+    python -m iova_lab.asv_offline build/npm    # fetch only: what `make` does when it installs
 """
 
 from __future__ import annotations
@@ -12,13 +14,12 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tarfile
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-from asv.console import log
-from asv.publishing import OutputPublisher
 
 NPM_TIMEOUT_S = 60
 
@@ -94,6 +95,9 @@ PACKAGES = (
 #: A script or stylesheet that is loaded from elsewhere: what precedes the address, and the address.
 REMOTE_TAG = re.compile(r'(<(?:script|link)\b[^>]*?\b(?:src|href)=")(https?://[^"]*)"[^>]*>')
 
+#: A package's own licence, and not that of something inside it that the page doesn't load.
+LICENCE = re.compile(r"package/(LICEN[CS]E|COPYING)[^/]*", re.IGNORECASE)
+
 
 def is_intact(path: Path, package: Package) -> bool:
     """Is ``path`` the archive of ``package``, to the last bit?"""
@@ -108,9 +112,10 @@ def fetch(cache: Path, packages: tuple[Package, ...] = PACKAGES) -> None:
     missing = [package for package in packages if not is_intact(cache / package.archive, package)]
     if not missing:
         return
-    npm = shutil.which("npm")
+    # The second: what `pip install 'iova-lab[npm]'` brings, also where the venv isn't active.
+    npm = shutil.which("npm") or shutil.which("npm", path=sysconfig.get_path("scripts"))
     if npm is None:
-        raise OfflineError("npm is missing (apt install npm)")
+        raise OfflineError("npm is missing (apt install npm, or pip install -e '.[npm]')")
     cache.mkdir(parents=True, exist_ok=True)
     command = [npm, "pack", "--silent", "--fetch-retries=0", f"--pack-destination={cache}"]
     command += [f"{package.name}@{package.version}" for package in missing]
@@ -150,18 +155,39 @@ def localise(page: str, vendor: Path) -> str:
     return REMOTE_TAG.sub(local_tag, page)
 
 
-class Offline(OutputPublisher):  # type: ignore[misc]
-    """Called by asv at the end of `asv publish`."""
+def licences(cache: Path, folder: Path, packages: tuple[Package, ...] = PACKAGES) -> None:
+    """Put into ``folder`` the licence of each package, and asv's own, whose files the page has.
 
-    @classmethod
-    def publish(cls, conf: Any, *_: object) -> None:
-        html = Path(conf.html_dir)
-        vendor, index = html / "offline", html / "index.html"
-        try:
-            fetch(html.parent / "npm")
-            unpack(html.parent / "npm", vendor)
-            index.write_text(localise(index.read_text(), vendor))
-        except OfflineError as error:
-            log.warning(
-                f"the dashboard needs a network to draw itself: {error}; then publish again"
-            )
+    A package without such a file has its package.json there, which names the licence.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in packages:
+        with tarfile.open(cache / package.archive) as archive:
+            names = [name for name in archive.getnames() if LICENCE.fullmatch(name)]
+            for name in names or ["package/package.json"]:
+                member = archive.extractfile(name)
+                assert member is not None
+                target = f"{package.name}-{package.version}-{Path(name).name}"
+                (folder / target).write_bytes(member.read())
+    distribution = metadata.distribution("asv")
+    for path in distribution.files or []:
+        if path.name.startswith("LICENSE"):
+            text = Path(path.locate()).read_bytes()
+            (folder / f"asv-{distribution.version}-{path.name}").write_bytes(text)
+
+
+def add(html: Path, cache: Path) -> None:
+    """Have all that the page in ``html`` loads beside it.  Raises `OfflineError`; it then stays."""
+    vendor, index = html / "offline", html / "index.html"
+    fetch(cache)
+    unpack(cache, vendor)
+    licences(cache, vendor / "licences")
+    page = localise(index.read_text(encoding="utf-8"), vendor)
+    index.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        fetch(Path(sys.argv[1]))
+    except OfflineError as problem:
+        sys.exit(f"note: the dashboard will need a network to draw itself: {problem}")

@@ -1,22 +1,41 @@
-"""Does the dashboard plugin fetch what it says, check it, and leave the page alone otherwise?"""
+"""Is what `asv publish` writes complete without a network, and does it draw what was measured?"""
 
 from __future__ import annotations
 
-import copy
 import io
 import json
+import logging
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tarfile
+import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
+from urllib.parse import unquote
 
 import asv
+import asv_site
 import pytest
+import yaml
 from asv.machine import MachineCollection
+from asv_site import ROOT, Site
+from click.testing import CliRunner
 
-from iova_lab import asv_axis, asv_machine, asv_offline
+from iova_lab import asv_machine, asv_offline, asv_publish, asv_views
 from iova_lab.asv_offline import PACKAGES, OfflineError, Package
+from iova_lab.cli import main
 
 PAGE = (Path(asv.__file__).parent / "www" / "index.html").read_text()
+NODES = "nodes.NodesMean.track_nodes_per_op"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return asv_site.shared(tmp_path_factory)
 
 
 @pytest.fixture
@@ -46,25 +65,26 @@ def test_a_script_that_we_do_not_have_is_named(vendor: Path) -> None:
 
 def no_npm(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(folder))
 
 
 def fake_npm(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
     npm = folder / "npm"
     npm.write_text(f"#!/bin/sh\n{script}\n")
     npm.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
+    no_npm(monkeypatch, folder)
 
 
 def test_without_npm_the_page_stays_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     no_npm(monkeypatch, tmp_path)
     html = tmp_path / "html"
     html.mkdir()
     (html / "index.html").write_text(PAGE)
-    asv_offline.Offline.publish(SimpleNamespace(html_dir=str(html)))
+    with pytest.raises(OfflineError, match="apt install npm"):
+        asv_offline.add(html, tmp_path / "cache")
     assert (html / "index.html").read_text() == PAGE
-    assert "apt install npm" in caplog.text
 
 
 def test_a_registry_out_of_reach_is_one_line(
@@ -99,26 +119,195 @@ def test_an_intact_archive_is_not_fetched_again(
     asv_offline.fetch(tmp_path, (Package("p", "1", nothing, {}),))
 
 
+def archive_of(package: Package, folder: Path, *names: str) -> None:
+    with tarfile.open(folder / package.archive, "w:gz") as archive:
+        for name in names:
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = 2
+            archive.addfile(member, io.BytesIO(b"ok"))
+
+
 def test_files_come_out_under_the_names_of_the_page(tmp_path: Path) -> None:
     package = Package("p", "1", "", {"p.min.js": "dist/p.js"})
-    with tarfile.open(tmp_path / package.archive, "w:gz") as archive:
-        member = tarfile.TarInfo("package/dist/p.js")
-        member.size = 2
-        archive.addfile(member, io.BytesIO(b"ok"))
+    archive_of(package, tmp_path, "dist/p.js")
     asv_offline.unpack(tmp_path, tmp_path / "offline", (package,))
     assert (tmp_path / "offline" / "p.min.js").read_bytes() == b"ok"
 
 
-def test_the_axis_gets_logarithms_and_nothing_else_changes() -> None:
-    grid = {"param_names": ["variant", "nr_live"], "params": [["'a'"], ["100", "1000", "2000"]]}
-    plain: dict[str, list[str]] = {"param_names": [], "params": []}
-    benchmarks = copy.deepcopy({"grid": grid, "plain": plain})
-    asv_axis.LogSizes.publish(None, None, benchmarks)
-    assert benchmarks["grid"] == {
-        "param_names": ["variant", "log10(nr_live)"],
-        "params": [["'a'"], ["2", "3", "3.301"]],
+def test_each_package_brings_its_licence_or_the_line_that_names_it(tmp_path: Path) -> None:
+    licensed, named = Package("p", "1", "", {}), Package("q", "2", "", {})
+    archive_of(licensed, tmp_path, "package.json", "LICENSE.txt", "docs/LICENSE")
+    archive_of(named, tmp_path, "package.json")
+    asv_offline.licences(tmp_path, tmp_path / "licences", (licensed, named))
+    found = {path.name for path in (tmp_path / "licences").iterdir()}
+    assert found == {"p-1-LICENSE.txt", "q-2-package.json", f"asv-{asv.__version__}-LICENSE.rst"}
+
+
+def test_the_published_page_names_no_other_host_and_has_all_licences(site: Site) -> None:
+    assert not asv_offline.REMOTE_TAG.search((site.html / "index.html").read_text())
+    licences = {path.name for path in (site.html / "offline" / "licences").iterdir()}
+    for package in PACKAGES:
+        assert any(name.startswith(f"{package.name}-{package.version}") for name in licences)
+
+
+def test_every_json_has_its_script(site: Site) -> None:
+    paths = [path for path in site.html.rglob("*.json") if "offline" not in path.parts]
+    assert len(paths) > 10
+    for path in paths:
+        script = path.with_name(path.name + ".js").read_text()
+        data = script.removeprefix("iova_lab_data(").removesuffix(");\n")
+        assert json.loads(data) == json.loads(path.read_text())
+
+
+def points(site: Site) -> dict[int, list[float | None]]:
+    (path,) = site.html.glob(f"graphs/arch-*/**/{NODES}.json")
+    return dict(json.loads(path.read_text()))
+
+
+def test_a_commit_that_a_merge_brought_is_drawn(site: Site) -> None:
+    line = asv_site.git(site.html.parents[1], "rev-list", "--first-parent", "HEAD").split()
+    assert site.commits[2] not in line
+    hashes = json.loads((site.html / "index.json").read_text())["revision_to_hash"]
+    drawn = [hashes[str(revision)] for revision in points(site)]
+    assert drawn == site.commits
+    assert "not in the dashboard" not in site.said
+
+
+def test_results_of_a_commit_that_is_not_there_are_named(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(site.html.parents[1], folder, symlinks=True)
+    machine = folder / "results" / asv_site.MACHINE
+    path = next(machine.glob(f"{site.commits[0][:8]}-*.json"))
+    lost = "1234abcd" + 32 * "0"
+    path.with_name(f"{lost[:8]}-x.json").write_text(path.read_text().replace(site.commits[0], lost))
+    said = asv_site.publish(folder)
+    (line,) = [line for line in said.splitlines() if "not in the dashboard" in line]
+    assert f"{asv_site.MACHINE}/1234abcd" in line
+    assert "git fetch --unshallow" in line
+
+
+def test_only_a_folder_without_results_is_left_out_unsaid(tmp_path: Path) -> None:
+    line = f"Skipping results: could not load {tmp_path}/machine.json"
+    record = logging.LogRecord("root", logging.WARNING, "", 0, line, None, None)
+    (tmp_path / "pyperf-run.json").touch()
+    assert not asv_publish.is_about_results(record)
+    (tmp_path / "0123abcd-virtualenv-py3.11.json").touch()
+    assert asv_publish.is_about_results(record)
+
+
+def test_committed_results_are_of_commits_that_are_here() -> None:
+    """Else nobody can measure them again, and the dashboard leaves them out."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    if asv_site.git(ROOT, "rev-parse", "--is-shallow-repository") == "true":
+        pytest.skip("a shallow clone: git fetch --unshallow")
+    committed = asv_site.git(ROOT, "ls-files", "results/*/*.json").split()
+    machines = {path.split("/")[1] for path in committed if not path.endswith("machine.json")}
+    commits = set(asv_site.git(ROOT, "rev-list", "HEAD").split())
+    unseen = asv_publish.unseen_results(str(ROOT / "results"), commits)
+    assert "reference" in machines
+    assert [name for name in unseen if name.split("/")[0] in machines] == []
+
+
+def test_a_view_has_every_variant_and_the_workload_that_tells_them_apart(site: Site) -> None:
+    lab = json.loads((site.html / "index.json").read_text())["iova_lab"]
+    view = lab["views"][NODES]
+    assert view == {
+        "x-axis": ["nr_live"],
+        "p-variant": [repr(name) for name in site.variants],
+        "p-workload": ["'startup'"],
+        "y-axis-scale": ["log"],
     }
-    assert benchmarks["plain"] == plain
+    spurious = lab["views"]["refusals.SpuriousFailures.track_spurious_failures"]
+    assert spurious["p-workload"] == ["'lost_space'"]
+    assert "y-axis-scale" not in spurious  # mainline has none: zero is not on a log axis
+    assert lab["log_axes"] == {"nr_live": asv_site.SIZES}
+
+
+def test_no_two_variants_look_the_same() -> None:
+    names = [f"variant_{index}" for index in range(20)]
+    looks = [json.dumps(look) for look in asv_views.looks([*names, "null"]).values()]
+    assert len(set(looks)) == 21
+
+
+def test_reports_are_copied_and_only_the_copy_has_links(site: Site) -> None:
+    index, ring = (
+        f"reports/{asv_site.MACHINE}/{page}.html" for page in ("index", "workloads/ring")
+    )
+    assert f'<a href="{index}">Scaling report</a>' in (site.html / "index.html").read_text()
+    assert '<a href="../../index.html">Dashboard</a>' in (site.html / index).read_text()
+    links = re.findall(r'href="\.\./\.\./\.\./index\.html#([^"]+)"', (site.html / ring).read_text())
+    assert [unquote(link) for link in links if link.startswith(NODES)] == [
+        f"{NODES}?x-axis=nr_live&amp;"
+        + "&amp;".join(f"p-variant='{name}'" for name in site.variants)
+        + f"&amp;p-workload='ring'&amp;y-axis-scale=log&amp;machine={asv_site.MACHINE}"
+    ]
+    assert "index.html#" not in (site.html.parents[1] / ring).read_text()
+
+
+def test_commits_are_linked_on_github_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Conf:
+        project_url = show_commit_url = ""
+
+    monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
+    asv_publish.link_commits(Conf)
+    assert Conf.show_commit_url == ""
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "a/b")
+    asv_publish.link_commits(Conf)
+    assert Conf.show_commit_url == "https://github.com/a/b/commit/"
+
+
+def serve(html: Path, *arguments: str) -> subprocess.Popen[str]:
+    program = str(Path(sys.executable).parent / "iova-lab")
+    command = [program, "dashboard", "--no-browser", f"--html={html}", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_server_says_where_it_is_and_ends_on_ctrl_c(site: Site) -> None:
+    with serve(site.html, "--port=0") as server:
+        assert server.stdout is not None
+        (address,) = re.findall(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
+        with urllib.request.urlopen(address) as answer:
+            assert b"lab/lines.js" in answer.read()
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=20)
+    assert (server.returncode, errors) == (0, "")
+
+
+def test_a_port_that_is_taken_is_one_line_or_another_port(site: Site) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(main, ["dashboard", f"--html={site.html}", f"--port={port}"])
+    assert done.exit_code == 1
+    assert done.output == (
+        f"Error: port {port}: Address already in use; give another, or none for any that is free\n"
+    )
+
+
+def test_no_dashboard_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["dashboard", f"--html={tmp_path}"])
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: no dashboard in {tmp_path}: `make dashboard`")
+
+
+def workflow_commands() -> list[str]:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "pages.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    return [line for step in steps for line in step.get("run", "").splitlines()]
+
+
+def test_the_workflow_runs_only_what_make_knows() -> None:
+    commands = workflow_commands()
+    assert "make html" in commands
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "make"
+        done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_machine_is_remembered_whole_and_once(

@@ -94,7 +94,8 @@ def test_the_wheel_has_every_source_and_every_trace(installed: Path) -> None:
     assert len(harness) > 10
     variants = {f"iova_variants/{name}.c" for name in iova_variants.names()}
     traces = {f"iova_lab/traces/{path.name}" for path in (ROOT / "iova_lab/traces").iterdir()}
-    assert harness | variants | traces <= files(installed)
+    pages = {f"iova_lab/www/{path.name}" for path in (ROOT / "iova_lab/www").iterdir()}
+    assert harness | variants | traces | pages <= files(installed)
 
 
 def test_an_installed_variant_is_not_compiled_again(installed: Path) -> None:

@@ -1,0 +1,137 @@
+"""What does the lab add to what `asv publish` writes?
+
+An asv plugin.  asv's page needs a network and a server, begins every graph with a history of eight
+cells, and knows no report.  After asv has written its folder, the same folder gets the scripts it
+would load from elsewhere, its data as scripts, a view for each benchmark and the reports; each in
+a module of its own that takes the folder.  Nothing of asv's own files is taken away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from asv.commands.publish import Publish
+from asv.console import log
+from asv.machine import iter_machine_files
+from asv.plugins.git import Git
+from asv.results import iter_results
+from asv.util import UserError
+
+WWW = Path(__file__).parent / "www"
+SCRIPTS = ("files.js", "views.js", "lines.js")
+STYLE = "lab.css"
+
+#: How asv names a file of results: the commit, then the environment.
+RESULT = re.compile(r"[0-9a-f]{8}-.*\.json")
+
+#: Ours follow asv.js, which makes $.asv, and precede asv's pages, which use it.
+FIRST_PAGE_SCRIPT = r'<script\b[^>]*\bsrc="asv_ui\.js"'
+END_OF_MENU = r'<li id="nav-li-graphdisplay">'
+
+
+def every_commit(repo: Git, branch: str | None = None) -> list[str]:
+    """All commits that ``branch`` has, newest first.
+
+    asv follows first parents alone, and results of a commit that came in by a merge would not be
+    drawn.
+    """
+    text: str = repo._run_git(["rev-list", "--date-order", repo.get_branch_name(branch)])
+    return text.split()
+
+
+def unseen_results(results_dir: str, commits: set[str]) -> list[str]:
+    """Machine and commit of all results whose commit is not among ``commits``."""
+    return sorted(
+        f"{results.params['machine']}/{results.commit_hash[:8]}"
+        for machine in iter_machine_files(results_dir)
+        for results in iter_results(str(Path(machine).parent))
+        if results.commit_hash not in commits
+    )
+
+
+def add_to_page(html: Path, menu: str) -> None:
+    """Let asv's page load our scripts and style, and show ``menu`` (HTML) in its bar."""
+    index = html / "index.html"
+    page = index.read_text(encoding="utf-8")
+    tags = "".join(f'<script src="lab/{name}"></script>\n    ' for name in SCRIPTS)
+    style = f'  <link href="lab/{STYLE}" rel="stylesheet">\n  '
+    for place, addition in ((FIRST_PAGE_SCRIPT, tags), ("</head>", style), (END_OF_MENU, menu)):
+        found = re.search(place, page)
+        if not found:
+            raise UserError(f"asv's page has no {place}: this is not asv 0.6.6, which we know")
+        page = page[: found.start()] + addition + page[found.start() :]
+    (html / "lab").mkdir(exist_ok=True)
+    for name in (*SCRIPTS, STYLE):
+        (html / "lab" / name).write_bytes((WWW / name).read_bytes())
+    index.write_text(page, encoding="utf-8")
+
+
+def add_scripts_of_data(html: Path) -> None:
+    """Beside each JSON file the same as a script, for who opens the folder without a server."""
+    for path in [*html.glob("*.json"), *(html / "graphs").rglob("*.json")]:
+        script = f"iova_lab_data({path.read_text(encoding='utf-8').strip()});\n"
+        path.with_name(path.name + ".js").write_text(script, encoding="utf-8")
+
+
+def link_commits(conf: Any) -> None:
+    """On GitHub, commits have a page each; elsewhere asv.conf.json would have to say where."""
+    server, project = os.environ.get("GITHUB_SERVER_URL"), os.environ.get("GITHUB_REPOSITORY")
+    if server and project:
+        conf.project_url = conf.project_url or f"{server}/{project}"
+        conf.show_commit_url = conf.show_commit_url or f"{server}/{project}/commit/"
+
+
+def finish(html: Path, reports: Path) -> None:
+    """Add all that is ours to asv's folder."""
+    from iova_lab import asv_offline, asv_reports, asv_views
+
+    lab = asv_views.add_to_index(html)
+    add_to_page(html, asv_reports.menu(reports, lab["machines"]))
+    asv_reports.copy(reports, html, lab)
+    add_scripts_of_data(html)
+    try:
+        asv_offline.add(html, cache=html.parent / "npm")
+    except asv_offline.OfflineError as error:
+        log.warning(f"the dashboard needs a network to draw itself: {error}; then publish again")
+
+
+_publish = Publish.run
+
+
+def publish(conf: Any, range_spec: Any = None, pull: bool = True) -> None:
+    """Do what asv does, for every commit, and then what we do."""
+    link_commits(conf)
+    commits: set[str] = set()
+
+    def remembered(repo: Git, branch: str | None = None) -> list[str]:
+        found = every_commit(repo, branch)
+        commits.update(found)
+        return found
+
+    first_parents = Git.get_branch_commits
+    Git.get_branch_commits = remembered
+    try:
+        _publish(conf=conf, range_spec=range_spec, pull=pull)
+    finally:
+        Git.get_branch_commits = first_parents
+    for name in unseen_results(conf.results_dir, commits) if range_spec is None else []:
+        log.warning(
+            f"not in the dashboard: {name}, for what is checked out does not have this commit"
+            " (a shallow clone? git fetch --unshallow)"
+        )
+    finish(Path(conf.html_dir), Path("reports"))
+
+
+def is_about_results(record: logging.LogRecord) -> bool:
+    """Leave out asv's line on folders of results/ that are other parts of the lab, no machines."""
+    found = re.match(r"Skipping results: could not load (.*)/machine\.json", str(record.msg))
+    return not found or any(RESULT.match(path.name) for path in Path(found[1]).iterdir())
+
+
+# asv has no place for a plugin after it has written index.json; its logger is the root logger.
+Publish.run = staticmethod(publish)
+logging.getLogger().addFilter(is_about_results)
