@@ -1,38 +1,131 @@
-"""Which of two variants is faster?"""
+"""Is a candidate faster or slower than the base, where, and by how much?"""
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
+from rich.progress import Progress
 
+import iova_variants
 from iova_lab.console import progress
+
+if TYPE_CHECKING:
+    from iova_lab import comparison
 
 
 @click.command()
-@click.argument("first")
-@click.argument("second")
-@click.argument("workload")
-@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
-@click.option("--dump", type=click.Path(path_type=Path), help="Folder for pyperf files.")
-def compare(first: str, second: str, workload: str, nr_live: int, dump: Path | None) -> None:
-    """Measure FIRST and SECOND in turn on WORKLOAD: the ratio, with its interval.
+@click.argument("base")
+@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
+@click.option(
+    "--workloads",
+    metavar="NAME[@N],...",
+    help="Workloads or paths of traces (.npz), each at N live ranges.  Default: the common case, "
+    "then one cell for each complaint that the list has heard.",
+)
+@click.option("--nr-live", type=click.IntRange(1), help="Live ranges where no @N says otherwise.")
+@click.option("--budget", default=180.0, show_default=True, help="Seconds that it may take in all.")
+@click.option("--minutes", type=float, help="The same in minutes.")
+@click.option(
+    "--rcache",
+    type=click.Choice(iova_variants.RCACHES),
+    default="off",
+    show_default=True,
+    help="The kernel's per-CPU caches in front of every variant.",
+)
+@click.option("--max-nodes", type=click.IntRange(1), help="Nodes that one replay may visit.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the pages.  Default: build/compare/BASE-vs-CANDIDATES.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the samples.  Default: results/compare/BASE-vs-CANDIDATES.",
+)
+@click.option("--brief", is_flag=True, help="Verdicts only, without the cells' details.")
+@click.option("--json", "as_json", is_flag=True, help="Verdicts and metrics as JSON on stdout.")
+def compare(
+    base: str,
+    candidates: tuple[str, ...],
+    workloads: str | None,
+    nr_live: int | None,
+    budget: float,
+    minutes: float | None,
+    rcache: str,
+    max_nodes: int | None,
+    out: Path | None,
+    results: Path | None,
+    brief: bool,
+    as_json: bool,
+) -> None:
+    """Measure BASE and every CANDIDATE in turn, and say where they differ and by how much.
 
-    Both are names or paths of .c files: for instance mainline and your own patched copy of it.
+    All are names of variants or paths of .c files, for instance mainline and your own patched copy
+    of it.  The same one twice shows what the machine's noise looks like.
     """
-    from iova_lab import pairs
+    from iova_lab import comparison
+    from iova_lab.comparison.plan import MAX_VISITS
 
+    plan = comparison.Plan(
+        base=base,
+        candidates=candidates,
+        cells=_cells(workloads, nr_live),
+        budget_s=budget if minutes is None else minutes * 60,
+        rcache=rcache,
+        max_visits=max_nodes or MAX_VISITS,
+    )
+    stem = "-vs-".join([plan.labels[0], "-".join(plan.labels[1:])]).replace("#", "-")
+    results = results or Path("results/compare") / stem
     bar = progress()
     with bar:
-        task = bar.add_task("processes", total=pairs.NR_PROCESSES)
-        paired = pairs.compare((first, second), workload, nr_live, lambda: bar.advance(task))
-    ratio, low, high = paired.ratio()
-    for name, median in zip(paired.names, paired.medians(), strict=True):
-        click.echo(f"{name}: {median:.1f} ns/op, median")
-    verdict = "no difference shown" if low <= 1 <= high else "different"
-    click.echo(
-        f"{second} / {first}: {ratio:.3f}  (99 % interval {low:.3f} .. {high:.3f}): {verdict}"
-    )
-    if dump:
-        for path in pairs.dump(paired, dump):
-            click.echo(f"pyperf: {path}")
+        result = comparison.measure(plan, _advance(bar))
+    comparison.save(result, results)
+    pages = comparison.write(result, out or Path("build/compare") / stem)
+    if as_json:
+        click.echo(comparison.as_json(result))
+    else:
+        comparison.terminal(result, _console(), brief=brief)
+    click.echo(f"pages: {pages[0]}", err=True)
+    click.echo(f"samples: {results}; python -m pyperf compare_to {results}/pyperf/*.json", err=True)
+    if result.partial:
+        sys.exit(130)
+    if result.has_failed:
+        sys.exit(1)
+
+
+def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell, ...]:
+    from iova_lab import comparison
+
+    if workloads is None and nr_live is None:
+        return comparison.DEFAULT_CELLS
+    names = [cell.workload for cell in comparison.DEFAULT_CELLS]
+    if workloads is not None:
+        names = [name.strip() for name in workloads.split(",") if name.strip()]
+    return tuple(_cell(name, nr_live if workloads else None, nr_live) for name in names)
+
+
+def _cell(text: str, nr_live: int | None, fallback: int | None) -> comparison.Cell:
+    from iova_lab import comparison
+
+    name, at, number = text.rpartition("@")
+    if not at or text.endswith(".npz"):
+        return comparison.cell_at(text, nr_live or fallback)
+    if not re.fullmatch(r"[0-9_]+", number):
+        raise ValueError(f"{text!r}: what follows @ is a number of live ranges, as in ring@1000")
+    return comparison.cell_at(name, int(number))
+
+
+def _advance(bar: Progress) -> comparison.Advance:
+    task = bar.add_task("count", total=1.0)
+    return lambda share, text: bar.update(task, completed=share, description=text)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=100)

@@ -1,0 +1,37 @@
+"""Is a candidate faster or slower than the base, where, by how much, and what does it cost besides?
+
+Measure (`measure`), keep (`save`, `load`), and say it in every form that a patch discussion takes
+(`write`, `terminal`; one cell's finding is a `Verdict`).
+"""
+
+from iova_lab.comparison.measuring import Advance, measure
+from iova_lab.comparison.outputs import as_json, write
+from iova_lab.comparison.plan import DEFAULT_CELLS, Cell, Plan, cell_at
+from iova_lab.comparison.result import CellResult, Comparison, Subject
+from iova_lab.comparison.screen import terminal
+from iova_lab.comparison.statistics import Interval, Ratio
+from iova_lab.comparison.store import StoreError, load, save
+from iova_lab.comparison.words import Verdict, verdict, verdicts
+
+__all__ = [
+    "DEFAULT_CELLS",
+    "Advance",
+    "Cell",
+    "CellResult",
+    "Comparison",
+    "Interval",
+    "Plan",
+    "Ratio",
+    "StoreError",
+    "Subject",
+    "Verdict",
+    "as_json",
+    "cell_at",
+    "load",
+    "measure",
+    "save",
+    "terminal",
+    "verdict",
+    "verdicts",
+    "write",
+]

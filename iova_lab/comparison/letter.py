@@ -1,0 +1,147 @@
+"""What of a comparison goes into a mail?  Plain ASCII of at most 72 columns.
+
+Two forms that kernel readers know by sight: the 0-day robot's ``%stddev  %change  %stddev`` for
+time per op, and ``value (change)`` for everything else.
+"""
+
+from __future__ import annotations
+
+import math
+
+from iova_lab.comparison import bars, latency, notes, view, words
+from iova_lab.comparison.counting import KINDS
+from iova_lab.comparison.result import CellResult, Comparison
+from iova_lab.mail import WIDTH, fill, short
+from iova_lab.tables import number
+
+
+def render(result: Comparison) -> str:
+    """Write the whole mail.  Raises `ValueError` if a line is too wide or not ASCII."""
+    parts = [_head(result), *(_times(result, which) for which in _candidates(result))]
+    parts += [_details(result, cell) for cell in result.cells]
+    parts += [_foot(result)]
+    text = "\n\n".join(parts) + "\n"
+    for line in text.splitlines():
+        if len(line) > WIDTH or not line.isascii():
+            raise ValueError(f"not fit for a mail, too wide or not ASCII: {line!r}")
+    return text
+
+
+def ascii_only(text: str) -> str:
+    """A name may hold anything; a mail should not."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _candidates(result: Comparison) -> range:
+    return range(1, len(result.subjects))
+
+
+def _label(result: Comparison, which: int) -> str:
+    return short(ascii_only(result.subjects[which].label))
+
+
+def _head(result: Comparison) -> str:
+    title = ascii_only(notes.title(result))
+    lines = [fill(title), "=" * min(len(title), WIDTH), ""]
+    lines += [fill(f"{warning}\n") for warning in notes.warnings(result)]
+    for which in _candidates(result):
+        lines.append(fill(ascii_only(notes.headline(result, which)), "  ", "- "))
+    return "\n".join([*lines, "", fill(notes.HARNESS)])
+
+
+def _spread(percent: float) -> str:
+    return "     " if math.isnan(percent) else f"+-{percent:3.0f}%"[:6]
+
+
+def _times(result: Comparison, which: int) -> str:
+    """Time per op, base to the left and candidate to the right, with the verdict below each."""
+    base, name = _label(result, 0), _label(result, which)
+    lines = [
+        f"Time per op in ns: {base} | {name}"[:WIDTH],
+        "",
+        f"{'%stddev':>17}{'%change':>13}{'%stddev':>19}",
+        f"{chr(92):>14}{'|':>14}{chr(92):>16}",
+    ]
+    for verdict in words.verdicts(result):
+        if verdict.which == which:
+            lines += _time_lines(verdict)
+    return "\n".join(lines)
+
+
+def _time_lines(verdict: words.Verdict) -> list[str]:
+    (base_ns, base_spread), (ns, spread) = (
+        view.mean_ns(verdict.cell, index) for index in (0, verdict.which)
+    )
+    change = words.change(verdict.ratio.value).replace(" %", "%") if verdict.ratio else "failed"
+    cell = ascii_only(verdict.cell.cell.name)
+    line = (
+        f"{number(base_ns):>10} {_spread(base_spread):<6}{change:>13}"
+        f"{number(ns):>12} {_spread(spread):<6}  {cell}"
+    )
+    if len(line) > WIDTH:
+        line = f"{line[: WIDTH - 1]}~"
+    said = [fill(ascii_only(verdict.text), "      ", "    ")]
+    said += [fill(f"BUT {ascii_only(caveat)}", "        ", "    ") for caveat in verdict.caveats]
+    return [line.rstrip(), *said]
+
+
+def _details(result: Comparison, cell: CellResult) -> str:
+    heading = ascii_only(cell.cell.name)
+    parts = [f"{heading}\n{'-' * len(heading)}"]
+    for which, reason in cell.failures.items():
+        parts.append(fill(f"{_label(result, which)} failed: {ascii_only(reason)}", "  ", ""))
+    parts.append(_table(result, cell))
+    for kind in KINDS:
+        parts += _kind(result, cell, kind)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(result: Comparison, cell: CellResult) -> str:
+    table = view.detail_texts(result, cell)
+    if table.empty:
+        return ""
+    table.columns = ["", *(_label(result, which) for which in range(len(result.subjects)))]
+    # Wider than that, and pandas continues the table below itself.
+    text: str = table.set_index("").rename_axis(None).to_string(line_width=WIDTH)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _kind(result: Comparison, cell: CellResult, kind: str) -> list[str]:
+    """The histogram of one kind of op, and what its means say."""
+    found = [latency.of(cell, which, kind) for which in range(len(result.subjects))]
+    buckets = latency.histogram(found)
+    if not buckets:
+        return []
+    labels = [_label(result, which) for which in range(len(result.subjects))]
+    lines = [fill(f"{kind}, ns of single calls, {cell.clock_ns} ns or more of it the clock's:")]
+    lines += bars.lines(buckets, labels, WIDTH)
+    said = [fill(ascii_only(line), "  ", "") for line in words.means(result, cell, kind)]
+    return ["\n".join(lines), "\n".join(said)]
+
+
+def _foot(result: Comparison) -> str:
+    heading = "How this was measured"
+    lines = [f"{heading}\n{'-' * len(heading)}"]
+    lines += [fill(ascii_only(line), "  ", "- ") for line in notes.method(result)]
+    lines += [fill(ascii_only(f"{key}: {value}"), "  ", "- ") for key, value in _facts(result)]
+    lines += [fill(ascii_only(check), "  ", "- pyperf: ") for check in result.checks]
+    lines += ["", "To measure it again:", ""]
+    return "\n".join([*lines, _folded(ascii_only(notes.command(result)))])
+
+
+def _facts(result: Comparison) -> list[tuple[str, str]]:
+    return [("measured", result.date), *result.system.items()]
+
+
+def _folded(command: str) -> str:
+    """Fold a command as a shell reads it: a backslash ends each line but the last."""
+    lines, line = [], "   "
+    for word in command.replace(",", ",\0").replace(" ", "\1").split("\1"):
+        for number_, piece in enumerate(word.split("\0")):
+            joint = "" if number_ else " "
+            if len(line + joint + piece) > WIDTH - 2 and line.strip():
+                lines.append(f"{line}{'' if number_ else ' '}\\")
+                line = "" if number_ else "     "
+                joint = ""
+            line += joint + piece
+    return "\n".join([*lines, line])

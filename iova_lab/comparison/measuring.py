@@ -1,0 +1,200 @@
+"""In which order is everything measured, and what happens when something breaks?
+
+First every variant is counted on every cell, alone and in a child process: who crashes, hangs or
+breaks its contract is out there, and the others stand.  Then rounds: one fresh worker process per
+cell and round, so that an interruption leaves a bit of everything and not all of something, and a
+machine that becomes slower does so for every cell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import iova_variants
+from iova_lab.comparison import system
+from iova_lab.comparison.counting import count
+from iova_lab.comparison.plan import Plan
+from iova_lab.comparison.process import WorkerError, Workers
+from iova_lab.comparison.result import CellResult, Comparison, Subject
+from iova_lab.paired_worker import NR_OP_REPLAYS
+from iova_variants import Claim
+
+#: The process is the unit of all intervals: with fewer of them there is little to say.
+MIN_PROCESSES = 8
+MAX_PROCESSES = 30
+#: Enough of them for the least half width; with more budget than that, processes last longer.
+GOOD_PROCESSES = 12
+MIN_VALUES, MAX_VALUES = 3, 40
+#: What one process measures at best and at least, apart from its start.
+SLICES_S = (2.0, 1.0, 0.5, 0.25, 0.1)
+
+#: ``advance(share, text)``: how much is done, 0 to 1, and of what.
+Advance = Callable[[float, str], None]
+
+
+@dataclass
+class _Cell:
+    """A cell under way: its workers, pyperf's loops, and what a process of it costs."""
+
+    result: CellResult
+    workers: Workers
+    loops: dict[int, int]
+    start_s: float = 1.0
+    round_s: float = 0.1
+    nr_values: int = MIN_VALUES
+
+    def process_s(self, slice_s: float | None = None) -> float:
+        nr_values = self.nr_values if slice_s is None else self.values_in(slice_s)
+        return self.start_s + self.round_s * (nr_values + 1)
+
+    def values_in(self, slice_s: float) -> int:
+        return max(MIN_VALUES, min(MAX_VALUES, round(slice_s / self.round_s)))
+
+
+def measure(plan: Plan, advance: Advance = lambda share, text: None) -> Comparison:
+    """Measure a plan.  Ctrl-C ends it early: what was measured is returned, ``partial`` says so.
+
+    Raises what `Plan.check` raises, before anything is measured.
+    """
+    plan.check()
+    begin = time.monotonic()
+    result = Comparison(
+        plan=plan,
+        subjects=_subjects(plan),
+        cells=[_empty(plan, index) for index in range(len(plan.cells))],
+        date=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+    )
+    try:
+        _count_all(result, advance)
+        cells = _calibrate_all(result, advance)
+        _take_rounds(result, cells, begin + plan.budget_s, advance)
+    except KeyboardInterrupt:
+        result.partial = "interrupted"
+    with contextlib.suppress(KeyboardInterrupt):  # who presses it twice gets no checks
+        system.look(result)
+    return result
+
+
+def _subjects(plan: Plan) -> tuple[Subject, ...]:
+    found = []
+    for label, given in zip(plan.labels, plan.variants, strict=True):
+        variant = iova_variants.load(given)
+        found.append(
+            Subject(
+                label=label,
+                given=given,
+                summary=variant.summary,
+                kernel_release=variant.kernel_release,
+                digest=variant.path.stem,
+                is_fake=Claim.FAKE in variant.claims,
+            )
+        )
+    return tuple(found)
+
+
+def _empty(plan: Plan, index: int) -> CellResult:
+    cell = plan.cells[index]
+    stream = cell.stream(plan.seed)
+    return CellResult(cell, kinds=stream.ops["op"][stream.nr_ageing :].copy())
+
+
+#: Shares of the bar: counting and calibrating are short beside the rounds.
+COUNTED, CALIBRATED = 0.05, 0.1
+
+
+def _count_all(result: Comparison, advance: Advance) -> None:
+    plan = result.plan
+    nr_steps = len(plan.cells) * len(plan.variants)
+    for index, cell in enumerate(result.cells):
+        for which, variant in enumerate(plan.variants):
+            share = (index * len(plan.variants) + which) / nr_steps
+            advance(COUNTED * share, f"count {cell.cell.name}")
+            try:
+                cell.counts[which] = count(plan, variant, cell.cell)
+            except iova_variants.VariantError as error:
+                cell.failures[which] = str(error)
+
+
+def _calibrate_all(result: Comparison, advance: Advance) -> list[_Cell]:
+    cells = []
+    for index, cell in enumerate(result.cells):
+        share = index / len(result.cells)
+        advance(COUNTED + (CALIBRATED - COUNTED) * share, f"calibrate {cell.cell.name}")
+        under_way = _calibrate(result.plan, cell)
+        if under_way is not None:
+            cells.append(under_way)
+    return cells
+
+
+def _calibrate(plan: Plan, cell: CellResult) -> _Cell | None:
+    """Let pyperf find the loops, and time a short process; None if no variant is left."""
+    workers = Workers(plan.variants, cell.cell.workload, cell.cell.nr_live, plan.seed, plan.rcache)
+    while len(fit := tuple(which for which in cell.counts if which not in cell.failures)):
+        try:
+            loops = workers.calibrate(fit, plan.timeout_s * len(fit))
+            taken = workers.measure(loops, turn=0, nr_values=1, timeout_s=plan.timeout_s * len(fit))
+        except WorkerError as error:
+            _blame(cell, fit, error)
+            continue
+        measured_s = _measured_s(taken.runs[fit[0]].get_metadata())
+        round_s = measured_s / 2  # a warm-up and a value
+        return _Cell(cell, workers, loops, max(0.1, taken.wall_s - measured_s), round_s)
+    return None
+
+
+def _measured_s(metadata: dict[str, float]) -> float:
+    """Time that pyperf saw pass while the first variant, and so all of them, were measured."""
+    return float(metadata["duration"])
+
+
+def _blame(cell: CellResult, fit: tuple[int, ...], error: WorkerError) -> None:
+    """Take out of the cell who was at work when its process ended; all if that is not known."""
+    for which in fit if error.which is None else (error.which,):
+        cell.failures[which] = error.reason
+
+
+def _choose(cells: list[_Cell], left_s: float) -> int:
+    """Set the values per process of each cell; the number of rounds that fit into ``left_s``."""
+    for slice_s in SLICES_S:
+        nr_rounds = int(left_s / max(1e-3, sum(cell.process_s(slice_s) for cell in cells)))
+        if nr_rounds >= GOOD_PROCESSES:
+            break
+    for cell in cells:
+        cell.nr_values = cell.values_in(slice_s)
+    return max(MIN_PROCESSES, min(MAX_PROCESSES, nr_rounds))
+
+
+def _take_rounds(result: Comparison, cells: list[_Cell], end: float, advance: Advance) -> None:
+    begin = time.monotonic()
+    nr_rounds = _choose(cells, end - begin)
+    for turn in range(nr_rounds):
+        late = time.monotonic() > end
+        if late and turn >= MIN_PROCESSES:
+            return
+        for index, cell in enumerate(cells):
+            done = (turn + index / len(cells)) / nr_rounds
+            advance(CALIBRATED + (1 - CALIBRATED) * done, f"measure {cell.result.cell.name}")
+            _take(result.plan, cell, turn)
+
+
+def _take(plan: Plan, cell: _Cell, turn: int) -> None:
+    """One fresh process for one cell; who breaks in it is out, and the others go on."""
+    while fit := {w: n for w, n in cell.loops.items() if w not in cell.result.failures}:
+        patience = plan.timeout_s + 20 * cell.process_s() * NR_OP_REPLAYS
+        try:
+            taken = cell.workers.measure(
+                fit, turn=turn, nr_values=cell.nr_values, timeout_s=patience
+            )
+        except WorkerError as error:
+            _blame(cell.result, tuple(fit), error)
+            continue
+        for which, run in taken.runs.items():
+            cell.result.runs.setdefault(which, []).append(run)
+            cell.result.op_ns.setdefault(which, []).append(taken.op_ns[which])
+        clocks = [ns for ns in (cell.result.clock_ns, taken.clock_ns) if ns]
+        cell.result.clock_ns = min(clocks, default=0)
+        return

@@ -1,0 +1,104 @@
+"""What is in these numbers, what is not, and how are they made again?"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+
+from iova_lab.comparison.process import NR_WARMUPS
+from iova_lab.comparison.result import Comparison
+from iova_lab.comparison.statistics import CONFIDENCE, POWER
+from iova_lab.comparison.words import OUTCOMES, Verdict, verdicts
+from iova_lab.paired_worker import NR_OP_REPLAYS, NR_REPLAYS
+
+HARNESS = (
+    "One thread in user space replays the same requests on each variant's own C code: "
+    "fresh domains, ageing outside of the clock, warm memory, an idle lock."
+)
+
+
+def title(result: Comparison) -> str:
+    """Who stands against whom."""
+    base, *candidates = (subject.label for subject in result.subjects)
+    return f"{', '.join(candidates)} against {base}"
+
+
+def command(result: Comparison) -> str:
+    """Return the command that measures the same again."""
+    plan = result.plan
+    cells = ",".join(
+        cell.workload if cell.is_trace else f"{cell.workload}@{cell.nr_live}" for cell in plan.cells
+    )
+    words = ["iova-lab", "compare", *plan.variants, "--workloads", cells]
+    words += ["--budget", f"{plan.budget_s:g}"]
+    if plan.rcache != "off":
+        words += ["--rcache", plan.rcache]
+    return shlex.join(words)
+
+
+def headline(result: Comparison, which: int) -> str:
+    """One sentence for one candidate: the common case, then all the others."""
+    found = [verdict for verdict in verdicts(result) if verdict.which == which]
+    common = [verdict for verdict in found if verdict.cell.cell.is_common]
+    bad = [verdict for verdict in found if not verdict.cell.cell.is_common]
+    parts = []
+    if common:
+        parts.append(f"in the common case {_tally(common)}")
+    if bad:
+        parts.append(f"in the bad cases {_tally(bad)}")
+    return f"{result.subjects[which].label}: {'; '.join(parts)}."
+
+
+def _tally(found: list[Verdict]) -> str:
+    if len(found) == 1:
+        return found[0].text.split(" (")[0].split(";")[0]
+    counts = Counter(verdict.outcome for verdict in found)
+    said = [f"{outcome} in {counts[outcome]}" for outcome in OUTCOMES if counts[outcome]]
+    return f"{', '.join(said)} of {len(found)}"
+
+
+def warnings(result: Comparison) -> list[str]:
+    """What a reader must know before the first number."""
+    lines = []
+    if result.partial:
+        lines.append(f"PARTIAL: {result.partial}; what stands here was measured until then.")
+    if not any(cell.cell.workload == "near_empty" for cell in result.cells):
+        lines.append("The common case, near_empty, was not measured: reviewers look there first.")
+    return lines
+
+
+def method(result: Comparison) -> list[str]:
+    """How it was measured, in sentences with this comparison's numbers in them."""
+    ratios = [v.ratio for v in verdicts(result) if v.ratio and v.ratio.nr_processes]
+    processes = _range([ratio.nr_processes for ratio in ratios])
+    rounds = _range([ratio.nr_rounds for ratio in ratios])
+    clocks = _range([cell.clock_ns for cell in result.cells if cell.clock_ns])
+    nr_ratios = result.plan.nr_ratios
+    lines = [
+        f"Ratios of time: {processes} fresh worker processes of pyperf per cell, {NR_WARMUPS} "
+        f"warm-up round each; in all {rounds} rounds, in each of which every variant is measured, "
+        f"in changing order. A loop is the least of {NR_REPLAYS} replays, and pyperf chose how "
+        "many loops make a value.",
+        f"A process says the median log ratio of its rounds; over processes, Student's t "
+        f"(scipy) gives the interval. All {nr_ratios} ratios hold together with {CONFIDENCE:.0%} "
+        f"(Bonferroni), so noise makes a finding anywhere in {1 - CONFIDENCE:.0%} of comparisons.",
+        f"'Would have been seen': found as slower in {POWER:.0%} of comparisons as noisy as this.",
+        f"Single ops: the least of {NR_OP_REPLAYS} timings of each op in each process; 'worst "
+        f"timed' is without that, interrupts included. Two readings of the clock, at least "
+        f"{clocks} ns, are in every such time, and cancel in differences.",
+        "Nodes, refusals, bytes and span are counted in another build, on the same requests: exact."
+        " Ops other than alloc and free are in the ratio only.",
+    ]
+    if result.plan.rcache != "off":
+        lines.append(
+            f"The rcache of {result.plan.rcache} stands in front: ratios and single ops are what a"
+            " caller sees, refusals judged are those of the tree."
+        )
+    return lines
+
+
+def _range(values: list[int]) -> str:
+    if not values:
+        return "0"
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,0 +1,59 @@
+"""Which files does a reader get, and from what are they made?
+
+From a `Comparison` alone, measured just now or loaded from its folder: the same bytes either way.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from iova_lab.comparison import letter, view
+from iova_lab.comparison.result import Comparison
+
+
+def write(result: Comparison, out_dir: Path) -> list[Path]:
+    """Write every output into ``out_dir``; the paths, the mail first."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    paths = [out_dir / "mail.txt"]
+    paths[0].write_text(letter.render(result), encoding="ascii")
+    frames = {
+        "summary": view.summary(result),
+        "metrics": view.long(result),
+        "histograms": view.histograms(result),
+    }
+    for stem, frame in frames.items():
+        path = out_dir / f"{stem}.csv"
+        frame.to_csv(path, index=False, lineterminator="\n")
+        paths.append(path)
+    return paths
+
+
+def as_json(result: Comparison) -> str:
+    """Verdicts and metrics as one JSON object; what is not known is null."""
+    return json.dumps(
+        {
+            "base": result.subjects[0].label,
+            "candidates": [subject.label for subject in result.subjects[1:]],
+            "partial": result.partial or None,
+            "failures": [
+                {
+                    "cell": cell.cell.name,
+                    "variant": result.subjects[which].label,
+                    "reason": reason,
+                }
+                for cell in result.cells
+                for which, reason in cell.failures.items()
+            ],
+            "verdicts": _records(view.summary(result)),
+            "metrics": _records(view.long(result)),
+        },
+        indent=1,
+    )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    records: list[dict[str, object]] = json.loads(frame.to_json(orient="records"))
+    return records

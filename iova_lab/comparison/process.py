@@ -1,0 +1,154 @@
+"""How is one worker process started, watched, and read?"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyperf
+
+from iova_lab.paired_worker import Task
+
+#: pyperf calls a value below a millisecond unstable; half as much again keeps clear of that.
+MIN_TIME_S = 0.0015
+NR_WARMUPS = 1
+
+
+class WorkerError(RuntimeError):
+    """A worker did not finish; ``which`` is the variant that it was at, None if it never began."""
+
+    def __init__(self, which: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.which = which
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one worker measured: a pyperf run and ``op_ns[replay, op]`` for each variant."""
+
+    runs: Mapping[int, pyperf.Run]
+    op_ns: Mapping[int, npt.NDArray[np.uint32]]
+    clock_ns: int
+    wall_s: float
+
+
+class Workers:
+    """Starts workers for one cell, each with a folder that is gone when it is done."""
+
+    def __init__(
+        self, variants: tuple[str, ...], workload: str, nr_live: int, seed: int, rcache: str
+    ) -> None:
+        self.variants, self.seed, self.rcache = variants, seed, rcache
+        self.workload, self.nr_live = workload, nr_live
+
+    def calibrate(self, which: tuple[int, ...], timeout_s: float) -> dict[int, int]:
+        """Let pyperf find for each variant how many loops last `MIN_TIME_S`."""
+        with self._folder() as folder:
+            task = self._task(folder, which, (1,) * len(which), turn=0, with_ops=False)
+            taken = self._run(folder, task, ["--calibrate-loops"], nr_values=1, timeout_s=timeout_s)
+        return {i: run.get_metadata()["calibrate_loops"] for i, run in taken.runs.items()}
+
+    def measure(
+        self, loops: Mapping[int, int], *, turn: int, nr_values: int, timeout_s: float
+    ) -> Taken:
+        """Measure all variants in turn, ``nr_values`` times, in one fresh process."""
+        with self._folder() as folder:
+            task = self._task(folder, tuple(loops), tuple(loops.values()), turn=turn, with_ops=True)
+            return self._run(folder, task, ["--loops", "1"], nr_values, timeout_s)
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
+            yield Path(name)
+
+    def _task(
+        self,
+        folder: Path,
+        which: tuple[int, ...],
+        loops: tuple[int, ...],
+        *,
+        turn: int,
+        with_ops: bool,
+    ) -> Task:
+        return Task(
+            variants=tuple(self.variants[i] for i in which),
+            which=which,
+            loops=loops,
+            workload=self.workload,
+            nr_live=self.nr_live,
+            seed=self.seed,
+            rcache=self.rcache,
+            turn=turn,
+            ops_path=str(folder / "ops.npz") if with_ops else None,
+            status_path=str(folder / "status"),
+        )
+
+    def _run(
+        self, folder: Path, task: Task, options: list[str], nr_values: int, timeout_s: float
+    ) -> Taken:
+        task.write(folder / "task.json")
+        command = [sys.executable, "-m", "iova_lab.paired_worker", "--task"]
+        command += [str(folder / "task.json"), "--worker", "--quiet", *options]
+        command += ["--warmups", str(NR_WARMUPS), "--values", str(nr_values)]
+        command += ["--min-time", str(MIN_TIME_S), "--output", str(folder / "pyperf.json")]
+        begin = time.monotonic()
+        _wait(command, Path(task.status_path), timeout_s)
+        suite = pyperf.BenchmarkSuite.load(str(folder / "pyperf.json"))
+        op_ns, clock_ns = {}, 0
+        if task.ops_path:
+            with np.load(task.ops_path) as arrays:
+                op_ns = {which: arrays[str(which)] for which in task.which}
+                clock_ns = int(arrays["clock_ns"])
+        return Taken(
+            runs={int(bench.get_name()): bench.get_runs()[0] for bench in suite},
+            op_ns=op_ns,
+            clock_ns=clock_ns,
+            wall_s=time.monotonic() - begin,
+        )
+
+
+def _wait(command: list[str], status_path: Path, timeout_s: float) -> None:
+    """Run a worker to its end.  Raises `WorkerError`; whatever happens, no worker is left."""
+    # A session of its own: a terminal sends Ctrl-C to every process of ours, and only we decide.
+    worker = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        _, errors = worker.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise WorkerError(_at(status_path), f"still running after {timeout_s:g} s") from None
+    finally:
+        worker.kill()
+        worker.wait()
+        if worker.stderr:
+            worker.stderr.close()
+    if worker.returncode:
+        raise WorkerError(_at(status_path), _obituary(worker.returncode, errors))
+
+
+def _at(status_path: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        return int(status_path.read_text())
+    return None
+
+
+def _obituary(returncode: int, errors: str) -> str:
+    if returncode < 0:
+        return f"killed by {signal.Signals(-returncode).name}"
+    lines = errors.strip().splitlines()
+    return lines[-1] if lines else f"exit status {returncode}"

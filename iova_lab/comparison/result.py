@@ -1,0 +1,86 @@
+"""What came out of a comparison, and where does it lie?
+
+One folder holds it all, so that every page can be made again from files: ``comparison.json`` (the
+plan, exact counts, what failed and why), ``pyperf/<n>-<variant>.json`` (one benchmark per cell, for
+`python -m pyperf compare_to` and the like) and ``ops/<cell>.npz`` (the time of every single op).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyperf
+
+from iova_lab.comparison.counting import Counts
+from iova_lab.comparison.plan import Cell, Plan
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A variant as it was measured; ``digest`` names the shared object, so the code itself."""
+
+    label: str
+    given: str
+    summary: str
+    kernel_release: str
+    digest: str
+    is_fake: bool
+
+
+@dataclass
+class CellResult:
+    """What is known of one cell, by the index of the variant in `Plan.variants`.
+
+    A variant is in ``counts`` if it survived its counted replay, and in ``failures`` with one line
+    if it did not survive that or anything later; then it has no ratio.  ``runs[which][process]`` is
+    a pyperf run, ``op_ns[which]`` has one array ``[replay, op]`` per process.  ``kinds`` has the op
+    code of every measured op.
+    """
+
+    cell: Cell
+    kinds: npt.NDArray[np.uint8]
+    counts: dict[int, Counts] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    runs: dict[int, list[pyperf.Run]] = field(default_factory=dict)
+    op_ns: dict[int, list[npt.NDArray[np.uint32]]] = field(default_factory=dict)
+    clock_ns: int = 0
+
+    def values(self, which: int) -> dict[int, npt.NDArray[np.float64]]:
+        """Seconds per op of one variant, by the number of the process: one value per round."""
+        return {
+            int(run.get_metadata()["turn"]): np.array(run.values)
+            for run in self.runs.get(which, [])
+        }
+
+    def benchmark(self, which: int) -> pyperf.Benchmark | None:
+        """All runs of one variant as pyperf has them; None if there are none."""
+        runs = self.runs.get(which)
+        return pyperf.Benchmark(runs) if runs else None
+
+
+@dataclass
+class Comparison:
+    """A plan and all that was measured of it.  ``partial`` says why it is not all, if it is not."""
+
+    plan: Plan
+    subjects: tuple[Subject, ...]
+    cells: list[CellResult]
+    system: dict[str, str] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    partial: str = ""
+    date: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Is there a cell in which a variant did not do what it should?"""
+        return any(cell.failures for cell in self.cells)
+
+    def cell(self, name: str) -> CellResult:
+        """Look up one cell by its name, ``near_empty@100``.  Raises `LookupError`."""
+        for cell in self.cells:
+            if cell.cell.name == name:
+                return cell
+        known = ", ".join(cell.cell.name for cell in self.cells)
+        raise LookupError(f"no cell named {name!r}; there are: {known}")

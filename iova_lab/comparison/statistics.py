@@ -1,0 +1,112 @@
+"""What do the samples support, and how small a difference could they have shown?
+
+The process is the unit: memory layout differs between processes and not within one, so the values
+of one process are not independent.  Each process gives one number, and over these Student's t gives
+the interval (`scipy.stats.ttest_1samp`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
+
+#: Of all ratios of one comparison together: it is wrong anywhere in one of a hundred comparisons.
+CONFIDENCE = 0.99
+
+#: "Would have been seen": in four of five comparisons like this one.
+POWER = 0.8
+
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over processes with its confidence interval; NaN where there is none."""
+
+    value: float
+    lo: float
+    hi: float
+
+    @property
+    def known(self) -> bool:
+        return not math.isnan(self.lo)
+
+
+NONE = Interval(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Ratio(Interval):
+    """Time of a candidate over time of the base.
+
+    ``visible`` is the least ratio above 1 that would have been seen as slower.
+    """
+
+    nr_processes: int = 0
+    nr_rounds: int = 0
+    visible: float = math.nan
+
+    @property
+    def outcome(self) -> str:
+        """One of ``slower``, ``faster``, ``no difference shown``, ``too few samples``."""
+        if not self.known:
+            return "too few samples"
+        if self.lo > 1:
+            return "slower"
+        return "faster" if self.hi < 1 else "no difference shown"
+
+
+def mean(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Mean of independent samples, and where the true one lies with ``confidence``."""
+    values = np.asarray(samples, dtype=float)
+    if len(values) < FEWEST:
+        return Interval(float(values.mean()) if len(values) else math.nan, math.nan, math.nan)
+    value = float(values.mean())
+    if np.ptp(values) == 0:  # scipy has no interval for what does not vary
+        return Interval(value, value, value)
+    found = stats.ttest_1samp(values, 0.0).confidence_interval(confidence)
+    return Interval(value, float(found.low), float(found.high))
+
+
+def each(nr_ratios: int) -> float:
+    """Confidence of one interval so that all ``nr_ratios`` hold together (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, nr_ratios)
+
+
+def ratio(
+    base: dict[int, npt.NDArray[np.float64]],
+    candidate: dict[int, npt.NDArray[np.float64]],
+    nr_ratios: int = 1,
+) -> Ratio:
+    """Ratio of time, from values paired by process and round.
+
+    One process says the median of its rounds' log ratios; the mean of these is the logarithm of the
+    result.  ``nr_ratios`` is how many are looked at together.
+    """
+    both = sorted(base.keys() & candidate.keys())
+    logs = [float(np.median(np.log(candidate[turn] / base[turn]))) for turn in both]
+    nr_rounds = sum(len(base[turn]) for turn in both)
+    found = mean(logs, each(nr_ratios))
+    return Ratio(
+        value=math.exp(found.value),
+        lo=math.exp(found.lo),
+        hi=math.exp(found.hi),
+        nr_processes=len(both),
+        nr_rounds=nr_rounds,
+        visible=math.exp(_visible(logs, each(nr_ratios))),
+    )
+
+
+def _visible(samples: list[float], confidence: float) -> float:
+    """Least shift that a t test of such samples finds with `POWER` (noncentral t)."""
+    df = len(samples) - 1
+    if len(samples) < FEWEST:
+        return math.nan
+    error = float(stats.sem(samples))
+    critical = stats.t.isf((1 - confidence) / 2, df)
+    shift = optimize.brentq(lambda nc: stats.nct.sf(critical, df, nc) - POWER, 0, 10 * critical)
+    return float(shift) * error

@@ -1,0 +1,138 @@
+"""What may be said of a ratio, a difference or a refusal, in words?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from iova_lab.comparison import latency
+from iova_lab.comparison.counting import Counts
+from iova_lab.comparison.result import CellResult, Comparison
+from iova_lab.comparison.statistics import Interval, Ratio, ratio
+from iova_lab.tables import number
+
+#: Between these a ratio is told as a change in per cent, outside as a factor.
+PERCENT_FROM, PERCENT_TO = 0.01, 2.0
+
+FAILED = "failed"
+OUTCOMES = ("slower", "faster", "no difference shown", "too few samples", FAILED)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one cell says of one candidate: an outcome of `OUTCOMES`, and sentences.
+
+    ``ratio`` is None where the candidate or the base failed.  ``caveats`` say what a bare outcome
+    would hide, refusals first: a variant that refuses looks fast.
+    """
+
+    cell: CellResult
+    which: int
+    outcome: str
+    ratio: Ratio | None
+    text: str
+    caveats: tuple[str, ...] = ()
+
+    @property
+    def is_worse(self) -> bool:
+        return self.outcome in ("slower", FAILED) or any("refuses" in c for c in self.caveats)
+
+
+def verdict(result: Comparison, cell: CellResult, which: int) -> Verdict:
+    """Judge candidate ``which`` (1, 2, ...) in one cell."""
+    for index in (which, 0):
+        if index in cell.failures:
+            who = "" if index else f"{result.subjects[0].label}: "
+            return Verdict(cell, which, FAILED, None, f"failed: {who}{cell.failures[index]}")
+    found = ratio(cell.values(0), cell.values(which), result.plan.nr_ratios)
+    if not found.nr_processes:
+        return Verdict(cell, which, "too few samples", None, "not measured")
+    return Verdict(cell, which, found.outcome, found, say(found), caveats(result, cell, which))
+
+
+def verdicts(result: Comparison) -> list[Verdict]:
+    """All of them: by cell in the plan's order, then by candidate."""
+    candidates = range(1, len(result.subjects))
+    return [verdict(result, cell, which) for cell in result.cells for which in candidates]
+
+
+def say(found: Ratio) -> str:
+    """One line: the outcome, its size, and what the samples can't exclude."""
+    if not found.known:
+        return f"too few samples: {found.nr_processes} processes, {change(found.value)}"
+    span = f"{change(found.lo)} .. {change(found.hi)}"
+    if found.outcome == "no difference shown":
+        return f"no difference shown ({span}); {change(found.visible)} would have been seen"
+    return f"{found.outcome}: {change(found.value)} ({span})"
+
+
+def change(value: float) -> str:
+    """A ratio of times as kernel people write it: ``+3.1 %``, ``-65.2 %``, ``x7.25``."""
+    if math.isnan(value):
+        return "-"
+    if PERCENT_FROM < value < PERCENT_TO:
+        # -0.0 would claim a direction that the digits do not show
+        return f"{100 * (value - 1):+.1f} %".replace("-0.0 ", "+0.0 ")
+    return f"x{number(value)}"
+
+
+def nanoseconds(found: Interval) -> str:
+    """Write a difference in ns: ``+3.2 ns (2.8 .. 3.7)``."""
+    if math.isnan(found.value):
+        return "-"
+    span = f" ({found.lo:+.1f} .. {found.hi:+.1f})" if found.known else ""
+    return f"{found.value:+.1f} ns{span}"
+
+
+def longer(found: Interval | None) -> str:
+    """Say of a difference of means what it supports."""
+    if found is None or not found.known:
+        return "not known"
+    if found.lo > 0:
+        return f"longer: {nanoseconds(found)}"
+    return f"{'shorter' if found.hi < 0 else 'no difference shown'}: {nanoseconds(found)}"
+
+
+def caveats(result: Comparison, cell: CellResult, which: int) -> tuple[str, ...]:
+    """What must stand beside the outcome: refusals, broken promises, few processes."""
+    lines = []
+    base, candidate = cell.counts.get(0), cell.counts.get(which)
+    if base and candidate:
+        lines += _refusals(base, candidate, result.subjects[0].label)
+        if candidate.nr_above_limit:
+            lines.append(f"{candidate.nr_above_limit:,} answers above the limit")
+    if result.subjects[which].is_fake:
+        lines.append("keeps no books: the floor of the harness, not an allocator")
+    return tuple(lines)
+
+
+def _refusals(base: Counts, candidate: Counts, name: str) -> list[str]:
+    """Only differences: where both refuse the same, there is nothing to warn of."""
+    lines = []
+    if candidate.nr_failures != base.nr_failures:
+        verb = "refuses" if candidate.nr_failures > base.nr_failures else "refuses only"
+        lines.append(
+            f"{verb} {candidate.nr_failures:,} of {candidate.kinds['alloc'].nr_ops:,} requests,"
+            f" {name} {base.nr_failures:,}"
+        )
+    if candidate.nr_spurious and candidate.nr_spurious != base.nr_spurious:
+        lines.append(
+            f"{candidate.nr_spurious:,} refusals needless, {name} {base.nr_spurious or 0:,}"
+        )
+    return lines
+
+
+def means(result: Comparison, cell: CellResult, kind: str) -> list[str]:
+    """Per variant, the mean time of its allocs or frees, and what its difference supports."""
+    lines = []
+    for which, subject in enumerate(result.subjects):
+        found = latency.of(cell, which, kind)
+        if found is None:
+            continue
+        mean = found.mean
+        span = f" ({mean.lo:.1f} .. {mean.hi:.1f})" if mean.known else ""
+        line = f"mean {kind} of {subject.label}: {mean.value:.1f} ns{span}"
+        if which:
+            line += f", {longer(latency.difference(cell, which, kind, result.plan.nr_ratios))}"
+        lines.append(line)
+    return lines

@@ -1,0 +1,143 @@
+"""What does one fresh process of a comparison measure?
+
+Run by `iova_lab.comparison.process`, and outside of that package, whose imports take longer than
+many a cell.
+
+A worker process of `pyperf.Runner`, which counts loops, discards warm-ups, collects the metadata
+and writes the file.  One worker measures ALL variants of a cell, because only what ran side by side
+compares: the first benchmark that pyperf asks for a value makes all variants be replayed in turn,
+and the values of the others wait until it asks for theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyperf
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.opstream import OpStream
+
+#: The least time of so many replays is one loop of pyperf's: what disturbs hits one of them.
+NR_REPLAYS = 3
+
+#: So often every op is timed by itself, per process.
+NR_OP_REPLAYS = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker is told: the variants by path or name, with pyperf's loops for each.
+
+    ``ops_path`` is where the times of single ops go, ``status_path`` where the variant at work
+    is noted, for whoever outlives a crash.  ``turn`` numbers the process and turns its order round.
+    """
+
+    variants: tuple[str, ...]
+    which: tuple[int, ...]
+    loops: tuple[int, ...]
+    workload: str
+    nr_live: int
+    seed: int
+    rcache: str
+    turn: int
+    ops_path: str | None
+    status_path: str
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return cls(**fields | lists)
+
+
+def order(nr_variants: int, turn: int) -> list[int]:
+    """Return who goes when in this turn: everyone is first equally often, forwards and back."""
+    forwards = [(turn + i) % nr_variants for i in range(nr_variants)]
+    return forwards[::-1] if turn // nr_variants % 2 else forwards
+
+
+class Sampler:
+    """Replays of all variants of a task, in turn."""
+
+    def __init__(self, task: Task, stream: OpStream) -> None:
+        self.task, self.stream = task, stream
+        self._status = os.open(task.status_path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._taken = [0] * len(task.variants)
+        self._rounds: list[dict[int, float]] = []
+
+    def _replay(self, which: int, *, op_ns: bool = False) -> iova_variants.ReplayResult:
+        os.pwrite(self._status, b"%8d" % self.task.which[which], 0)
+        variant = self.task.variants[which]
+        return iova_variants.replay(variant, self.stream, op_ns=op_ns, rcache=self.task.rcache)
+
+    def seconds(self, loops: int, which: int) -> float:
+        """Replay one variant ``loops`` times `NR_REPLAYS` times; seconds in the window."""
+        return (
+            sum(min(self._replay(which).ns for _ in range(NR_REPLAYS)) for _ in range(loops)) / 1e9
+        )
+
+    def in_turn(self, loops: int, which: int) -> float:
+        """As `seconds`, but all variants were measured when the first was asked for."""
+        index = self._taken[which]
+        self._taken[which] += 1
+        if index == len(self._rounds):
+            turns = self._order(index)
+            self._rounds.append({i: self.seconds(self.task.loops[i], i) for i in turns})
+        return self._rounds[index][which]
+
+    def _order(self, index: int) -> list[int]:
+        return order(len(self.task.variants), self.task.turn + index)
+
+    def op_ns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Time every op of the window by itself; ``[replay, op]`` for each variant."""
+        taken: dict[int, list[npt.NDArray[np.uint32]]] = {i: [] for i in self._order(0)}
+        clock_ns = []
+        for index in range(NR_OP_REPLAYS):
+            for which in self._order(index):
+                result = self._replay(which, op_ns=True)
+                assert result.op_ns is not None
+                taken[which].append(result.op_ns)
+                clock_ns.append(result.clock_ns)
+        yield "clock_ns", np.array(min(clock_ns))
+        for which, replays in taken.items():
+            yield str(self.task.which[which]), np.stack(replays)
+
+
+def main() -> None:
+    """Run one task under pyperf's worker protocol."""
+    runner = pyperf.Runner()
+    runner.argparser.add_argument("--task", type=Path, required=True)
+    arguments = runner.parse_args()
+    task = Task.read(arguments.task)
+    stream = workloads.generate(task.workload, task.nr_live, task.seed)
+    sampler = Sampler(task, stream)
+    sample = sampler.seconds if arguments.calibrate_loops else sampler.in_turn
+    for index, which in enumerate(task.which):
+        if not arguments.calibrate_loops:
+            arguments.loops = task.loops[index]
+        runner.bench_time_func(
+            str(which),
+            sample,
+            index,
+            inner_loops=stream.nr_measured,
+            metadata={"variant": task.variants[index], "turn": task.turn},
+        )
+    if task.ops_path:
+        arrays: dict[str, Any] = dict(sampler.op_ns())
+        np.savez(task.ops_path, **arrays)
+
+
+if __name__ == "__main__":
+    main()
