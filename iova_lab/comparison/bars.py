@@ -14,10 +14,11 @@ SHORTEST_BAR = 6
 
 def span(bucket: Bucket) -> str:
     """``[512, 1K)``: from ``lo`` to below the next, with K = 1024, as bpftrace writes it."""
-    return f"[{_binary(bucket.lo)}, {_binary(bucket.hi + 1)})"
+    return f"[{binary(bucket.lo)}, {binary(bucket.hi + 1)})"
 
 
-def _binary(value: int) -> str:
+def binary(value: int) -> str:
+    """``512``, ``1K``, ``2M``: powers of two as bpftrace writes them."""
     for unit in ("", "K", "M"):
         if value < 1024:
             return f"{value}{unit}"

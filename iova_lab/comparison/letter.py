@@ -43,9 +43,9 @@ def _label(result: Comparison, which: int) -> str:
 def _head(result: Comparison) -> str:
     title = ascii_only(notes.title(result))
     lines = [fill(title), "=" * min(len(title), WIDTH), ""]
-    lines += [fill(f"{warning}\n") for warning in notes.warnings(result)]
-    for which in _candidates(result):
-        lines.append(fill(ascii_only(notes.headline(result, which)), "  ", "- "))
+    for warning in notes.warnings(result):
+        lines += [fill(warning), ""]
+    lines += [fill(ascii_only(line), "  ", "- ") for line in notes.headlines(result)]
     return "\n".join([*lines, "", fill(notes.HARNESS)])
 
 
@@ -126,22 +126,8 @@ def _foot(result: Comparison) -> str:
     lines += [fill(ascii_only(f"{key}: {value}"), "  ", "- ") for key, value in _facts(result)]
     lines += [fill(ascii_only(check), "  ", "- pyperf: ") for check in result.checks]
     lines += ["", "To measure it again:", ""]
-    return "\n".join([*lines, _folded(ascii_only(notes.command(result)))])
+    return "\n".join([*lines, "\n".join(notes.folded(ascii_only(notes.command(result)), WIDTH))])
 
 
 def _facts(result: Comparison) -> list[tuple[str, str]]:
     return [("measured", result.date), *result.system.items()]
-
-
-def _folded(command: str) -> str:
-    """Fold a command as a shell reads it: a backslash ends each line but the last."""
-    lines, line = [], "   "
-    for word in command.replace(",", ",\0").replace(" ", "\1").split("\1"):
-        for number_, piece in enumerate(word.split("\0")):
-            joint = "" if number_ else " "
-            if len(line + joint + piece) > WIDTH - 2 and line.strip():
-                lines.append(f"{line}{'' if number_ else ' '}\\")
-                line = "" if number_ else "     "
-                joint = ""
-            line += joint + piece
-    return "\n".join([*lines, line])

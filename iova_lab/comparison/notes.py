@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 
@@ -36,6 +37,23 @@ def command(result: Comparison) -> str:
     return shlex.join(words)
 
 
+def folded(text: str, width: int) -> list[str]:
+    """Fold a command as a shell reads it, indented: a backslash ends each line but the last.
+
+    A list of cells is broken after a comma, which only joins again where the next line begins at
+    its margin.
+    """
+    lines, line = [], "   "
+    for word in text.split(" "):
+        for index, piece in enumerate(re.findall(r"[^,]+,?|,", word) or [""]):
+            joint = "" if index else " "
+            if len(line + joint + piece) > width - 2 and line.strip():
+                lines.append(f"{line}{joint}\\")
+                line, joint = ("", "") if index else ("     ", "")
+            line += joint + piece
+    return [*lines, line]
+
+
 def headline(result: Comparison, which: int) -> str:
     """One sentence for one candidate: the common case, then all the others."""
     found = [verdict for verdict in verdicts(result) if verdict.which == which]
@@ -49,9 +67,14 @@ def headline(result: Comparison, which: int) -> str:
     return f"{result.subjects[which].label}: {'; '.join(parts)}."
 
 
+def headlines(result: Comparison) -> list[str]:
+    """`headline` of every candidate."""
+    return [headline(result, which) for which in range(1, len(result.subjects))]
+
+
 def _tally(found: list[Verdict]) -> str:
     if len(found) == 1:
-        return found[0].text.split(" (")[0].split(";")[0]
+        return found[0].short
     counts = Counter(verdict.outcome for verdict in found)
     said = [f"{outcome} in {counts[outcome]}" for outcome in OUTCOMES if counts[outcome]]
     return f"{', '.join(said)} of {len(found)}"
@@ -62,9 +85,28 @@ def warnings(result: Comparison) -> list[str]:
     lines = []
     if result.partial:
         lines.append(f"PARTIAL: {result.partial}; what stands here was measured until then.")
+    loads = [load for load in _loads(result) if load > _nr_cpus(result)]
+    if loads:
+        lines.append(
+            f"The machine was busy (load average up to {max(loads):.1f} on {_nr_cpus(result)} "
+            "CPUs): intervals are wider than they need be."
+        )
     if not any(cell.cell.workload == "near_empty" for cell in result.cells):
         lines.append("The common case, near_empty, was not measured: reviewers look there first.")
     return lines
+
+
+def _loads(result: Comparison) -> list[float]:
+    return [
+        float(run.get_metadata().get("load_avg_1min", 0))
+        for cell in result.cells
+        for runs in cell.runs.values()
+        for run in runs
+    ]
+
+
+def _nr_cpus(result: Comparison) -> int:
+    return int(result.system.get("logical CPUs", "0")) or 1_000_000
 
 
 def method(result: Comparison) -> list[str]:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from iova_lab.comparison import letter, view
+from iova_lab.comparison import letter, page, view
 from iova_lab.comparison.result import Comparison
 
 
 def write(result: Comparison, out_dir: Path) -> list[Path]:
-    """Write every output into ``out_dir``; the paths, the mail first."""
+    """Write every output into ``out_dir``; the paths, the page to look at first."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    paths = [out_dir / "mail.txt"]
-    paths[0].write_text(letter.render(result), encoding="ascii")
+    mail = out_dir / "mail.txt"
+    mail.write_text(letter.render(result), encoding="ascii")
+    paths = [*page.write(result, out_dir), mail]
     frames = {
         "summary": view.summary(result),
         "metrics": view.long(result),

@@ -44,8 +44,8 @@ def terminal(result: Comparison, console: Console, *, brief: bool = False) -> No
 
 
 def _closing(result: Comparison, console: Console) -> None:
-    for which in range(1, len(result.subjects)):
-        console.print(Text(notes.headline(result, which)))
+    for line in notes.headlines(result):
+        console.print(Text(line))
 
 
 def _verdicts(result: Comparison) -> Table:

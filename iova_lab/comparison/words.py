@@ -34,6 +34,13 @@ class Verdict:
     caveats: tuple[str, ...] = ()
 
     @property
+    def short(self) -> str:
+        """Outcome and size without the interval: ``slower: +3.1 %``."""
+        if self.ratio and self.outcome in ("slower", "faster"):
+            return f"{self.outcome}: {change(self.ratio.value)}"
+        return self.outcome
+
+    @property
     def is_worse(self) -> bool:
         return self.outcome in ("slower", FAILED) or any("refuses" in c for c in self.caveats)
 
@@ -59,7 +66,7 @@ def verdicts(result: Comparison) -> list[Verdict]:
 def say(found: Ratio) -> str:
     """One line: the outcome, its size, and what the samples can't exclude."""
     if not found.known:
-        return f"too few samples: {found.nr_processes} processes, {change(found.value)}"
+        return f"too few samples: {change(found.value)}, processes: {found.nr_processes}"
     span = f"{change(found.lo)} .. {change(found.hi)}"
     if found.outcome == "no difference shown":
         return f"no difference shown ({span}); {change(found.visible)} would have been seen"

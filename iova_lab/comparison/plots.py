@@ -1,0 +1,220 @@
+"""What does a comparison look like: all ratios in one picture, and the times of single calls?
+
+Results in, Figure out; the same results give the same bytes.  Readable without colour: the base is
+a filled grey shape, candidates are lines of different strokes and markers, named beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from iova_lab.comparison import bars, latency, words
+from iova_lab.comparison.counting import KINDS
+from iova_lab.comparison.latency import Bucket
+from iova_lab.comparison.result import CellResult, Comparison
+from iova_lab.comparison.words import Verdict
+from iova_lab.figures import COLOURS, FLOOR, LINES, MARKERS, STYLE
+
+BASE_FILL = "#d0d0d0"
+#: Behind a name, so that no line runs through it.
+CLEAR: Any = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+#: Ratios closer to 1 than this get a linear axis in per cent.
+NARROW = 1.5
+
+
+def ratios_figure(result: Comparison, title: str) -> Figure:
+    """Draw one row per cell, common case on top; whiskers are the intervals of the ratios."""
+    found = words.verdicts(result)
+    names = [cell.cell.name for cell in result.cells]
+    nr_candidates = len(result.subjects) - 1
+    height = 1.6 + len(names) * (0.28 + 0.2 * nr_candidates)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.0, height), layout="constrained")
+        axes = figure.subplots()
+        _ratio_axis(axes, [verdict for verdict in found if verdict.ratio])
+        for verdict in found:
+            _ratio_row(axes, result, verdict, names.index(verdict.cell.cell.name), nr_candidates)
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(
+            f"time per op over that of {result.subjects[0].label}: left of 1 is faster,"
+            " right is slower"
+        )
+        figure.suptitle(title, fontweight="bold", wrap=True)
+    return figure
+
+
+def _ratio_axis(axes: Axes, known: list[Verdict]) -> None:
+    """Choose log steps of 2 where ratios are far from 1, per cent where all are close."""
+    ends = [
+        end
+        for verdict in known
+        if verdict.ratio
+        for end in (verdict.ratio.value, verdict.ratio.lo, verdict.ratio.hi)
+        if math.isfinite(end) and end > 0
+    ]
+    far = max([NARROW**0.25, *(max(end, 1 / end) for end in ends)])
+    axes.set_xscale("log", base=2)
+    if far < NARROW:
+        reach = far**1.3
+        steps = [step for step in (0.5, 1, 2, 5, 10, 20) if step * 5 > 100 * (reach - 1)]
+        step = (steps or [25])[0]
+        ticks = [1 + i * step / 100 for i in range(-5, 6) if 1 / reach < 1 + i * step / 100 < reach]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _percent(x)))
+        axes.set_xlim(1 / reach, reach**2)
+    else:
+        low, high = min(0.7, *ends) * 0.8, max(1.4, *ends)
+        span = math.log2(high / low)
+        axes.set_xlim(low, high * 2 ** (0.28 * span))  # names stand to the right
+        step = max(1, round(span / 9))
+        powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
+        ticks = [2.0**power for power in powers if power % step == 0]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda x, _: f"x{x:g}" if x >= 1 else f"x1/{1 / x:g}")
+        )
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.3g} %" if abs(ratio - 1) > 1e-9 else "0 %"
+
+
+def _ratio_row(
+    axes: Axes, result: Comparison, verdict: Verdict, row: int, nr_candidates: int
+) -> None:
+    y = row + (verdict.which - (nr_candidates + 1) / 2) * 0.8 / (nr_candidates + 0.6)
+    colour, marker = _look(verdict.which)
+    name = f"{result.subjects[verdict.which].label} " if nr_candidates > 1 else ""
+    ratio = verdict.ratio
+    if ratio is None:
+        axes.annotate(
+            f"{name}failed here",
+            *((1, y), (6, 0)),
+            textcoords="offset points",
+            verticalalignment="center",
+            fontsize=8,
+            color=colour,
+            fontstyle="italic",
+        )
+        return
+    if ratio.known:
+        whiskers = np.array([[ratio.value - ratio.lo], [ratio.hi - ratio.value]])
+        axes.errorbar(
+            *([ratio.value], [y], None, whiskers),
+            color=colour,
+            marker=marker,
+            markersize=6,
+            markerfacecolor="white" if ratio.outcome == "no difference shown" else colour,
+            capsize=3,
+        )
+    else:
+        axes.plot([ratio.value], [y], color=colour, marker=marker, markerfacecolor="none")
+    refuses = any("refuse" in caveat for caveat in verdict.caveats)
+    axes.annotate(
+        f"{name}{words.change(ratio.value)}{', refusals differ' if refuses else ''}",
+        (max(ratio.hi, ratio.value) if ratio.known else ratio.value, y),
+        (8, 0),
+        textcoords="offset points",
+        verticalalignment="center",
+        fontsize=8,
+        color=colour,
+        bbox=CLEAR,
+    )
+
+
+def _look(which: int) -> tuple[str, str]:
+    return COLOURS[(which - 1) % len(COLOURS)], MARKERS[(which - 1) % len(MARKERS)]
+
+
+def calls_figure(result: Comparison, cell: CellResult, title: str) -> Figure | None:
+    """Draw the log2 histograms of one cell, alloc and free apart; None if nothing was timed."""
+    panels = {
+        kind: [latency.of(cell, which, kind) for which in range(len(result.subjects))]
+        for kind in KINDS
+    }
+    panels = {kind: found for kind, found in panels.items() if any(found)}
+    if not panels:
+        return None
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 3.9), layout="constrained")
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (kind, found) in zip(grid, panels.items(), strict=True):
+            _histograms(axes, result, latency.histogram(found))
+            axes.set_xlabel(f"{kind}: ns of one call, the clock's {cell.clock_ns} or more in it")
+            if cell.clock_ns:
+                _clock(axes, cell.clock_ns)
+        grid[0].set_ylabel("share of the calls")
+        figure.suptitle(title, fontweight="bold", wrap=True)
+    return figure
+
+
+def _clock(axes: Axes, clock_ns: int) -> None:
+    axes.axvline(clock_ns, color=FLOOR, linestyle="--", linewidth=1)
+    axes.annotate(
+        "clock",
+        (clock_ns, 0.02),
+        (2, 0),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        fontsize=8,
+        color="#555555",
+        bbox=CLEAR,
+    )
+
+
+def _histograms(axes: Axes, result: Comparison, buckets: list[Bucket]) -> None:
+    edges = [max(0.5, bucket.lo) for bucket in buckets] + [buckets[-1].hi + 1]
+    counts = np.array([bucket.counts for bucket in buckets], dtype=float)
+    shares = 100 * counts / np.maximum(1, counts.sum(axis=0))
+    # The least share that one call can have is the floor of the axis.
+    floor = 100 / max(1, counts.sum(axis=0).max()) / 1.5
+    axes.set(yscale="log", ylim=(floor, 350), axisbelow=True)
+    axes.set_xscale("log", base=2)
+    axes.stairs(shares[:, 0], edges, baseline=floor, fill=True, color=BASE_FILL)
+    axes.stairs(shares[:, 0], edges, baseline=floor, color="black", linewidth=1)
+    for which in range(1, shares.shape[1]):
+        colour, _ = _look(which)
+        line = LINES[(which - 1) % len(LINES)]
+        axes.stairs(
+            *(shares[:, which], edges), baseline=floor, color=colour, linestyle=line, linewidth=2
+        )
+    _name_peaks(axes, result, shares, edges)
+    axes.xaxis.set_major_locator(FixedLocator(edges if len(edges) < 9 else edges[::2]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bars.binary(round(x))))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g} %" if y <= 100 else ""))
+
+
+def _name_peaks(axes: Axes, result: Comparison, shares: np.ndarray, edges: list[float]) -> None:
+    """Write each name above its highest bucket; where two share one, above each other."""
+    above: dict[int, int] = {}
+    for which, subject in enumerate(result.subjects):
+        if not shares[:, which].any():
+            continue
+        peak = int(shares[:, which].argmax())
+        level = above.get(peak, 0)
+        above[peak] = level + 1
+        right = peak >= (len(edges) - 1) / 2
+        axes.annotate(
+            subject.label,
+            (edges[peak + 1] if right else edges[peak], shares[peak, which]),
+            (0, 3 + 11 * level),
+            textcoords="offset points",
+            horizontalalignment="right" if right else "left",
+            fontsize=9,
+            fontweight="bold",
+            bbox=CLEAR,
+            color=_look(which)[0] if which else "#333333",
+        )
