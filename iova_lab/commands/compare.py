@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="The kernel's per-CPU caches in front of every variant.",
 )
+@click.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    help="Seconds until a variant that does not return from a trial counts as hung.",
+)
 @click.option("--max-nodes", type=click.IntRange(1), help="Nodes that one replay may visit.")
 @click.option(
     "--out",
@@ -58,6 +64,7 @@ def compare(
     budget: float,
     minutes: float | None,
     rcache: str,
+    timeout: float,
     max_nodes: int | None,
     out: Path | None,
     results: Path | None,
@@ -79,9 +86,11 @@ def compare(
         budget_s=budget if minutes is None else minutes * 60,
         rcache=rcache,
         max_visits=max_nodes or MAX_VISITS,
+        timeout_s=timeout,
     )
     stem = "-vs-".join([plan.labels[0], "-".join(plan.labels[1:])]).replace("#", "-")
     results = results or Path("results/compare") / stem
+    plan.check()  # before there is a bar in whose place the mistake would stand
     bar = progress()
     with bar:
         result = comparison.measure(plan, _advance(bar))
@@ -100,22 +109,26 @@ def compare(
 
 
 def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell, ...]:
-    from iova_lab import comparison
+    from iova_lab.comparison.plan import COMMON, DEFAULT_CELLS, within
 
-    if workloads is None and nr_live is None:
-        return comparison.DEFAULT_CELLS
-    names = [cell.workload for cell in comparison.DEFAULT_CELLS]
     if workloads is not None:
         names = [name.strip() for name in workloads.split(",") if name.strip()]
-    return tuple(_cell(name, nr_live if workloads else None, nr_live) for name in names)
+        return tuple(_cell(name, nr_live) for name in names)
+    if nr_live is None:
+        return DEFAULT_CELLS
+    # The common case stays what it is at any size.
+    return tuple(
+        cell if cell.workload in COMMON else within(cell.workload, nr_live)
+        for cell in DEFAULT_CELLS
+    )
 
 
-def _cell(text: str, nr_live: int | None, fallback: int | None) -> comparison.Cell:
+def _cell(text: str, nr_live: int | None) -> comparison.Cell:
     from iova_lab import comparison
 
     name, at, number = text.rpartition("@")
     if not at or text.endswith(".npz"):
-        return comparison.cell_at(text, nr_live or fallback)
+        return comparison.cell_at(text, nr_live)
     if not re.fullmatch(r"[0-9_]+", number):
         raise ValueError(f"{text!r}: what follows @ is a number of live ranges, as in ring@1000")
     return comparison.cell_at(name, int(number))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
+
 from iova_lab.comparison import bars, latency, notes, view, words
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
@@ -72,7 +74,7 @@ def _time_lines(verdict: words.Verdict) -> list[str]:
     (base_ns, base_spread), (ns, spread) = (
         view.mean_ns(verdict.cell, index) for index in (0, verdict.which)
     )
-    change = words.change(verdict.ratio.value).replace(" %", "%") if verdict.ratio else "failed"
+    change = words.change(verdict.ratio.value) if verdict.ratio else "failed"
     cell = ascii_only(verdict.cell.cell.name)
     line = (
         f"{number(base_ns):>10} {_spread(base_spread):<6}{change:>13}"
@@ -97,13 +99,30 @@ def _details(result: Comparison, cell: CellResult) -> str:
 
 
 def _table(result: Comparison, cell: CellResult) -> str:
+    """The base beside as many candidates as have room, the others below in the same way."""
     table = view.detail_texts(result, cell)
     if table.empty:
         return ""
     table.columns = ["", *(_label(result, which) for which in range(len(result.subjects)))]
-    # Wider than that, and pandas continues the table below itself.
-    text: str = table.set_index("").rename_axis(None).to_string(line_width=WIDTH)
+    left = list(_candidates(result))
+    blocks = []
+    while left:
+        fits = [n for n in range(1, len(left) + 1) if _fits(_columns(table, left[:n]))]
+        nr_shown = max(fits, default=1)
+        blocks.append(_columns(table, left[:nr_shown]))
+        left = left[nr_shown:]
+    return "\n\n".join(blocks)
+
+
+def _columns(table: pd.DataFrame, candidates: list[int]) -> str:
+    # By number, because two may have one name once it is cut.
+    columns = table.iloc[:, [1, *(which + 1 for which in candidates)]]
+    text: str = columns.set_axis(table.iloc[:, 0], axis=0).rename_axis(None).to_string()
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _fits(text: str) -> bool:
+    return max(map(len, text.splitlines())) <= WIDTH
 
 
 def _kind(result: Comparison, cell: CellResult, kind: str) -> list[str]:

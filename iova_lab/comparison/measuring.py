@@ -116,7 +116,8 @@ def _count_all(result: Comparison, advance: Advance) -> None:
             try:
                 cell.counts[which] = count(plan, variant, cell.cell)
             except iova_variants.VariantError as error:
-                cell.failures[which] = str(error)
+                name = iova_variants.load(variant).name
+                cell.failures[which] = str(error).removeprefix(f"{name}: ")
 
 
 def _calibrate_all(result: Comparison, advance: Advance) -> list[_Cell]:

@@ -123,7 +123,9 @@ class Plan:
         `LookupError` for an unknown variant or workload, `BuildError` where one does not compile,
         `ValueError` for a size that a workload does not have.
         """
-        iova_variants.Rcache(self.rcache) if self.rcache != "off" else None  # type: ignore[arg-type]
+        if self.rcache not in iova_variants.RCACHES:
+            known = ", ".join(iova_variants.RCACHES)
+            raise ValueError(f"no rcache named {self.rcache!r}; there are: {known}")
         for variant in self.variants:
             iova_variants.load(variant)
             iova_variants.load(variant, build="counted")
@@ -134,18 +136,24 @@ class Plan:
 
 
 def cell_at(workload: str, nr_live: int | None = None) -> Cell:
-    """A cell of a workload, at ``nr_live`` or, if None, as near as it has to `NR_LIVE`.
+    """A cell of a workload, at ``nr_live`` or, if None, where `DEFAULT_CELLS` or `NR_LIVE` has it.
 
     Raises `LookupError` for an unknown workload, `SizeError` for a size that it does not have.
     """
     if workload.endswith(".npz"):
-        workloads.get(workload)
+        workloads.get(workload)  # or it is none
         return Cell(workload)
     found = workloads.get(workload)
     if nr_live is None:
         default = [cell.nr_live for cell in DEFAULT_CELLS if cell.workload == workload]
-        nr_live = max(found.min_nr_live, min(default[0] if default else NR_LIVE, found.max_nr_live))
+        return within(workload, default[0] if default else NR_LIVE)
     reason = found.why_not(nr_live)
     if reason:
         raise workloads.SizeError(reason)
     return Cell(workload, nr_live)
+
+
+def within(workload: str, nr_live: int) -> Cell:
+    """A cell of a workload as near to ``nr_live`` as it goes."""
+    found = workloads.get(workload)
+    return Cell(workload, max(found.min_nr_live, min(nr_live, found.max_nr_live)))

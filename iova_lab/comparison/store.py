@@ -106,9 +106,11 @@ def load(folder: Path) -> Comparison:
         if head["format"] != FORMAT:
             raise StoreError(f"{path} has format {head['format']}, and this reads {FORMAT}")
         return _load(head, folder)
+    except StoreError:
+        raise
     except FileNotFoundError as error:
         raise StoreError(f"{folder} holds no comparison: {error.filename} is missing") from None
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StoreError(f"{path} is not what compare writes: {error!r}") from None
 
 
@@ -157,5 +159,8 @@ def _load_counts(fields: dict[str, Any]) -> Counts:
 
 def _load_runs(result: Comparison, which: int, path: Path) -> None:
     by_name = {cell.cell.name: cell for cell in result.cells}
-    for benchmark in pyperf.BenchmarkSuite.load(str(path)):
-        by_name[benchmark.get_name()].runs[which] = benchmark.get_runs()
+    try:
+        for benchmark in pyperf.BenchmarkSuite.load(str(path)):
+            by_name[benchmark.get_name()].runs[which] = benchmark.get_runs()
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path} is not what pyperf writes here: {error!r}") from None

@@ -16,6 +16,9 @@ from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict, change, verdicts
 from iova_lab.tables import NOTHING, number
 
+#: The one metric that is the machine's more than the variant's: no change of it is told.
+NOISE = "worst timed ns"
+
 #: What a mean of pyperf's runs is worth: mean and standard deviation of all values, in ns per op.
 NS = 1e9
 
@@ -71,7 +74,7 @@ def _metrics(cell: CellResult, which: int) -> Iterator[tuple[str, float]]:
             continue
         yield f"{kind} mean ns", found.mean.value
         yield from ((f"{kind} {name} ns", value) for name, value in found.quantiles.items())
-        yield f"{kind} worst timed ns", found.timed_max
+        yield f"{kind} {NOISE}", found.timed_max
     counts = cell.counts.get(which)
     if counts is None:
         return
@@ -103,8 +106,8 @@ def detail_texts(result: Comparison, cell: CellResult) -> pd.DataFrame:
     texts = {"": list(numbers.index)}
     for which, label in enumerate(numbers.columns):
         texts[label] = [
-            number(value) if which == 0 else _against(value, reference)
-            for value, reference in zip(numbers[label], base, strict=True)
+            number(value) if which == 0 or metric.endswith(NOISE) else _against(value, reference)
+            for metric, value, reference in zip(numbers.index, numbers[label], base, strict=True)
         ]
     return pd.DataFrame(texts)
 

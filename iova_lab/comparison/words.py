@@ -67,20 +67,25 @@ def say(found: Ratio) -> str:
     """One line: the outcome, its size, and what the samples can't exclude."""
     if not found.known:
         return f"too few samples: {change(found.value)}, processes: {found.nr_processes}"
-    span = f"{change(found.lo)} .. {change(found.hi)}"
+    as_factor = not _in_percent(found.value) or not _in_percent(found.hi)
+    value, lo, hi = (change(x, as_factor) for x in (found.value, found.lo, found.hi))
     if found.outcome == "no difference shown":
-        return f"no difference shown ({span}); {change(found.visible)} would have been seen"
-    return f"{found.outcome}: {change(found.value)} ({span})"
+        return f"no difference shown ({lo} .. {hi}); {change(found.visible)} would have been seen"
+    return f"{found.outcome}: {value} ({lo} .. {hi})"
 
 
-def change(value: float) -> str:
-    """A ratio of times as kernel people write it: ``+3.1 %``, ``-65.2 %``, ``x7.25``."""
+def _in_percent(value: float) -> bool:
+    return PERCENT_FROM < value < PERCENT_TO
+
+
+def change(value: float, as_factor: bool = False) -> str:
+    """A ratio of times as kernel people write it: ``+3.1%``, ``-65.2%``, ``x7.25``."""
     if math.isnan(value):
         return "-"
-    if PERCENT_FROM < value < PERCENT_TO:
-        # -0.0 would claim a direction that the digits do not show
-        return f"{100 * (value - 1):+.1f} %".replace("-0.0 ", "+0.0 ")
-    return f"x{number(value)}"
+    if as_factor or not _in_percent(value):
+        return f"x{number(value)}"
+    # -0.0 would claim a direction that the digits do not show
+    return f"{100 * (value - 1):+.1f}%".replace("-0.0%", "+0.0%")
 
 
 def nanoseconds(found: Interval) -> str:
