@@ -142,3 +142,26 @@ def _advance(bar: Progress) -> comparison.Advance:
 def _console() -> Console:
     console = Console()
     return console if console.is_terminal else Console(width=100)
+
+
+@click.command("compare-pages")
+@click.argument("results", default="results/compare", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    default="build/compare",
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the pages, one folder per comparison.",
+)
+def compare_pages(results: Path, out: Path) -> None:
+    """Make the pages of all comparisons kept in RESULTS again, or of one, from its files alone."""
+    from iova_lab import comparison
+
+    if (results / "comparison.json").exists():
+        pages = comparison.write(comparison.load(results), out / results.name)[:1]
+    else:
+        pages = comparison.write_all(results, out)
+    if not pages:
+        raise comparison.StoreError(f"{results} holds no comparison: iova-lab compare makes some")
+    for page in pages:
+        click.echo(page)

@@ -5,7 +5,7 @@ Measure (`measure`), keep (`save`, `load`), and say it in every form that a patc
 """
 
 from iova_lab.comparison.measuring import Advance, measure
-from iova_lab.comparison.outputs import as_json, write
+from iova_lab.comparison.outputs import as_json, write, write_all
 from iova_lab.comparison.plan import DEFAULT_CELLS, Cell, Plan, cell_at
 from iova_lab.comparison.result import CellResult, Comparison, Subject
 from iova_lab.comparison.screen import terminal
@@ -34,4 +34,5 @@ __all__ = [
     "verdict",
     "verdicts",
     "write",
+    "write_all",
 ]

@@ -32,6 +32,9 @@ MIN_VALUES, MAX_VALUES = 3, 40
 #: What one process measures at best and at least, apart from its start.
 SLICES_S = (2.0, 1.0, 0.5, 0.25, 0.1)
 
+#: What a worker may take beside its replays: it starts an interpreter, on a busy machine perhaps.
+PATIENCE_S = 60.0
+
 #: ``advance(share, text)``: how much is done, 0 to 1, and of what.
 Advance = Callable[[float, str], None]
 
@@ -136,8 +139,10 @@ def _calibrate(plan: Plan, cell: CellResult) -> _Cell | None:
     workers = Workers(plan.variants, cell.cell.workload, cell.cell.nr_live, plan.seed, plan.rcache)
     while len(fit := tuple(which for which in cell.counts if which not in cell.failures)):
         try:
-            loops = workers.calibrate(fit, plan.timeout_s * len(fit))
-            taken = workers.measure(loops, turn=0, nr_values=1, timeout_s=plan.timeout_s * len(fit))
+            loops = workers.calibrate(fit, PATIENCE_S + plan.timeout_s * len(fit))
+            taken = workers.measure(
+                loops, turn=0, nr_values=1, timeout_s=PATIENCE_S + plan.timeout_s * len(fit)
+            )
         except WorkerError as error:
             _blame(cell, fit, error)
             continue
@@ -185,7 +190,7 @@ def _take_rounds(result: Comparison, cells: list[_Cell], end: float, advance: Ad
 def _take(plan: Plan, cell: _Cell, turn: int) -> None:
     """One fresh process for one cell; who breaks in it is out, and the others go on."""
     while fit := {w: n for w, n in cell.loops.items() if w not in cell.result.failures}:
-        patience = plan.timeout_s + 20 * cell.process_s() * NR_OP_REPLAYS
+        patience = PATIENCE_S + plan.timeout_s + 20 * cell.process_s() * NR_OP_REPLAYS
         try:
             taken = cell.workers.measure(
                 fit, turn=turn, nr_values=cell.nr_values, timeout_s=patience

@@ -12,6 +12,7 @@ import pandas as pd
 
 from iova_lab.comparison import letter, page, view
 from iova_lab.comparison.result import Comparison
+from iova_lab.comparison.store import load
 
 
 def write(result: Comparison, out_dir: Path) -> list[Path]:
@@ -30,6 +31,15 @@ def write(result: Comparison, out_dir: Path) -> list[Path]:
         frame.to_csv(path, index=False, lineterminator="\n")
         paths.append(path)
     return paths
+
+
+def write_all(results_dir: Path, out_dir: Path) -> list[Path]:
+    """Make the pages of every comparison kept below ``results_dir``; one folder each.
+
+    Returns their compare.html.  Raises `StoreError` where a folder is broken.
+    """
+    folders = sorted(path.parent for path in results_dir.glob("*/comparison.json"))
+    return [write(load(folder), out_dir / folder.name)[0] for folder in folders]
 
 
 def as_json(result: Comparison) -> str:

@@ -22,6 +22,9 @@ from iova_lab.paired_worker import Task
 MIN_TIME_S = 0.0015
 NR_WARMUPS = 1
 
+#: More are not worth their time: a loop costs a domain's whole life, whatever its window takes.
+MAX_LOOPS = 256
+
 
 class WorkerError(RuntimeError):
     """A worker did not finish; ``which`` is the variant that it was at, None if it never began."""
@@ -56,7 +59,8 @@ class Workers:
         with self._folder() as folder:
             task = self._task(folder, which, (1,) * len(which), turn=0, with_ops=False)
             taken = self._run(folder, task, ["--calibrate-loops"], nr_values=1, timeout_s=timeout_s)
-        return {i: run.get_metadata()["calibrate_loops"] for i, run in taken.runs.items()}
+        found = {i: int(run.get_metadata()["calibrate_loops"]) for i, run in taken.runs.items()}
+        return {which: min(loops, MAX_LOOPS) for which, loops in found.items()}
 
     def measure(
         self, loops: Mapping[int, int], *, turn: int, nr_values: int, timeout_s: float
