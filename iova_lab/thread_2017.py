@@ -126,8 +126,8 @@ def _advice(said: dict[str, str]) -> str:
     doubtful = [workload for workload, words in said.items() if words in ("slower", "faster")]
     return (
         "asv measures one variant after the other, so what slows the machine for a while can pass"
-        f" for a difference. `iova-lab compare {PATCH} {ROBIN} {(doubtful or [CASE])[0]}` measures"
-        " both in turn."
+        f" for a difference. `iova-lab compare {PATCH} {ROBIN} --workloads {','.join(doubtful or [CASE])}`"
+        " measures both in turn."
     )
 
 
