@@ -124,10 +124,11 @@ def _comparison(thread: Thread) -> tuple[list[str], list[str]]:
 
 def _advice(said: dict[str, str]) -> str:
     doubtful = [workload for workload, words in said.items() if words in ("slower", "faster")]
+    cells = ",".join(doubtful or [CASE])
     return (
         "asv measures one variant after the other, so what slows the machine for a while can pass"
-        f" for a difference. `iova-lab compare {PATCH} {ROBIN} --workloads {','.join(doubtful or [CASE])}`"
-        " measures both in turn."
+        f" for a difference. `iova-lab compare {PATCH} {ROBIN} --workloads {cells}` measures both"
+        " in turn."
     )
 
 
