@@ -62,7 +62,8 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
 @kernel.command("probes")
 @click.option("--image", type=click.Path(exists=True, path_type=Path), help="/boot/vmlinuz-...")
 @click.option("--symbols", type=click.Path(exists=True, path_type=Path), help="/proc/kallsyms.")
-def probes_command(image: Path | None, symbols: Path | None) -> None:
+@click.option("--bpftrace", is_flag=True, help="A script for bpftrace, for any kernel with BTF.")
+def probes_command(image: Path | None, symbols: Path | None, bpftrace: bool) -> None:
     """Print the probes that record every request, for tracefs of a machine of your own.
 
     For dynamic_events of 6.9 and later; with --image and --symbols for kprobe_events of that
@@ -70,10 +71,40 @@ def probes_command(image: Path | None, symbols: Path | None) -> None:
     """
     from iova_lab.kernel import probes
 
-    if (image is None) != (symbols is None):
-        raise click.UsageError("--image and --symbols need each other")
+    if image and not symbols:
+        raise click.UsageError("--image needs --symbols")
+    if symbols and not image and not bpftrace:
+        raise click.UsageError("--symbols needs --image, or --bpftrace")
+    found = probes.parse_kallsyms(symbols.read_text(encoding="utf-8")) if symbols else {}
+    freed_by = probes.freed_by(found) if symbols else probes.FREED_BY[0]
+    if bpftrace:
+        click.echo(probes.bpftrace(freed_by), nl=False)
+        return
     lines = probes.fprobes()
-    if image and symbols:
-        found = probes.parse_kallsyms(symbols.read_text(encoding="utf-8"))
-        lines = probes.kprobes(probes.returns(image, found))
+    if image:
+        lines = probes.kprobes(probes.returns(image, found), freed_by)
     click.echo("\n".join(lines))
+
+
+@kernel.command("tracer")
+@click.argument("tool", type=click.Choice(["trace-cmd", "perf", "bpftrace"]))
+@series_option
+@click.option("--out", type=click.Path(path_type=Path), help="Default: build/traces/TOOL.txt.")
+def tracer(tool: str, series: str, out: Path | None) -> None:
+    """Have Debian's own TOOL record a little in a booted kernel, and keep the text that it prints.
+
+    What the importer's tests stand on (tests/golden/tracing) was made so.  Takes a minute.
+    """
+    from iova_lab.kernel import packages, tracers
+
+    target = out or Path("build/traces") / f"{tool}.txt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with progress() as bar:
+        task = bar.add_task("boot", total=len(tracers.STEPS))
+        tracers.record(
+            packages.get(series),
+            tool,
+            target,
+            on_step=lambda step: bar.update(task, advance=1, description=step),
+        )
+    click.echo(f"{target}: {target.stat().st_size:,} bytes")

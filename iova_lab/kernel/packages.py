@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -135,19 +135,25 @@ def _package_names(release: str) -> list[str]:
 
 def _fetch(release: str, root: Path) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
-        debs, partial = Path(folder) / "debs", Path(folder) / "root"
-        debs.mkdir()
-        debs.chmod(0o755)
-        names = _package_names(release)
-        tools.run("apt-get", ["download", "-q", *names], cwd=debs)
-        sums = {name: _checked(name, debs) for name in names}
-        for deb in debs.iterdir():
-            tools.run("dpkg-deb", ["-x", deb, partial])
+        partial = Path(folder) / "root"
+        sums = download(_package_names(release), Path(folder) / "debs", partial)
         tools.run("depmod", ["-b", partial, release])
         _free_headers_from_root(partial, release)
         (partial / _STAMP).write_text(json.dumps(sums, indent=1))
         shutil.rmtree(root, ignore_errors=True)
         partial.rename(root)
+
+
+def download(names: Sequence[str], debs: Path, target: Path) -> dict[str, str]:
+    """Fetch packages into ``debs`` and unpack them into ``target``; returns their SHA-256."""
+    debs.mkdir()
+    debs.chmod(0o755)
+    if names:
+        tools.run("apt-get", ["download", "-q", *names], cwd=debs)
+    sums = {name: _checked(name, debs) for name in names}
+    for deb in debs.iterdir():
+        tools.run("dpkg-deb", ["-x", deb, target])
+    return sums
 
 
 def _checked(name: str, folder: Path) -> str:

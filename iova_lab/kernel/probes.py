@@ -33,6 +33,9 @@ ENTRIES = {
     "free_fast": ("free_iova_fast", {"dom": 1, "pfn": 2, "size": 3}),
     "free": ("remove_iova", {"dom": 1}),
 }
+#: Where every range leaves the tree: since 5.12 or so, and what kernels before that have.
+FREED_BY = ("remove_iova", "private_free_iova")
+BPFTRACE = Path(__file__).with_name("iova.bt")
 #: struct iova is an rb_node (three words), pfn_hi, pfn_lo.
 _PFN_LO = 32
 _RESULTS = {
@@ -69,10 +72,25 @@ def _fields(arguments: Mapping[str, int], prefix: str) -> str:
     )
 
 
-def kprobes(offsets: Mapping[str, list[int]]) -> list[str]:
+def bpftrace(freed_by: str = FREED_BY[0]) -> str:
+    """A script for bpftrace; ``freed_by`` is one of `FREED_BY`."""
+    return BPFTRACE.read_text(encoding="utf-8").replace(FREED_BY[0], freed_by)
+
+
+def freed_by(symbols: Mapping[str, int]) -> str:
+    """The function of `FREED_BY` that this kernel has.  Raises `KernelError`."""
+    for function in FREED_BY:
+        if function in symbols:
+            return function
+    raise KernelError(f"/proc/kallsyms has no {' and no '.join(FREED_BY)}: is it read as root?")
+
+
+def kprobes(offsets: Mapping[str, list[int]], freed_by: str = FREED_BY[0]) -> list[str]:
     """Lines for kprobe_events, for any kernel; ``offsets`` has the returns of each function."""
     lines = []
     for key, (function, arguments) in (CALLS | ENTRIES).items():
+        if function == FREED_BY[0]:
+            function = freed_by
         fields = [
             f"{name}={_REGISTERS[place - 1]}{_NARROW.get(name, '')}"
             for name, place in arguments.items()

@@ -20,7 +20,7 @@ from iova_lab.kernel.packages import CACHE, Kernel, version
 GUEST_SCRIPT = Path(__file__).with_name("guest") / "record.sh"
 #: Loaded once the probes are armed, each with all that it needs.
 DRIVERS = "nvme ahci sd_mod xhci_pci usb_storage e1000e virtio_net ext4 crc32c_generic".split()
-_FIRST = ("virtio_pci", "virtio_blk")
+FIRST = ("virtio_pci", "virtio_blk")
 _DISK_BYTES = 64 << 20
 _OUT_BYTES = 2 << 30  # sparse
 #: What the guest says as it goes on; the last word comes when all is written.
@@ -56,19 +56,20 @@ def record(
     """
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
         folder = Path(name)
-        lines = probes.fprobes() if _has_fprobes(kernel) else _kprobes(kernel, folder)
+        lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
         written = text or folder / "trace.txt"
         _boot(kernel, folder, lines, scale, cpus, on_step).rename(folder / "out.img")
-        _unpad(folder / "out.img", written)
+        unpad(folder / "out.img", written)
         imported = import_text(written, target, kernel=kernel.release)
         return Recording(imported, _nr_lost(written))
 
 
-def _has_fprobes(kernel: Kernel) -> bool:
+def has_fprobes(kernel: Kernel) -> bool:
+    """Has it probes that see a call's arguments and result at once?"""
     return tuple(version(kernel.release)[:2]) >= (6, 9)
 
 
-def _kprobes(kernel: Kernel, folder: Path) -> list[str]:
+def kprobes_of(kernel: Kernel, folder: Path) -> list[str]:
     """Where this kernel's functions return, it has to be asked: symbols are known to it alone."""
     script = f"grep -A1 -E '{_SYMBOLS}' /proc/kallsyms\n"
     initramfs = image.make(folder / "symbols", kernel, script)
@@ -85,18 +86,18 @@ def _boot(
     cpus: int,
     on_step: Callable[[str], object],
 ) -> Path:
-    probe_file = "dynamic_events" if _has_fprobes(kernel) else "kprobe_events"
+    probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
     (folder / "probes").write_text("\n".join(lines) + "\n")
     script = f"scale={scale}\nprobe_file={probe_file}\n{GUEST_SCRIPT.read_text()}"
     initramfs = image.make(
-        folder / "initramfs", kernel, script, _FIRST, {"probes": folder / "probes"}, later=DRIVERS
+        folder / "initramfs", kernel, script, FIRST, {"probes": folder / "probes"}, later=DRIVERS
     )
     machine = Machine(
         kernel,
         initramfs,
         # A return probe that became a jump would run with interrupts on.
         "loglevel=4 sysctl.debug.kprobes-optimization=0",
-        _devices(folder),
+        devices(folder),
         cpus=cpus,
         memory="3G",
         seconds=3600,
@@ -114,7 +115,7 @@ def _boot(
     return folder / "out"
 
 
-def _devices(folder: Path) -> list[str]:
+def devices(folder: Path) -> list[str]:
     """QEMU's arguments: all but the disk for the result stand behind the IOMMU."""
     names = ("nvme0", "nvme1", "ahci", "usb", "virtio")
     for name in names:
@@ -147,7 +148,7 @@ def _devices(folder: Path) -> list[str]:
     return arguments
 
 
-def _unpad(disk: Path, target: Path) -> None:
+def unpad(disk: Path, target: Path) -> None:
     """The text at the beginning of a disk: it ends where the zeros begin."""
     with disk.open("rb") as source, target.open("wb") as file:
         while chunk := source.read(1 << 20):

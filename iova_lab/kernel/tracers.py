@@ -1,0 +1,110 @@
+"""What do the tracing tools themselves print of the probes, on a kernel of ours?
+
+Debian's trace-cmd, perf and bpftrace run in the booted kernel, each as docs/recording.md says,
+while drivers load and do a little I/O.  Their text is what tests/golden/tracing/ has: the importer
+must read what they print, not what anybody believes that they do.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from iova_lab.kernel import KernelError, image, packages, probes, tools
+from iova_lab.kernel.machine import Machine
+from iova_lab.kernel.packages import CACHE, Kernel
+from iova_lab.kernel.record import FIRST, devices, has_fprobes, kprobes_of, unpad
+
+#: Tool: Debian's package.
+PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
+GUEST_SCRIPT = Path(__file__).with_name("guest") / "tracer.sh"
+STEPS = "probes drivers io written".split()
+_DRIVERS = ("nvme",)
+
+
+def record(
+    kernel: Kernel,
+    tool: str,
+    target: Path,
+    *,
+    on_step: Callable[[str], object] = lambda step: None,
+) -> Path:
+    """Write what ``tool`` (a key of `PACKAGES`) prints on ``kernel`` to ``target``.
+
+    Raises `KernelError`.
+    """
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
+        folder = Path(name)
+        files = {f"tools/{path.name}": path for path in _files(tool)}
+        files["tools/ld.so"] = files.pop("tools/ld-linux-x86-64.so.2")
+        files["iova.bt"] = probes.BPFTRACE
+        lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
+        (folder / "probes").write_text("\n".join(lines) + "\n")
+        files["probes"] = folder / "probes"
+        _boot(kernel, tool, folder, files, on_step)
+        unpad(folder / "out", target)
+    return target
+
+
+def _boot(
+    kernel: Kernel,
+    tool: str,
+    folder: Path,
+    files: dict[str, Path],
+    on_step: Callable[[str], object],
+) -> None:
+    probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
+    text = f"tool={tool}\nprobe_file={probe_file}\n{GUEST_SCRIPT.read_text()}"
+    initramfs = image.make(folder / "initramfs", kernel, text, FIRST, files, later=_DRIVERS)
+    append = "loglevel=4 sysctl.debug.kprobes-optimization=0"
+    machine = Machine(kernel, initramfs, append, devices(folder), 2, "3G", seconds=1800)
+    said = ""
+    for line in machine.lines():
+        words = line.partition("iova_lab: ")[2]
+        if words.startswith("step "):
+            said = words.removeprefix("step ")
+            on_step(said)
+        elif words:
+            raise KernelError(f"the guest could not record: {words}")
+    if said != STEPS[-1]:
+        raise KernelError(f"the guest ended after {said or 'nothing'}, before all was recorded")
+
+
+# ---- what a program needs ----
+
+
+def _files(tool: str) -> list[Path]:
+    """The program and every shared object that it is linked with."""
+    root = _unpacked(tool)
+    program = next((path for path in root.glob(f"usr/bin/{tool}") if path.is_file()), None)
+    found = shutil.which(tool) if program is None else str(program)
+    if found is None:
+        raise KernelError(f"Debian's {PACKAGES[tool]} has no {tool}")
+    path = ":".join(str(folder) for folder in root.glob("usr/lib/x86_64-linux-gnu"))
+    done = subprocess.run(
+        ["ldd", found], capture_output=True, text=True, check=True, env={"LD_LIBRARY_PATH": path}
+    )
+    if "not found" in done.stdout:
+        raise KernelError(f"{tool} lacks a library: {done.stdout.strip()}")
+    libraries = re.findall(r"(/\S+) \(0x", done.stdout)
+    return [Path(found), *map(Path, libraries)]
+
+
+def _unpacked(tool: str) -> Path:
+    """The tool's package and what of its dependencies is not installed, unpacked, not installed."""
+    target = CACHE / f"tool-{tool}"
+    with packages.alone():
+        if target.exists():
+            return target.resolve()
+        said = tools.run("apt-get", ["--simulate", "-q", "install", PACKAGES[tool]])
+        names = re.findall(r"^Inst (\S+)", said, re.MULTILINE)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
+            root = Path(folder) / "root"
+            packages.download(names, Path(folder) / "debs", root)
+            root.mkdir(exist_ok=True)
+            root.rename(target)
+    return target.resolve()
