@@ -21,5 +21,10 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 
 def progress() -> Progress:
-    """A bar on stderr, with the time left, that is gone when the work is done."""
-    return Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True)
+    """A bar on stderr, with the time left, that is gone when the work is done.
+
+    A file or a pipe gets nothing of it, not even the empty line that rich would leave there.
+    """
+    console = Console(stderr=True)
+    columns = Progress.get_default_columns()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

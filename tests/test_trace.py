@@ -137,7 +137,7 @@ def bad_file(tmp_path: Path, kind: str) -> Path:
         ("damaged", "truncated, or not a trace"),
         ("array", "not a trace"),
         ("other zip", "not a trace: it has no (meta and no ops|ops and no meta)"),
-        ("objects", "not a trace"),
+        ("objects", "meta has no granule"),
         ("no rows", "not a trace: it has no ops"),
         ("no meta", "not a trace: it has no meta"),
         ("other dtype", "ops have dtype"),

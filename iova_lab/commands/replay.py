@@ -50,6 +50,8 @@ def replay(
     VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
     """
     stream = workloads.generate(workload, nr_live, seed)
+    if workload.endswith(".npz"):
+        click.echo(workloads.get(workload).summary)
     run = functools.partial(iova_variants.replay, variant, stream, timeout=timeout, rcache=rcache)
     judged = run(judge=True, op_visits=True)
     ns_per_op = min(run().ns_per_op for _ in range(5))

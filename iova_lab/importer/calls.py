@@ -1,32 +1,47 @@
 """Which requests did the kernel get, and what did it answer?
 
 The probes report calls either in one record at the return (fprobe), or in two, at the entry and at
-the return.  Two are put together per CPU: a call that began last returns first, for whatever
-interrupts an allocation is over before that goes on.
+the return.  Two are put together per thread, wherever it runs: a call that began last returns
+first, for whatever interrupts an allocation is over before that goes on; and a task that another
+one displaced within a call may return on another CPU.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from iova_lab.importer.domains import Domain, Domains, Geometry
+from iova_lab.importer.dropped import Drops
 from iova_lab.importer.text import Event
-
-ALLOC_FAST, FREE_FAST, ALLOC, FREE, RESERVE = range(5)
-WENT_ON, IN_INTERRUPT, SIZE_ALIGNED = 1, 2, 8
+from iova_lab.trace_file import (
+    ALLOC,
+    ALLOC_FAST,
+    FREE,
+    FREE_FAST,
+    IN_INTERRUPT,
+    RESERVE,
+    SIZE_ALIGNED,
+    WENT_ON,
+)
 
 INIT, PUT = "iova_init", "iova_put"
 _ALLOCS = {"iova_alloc_fast": ALLOC_FAST, "iova_alloc": ALLOC}
 _FREES = {"iova_free_fast": FREE_FAST, "iova_free": FREE}
 _RESERVE = "iova_reserve"
 _RETURN = "_ret"
-#: Every event that the importer knows; a return probe may have a digit, one for each instruction.
-NAMES = frozenset(
-    [INIT, PUT, _RESERVE, *_ALLOCS, *_FREES]
-    + [f"{name}{_RETURN}{digit}" for name in (*_ALLOCS, _RESERVE) for digit in ("", *range(10))]
-)
+#: The call that a return belongs to; a return probe may have a digit, one for each instruction.
+_RETURNS = {
+    f"{name}{_RETURN}{digit}": name for name in (*_ALLOCS, _RESERVE) for digit in ("", *range(10))
+}
+#: Every event that the importer knows.
+NAMES = frozenset([INIT, PUT, _RESERVE, *_ALLOCS, *_FREES, *_RETURNS])
+
+#: Calls within calls: a task's, a soft interrupt's, an interrupt's, each at both levels, and room.
+DEEPEST = 16
+#: Open calls in all: more threads than that are not within the allocator at once.
+MOST_THREADS = 1 << 16
 
 #: Why something was left out.
 NOT_RETURNED = "calls without their return: the recording ended, or lost it"
@@ -39,9 +54,8 @@ OTHER_GEOMETRY = "records of domains with another granule or start_pfn than the 
 TOO_LARGE = "records with numbers that no request can have"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the trace file; ``dom`` counts domains as they appear."""
+class Row(NamedTuple):
+    """One row of the trace file, in its order; ``dom`` counts domains as they appear."""
 
     time_ns: int
     pfn: int
@@ -53,172 +67,188 @@ class Row:
     flags: int
 
 
+class _FastFree(NamedTuple):
+    """The last fast free of a thread, to be told if its range goes on to the tree at once."""
+
+    row: int
+    dom: int
+    pfn: int
+
+
 @dataclass
 class Calls:
     """Rows from events, with what was seen on the way.
 
-    ``geometry`` is granule and start_pfn of the first domain that was initialised in the recording,
-    None if none was; ``dropped`` counts what was left out, ``added`` what was put in, by reason.
-    ``went_on`` has the rows of fast frees whose range went on to the tree at once.
+    ``drops`` counts what was left out, ``added`` what was put in, by reason.  ``went_on`` is filled
+    with the indices of rows that turned out to go on to the tree; whoever writes rows empties it.
     """
 
-    geometry: tuple[int, int] | None = None
-    dropped: Counter[str] = field(default_factory=Counter)
-    added: Counter[str] = field(default_factory=Counter)
-    went_on: array[int] = field(default_factory=lambda: array("Q"))
+    drops: Drops
+    added: Drops = field(default_factory=Drops)
+    domains: Domains = field(default_factory=Domains)
+    went_on: list[int] = field(default_factory=list)
     nr_rows: int = 0
-    nr_domains: int = 0
-    nr_initialised: int = 0
-    _domains: dict[int, int | None] = field(default_factory=dict)  # iovad: number; None: left out
-    _open: dict[int, list[Event]] = field(default_factory=lambda: defaultdict(list))  # by CPU
-    _live: dict[tuple[int, int, bool], int] = field(default_factory=dict)  # dom, pfn, fast: size
-    _tree: dict[int, Row] = field(default_factory=dict)  # last tree row of a CPU
-    _fast_free: dict[int, tuple[int, Row]] = field(default_factory=dict)  # last of a CPU, its index
+    _open: dict[int, list[Event]] = field(default_factory=dict)  # by thread
+    _tree: dict[tuple[int, bool], Row] = field(default_factory=dict)  # last tree row of a context
+    _fast_free: dict[tuple[int, bool], _FastFree] = field(default_factory=dict)
 
     def rows(self, events: Iterable[Event]) -> Iterator[Row]:
         """Rows in the order of the records; a call's row is where it returned."""
         for event in events:
             try:
-                for row in self._rows(event):
-                    self._note(row)
-                    self.nr_rows += 1
-                    yield row
+                found = self._rows(event)
             except KeyError:
-                self.dropped[NO_NUMBER] += 1
-        self.dropped[NOT_RETURNED] += sum(map(len, self._open.values()))
+                self.drops.add(NO_NUMBER, event.number, event.text)
+                continue
+            for row in found:
+                self._note(row, event)
+                self.nr_rows += 1
+                yield row
+        for calls in self._open.values():
+            self._unreturned(calls)
 
-    def _note(self, row: Row) -> None:
-        """Does this row tell that the fast free before it, on this CPU, went on to the tree?"""
-        index, before = self._fast_free.pop(row.cpu, (0, None))
+    def _note(self, row: Row, event: Event) -> None:
+        """Does this row tell that the fast free before it, of this thread, went on to the tree?"""
+        context = event.thread, event.in_interrupt
+        before = self._fast_free.pop(context, None)
         if row.op == FREE_FAST:
-            self._fast_free[row.cpu] = self.nr_rows, row
+            if len(self._fast_free) > MOST_THREADS:
+                self._fast_free.clear()
+            self._fast_free[context] = _FastFree(self.nr_rows, row.dom, row.pfn)
         elif before and row.op == FREE and (before.dom, before.pfn) == (row.dom, row.pfn):
-            self.went_on.append(index)
+            self.went_on.append(before.row)
 
-    def _rows(self, event: Event) -> Iterator[Row]:
-        name = event.name.partition(_RETURN)[0]
+    def _rows(self, event: Event) -> tuple[Row, ...]:
+        name = event.name
+        if name in _RETURNS:
+            return self._returned(event, _RETURNS[name])
+        if name in _FREES:
+            return self._freed(event, _FREES[name])
         if name == INIT:
-            self._initialise(event)
+            geometry = Geometry(event["granule"], max(event["start"], 1))
+            if not self.domains.initialise(event["dom"], geometry, is_first=not self.nr_rows):
+                self.drops.add(OTHER_GEOMETRY, event.number, event.text)
         elif name == PUT:
-            self._forget(event["dom"])
-        elif name in _FREES:
-            yield from self._freed(event, _FREES[name])
-        elif event.name != name:
-            yield from self._returned(event, name)
+            self.domains.put(event["dom"])
         elif "pfn" in event.fields or "ret" in event.fields:
-            yield from self._answered(event, event, name)
+            return self._answered(event, event, name)
         else:
-            self._open[event.cpu].append(event)
-
-    # ---- domains ----
-
-    def _initialise(self, event: Event) -> None:
-        geometry = (event["granule"], max(event["start"], 1))
-        self._forget(event["dom"])
-        self.geometry = self.geometry or geometry
-        if geometry == self.geometry:
-            self._number(event["dom"])
-            self.nr_initialised += 1
-        else:
-            self._domains[event["dom"]] = None
-
-    def _forget(self, iovad: int) -> None:
-        dom = self._domains.pop(iovad, None)
-        if dom is not None:
-            for key in [key for key in self._live if key[0] == dom]:
-                del self._live[key]
-
-    def _number(self, iovad: int) -> int | None:
-        if iovad not in self._domains:
-            self._domains[iovad] = self.nr_domains
-            self.nr_domains += 1
-        return self._domains[iovad]
+            self._begin(event)
+        return ()
 
     # ---- calls ----
 
-    def _returned(self, event: Event, name: str) -> Iterator[Row]:
+    def _begin(self, event: Event) -> None:
+        if event.thread not in self._open and len(self._open) >= MOST_THREADS:
+            self._unreturned(self._open.pop(next(iter(self._open))))
+        calls = self._open.setdefault(event.thread, [])
+        calls.append(event)
+        if len(calls) > DEEPEST:
+            self._unreturned([calls.pop(0)])
+
+    def _unreturned(self, calls: Iterable[Event]) -> None:
+        for call in calls:
+            self.drops.add(NOT_RETURNED, call.number, call.text)
+
+    def _returned(self, event: Event, name: str) -> tuple[Row, ...]:
         """Close the newest open call of this name; what began after it has lost its return."""
-        stack = self._open[event.cpu]
-        index = next((i for i in reversed(range(len(stack))) if stack[i].name == name), None)
+        calls = self._open.get(event.thread, [])
+        index = next((i for i in reversed(range(len(calls))) if calls[i].name == name), None)
         if index is None:
-            self.dropped[NOT_BEGUN] += 1
-            return
-        self.dropped[NOT_RETURNED] += len(stack) - index - 1
-        call = stack[index]
-        del stack[index:]
-        yield from self._answered(call, event, name)
+            self.drops.add(NOT_BEGUN, event.number, event.text)
+            return ()
+        self._unreturned(calls[index + 1 :])
+        call = calls[index]
+        del calls[index:]
+        if not calls:
+            del self._open[event.thread]
+        return self._answered(call, event, name)
 
-    def _answered(self, call: Event, answer: Event, name: str) -> Iterator[Row]:
-        dom = self._number(call["dom"])
+    def _answered(self, call: Event, answer: Event, name: str) -> tuple[Row, ...]:
+        dom = self.domains.get(call["dom"])
         if dom is None:
-            self.dropped[OTHER_GEOMETRY] += 1
-        elif name == _RESERVE:
-            yield from self._reserved(call, answer, dom)
-        else:
-            yield from self._allocated(call, answer, dom, _ALLOCS[name])
+            self.drops.add(OTHER_GEOMETRY, call.number, call.text)
+            return ()
+        if name == _RESERVE:
+            return self._reserved(call, answer, dom)
+        return self._allocated(call, answer, dom, _ALLOCS[name])
 
-    def _reserved(self, call: Event, answer: Event, dom: int) -> Iterator[Row]:
+    def _reserved(self, call: Event, answer: Event, dom: Domain) -> tuple[Row, ...]:
         lo, hi = call["lo"], call["hi"]
-        row = self._row(call, RESERVE, dom, pfn=lo, size=hi - lo + 1)
+        row = self._row(answer, RESERVE, dom, lo, hi - lo + 1)
         if row is None or not answer["ret"]:
-            return
-        if (dom, lo, False) in self._live:
-            self.dropped[RESERVED_TWICE] += 1
-            return
-        self._live[dom, lo, False] = row.size
-        yield row
+            return ()
+        if lo in dom.tree:
+            self.drops.add(RESERVED_TWICE, call.number, call.text)
+            return ()
+        dom.tree[lo] = row.size
+        return (row,)
 
-    def _allocated(self, call: Event, answer: Event, dom: int, op: int) -> Iterator[Row]:
+    def _allocated(self, call: Event, answer: Event, dom: Domain, op: int) -> tuple[Row, ...]:
         pfn = answer.fields["pfn"] or 0  # unreadable: alloc_iova() returned no range
-        aligned = op == ALLOC and bool(call["aligned"])
-        flags = SIZE_ALIGNED * aligned
-        if op == ALLOC_FAST:
-            tree = self._tree.pop(call.cpu, None)
-            flags |= WENT_ON * (tree is not None and (tree.dom, tree.pfn) == (dom, pfn))
-        row = self._row(
-            answer, op, dom, pfn=pfn, size=call["size"], limit_pfn=call["limit"], flags=flags
-        )
+        size, limit_pfn, flags = call["size"], call["limit"], 0
+        context = call.thread, call.in_interrupt
+        if op == ALLOC:
+            flags = SIZE_ALIGNED * bool(call["aligned"])
+        else:
+            tree = self._tree.pop(context, None)
+            flags = WENT_ON * (tree is not None and (tree.dom, tree.pfn) == (dom.number, pfn))
+        row = self._row(answer, op, dom, pfn, size, limit_pfn, flags)
         if row is None:
-            return
-        fast = op == ALLOC_FAST
-        if pfn:
-            before = self._live.get((dom, pfn, fast))
-            if before:
-                self.added[FREE_LOST] += 1
-                yield replace(
-                    row, op=FREE_FAST if fast else FREE, size=before, limit_pfn=0, flags=0
-                )
-            self._live[dom, pfn, fast] = row.size
-        if not fast:
-            self._tree[call.cpu] = row
-        yield row
+            return ()
+        lost = self._hand_out(row, dom, answer) if pfn else ()
+        if op == ALLOC:
+            if len(self._tree) > MOST_THREADS:
+                self._tree.clear()
+            self._tree[context] = row
+        return (*lost, row)
 
-    def _freed(self, event: Event, op: int) -> Iterator[Row]:
-        dom = self._domains.get(event["dom"], -1)  # one that only frees is not worth a number
-        if dom is None:
-            self.dropped[OTHER_GEOMETRY] += 1
-            return
-        size = self._live.pop((dom, event["pfn"], op == FREE_FAST), None)
-        if size is None:
-            self.dropped[NOT_LIVE] += 1
-            return
-        row = self._row(event, op, dom, pfn=event["pfn"], size=size)
-        if row:
-            yield row
+    def _hand_out(self, row: Row, dom: Domain, answer: Event) -> tuple[Row, ...]:
+        """Note that a range is live; if it was so before, the free of that was lost."""
+        live, op = (dom.tree, FREE) if row.op == ALLOC else (dom.fast, FREE_FAST)
+        before = live.get(row.pfn)
+        live[row.pfn] = row.size
+        if before is None:
+            return ()
+        self.added.add(FREE_LOST, answer.number, answer.text)
+        return (row._replace(op=op, size=before, limit_pfn=0, flags=0),)
+
+    def _freed(self, event: Event, op: int) -> tuple[Row, ...]:
+        pfn = event["pfn"]
+        if self.domains.is_left_out(event["dom"]):
+            self.drops.add(OTHER_GEOMETRY, event.number, event.text)
+            return ()
+        dom = self.domains.known(event["dom"])  # one that only frees is not worth a number
+        live = None if dom is None else dom.fast if op == FREE_FAST else dom.tree
+        size = live.pop(pfn, None) if live is not None else None
+        if dom is None or size is None:
+            self.drops.add(NOT_LIVE, event.number, event.text)
+            return ()
+        row = self._row(event, op, dom, pfn, size)
+        return (row,) if row else ()
 
     def _row(
         self,
         event: Event,
         op: int,
-        dom: int,
-        *,
+        dom: Domain,
         pfn: int,
         size: int,
-        limit_pfn: int = 0,
+        limit_pfn: int | None = None,
         flags: int = 0,
     ) -> Row | None:
-        if not 0 < size < 2**32 or event.cpu >= 2**16 or dom >= 2**16 or pfn >= 2**64 - size:
-            self.dropped[TOO_LARGE] += 1
+        domains = self.domains
+        possible = (
+            0 < size < 2**32
+            and event.cpu < 2**16
+            and dom.number < 2**16
+            and event.time_ns < 2**63
+            and pfn + size - 1 <= domains.highest
+            and (limit_pfn is None or domains.start_pfn <= limit_pfn <= domains.highest)
+        )
+        if not possible:
+            self.drops.add(TOO_LARGE, event.number, event.text)
             return None
-        flags |= IN_INTERRUPT * event.in_interrupt
-        return Row(event.time_ns, pfn, limit_pfn, size, dom, event.cpu, op, flags)
+        if event.in_interrupt:
+            flags |= IN_INTERRUPT
+        return Row(event.time_ns, pfn, limit_pfn or 0, size, dom.number, event.cpu, op, flags)

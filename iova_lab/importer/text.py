@@ -10,37 +10,65 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from iova_lab.importer.dropped import Drops
+from iova_lab.importer.source import CUT, ImportTextError
+
+__all__ = ["Event", "ImportTextError", "Tally", "events"]
+
 #: Text that is not of this project's making has no event of ours in a line longer than this.
 LONGEST_LINE = 4096
 
-_LINE = re.compile(
-    r"""^\s*(?P<task>.{1,64}?)[-\s]\s*(?P<pid>\d{1,10})\s+(?:\(.{0,20}\)\s+)?
-    \[(?P<cpu>\d{1,5})\]\s+(?:(?P<flags>\S{4,6})\s+)?(?P<time>\d{1,12}\.\d{1,9}):\s+
-    (?:[\w.]+:)?(?P<event>\w+):\s*(?:\([^()]*(?:\([^()]*\))?[^()]*\)\s*)?(?P<fields>.*)$""",
-    re.VERBOSE,
-)
-_FIELD = re.compile(r"(\w+)=(\(fault\)|0x[0-9a-fA-F]{1,16}|\d{1,20})(?=\s|$)")
-#: trace_pipe; trace-cmd report; perf script.
+#: Why a line was left out.
+OTHER = "lines are no records of ours: passed over"
+CUT_LINE = "last lines without an end: the text was cut there"
+TOO_LONG = f"lines with more than {LONGEST_LINE} bytes"
+NO_CPU = "records without a [CPU]: perf record -a and tracefs' own format have it"
+NO_SECONDS = "records whose time is not in seconds: echo mono > trace_clock gives them"
+UNREADABLE = "records of ours in another form than those of docs/recording.md"
+
+#: Where a record's task ends: its name may hold anything.
+_RECORD = re.compile(
+    rb"""[-\s/](?P<pid>\d{1,10})\s+(?:\([^()]{0,20}\)\s+)?
+    \[(?P<cpu>\d{1,5})\]\s+(?:(?P<flags>[^\s:]{4,6})\s+)?(?P<seconds>\d{1,12})\.(?P<fraction>\d{1,9}):\s+
+    (?:[\w.]{1,64}:)?(?P<event>\w{1,64}):(?P<fields>.*)""",
+    re.VERBOSE | re.DOTALL,
+).search
+_FIELD = re.compile(rb"[\s)](\w{1,20})=(\(fault\)|0x[0-9a-fA-F]{1,16}|\d{1,20})(?=\s|$)").findall
+#: An event's name in a line that is no record as above.
+_NAMED = re.compile(rb"\b(iova_[a-z_]{1,20}\d?):").search
+_HAS_CPU = re.compile(rb"\[\d{1,5}\]").search
+_HAS_SECONDS = re.compile(rb"\s\d{1,12}\.\d{1,9}:").search
+#: trace_pipe; trace-cmd report; perf script; bpftrace.
 _LOST = re.compile(
-    r"\[LOST (\d+) EVENTS\]|(\d+) EVENTS DROPPED|\[(\d+) events? lost\]|LOST (\d+) events", re.I
-)
-_IN_INTERRUPT = frozenset("hHsSzZ")
+    rb"\[LOST (\d+) EVENTS\]|(\d+) EVENTS DROPPED|\[(\d+) events? lost\]|LOST (\d+) events"
+    rb"|Lost (\d+) events",
+    re.IGNORECASE,
+).search
+#: perf script --header.
+_RELEASE = re.compile(rb"# os ?release\s*: (\S{1,64})").match
+_IN_INTERRUPT = frozenset(b"hHsSzZ")
+_FAULT = b"(fault)"
+_KEYS = {key.encode(): key for key in "dom size limit aligned pfn ret lo hi granule start".split()}
+#: Nanoseconds of one in the last of so many digits.
+_NS = [10 ** (9 - digits) for digits in range(10)]
 
 
-class ImportTextError(ValueError):
-    """A line that begins as ours and does not go on so; the message has file and line."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """One record: ``fields`` are numbers, None where the kernel could not read one."""
+    """One record: ``fields`` are numbers, None where the kernel could not read one.
+
+    ``thread`` tells apart what can be interrupted but not mixed: a task by its id, an idle CPU by
+    one below zero.  ``text`` is the line, ``number`` its place.
+    """
 
     time_ns: int
     cpu: int
-    pid: int
+    thread: int
     in_interrupt: bool
     name: str
-    fields: dict[str, int | None] = field(default_factory=dict)
+    fields: dict[str, int | None]
+    number: int = 0
+    text: bytes = b""
 
     def __getitem__(self, name: str) -> int:
         """A field that must be there and readable.  Raises `KeyError`."""
@@ -52,47 +80,73 @@ class Event:
 
 @dataclass(slots=True)
 class Tally:
-    """What was read: lines of our events, of others, and events that the tool itself lost."""
+    """What was read: lines, records of ours, events that the tool itself lost, what was left out.
+
+    ``release`` is the kernel that the text itself names, None if it names none.
+    """
 
     nr_lines: int = 0
     nr_events: int = 0
-    nr_other: int = 0
     nr_lost: int = 0
+    release: str | None = None
+    drops: Drops = field(default_factory=Drops)
 
 
-def events(lines: Iterable[str], names: frozenset[str], tally: Tally, path: str) -> Iterator[Event]:
-    """Yield the events called ``names``; all other lines are counted and passed over.
-
-    A line is ours if its event is.  Raises `ImportTextError` for one of ours that has no number
-    where one must be.
-    """
+def events(lines: Iterable[bytes], names: frozenset[str], tally: Tally) -> Iterator[Event]:
+    """Yield the events called ``names``; all other lines are counted and passed over."""
+    known = {name.encode(): name for name in names}
     for number, line in enumerate(lines, 1):
         tally.nr_lines = number
-        event = _event(line, names)
-        if event is not None:
-            tally.nr_events += 1
-            yield event
-        elif match := _LOST.search(line):
-            tally.nr_lost += int(next(group for group in match.groups() if group))
-        elif line.strip() and not line.startswith("#"):
-            tally.nr_other += 1
+        if len(line) > LONGEST_LINE:
+            tally.drops.add(TOO_LONG, number, line)
+            continue
+        match = _RECORD(line)
+        name = known.get(match["event"]) if match else None
+        if match is None or name is None or line.endswith(CUT):
+            _pass_over(line, number, known, tally)
+            continue
+        tally.nr_events += 1
+        yield _event(match, name, number, line)
 
 
-def _event(line: str, names: frozenset[str]) -> Event | None:
-    match = _LINE.match(line) if len(line) <= LONGEST_LINE else None
-    if match is None or match["event"] not in names:
-        return None
-    seconds, _, fraction = match["time"].partition(".")
-    flags = match["flags"] or ""
+def _event(match: re.Match[bytes], name: str, number: int, line: bytes) -> Event:
+    pid, cpu, flags, seconds, fraction, _, text = match.groups()
+    cpu_number = int(cpu)
+    fields: dict[str, int | None] = {}
+    for key, value in _FIELD(text):
+        key = _KEYS.get(key)
+        if key is not None:
+            fields[key] = _number(value)
     return Event(
-        time_ns=int(seconds) * 10**9 + int(fraction.ljust(9, "0")),
-        cpu=int(match["cpu"]),
-        pid=int(match["pid"]),
-        in_interrupt=bool(_IN_INTERRUPT & set(flags[2:3])),
-        name=match["event"],
-        fields={key: _number(value) for key, value in _FIELD.findall(match["fields"])},
+        int(seconds + fraction) * _NS[len(fraction)],
+        cpu_number,
+        int(pid) or -1 - cpu_number,
+        flags is not None and flags[2] in _IN_INTERRUPT,
+        name,
+        fields,
+        number,
+        line,
     )
 
 
-def _number(text: str) -> int | None:
-    return None if text == "(fault)" else int(text, 0)
+def _number(value: bytes) -> int | None:
+    if value[1:2] == b"x":
+        return int(value, 16)
+    return None if value == _FAULT else int(value)
+
+
+def _pass_over(line: bytes, number: int, known: dict[bytes, str], tally: Tally) -> None:
+    """Say what a line is that is no record of ours."""
+    drops = tally.drops
+    if line.endswith(CUT):
+        drops.add(CUT_LINE, number, line.removesuffix(CUT))
+    elif match := _LOST(line):
+        tally.nr_lost += int(next(group for group in match.groups() if group))
+    elif line.startswith(b"#"):
+        release = _RELEASE(line)
+        tally.release = release[1].decode(errors="replace") if release else tally.release
+    elif (match := _NAMED(line)) and match[1] in known:
+        reason = NO_CPU if not _HAS_CPU(line) else UNREADABLE
+        drops.add(reason if _HAS_SECONDS(line) else NO_SECONDS, number, line)
+    elif line.strip():
+        drops.add(OTHER, number, line)

@@ -5,113 +5,173 @@ Line by line, and rows through a file on disk: only live ranges are kept in memo
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from iova_lab.importer.calls import NAMES, Calls
+from iova_lab.importer.dropped import Dropped
+from iova_lab.importer.order import Order
+from iova_lab.importer.rows import RowFile
+from iova_lab.importer.source import ImportTextError, Source, open_source
+from iova_lab.importer.text import OTHER, Tally, events
+from iova_lab.trace_file import write_trace
 
-from iova_lab.importer import calls
-from iova_lab.importer.calls import Calls, Row
-from iova_lab.importer.text import ImportTextError, Tally, events
-from iova_lab.trace import TRACE_DTYPE
+__all__ = ["ImportTextError", "Imported", "import_source", "import_text"]
 
-_OPS = ["alloc_fast", "free_fast", "alloc", "free", "reserve"]
-_ROWS_AT_ONCE = 1 << 16
+_VERSION = re.compile(r"\d+\.\d+")
+_SECONDS_PER_NS = 1e-9
+
+#: Called now and then: what is being done, how far it is, and how far that will be, if known.
+Told = Callable[[str, int, int | None], object]
+
+
+def _tell_nobody(what: str, done: int, total: int | None) -> None:
+    """Do without progress."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a text: the file, and what a reader of it should know, one line each."""
+    """What became of a text: the file, and what a reader of it should know.
+
+    ``dropped`` is what was left out, ``added`` what was put in; ``notes`` says all in words, one
+    line each.
+    """
 
     path: Path
+    kernel: str
+    nr_lines: int
+    nr_events: int
     nr_rows: int
     nr_domains: int
     nr_lost: int
+    dropped: tuple[Dropped, ...]
+    added: tuple[Dropped, ...]
     notes: tuple[str, ...]
 
 
 def import_text(
-    source: Path,
-    target: Path,
-    *,
-    kernel: str,
-    on_bytes: Callable[[int], object] = lambda nr_bytes: None,
+    source: Path | str, target: Path, *, kernel: str | None = None, told: Told = _tell_nobody
 ) -> Imported:
-    """Write the trace file of ``source``, recorded on ``kernel`` (``uname -r``), to ``target``.
+    """Write the trace file of ``source``, a file or "-", recorded on ``kernel``, to ``target``.
 
-    ``on_bytes`` is told now and then how much has been read.  Raises `ImportTextError` if there is
-    no record of the probes of docs/recording.md in it.
+    ``source`` may be packed with gzip, xz, zstd or bzip2; ``kernel`` is what ``uname -r`` said
+    there, and may be left out where the text says it (perf script --header).
+
+    Raises `ImportTextError` if there is no record of the probes of docs/recording.md in it, and
+    `OSError`; then there is no ``target``, or the one that was there before.
     """
-    tally, found = Tally(), Calls()
-    with source.open(encoding="utf-8", errors="replace") as file:
-        lines = events(_told(file, on_bytes), calls.NAMES, tally, str(source))
-        nr_rows = _write(target, found, found.rows(lines), kernel)
-    if not nr_rows:
-        target.unlink()
+    with open_source(source) as file:
+        return import_source(file, target, kernel=kernel, told=told)
+
+
+def import_source(
+    source: Source, target: Path, *, kernel: str | None = None, told: Told = _tell_nobody
+) -> Imported:
+    """As `import_text`, of a source that is open."""
+    if kernel is not None:
+        check_kernel(kernel)
+    tally = Tally()
+    found, order = Calls(tally.drops), Order()
+    lines = source.lines(lambda done: told("reading", done, source.size))
+    rows = found.rows(order.events(events(lines, NAMES, tally)))
+    if not target.resolve().parent.is_dir():
+        raise ImportTextError(f"{target}: there is no folder {target.resolve().parent}")
+    try:
+        with RowFile(target.resolve().parent) as file:
+            for row in rows:
+                if not file.nr_rows:
+                    kernel = _kernel(source, kernel, tally)
+                if file.add(row):
+                    file.went_on(found.went_on)
+                    file.flush()
+            file.went_on(found.went_on)
+            if not file.nr_rows:
+                raise ImportTextError(f"{source.name}: {_nothing(tally)}")
+            pieces = file.pieces(lambda done: told("writing", done, file.nr_rows))
+            write_trace(target, file.nr_rows, pieces, _meta(source, str(kernel), tally, found))
+    except OSError as error:
+        error.filename = error.filename or str(target)  # a full disk does not say which
+        raise
+    return _imported(target, str(kernel), tally, found, order)
+
+
+def check_kernel(kernel: str) -> None:
+    """Raise `ImportTextError` if that is no kernel's release: its rcache depends on it."""
+    if not _VERSION.match(kernel):
+        raise ImportTextError(f"kernel {kernel!r} does not begin with a version, as 6.12.9-amd64")
+
+
+def _kernel(source: Source, kernel: str | None, tally: Tally) -> str:
+    kernel = kernel or tally.release
+    if kernel is None:
         raise ImportTextError(
-            f"{source}: {tally.nr_lines:,} lines, and none of them a request that was recorded by "
-            "the probes of docs/recording.md"
+            f"{source.name} does not say on which kernel it was recorded: --kernel, what uname -r"
+            " says there"
         )
-    return Imported(target, nr_rows, found.nr_domains, tally.nr_lost, tuple(_notes(tally, found)))
+    check_kernel(kernel)
+    return kernel
 
 
-def _told(lines: Iterable[str], on_bytes: Callable[[int], object]) -> Iterator[str]:
-    done = 0
-    for number, line in enumerate(lines):
-        done += len(line)
-        if number % 4096 == 0:
-            on_bytes(done)
-        yield line
+def _nothing(tally: Tally) -> str:
+    """Why there is no request in a text."""
+    said = (
+        f"{tally.nr_lines:,} lines, and none of them a request that was recorded by the probes of"
+    )
+    said += " docs/recording.md"
+    worst = sorted(tally.drops, key=lambda dropped: (dropped.reason == OTHER, -dropped.count))
+    return f"{said}; {worst[0]}" if worst else said
 
 
-def _write(target: Path, found: Calls, rows: Iterator[Row], kernel: str) -> int:
-    """Rows through a file without a name, then all of them into ``target`` at once."""
-    with tempfile.TemporaryFile(dir=target.resolve().parent) as file:
-        first = None
-        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-            first = chunk[0].time_ns if first is None else first
-            _table(chunk, first).tofile(file)
-        if not found.nr_rows:
-            target.touch()
-            return 0
-        file.flush()
-        table = np.memmap(file, TRACE_DTYPE, "r+", shape=(found.nr_rows,))
-        table["flags"][np.frombuffer(found.went_on, np.uint64)] |= calls.WENT_ON
-        granule, start_pfn = found.geometry or (4096, 1)
-        meta = {"kernel": kernel, "granule": granule, "start_pfn": start_pfn, "ops": _OPS}
-        partial = target.with_name(f".{target.name}.partial.npz")
-        try:
-            np.savez_compressed(partial, ops=table, meta=np.array(json.dumps(meta)))
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    return found.nr_rows
+def _meta(source: Source, kernel: str, tally: Tally, found: Calls) -> dict[str, Any]:
+    geometry = found.domains.geometry
+    return {
+        "kernel": kernel,
+        "granule": geometry.granule,
+        "start_pfn": geometry.start_pfn,
+        "source": Path(source.name).name,
+        "nr_lost": tally.nr_lost,
+        "dropped": {dropped.reason: dropped.count for dropped in tally.drops},
+        "added": {added.reason: added.count for added in found.added},
+    }
 
 
-def _table(chunk: list[Row], first_ns: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    table = np.zeros(len(chunk), TRACE_DTYPE)
-    for name in ("pfn", "limit_pfn", "size", "dom", "cpu", "op", "flags"):
-        table[name] = [getattr(row, name) for row in chunk]
-    # Another CPU's record may have begun a little before the first.
-    table["t_ns"] = [max(row.time_ns - first_ns, 0) for row in chunk]
-    return table
+def _imported(target: Path, kernel: str, tally: Tally, found: Calls, order: Order) -> Imported:
+    return Imported(
+        path=target,
+        kernel=kernel,
+        nr_lines=tally.nr_lines,
+        nr_events=tally.nr_events,
+        nr_rows=found.nr_rows,
+        nr_domains=found.domains.nr_domains,
+        nr_lost=tally.nr_lost,
+        dropped=tuple(tally.drops),
+        added=tuple(found.added),
+        notes=tuple(_notes(tally, found, order)),
+    )
 
 
-def _notes(tally: Tally, found: Calls) -> Iterator[str]:
+def _notes(tally: Tally, found: Calls, order: Order) -> Iterator[str]:
     if tally.nr_lost:
         yield f"{tally.nr_lost:,} events were lost by the tool that recorded: use a larger buffer"
-    if tally.nr_other:
-        yield f"{tally.nr_other:,} lines of {tally.nr_lines:,} are no records of ours: passed over"
-    yield from (f"left out: {count:,} {why}" for why, count in found.dropped.items() if count)
-    yield from (f"put in: {count:,} {why}" for why, count in found.added.items() if count)
-    nr_unknown = found.nr_domains - found.nr_initialised
+    yield from (f"left out: {dropped}" for dropped in tally.drops)
+    yield from (f"put in: {added}" for added in found.added)
+    if order.nr_sorted:
+        yield (
+            f"{order.nr_sorted:,} records came after a later one, by up to "
+            f"{order.most_ns * _SECONDS_PER_NS:.6f} s: sorted by their time"
+        )
+    if order.nr_breaks:
+        yield (
+            f"{order.nr_breaks:,} times the clock fell by more than a second: what stands before"
+            " that is taken to be earlier; sort files of single CPUs by time, then read them"
+        )
+    nr_unknown = found.domains.nr_domains - found.domains.nr_initialised
     if nr_unknown > 0:
         yield (
-            f"{nr_unknown} of {found.nr_domains} domains were set up before the recording: what "
-            "was reserved and live in them then is not in the trace; granule 4096 and start_pfn 1 "
-            "are taken for granted where no domain says otherwise"
+            f"{nr_unknown} of {found.domains.nr_domains} domains were set up before the recording:"
+            " what was reserved and live in them then is not in the trace; granule 4096 and"
+            " start_pfn 1 are taken for granted where no domain says otherwise"
         )

@@ -75,6 +75,8 @@ def _trace_file(path: str) -> Workload:
 
     trace = read_trace(path)
     doc = f"Recorded on {trace.kernel}: {path}"
+    if trace.synthetic:
+        doc = f"SYNTHETIC ({trace.synthetic}), of kernel {trace.kernel}: {path}"
     return Workload(path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: trace.stream)
 
 

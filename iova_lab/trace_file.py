@@ -1,0 +1,188 @@
+"""What is a trace file, and how is one read and written that is larger than memory?
+
+docs/traces.md has the format: an .npz file with ``ops`` and ``meta``.  Rows pass through in pieces,
+both ways; `numpy.load` reads the same file at once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 1
+
+TRACE_DTYPE = np.dtype(
+    [
+        ("t_ns", "<u8"),
+        ("pfn", "<u8"),
+        ("limit_pfn", "<u8"),
+        ("size", "<u4"),
+        ("dom", "<u2"),
+        ("cpu", "<u2"),
+        ("op", "u1"),
+        ("flags", "u1"),
+    ]
+)
+OPS = ("alloc_fast", "free_fast", "alloc", "free", "reserve")
+#: Codes 0 and 1 are the fast level: alloc_iova_fast and free_iova_fast.
+ALLOC_FAST, FREE_FAST, ALLOC, FREE, RESERVE = range(len(OPS))
+NR_CODES = len(OPS)
+WENT_ON, IN_INTERRUPT, SIZE_ALIGNED = 1 << 0, 1 << 1, 1 << 3
+
+ROWS_AT_ONCE = 1 << 18
+
+Rows = npt.NDArray[np.void]
+
+
+class TraceError(ValueError):
+    """A file that is not a trace, or a broken one; the message says what and where."""
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """A trace file's header; `pieces` reads its rows."""
+
+    path: Path
+    nr_rows: int
+    meta: dict[str, Any]
+
+    @property
+    def synthetic(self) -> str | None:
+        """How it was made, if nobody recorded it."""
+        said = self.meta.get("synthetic")
+        return None if said is None else str(said)
+
+    def pieces(self, told: Callable[[int], object] = lambda nr_rows: None) -> Iterator[Rows]:
+        """All rows, at most `ROWS_AT_ONCE` at once; ``told`` gets how many have been read.
+
+        Raises `TraceError`.
+        """
+        with _opened(self.path) as archive, archive.open("ops.npy") as file:
+            _header(self.path, file)
+            done = 0
+            while done < self.nr_rows:
+                nr_rows = min(ROWS_AT_ONCE, self.nr_rows - done)
+                data = file.read(nr_rows * TRACE_DTYPE.itemsize)
+                if len(data) < nr_rows * TRACE_DTYPE.itemsize:
+                    raise TraceError(f"{self.path}: truncated: row {done:,} and on are missing")
+                rows = np.frombuffer(bytearray(data), TRACE_DTYPE)
+                _check_codes(self.path, rows, done)
+                done += nr_rows
+                yield rows
+                told(done)
+            file.read(1)  # the end is where the sum of all bytes is checked
+
+
+def _check_codes(path: Path, rows: Rows, first: int) -> None:
+    unknown = np.flatnonzero(rows["op"] >= NR_CODES)
+    if len(unknown):
+        row = unknown[0]
+        raise TraceError(f"{path}: row {first + row} has the unknown op code {rows['op'][row]}")
+
+
+def open_trace(path: str | Path) -> TraceFile:
+    """Read the header of a trace file.  Raises `TraceError` with one line if it is not one."""
+    path = Path(path)
+    with _opened(path) as archive:
+        names = set(archive.namelist())
+        missing = [name for name in ("ops", "meta") if f"{name}.npy" not in names]
+        if missing:
+            raise TraceError(f"{path}: not a trace: it has no {' and no '.join(missing)}")
+        with archive.open("meta.npy") as file:
+            meta = _meta(path, file)
+        with archive.open("ops.npy") as file:
+            return TraceFile(path, _header(path, file), meta)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An .npz file is a zip archive.  Whatever is wrong with it becomes a `TraceError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except TraceError:
+        raise
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror or 'not a trace: not an .npz file'}") from None
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise TraceError(f"{path}: truncated, or not a trace (.npz): {error}") from None
+    except (NotImplementedError, RuntimeError) as error:  # a way to pack, or to encrypt
+        raise TraceError(f"{path}: not a trace: {error}") from None
+
+
+def _npy_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise TraceError(f"{path}: not a trace: {reason}") from None
+    return shape, dtype
+
+
+def _header(path: Path, file: IO[bytes]) -> int:
+    shape, dtype = _npy_header(path, file)
+    if dtype != TRACE_DTYPE:
+        raise TraceError(f"{path}: ops have dtype {dtype}, not {TRACE_DTYPE}")
+    if len(shape) != 1:
+        raise TraceError(f"{path}: ops have {len(shape)} dimensions, not 1")
+    return shape[0]
+
+
+def _meta(path: Path, file: IO[bytes]) -> dict[str, Any]:
+    try:
+        text = np.lib.format.read_array(io.BytesIO(file.read()), allow_pickle=False)
+        meta = json.loads(str(text))
+    except json.JSONDecodeError as error:
+        raise TraceError(f"{path}: meta is not JSON: {error}") from None
+    except ValueError as error:
+        raise TraceError(f"{path}: not a trace: {error}") from None
+    if not isinstance(meta, dict):
+        raise TraceError(f"{path}: meta is not a JSON object: {meta!r}")
+    absent = {"kernel", "granule", "start_pfn"} - set(meta)
+    if absent:
+        raise TraceError(f"{path}: meta has no {', '.join(sorted(absent))}")
+    for name in ("granule", "start_pfn"):
+        if not isinstance(meta[name], int):
+            raise TraceError(f"{path}: meta has {name} {meta[name]!r}, which is not a number")
+    if meta.get("version", VERSION) != VERSION:
+        raise TraceError(f"{path}: a trace of version {meta['version']!r}; this reads {VERSION}")
+    return meta
+
+
+def write_trace(
+    target: Path, nr_rows: int, pieces: Iterable[Rows], meta: dict[str, Any]
+) -> TraceFile:
+    """Write ``nr_rows`` rows; the file is there whole, or not at all."""
+    meta = {"version": VERSION, "ops": list(OPS), **meta}
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+            with archive.open("ops.npy", "w", force_zip64=True) as file:
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(TRACE_DTYPE),
+                    "fortran_order": False,
+                    "shape": (nr_rows,),
+                }
+                np.lib.format.write_array_header_1_0(file, header)
+                for rows in pieces:
+                    file.write(np.ascontiguousarray(rows).tobytes())
+            with archive.open("meta.npy", "w") as file:
+                np.lib.format.write_array(file, np.array(json.dumps(meta)), allow_pickle=False)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return TraceFile(target, nr_rows, meta)
