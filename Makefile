@@ -75,6 +75,13 @@ lint: build
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# The importer, by mutated text: tests/test_fuzz.py is the short pass, tests/fuzz/ what was found.
+FUZZ_RUNS ?= 1000000
+fuzz: build
+	mkdir -p build/fuzz/corpus build/fuzz/finds
+	$(BIN)/python tests/fuzz_run.py -runs=$(FUZZ_RUNS) -max_len=2500 -timeout=300 \
+	  -rss_limit_mb=2000 -print_final_stats=1 -artifact_prefix=build/fuzz/finds/ build/fuzz/corpus
+
 # `make test` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
 # environment is told there: leaks are off, because CPython frees little of its own at exit, and the
 # replay itself counts what a variant has not given back.

@@ -1,0 +1,67 @@
+"""Does the importer stand whatever broke it once, and a few thousand mutated inputs more?"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import fuzz_importer
+import pytest
+
+from iova_lab.importer import write
+from iova_lab.importer.calls import Calls
+from iova_lab.importer.domains import Domains
+
+ROOT = Path(__file__).resolve().parent.parent
+FINDS = [path for path in sorted(fuzz_importer.FINDS.glob("*")) if path.suffix != ".md"]
+_NR_MUTATED = 400
+_NR_GUIDED = 1000
+
+
+@pytest.mark.parametrize("path", FINDS, ids=lambda path: path.name)
+def test_what_broke_it_once(path: Path, tmp_path: Path) -> None:
+    fuzz_importer.check_input(path.read_bytes(), tmp_path / "t.npz")
+
+
+def _bytes_changed(data: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.randrange(8) if changed else 0):
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def test_mutated_text_of_every_tool(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    seeds = fuzz_importer.seeds()
+    nr_traces = 0
+    for _ in range(_NR_MUTATED):
+        data = rng.choice(seeds)
+        for _ in range(rng.randrange(1, 8)):
+            data = fuzz_importer.mutate(data, rng, lambda part: _bytes_changed(part, rng))
+        nr_traces += fuzz_importer.check_input(data, tmp_path / "t.npz")
+    assert _NR_MUTATED // 4 < nr_traces < _NR_MUTATED  # some are traces still, some no longer
+
+
+def test_the_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the bounds of a request's numbers, limit_pfn 0 would get into a file."""
+    alloc = b"  a-7 [000] 1.0: iova_alloc: dom=0xa size=0x1 limit=0x0 aligned=1 pfn=0x0\n"
+    good = alloc.replace(b"limit=0x0", b"limit=0x9")
+    assert fuzz_importer.check_input(good + alloc, tmp_path / "t.npz")
+    monkeypatch.setattr(write, "Calls", lambda drops: Calls(drops, domains=Domains(start_pfn=0)))
+    with pytest.raises(ValueError, match="limit_pfn lies below start_pfn"):
+        fuzz_importer.check_input(good + alloc, tmp_path / "t.npz")
+
+
+def test_a_short_run_guided_by_coverage(tmp_path: Path) -> None:
+    options = [f"-runs={_NR_GUIDED}", "-seed=1", "-max_len=4096", f"-artifact_prefix={tmp_path}/"]
+    done = subprocess.run(
+        [sys.executable, "tests/fuzz_run.py", *options, tmp_path / "corpus"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert f"Done {_NR_GUIDED} runs" in done.stderr
