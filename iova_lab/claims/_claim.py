@@ -1,0 +1,128 @@
+"""What is a claim, what can be found of it, and which are there?"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from iova_lab.claims import _rules
+
+if TYPE_CHECKING:
+    from iova_lab.claims._run import Run
+
+#: What a measurement found, as it lies in a JSON file.
+Measured = dict[str, Any]
+
+
+class Verdict(enum.StrEnum):
+    """What a rule says of a measurement; the last two are no measurement's."""
+
+    REPRODUCED = "reproduced"
+    PARTLY = "partly reproduced"
+    NOT = "not reproduced"
+    UNDECIDED = "undecided"
+    CANNOT = "cannot be tested here"
+    MISSING = "not measured"
+
+
+#: What the letters of ``Claim.confidence`` mean.
+CONFIDENCE = {
+    "H": "read in a primary source: source file, commit text, mail",
+    "D": "derived from such a source",
+    "M": "from memory of kernel history",
+    "-": "noted without a mark, as a published figure or a quotation",
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of a claim, for the figure: ``kind`` is "exponent" or "ratio"; lo <= hi."""
+
+    kind: str
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict, the measured answer in a line, and that answer as a number if it has one."""
+
+    verdict: Verdict
+    answer: str
+    measured: Quantity | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that was said, and the rule that decides whether it holds here.
+
+    ``rule`` and ``why`` (that rule) were written before anything was measured.  ``measure`` takes
+    numbers, ``judge`` applies the rule to them; a claim without ``measure`` can't be tested here
+    for the reason ``cannot``.  With both, something beside the claim is measured, and decides
+    nothing.  ``elsewhere`` is the command whose results ``measure`` reads, if it reads any;
+    ``seconds`` is about what ``measure`` takes.
+    """
+
+    id: str
+    claim: str
+    source: str
+    confidence: str
+    rule: str
+    why: str
+    not_in: str
+    judge: Callable[[Measured], Finding]
+    measure: Callable[[Run], Measured] | None = None
+    cannot: str = ""
+    elsewhere: str = ""
+    seconds: float = 1.0
+    published: Quantity | None = None
+
+    @property
+    def command(self) -> str:
+        """What measures it anew."""
+        return f"iova-lab claims {self.id}"
+
+    @property
+    def rule_digest(self) -> str:
+        """A digest of the rule: its words, its code with what that holds, and what rules share."""
+        judging = importlib.import_module("iova_lab.claims._judging")
+        held = [repr(cell.cell_contents) for cell in self.judge.__closure__ or ()]
+        sources = [self.rule, *held]
+        sources += [inspect.getsource(one) for one in (self.judge, _rules, judging)]
+        return sha256("\n".join(" ".join(s.split()) for s in sources).encode()).hexdigest()[:16]
+
+
+def no_rule(measured: Measured) -> Finding:
+    """The judge of what can't be tested: nothing that is measured decides it."""
+    return Finding(Verdict.CANNOT, "")
+
+
+@cache
+def all_claims() -> tuple[Claim, ...]:
+    """Every claim, in the order of modules and of lines within them."""
+    package = importlib.import_module("iova_lab.claims")
+    names = [info.name for info in pkgutil.iter_modules(package.__path__)]
+    found: list[Claim] = []
+    for name in sorted(name for name in names if not name.startswith("_")):
+        members = vars(importlib.import_module(f"{package.__name__}.{name}")).values()
+        found += [member for member in members if isinstance(member, Claim)]
+    twice = {one.id for one in found if sum(one.id == other.id for other in found) > 1}
+    if twice:
+        raise ValueError(f"two claims are called {', '.join(sorted(twice))}: rename one")
+    return tuple(found)
+
+
+def find(ids: Sequence[str]) -> list[Claim]:
+    """The claims of these ids, in this order.  Raises `LookupError` for an unknown one."""
+    known = {one.id: one for one in all_claims()}
+    for name in ids:
+        if name not in known:
+            raise LookupError(f"no claim named {name!r}; there are: {', '.join(known)}")
+    return [known[name] for name in ids]

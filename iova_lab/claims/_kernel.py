@@ -1,0 +1,49 @@
+"""What did booted kernels say?  Rows of results/kernel/, measured by `iova-lab kernel`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iova_lab.claims._claim import Measured
+from iova_lab.kernel import rows
+
+FIDELITY = "iova-lab kernel fidelity"
+
+
+def fidelity(results: Path) -> list[rows.Row]:
+    """The last row of every cell, all kernels.  Raises `FileNotFoundError` if there is none."""
+    files = sorted((results / "kernel").glob("*-amd64.jsonl"))
+    found = {}
+    for path in files:
+        for row in rows.read(path):
+            found[row["release"], row["workload"], row["nr_live"], row["variant"]] = row
+    if not found:
+        raise FileNotFoundError(f"{results}/kernel has no rows: {FIDELITY} measures them")
+    return [found[key] for key in sorted(found)]
+
+
+def instructions(results: Path, pair: tuple[str, str], workload: str, nr_live: int) -> Measured:
+    """Instructions per alloc and free of two variants, by kernel.
+
+    Raises `LookupError` if no kernel has measured both.
+    """
+    found: Measured = {}
+    for row in fidelity(results):
+        if (row["workload"], row["nr_live"]) == (workload, nr_live) and row["variant"] in pair:
+            kinds = {kind: row.get(f"instructions_{kind}") for kind in ("alloc", "free")}
+            found.setdefault(row["release"], {})[row["variant"]] = kinds
+    found = {release: both for release, both in found.items() if len(both) == len(set(pair))}
+    if not found:
+        raise LookupError(
+            f"no kernel in {results}/kernel has {' and '.join(pair)} on {workload} at {nr_live:,}:"
+            f" {FIDELITY} measures it"
+        )
+    return found
+
+
+def said(measured: Measured, pair: tuple[str, str], kind: str) -> str:
+    """The ratios of instructions as a half-sentence, for what stands beside a verdict."""
+    ratios = [both[pair[1]][kind] / both[pair[0]][kind] for both in measured.values()]
+    low, high = min(ratios), max(ratios)
+    text = f"x{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"x{low:.2f} to x{high:.2f}"
+    return f"{text} in instructions of a booted kernel"

@@ -1,0 +1,89 @@
+"""How is one claim measured, and what comes of one that can't be?"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import iova_variants
+from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
+
+#: What means that this build or this machine lacks something that the claim needs.
+LACKING = (LookupError, NotImplementedError, FileNotFoundError)
+FAILURES = (iova_variants.VariantError, iova_variants.BuildError, ValueError, OSError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a claim's ``measure`` is given.
+
+    ``quick``: a look, with small sizes and few samples; never stored as a result.  ``results`` is
+    where results of other commands lie.  ``tick(done, total)`` tells how far a long one is.
+    """
+
+    quick: bool = False
+    results: Path = Path("results")
+    tick: Callable[[int, int], object] = field(default=lambda done, total: None)
+
+    def least(self, full: int, quick: int) -> int:
+        """``full``, or ``quick`` if only a look was asked for."""
+        return quick if self.quick else full
+
+
+def run_claim(claim: Claim, run: Run) -> dict[str, Any]:
+    """Measure one claim; the row says what was measured, ``cannot`` be, or ``failed``, and why.
+
+    Nothing that a variant does gets through as an exception; Ctrl-C does.
+    """
+    row: dict[str, Any] = {"id": claim.id, "rule": claim.rule_digest}
+    started = time.monotonic()
+    if claim.measure is None:
+        return row
+    try:
+        row["measured"] = claim.measure(run)
+    except LACKING as error:
+        row["cannot"] = _one_line(error)
+    except FAILURES as error:
+        row["failed"] = _one_line(error)
+    row["seconds"] = round(time.monotonic() - started, 1)
+    row["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+    row["machine"] = machine()
+    return row
+
+
+def _one_line(error: Exception) -> str:
+    text = error.args[0] if isinstance(error, LookupError) and error.args else error
+    return " ".join(str(text).split()) or type(error).__name__
+
+
+def machine() -> dict[str, str]:
+    """What a reader wants to know of where a number was taken; no name of it."""
+    from iova_lab.asv_machine import describe
+
+    found = describe(platform.node())
+    return {key: found[key] for key in ("arch", "cpu", "num_cpu", "ram", "os")}
+
+
+def judge(claim: Claim, row: dict[str, Any] | None) -> Finding:
+    """The verdict on a stored row, computed now; a row that lacks numbers has none."""
+    if row and "cannot" in row:
+        return Finding(Verdict.CANNOT, row["cannot"])
+    if claim.cannot:
+        beside = (row or {}).get("measured", {}).get("beside", "")
+        return Finding(Verdict.CANNOT, "; ".join(filter(None, (claim.cannot, beside))))
+    if row is None:
+        return Finding(Verdict.MISSING, f"{claim.command} measures it")
+    if "failed" in row:
+        return Finding(Verdict.MISSING, f"failed: {row['failed']}")
+    try:
+        measured: Measured = row["measured"]
+        return claim.judge(measured)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        return Finding(
+            Verdict.MISSING, f"the stored result lacks {error}: {claim.command} measures it anew"
+        )

@@ -1,0 +1,50 @@
+"""What did EiovaR (FAST'15) say of the allocator that it put a free list in front of?"""
+
+from __future__ import annotations
+
+from iova_lab.claims._claim import Claim, Measured, Quantity, Verdict, no_rule
+from iova_lab.claims._counting import SIZES, grow
+from iova_lab.claims._judging import judge_growth
+from iova_lab.claims._run import Run
+
+PAPER = (
+    'Malka, Amit, Tsafrir, "Efficient Intra-Operating System Protection Against Harmful DMAs", '
+    "FAST'15 (EiovaR)"
+)
+ORIGINAL = "cached32"
+
+
+def _ring(run: Run) -> Measured:
+    return grow(run, [ORIGINAL], "ring_two_sizes", "worst", SIZES[-1])
+
+
+LINEAR = Claim(
+    id="eiovar-linear",
+    claim="On a network card's rings, with buffers of two sizes and some that stay, the allocator "
+    "of its time walks linearly.",
+    source=PAPER,
+    confidence="-",
+    rule="Nodes of the worst op on ring_two_sizes, original allocator (cached32): reproduced if "
+    "linear, partly if they grow faster than a logarithm in another way, not if they don't.",
+    why="The claim's word is linear; it is of the walks, so of the worst op.",
+    not_in="Nodes, not time. Rings as described, not the paper's traces, which are not public; a "
+    "64-bit mask, where the original remembers nothing.",
+    judge=judge_growth("linear", ORIGINAL, "nodes, worst op,", less=Verdict.PARTLY),
+    measure=_ring,
+    published=Quantity("exponent", 1, 1),
+)
+
+SPEEDUP = Claim(
+    id="eiovar-speedup",
+    claim="A free list in front of the allocator makes standard benchmarks up to 5.5 "
+    "times as fast.",
+    source=PAPER,
+    confidence="-",
+    rule="None: the layer is no variant here, and the benchmarks need two machines and a network.",
+    why="A ratio of throughput has the whole stack in its denominator; nodes and ns of an "
+    "allocator can't stand for it.",
+    not_in="Everything. Nearest to its layer is the kernel's rcache: `iova-lab replay cached32 "
+    "ring_two_sizes --rcache 6.7`.",
+    judge=no_rule,
+    cannot="throughput of whole machines on a network, and its free list is not among the variants",
+)

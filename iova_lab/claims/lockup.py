@@ -1,0 +1,73 @@
+"""Can the soft lockup be had at will, and what is said of queues that this machine can't have?"""
+
+from __future__ import annotations
+
+from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
+from iova_lab.claims._run import Run
+from iova_lab.kernel import rows
+
+COMMAND = "iova-lab kernel lockup --kernel 6.1"
+SOFT_SECONDS = 20
+
+
+def _stored(run: Run) -> Measured:
+    path = run.results / "kernel" / "lockup.jsonl"
+    stock = [row for row in rows.read(path) if row["variant"] == "stock"]
+    if not stock:
+        raise FileNotFoundError(f"{path} has no stock kernel: {COMMAND} boots one")
+    return {
+        "runs": [
+            {
+                "release": row["release"],
+                "nr_live": row["nr_live"],
+                "cpus": row["cpus"],
+                "uptime": row["uptime"],
+                "words": row["words"][0] if row["words"] else "",
+            }
+            for row in stock
+        ]
+    }
+
+
+def _judge_at_will(measured: Measured) -> Finding:
+    runs = measured["runs"]
+    locked = [run for run in runs if run["words"]]
+    said = "; ".join(
+        f"{run['release']} {run['uptime']:.0f} s after boot, {run['cpus']} CPUs, "
+        f"{run['nr_live']:,} live ranges"
+        for run in locked
+    )
+    answer = f"{len(locked)} of {len(runs)} runs of stock kernels locked up: {said or 'none'}"
+    if len(locked) == len(runs):
+        return Finding(Verdict.NOT, f"it can be reproduced: {answer}")
+    return Finding(Verdict.PARTLY if locked else Verdict.REPRODUCED, answer)
+
+
+AT_WILL = Claim(
+    id="lockup-at-will",
+    claim='"I do not know of any way to reproduce the linear search soft lockups at will."',
+    source="Rik van Riel, iommu list, 2026",
+    confidence="-",
+    rule="Stored runs of the lab's recipe on stock kernels, at the watchdog's own 20 s: the claim "
+    "is reproduced if no run locks up, partly if some do, not reproduced if every one does.",
+    why="At will is every time; that a way is known is the claim's refutation.",
+    not_in="That any driver does this. QEMU's CPUs are slow, so fewer requests do here what takes "
+    "a longer burst or a longer queue on hardware: the page on the soft lockup has both.",
+    judge=_judge_at_will,
+    measure=_stored,
+    elsewhere=COMMAND,
+)
+
+CONVOY = Claim(
+    id="convoy-448",
+    claim="448 cores on NVMe: 31 s in one flush, a single wait of 85.6 ms, about 36,300 hand-offs "
+    "of 2.36 us.",
+    source="iommu list, 2026, as the lab has noted it",
+    confidence="-",
+    rule="None: it takes the cores.",
+    why="A model of the queue can be held against it, and is no measurement.",
+    not_in="Everything.",
+    judge=no_rule,
+    cannot="two cores; that 36,300 x 2.36 us are 85.7 ms is arithmetic, and says only that its "
+    "numbers agree with each other",
+)

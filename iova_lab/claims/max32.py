@@ -1,0 +1,148 @@
+"""What does a request in vain cost in a full 32-bit space: before, after, and after a reset?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iova_lab import workloads
+from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
+from iova_lab.claims._counting import count, grow, sizes_for
+from iova_lab.claims._judging import judge_growth
+from iova_lab.claims._run import Run
+from iova_lab.opstream import Op, OpStream, new_ops
+from iova_lab.tables import number
+from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_32BIT, pack
+
+BEFORE, MAX32, RETRY, MAINLINE = "anchor", "max32", "retry", "mainline"
+NR_ASKED = 8
+RECIPE = "full_32bit"
+
+
+def in_vain(nr_live: int) -> OpStream:
+    """Fill below 4 GiB; the topmost range goes and comes; then nothing but requests in vain.
+
+    The one that goes moves the cached node to the top, as any free near there does on a busy
+    device: otherwise a search would begin at the lowest range and see nothing.
+    """
+    ops = new_ops(nr_live + 2 + NR_ASKED, limit_pfn=LIMIT_32BIT)
+    ops["slot"] = np.arange(len(ops))
+    pack(ops[:nr_live])
+    ops["op"][nr_live] = Op.FREE
+    ops["slot"][nr_live : nr_live + 2] = 0
+    return OpStream(ops, nr_ageing=nr_live + 2, start_pfn=DMA_32BIT_PFN - nr_live)
+
+
+def _before(run: Run) -> Measured:
+    return grow(run, [BEFORE], in_vain, "refused")
+
+
+def _after(run: Run) -> Measured:
+    found: Measured = {"sizes": sizes_for(run), "nodes": []}
+    for nr_live in found["sizes"]:
+        whole = in_vain(nr_live)
+        # The first request in vain is what is remembered, so it is ageing.
+        stream = OpStream(whole.ops, whole.nr_ageing + 1, start_pfn=whole.start_pfn)
+        found["nodes"].append(count(MAX32, stream).refused)
+    return found
+
+
+def _judge_after(measured: Measured) -> Finding:
+    nodes, largest = measured["nodes"], measured["sizes"][-1]
+    answer = f"max32: {number(max(nodes))} nodes per repeated request in vain, up to {largest:,}"
+    return Finding(Verdict.NOT if max(nodes) > 0 else Verdict.REPRODUCED, answer)
+
+
+def _reset(run: Run) -> Measured:
+    return grow(run, [MAINLINE], RECIPE, "refused")
+
+
+def _judge_reset(measured: Measured) -> Finding:
+    sizes, nodes = measured["sizes"], measured["costs"][MAINLINE]
+    growing = judge_growth("linear", MAINLINE, "nodes/refusal", less=Verdict.PARTLY)(measured)
+    every = all(visited >= nr_live for nr_live, visited in zip(sizes, nodes, strict=True))
+    verdict = growing.verdict
+    if verdict is Verdict.REPRODUCED and not every:
+        verdict = Verdict.PARTLY
+    return Finding(verdict, growing.answer, growing.measured)
+
+
+def _forgets(run: Run) -> Measured:
+    stream = workloads.generate(RECIPE, run.least(10_000, 1_000))
+    counts = {name: count(name, stream, judge=True) for name in (MAX32, RETRY, MAINLINE)}
+    return {
+        "spurious": {name: one.nr_spurious for name, one in counts.items()},
+        "nr_allocs": int((stream.ops["op"][stream.nr_ageing :] == Op.ALLOC).sum()),
+    }
+
+
+def _judge_forgets(measured: Measured) -> Finding:
+    spurious = measured["spurious"]
+    breaking = [name for name in (MAX32, RETRY) if spurious[name] > 0]
+    verdict = Verdict.PARTLY
+    if len(breaking) == 2 and spurious[MAINLINE] == 0:
+        verdict = Verdict.REPRODUCED
+    if not breaking:
+        verdict = Verdict.NOT
+    needless = ", ".join(f"{name} {n:,}" for name, n in spurious.items())
+    return Finding(verdict, f"needless refusals of {measured['nr_allocs']:,} requests: {needless}")
+
+
+BEE60 = "bee60e94a1e2, in v4.20"
+NOT_IN = "Nodes, not time; fewer than 2^20 ranges fill a space whose start_pfn is moved up."
+
+FULL = Claim(
+    id="full-32bit-before",
+    claim="With the space below 4 GiB full, every request there walks over all live ranges before "
+    "it fails, each time anew.",
+    source=f"the case for max32_alloc_size ({BEE60}); v4.15 - v4.19",
+    confidence="H",
+    rule="Nodes per repeated request in vain, anchor: reproduced if linear, partly if they grow "
+    "faster than a logarithm in another way, not if they don't.",
+    why="A walk over all is linear.",
+    not_in=NOT_IN,
+    judge=judge_growth("linear", BEFORE, "nodes/refusal", less=Verdict.PARTLY),
+    measure=_before,
+    published=Quantity("exponent", 1, 1),
+)
+
+REMEMBERED = Claim(
+    id="full-32bit-after",
+    claim="Once the size of a failed 32-bit request is remembered, the next of that size fails at "
+    "once.",
+    source=f"{BEE60}; v4.20 - v5.10",
+    confidence="H",
+    rule="Nodes per repeated request in vain, max32: reproduced if 0 at every size, not otherwise.",
+    why="At once: without a look at the tree.",
+    not_in=NOT_IN + " The first failure still walks.",
+    judge=_judge_after,
+    measure=_after,
+)
+
+RESET = Claim(
+    id="full-32bit-reset",
+    claim="Since any free below 4 GiB resets that memory, a device that unmaps a page between two "
+    "requests pays a walk over every live range again.",
+    source="5b61343b5059, in v5.18, as read by Peng Zhang in 2022 and Rik van Riel in 2026",
+    confidence="D",
+    rule=f"Nodes per refused alloc on `{RECIPE}`, mainline: reproduced if linear and at least one "
+    "per live range at every size; partly if only one of the two; not if at most logarithmic.",
+    why="Every live range: n nodes at least, and some more for the way down.",
+    not_in=NOT_IN,
+    judge=_judge_reset,
+    measure=_reset,
+    published=Quantity("exponent", 1, 1),
+)
+
+FORGETS = Claim(
+    id="lost-reset",
+    claim="From v4.20 to v5.17 a free below the cached node resets nothing, so requests fail "
+    "although space is there; resetting at any 32-bit free mends it.",
+    source="5b61343b5059, in v5.18",
+    confidence="H",
+    rule=f"Needless refusals on `{RECIPE}`, judged against every gap: reproduced if max32 and "
+    "retry have some and mainline none; not if neither has any; partly otherwise.",
+    why="A refusal although a fit exists is needless; one is enough, none is mended.",
+    not_in="How often it happens depends on the recipe: here a random range goes each time.",
+    judge=_judge_forgets,
+    measure=_forgets,
+)
