@@ -106,13 +106,13 @@ def no_rule(measured: Measured) -> Finding:
 
 @cache
 def all_claims() -> tuple[Claim, ...]:
-    """Every claim, in the order of modules and of lines within them."""
+    """Every claim, by the ``YEAR`` of its module and the order of lines within it."""
     package = importlib.import_module("iova_lab.claims")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
-    found: list[Claim] = []
-    for name in sorted(name for name in names if not name.startswith("_")):
-        members = vars(importlib.import_module(f"{package.__name__}.{name}")).values()
-        found += [member for member in members if isinstance(member, Claim)]
+    names = sorted(name for name in names if not name.startswith("_"))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    modules.sort(key=lambda module: int(module.YEAR))
+    found = [one for module in modules for one in vars(module).values() if isinstance(one, Claim)]
     twice = {one.id for one in found if sum(one.id == other.id for other in found) > 1}
     if twice:
         raise ValueError(f"two claims are called {', '.join(sorted(twice))}: rename one")

@@ -11,6 +11,9 @@ from iova_lab.claims._counting import SIZES, grow
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2026
+
 MAIL = "Rik van Riel, iommu list, 18 May 2026, v2: rbtree with gap maxima"
 VARIANT = "augmented"
 RULE = "Nodes of the worst op on `{}`: reproduced if flat or logarithmic, not if they grow faster."

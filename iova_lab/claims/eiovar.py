@@ -7,6 +7,9 @@ from iova_lab.claims._counting import SIZES, grow
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2015
+
 PAPER = (
     'Malka, Amit, Tsafrir, "Efficient Intra-Operating System Protection Against Harmful DMAs", '
     "FAST'15 (EiovaR)"

@@ -17,6 +17,9 @@ from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.tables import number
 from iova_lab.workloads._common import LIMIT_32BIT, LIMIT_48BIT, random_below, replace
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2022
+
 V1 = "Peng Zhang (ByteDance), iommu list, August 2022, v1, with a full 32-bit space"
 V3 = "Peng Zhang (ByteDance), iommu list, September 2022, v3, with 300,000 live ranges"
 BEFORE, AFTER = PAIR = ("mainline", "alignable")

@@ -6,6 +6,9 @@ from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
 from iova_lab.claims._run import Run
 from iova_lab.kernel import rows
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2026
+
 COMMAND = "iova-lab kernel lockup --kernel 6.1"
 SOFT_SECONDS = 20
 

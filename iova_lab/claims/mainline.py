@@ -10,6 +10,9 @@ from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
 from iova_lab.scaling import LINEAR
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2022
+
 MAINLINE = "mainline"
 
 

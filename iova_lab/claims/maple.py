@@ -12,6 +12,9 @@ from iova_lab.claims._run import Run
 from iova_lab.claims._timing import paired
 from iova_lab.claims.typical import near_empty
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2026
+
 OTHERS = "measured by others, iommu list, August 2026: 16-core EPYC, unfragmented domain"
 MAINLINE, MAPLE = PAIR = ("mainline", "maple")
 #: The same two where the tree is the kernel's own.

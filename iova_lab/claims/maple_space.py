@@ -14,6 +14,9 @@ from iova_lab.claims.maple import MAINLINE, MAPLE, OURS, PAIR
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_48BIT
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2026
+
 MAIL = "Rik van Riel, iommu list, June 2026, v3 and later: iova on the maple tree"
 NR_HOLES, BLOCK = 1024, 2
 

@@ -13,6 +13,9 @@ from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.tables import number
 from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_32BIT, pack
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2018
+
 BEFORE, MAX32, RETRY, MAINLINE = "anchor", "max32", "retry", "mainline"
 NR_ASKED = 8
 RECIPE = "full_32bit"

@@ -9,6 +9,9 @@ from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
 from iova_lab.claims._run import Run
 from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_32BIT
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2020
+
 BEFORE, AFTER = ("anchor", "max32"), ("retry", "mainline")
 MIB = 256  # pfns
 GIB = 1024 * MIB

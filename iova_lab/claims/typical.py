@@ -11,11 +11,15 @@ from iova_lab.claims._run import Run
 from iova_lab.claims._timing import paired
 from iova_lab.opstream import OpStream
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2022
+
 PAIR = ("mainline", "alignable")
 #: "Almost twice": to the nearest half, it is two; and a tenth above twice is no longer almost.
 ALMOST_TWICE = (1.5, 2.2)
 NOT_IN = (
-    "One thread, warm caches, an idle lock, user space. Which request was typical to him is not "
+    "One thread, warm caches, an idle lock, user space; the least that the clock takes is "
+    "subtracted from each call. Which request was typical to him is not "
     "said; here it is an alloc on near_empty, 100 live ranges."
 )
 

@@ -9,6 +9,9 @@ from iova_lab.claims._rules import exponents, growth
 from iova_lab.claims._run import Run
 from iova_lab.tables import number
 
+#: When the first of these was said; claims are listed by it.
+YEAR = 2017
+
 MAIL = 'David Woods, iommu list, September 2017, "iommu/iova: Improve alloc_iova performance"'
 CASE = "startup"
 ORIGINAL, PATCH, ROBIN = "cached32", "cached64", "anchor"

@@ -1,0 +1,136 @@
+"""What does a reader of the list need to know of all claims?  Page, figure, and mail text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from iova_lab.claims import _ledger, _rules, _store
+from iova_lab.claims._claim import CONFIDENCE, Claim, Finding, Quantity, Verdict, all_claims
+from iova_lab.claims._figure import drawable, figure
+from iova_lab.claims._run import judge
+from iova_lab.figures import save
+from iova_lab.mail import WIDTH, fill
+from iova_lab.pages import write_page
+from iova_lab.tables import NOTHING, number
+
+Found = Sequence[tuple[Claim, Finding]]
+COMMAND = "make claims"
+
+
+def stored(results: Path, claims: Sequence[Claim] | None = None) -> list[tuple[Claim, Finding]]:
+    """Every claim with the verdict on what is stored of it."""
+    wanted = all_claims() if claims is None else claims
+    return [(one, judge(one, _store.read(results, one))) for one in wanted]
+
+
+def summary(found: Found) -> str:
+    """So many claims, so many of each verdict."""
+    counts = Counter(finding.verdict for _, finding in found)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    return f"{len(found)} claims: {said}"
+
+
+def write_claims(results: Path, out_dir: Path) -> Path:
+    """Write claims.md, claims.html, claims.txt (the mail) and the figure, from results alone."""
+    found = stored(results)
+    rows = {claim.id: _store.read(results, claim) or {} for claim, _ in found}
+    out_dir.mkdir(parents=True, exist_ok=True)
+    shown = drawable(found)
+    if shown:
+        save(figure(found), out_dir / "claims")
+    (out_dir / "claims.txt").write_text(mail(found, rows), encoding="ascii")
+    return write_page(
+        out_dir,
+        "claims",
+        summary=summary(found),
+        table=table(found),
+        sections=[_section(claim, finding, rows[claim.id]) for claim, finding in found],
+        confidence=CONFIDENCE,
+        nr_drawn=len(shown),
+        taken=_taken(list(rows.values())),
+        thresholds=_thresholds(),
+        seconds=f"{sum(row.get('seconds', 0) for row in rows.values()) / 60:.0f}",
+    )
+
+
+def _thresholds() -> str:
+    return (_rules.__doc__ or "").partition("\n")[2].strip()
+
+
+def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """When, of which commit and on what: a line for each combination."""
+    found = {
+        f"{row['date']}, commit {row['commit']}: {row['machine']['cpu']}, "
+        f"{row['machine']['num_cpu']} CPUs, {row['machine']['ram']}, {row['machine']['os']}"
+        for row in rows
+        if "machine" in row
+    }
+    return sorted(found)
+
+
+def said(quantity: Quantity | None) -> str:
+    """A number of a claim, short."""
+    if quantity is None:
+        return NOTHING
+    low, high = quantity.lo, quantity.hi
+    if quantity.kind == "exponent":
+        ends = [f"n^{value:.2f}".replace("-0.00", "0.00") for value in (low, high)]
+    else:
+        ends = [f"x{number(value)}" for value in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def table(found: Found) -> pd.DataFrame:
+    """One row per claim, as text."""
+    return pd.DataFrame(
+        {
+            "claim": [claim.id for claim, _ in found],
+            "source": [claim.confidence for claim, _ in found],
+            "published": [said(claim.published) for claim, _ in found],
+            "measured": [said(finding.measured) for _, finding in found],
+            "verdict": [finding.verdict.value for _, finding in found],
+        }
+    )
+
+
+def _section(claim: Claim, finding: Finding, row: dict[str, Any]) -> dict[str, Any]:
+    rule_at = row.get("rule", claim.rule_digest)
+    return {
+        "claim": claim,
+        "verdict": finding.verdict.value,
+        "answer": finding.answer,
+        "stale": rule_at != claim.rule_digest,
+        "changes": _ledger.changes(claim),
+        "date": row.get("date", ""),
+        "commit": row.get("commit", ""),
+    }
+
+
+def mail(found: Found, rows: dict[str, dict[str, Any]]) -> str:
+    """The table for a mail: at most 72 columns, ASCII.  Raises `ValueError` if it is not."""
+    lines = ["Do published claims about IOVA allocators hold here?", ""]
+    lines += [fill(summary(found) + "."), "", fill(SHORT_NOTE), ""]
+    for line in _taken(list(rows.values())):
+        lines.append(fill(line, "  ", ""))
+    for claim, finding in found:
+        lines += ["", fill(f"{claim.id}: {finding.verdict.upper()}", "  ", "")]
+        lines.append(fill(claim.claim, "    ", "  said: "))
+        lines.append(fill(claim.source, "    ", "  by: "))
+        lines.append(fill(finding.answer, "    ", "  here: "))
+    text = "\n".join(lines) + "\n"
+    wide = [line for line in text.splitlines() if len(line) > WIDTH]
+    if wide or not text.isascii():
+        raise ValueError(f"mail text must be ASCII of {WIDTH} columns: {(wide or ['?'])[0]!r}")
+    return text
+
+
+SHORT_NOTE = (
+    "The rules are ours, fixed before anything was measured (iova_lab/claims/). Nodes are exact. "
+    "Times are ratios taken in pairs, user space, one thread; nanoseconds of other hardware are "
+    "not compared. One claim again: iova-lab claims ID; all: make claims."
+)

@@ -1,0 +1,66 @@
+"""Where do the results of claims lie?  One JSON file for each, in results/claims/."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from iova_lab.claims._claim import Claim
+
+Row = dict[str, Any]
+
+
+def path_of(results: Path, claim: Claim) -> Path:
+    """The file of one claim."""
+    return results / "claims" / f"{claim.id}.json"
+
+
+def read(results: Path, claim: Claim) -> Row | None:
+    """What is stored of a claim, or None.  Raises `ValueError` for a file that is no result."""
+    path = path_of(results, claim)
+    if not path.exists():
+        return None
+    mend = f"delete it, or measure it anew: {claim.command}"
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): {mend}") from None
+    if not isinstance(row, dict) or row.get("id") != claim.id:
+        raise ValueError(f"{path} is not a result of {claim.id}: {mend}")
+    return row
+
+
+def write(results: Path, claim: Claim, row: Row) -> Path:
+    """Store a row, whole or not at all; a failure does not replace what was measured before."""
+    path = path_of(results, claim)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if "failed" in row and path.exists() and "failed" not in (read(results, claim) or row):
+        return path
+    text = json.dumps(row | {"commit": commit()}, indent=1, sort_keys=True, allow_nan=False)
+    new = path.with_suffix(".new")
+    new.write_text(text + "\n", encoding="utf-8")
+    new.replace(path)
+    return path
+
+
+def commit() -> str:
+    """The commit that this code is of, with a + if it was changed since; "-" if nobody knows."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        head = _output([*git, "rev-parse", "--short=12", "HEAD"])
+        changed = _output([*git, "status", "--porcelain", "--", *_sources(folder.parent.parent)])
+    except (OSError, subprocess.CalledProcessError):
+        return "-"
+    return head + "+" * bool(changed)
+
+
+def _sources(root: Path) -> Iterable[str]:
+    return [str(root / name) for name in ("iova_variants", "iova_lab", "harness")]
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

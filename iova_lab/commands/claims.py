@@ -1,0 +1,148 @@
+"""Which published claims about these allocators hold here?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import Progress
+
+from iova_lab.console import print_table, progress
+
+if TYPE_CHECKING:
+    from iova_lab.claims import Claim, Finding
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "everyone", is_flag=True, help="Measure every claim.")
+@click.option("--quick", is_flag=True, help="Small sizes, few samples: a look, never stored.")
+@click.option("--report", is_flag=True, help="Write the page, from stored results alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--results",
+    default=Path("results"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where results lie; those of claims are stored in claims/ below it.",
+)
+@click.option(
+    "--out",
+    default=Path("reports/claims"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where --report writes.",
+)
+def claims(
+    ids: tuple[str, ...],
+    everyone: bool,
+    quick: bool,
+    report: bool,
+    as_json: bool,
+    results: Path,
+    out: Path,
+) -> None:
+    """Measure what claim ID says, and apply the rule that was fixed for it in advance.
+
+    Without an ID: list all claims with the verdicts on what is stored.  What is measured is stored
+    at once, claim by claim.  Exit status 1 if one could not be measured.
+    """
+    from iova_lab.claims import all_claims, find
+    from iova_lab.claims._page import stored, write_claims
+
+    if ids and everyone:
+        raise click.UsageError("give IDs or --all, not both")
+    wanted = list(all_claims()) if everyone else find(ids)
+    if quick and not wanted:
+        raise click.UsageError("--quick measures: give IDs or --all")
+    failed: list[str] = []
+    found = _measure(wanted, quick, results, failed) if wanted else stored(results)
+    if report:
+        click.echo(f"claims: {write_claims(results, out)}", err=as_json)
+    if as_json:
+        click.echo(json.dumps([_as_json(*one) for one in found], indent=1))
+    elif wanted or not report:
+        _show(found, details=bool(ids), quick=quick)
+    for line in failed:
+        click.echo(f"iova-lab: {line}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _measure(
+    wanted: list[Claim], quick: bool, results: Path, failed: list[str]
+) -> list[tuple[Claim, Finding]]:
+    """Measure one after the other; each is stored before the next begins."""
+    from iova_lab.claims import Run, run_claim
+    from iova_lab.claims._run import judge
+    from iova_lab.claims._store import write
+
+    found = []
+    with progress() as bar:
+        task = bar.add_task("claims", total=sum(one.seconds for one in wanted))
+        done = 0.0
+        for one in wanted:
+            bar.update(task, description=one.id)
+            row = run_claim(one, Run(quick, results, _ticker(bar, task, done, one.seconds)))
+            if "failed" in row:
+                failed.append(f"{one.id}: {row['failed']}")
+            if not quick:
+                write(results, one, row)
+            finding = judge(one, row)
+            found.append((one, finding))
+            done += one.seconds
+            bar.update(task, completed=done)
+            bar.console.print(f"{one.id}: {finding.verdict}", markup=False, highlight=False)
+    return found
+
+
+def _ticker(bar: Progress, task: Any, done: float, seconds: float) -> Any:
+    return lambda part, whole: bar.update(task, completed=done + seconds * part / whole)
+
+
+def _show(found: list[tuple[Claim, Finding]], details: bool, quick: bool) -> None:
+    from iova_lab.claims._page import summary
+
+    if details:
+        for claim, finding in found:
+            _show_one(claim, finding)
+    else:
+        rows = [(one.id, finding.verdict.value, finding.answer) for one, finding in found]
+        print_table(["claim", "verdict", "measured here"], rows)
+    click.echo(f"\n{summary(found)}")
+    if quick:
+        click.echo("quick: small sizes, few samples; nothing of it is stored, and it is no result")
+
+
+def _show_one(claim: Claim, finding: Finding) -> None:
+    rows = [
+        ("claim", claim.id),
+        ("said", claim.claim),
+        ("source", f"{claim.source} [{claim.confidence}]"),
+        ("rule", claim.rule),
+        ("here", finding.answer),
+        ("verdict", finding.verdict.value),
+        ("not in it", claim.not_in),
+    ]
+    print_table(["", ""], rows)
+
+
+def _as_json(claim: Claim, finding: Finding) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "id": claim.id,
+        "claim": claim.claim,
+        "source": claim.source,
+        "confidence": claim.confidence,
+        "rule": claim.rule,
+        "why": claim.why,
+        "not_in": claim.not_in,
+        "command": claim.command,
+        "published": asdict(claim.published) if claim.published else None,
+        "measured": asdict(finding.measured) if finding.measured else None,
+        "answer": finding.answer,
+        "verdict": finding.verdict.value,
+    }
