@@ -29,10 +29,17 @@ class Run:
     quick: bool = False
     results: Path = Path("results")
     tick: Callable[[int, int], object] = field(default=lambda done, total: None)
+    shared: dict[str, Measured] = field(default_factory=dict)
 
     def least(self, full: int, quick: int) -> int:
         """``full``, or ``quick`` if only a look was asked for."""
         return quick if self.quick else full
+
+    def once(self, name: str, take: Callable[[], Measured]) -> Measured:
+        """What ``take`` measures, measured for the first that asks for ``name``."""
+        if name not in self.shared:
+            self.shared[name] = take()
+        return self.shared[name]
 
 
 def run_claim(claim: Claim, run: Run) -> dict[str, Any]:

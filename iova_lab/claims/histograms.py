@@ -50,11 +50,13 @@ def replaced(nr_live: int) -> tuple[OpStream, int]:
 
 
 def _first(run: Run) -> Measured:
-    return paired(run, PAIR, partial(full_space, run.least(peng.V1_NR_LIVE - 1, 10_000)), NR_ROUNDS)
+    make = partial(full_space, run.least(peng.V1_NR_LIVE - 1, 10_000))
+    return run.once("v1", lambda: paired(run, PAIR, make, NR_ROUNDS))
 
 
 def _second(run: Run) -> Measured:
-    return paired(run, PAIR, partial(replaced, run.least(peng.V3_NR_LIVE, 10_000)), NR_ROUNDS)
+    make = partial(replaced, run.least(peng.V3_NR_LIVE, 10_000))
+    return run.once("v3", lambda: paired(run, PAIR, make, NR_ROUNDS))
 
 
 def _over(measured: Measured, variant: str, slow: str, fast: str) -> list[float]:

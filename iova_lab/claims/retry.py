@@ -144,8 +144,8 @@ SUCCESS = Claim(
     "some, not on none.",
     why="Under 1 % is the claim's own bound. All workloads, so that none is picked: lost_space, "
     "which was made for the second pass, is among them.",
-    not_in="How often a space is full on a real machine. A window has 1200 ops and few second passes "
-    "(retry remembers a failed size), and in recipes they succeed or fail by construction.",
+    not_in="How often a space is full on a real machine. A window has 1200 ops and few second "
+    "passes (retry remembers a failed size); recipes make them succeed or fail by construction.",
     judge=_judge_success,
     measure=_success,
 )

@@ -80,15 +80,17 @@ def _measure(
     from iova_lab.claims._store import write
 
     found = []
+    shared: dict[str, dict[str, Any]] = {}
     with progress() as bar:
         task = bar.add_task("claims", total=sum(one.seconds for one in wanted))
         done = 0.0
         for one in wanted:
             bar.update(task, description=one.id)
-            row = run_claim(one, Run(quick, results, _ticker(bar, task, done, one.seconds)))
+            tick = _ticker(bar, task, done, one.seconds)
+            row = run_claim(one, Run(quick, results, tick, shared))
             if "failed" in row:
                 failed.append(f"{one.id}: {row['failed']}")
-            if not quick:
+            if one.measure and not quick:
                 write(results, one, row)
             finding = judge(one, row)
             found.append((one, finding))
