@@ -5,6 +5,7 @@
 #   make reports         write reports/ again from results/
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make test            everything that can be checked
+#   make claims          measure all published claims, and write their page: minutes
 #
 # MACHINE=name names the results' folder; PYTHON=python3.12 takes another Python.
 
@@ -52,7 +53,16 @@ reports: .venv/installed
 	$(BIN)/iova-lab report --machine reference
 	$(BIN)/iova-lab promises
 	$(BIN)/iova-lab kernel report
+	$(BIN)/iova-lab claims --report
 	$(BIN)/iova-lab contents
+
+.PHONY: claims
+# Each claim is stored as soon as it is measured; one that fails keeps its older result.
+claims: .venv/installed tools
+	@status=0; \
+	 $(BIN)/iova-lab claims --all || status=$$?; \
+	 test $$status -eq 130 || $(BIN)/iova-lab claims --report || status=$$?; \
+	 exit $$status
 
 machine: .venv/installed
 	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -226,7 +227,7 @@ def times(ratio: float, kind: str, pair: tuple[str, str], spread: float = 0.001)
     before, after = [[20 * s for s in shakes], [20 * ratio] * 8]
     logs = [math.log(b / a) for a, b in zip(before, after, strict=True)]
     ns = {kind: dict(zip(pair, (before, after), strict=True))}
-    return {"pair": list(pair), "ns": ns, "log_ratios": {kind: logs}}
+    return {"pair": list(pair), "ns": ns, "log_ratios": {kind: logs, "both": logs}}
 
 
 def in_guest(pair: tuple[str, str], *ratios: float) -> dict[str, Any]:
@@ -550,16 +551,44 @@ def test_a_pair_of_the_same_variant_is_no_different_by_much() -> None:
     from iova_lab.claims._timing import paired
     from iova_lab.claims.typical import near_empty
 
-    measured = paired(Run(quick=True), ("mainline", "mainline"), near_empty)
-    assert set(measured["ns"]) == {"alloc", "free", "longest"}
+    measured = paired(Run(quick=True), ("mainline", "mainline"), near_empty, short=True)
+    assert set(measured["ns"]) == {"alloc", "free", "both"}
     assert len(measured["log_ratios"]["alloc"]) == 2
+
+
+def test_a_clock_that_ticks_every_10_ns_is_no_reason_to_be_10_ns_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import numpy as np
+
+    from iova_lab.claims import _timing
+    from iova_lab.claims.typical import near_empty
+
+    stream, _ = near_empty()
+    rng = np.random.default_rng(0)
+    is_alloc = stream.ops["op"][stream.nr_ageing :] == Op.ALLOC
+    takes = np.where(is_alloc, 14.0, 9.0)
+
+    def replay(name: str, asked: Any, **watched: Any) -> Any:
+        clocked = takes + 17.0  # what two readings take
+        begin = rng.uniform(0, 10, len(takes))
+        ticks = (np.floor((begin + clocked) / 10) - np.floor(begin / 10)) * 10
+        return SimpleNamespace(
+            op_ns=ticks, pfns=np.ones(len(stream.ops)), clock_ns=10, ns_per_op=takes.mean()
+        )
+
+    monkeypatch.setattr(iova_variants, "replay", replay)
+    found = _timing._sample("any", stream, 0, short=True)
+    assert found["both"] == takes.mean()
+    assert found["alloc"] == pytest.approx(14.0, abs=0.3)
+    assert found["free"] == pytest.approx(9.0, abs=0.3)
 
 
 def test_an_error_in_a_fresh_process_comes_out() -> None:
     from iova_lab.claims._timing import paired
 
     with pytest.raises(workloads.SizeError, match="near_empty"):
-        paired(Run(quick=True), ("mainline", "null"), impossible)
+        paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
 
 
 def impossible() -> Any:

@@ -23,7 +23,7 @@ YEAR = 2022
 V1 = "Peng Zhang (ByteDance), iommu list, August 2022, v1, with a full 32-bit space"
 V3 = "Peng Zhang (ByteDance), iommu list, September 2022, v3, with 300,000 live ranges"
 BEFORE, AFTER = PAIR = ("mainline", "alignable")
-NR_VAIN, NR_REPLACED, NR_ROUNDS = 12, 600, 3
+NR_VAIN, NR_REPLACED = 12, 600
 
 #: His buckets, in ns: the slow and the fast calls of v1, the tail and the bulk of v3.
 V1_SLOW, V1_FAST = (16.8e6, 33.5e6), (256, 511)
@@ -51,12 +51,12 @@ def replaced(nr_live: int) -> tuple[OpStream, int]:
 
 def _first(run: Run) -> Measured:
     make = partial(full_space, run.least(peng.V1_NR_LIVE - 1, 10_000))
-    return run.once("v1", lambda: paired(run, PAIR, make, NR_ROUNDS))
+    return run.once("v1", lambda: paired(run, PAIR, make, short=False))
 
 
 def _second(run: Run) -> Measured:
     make = partial(replaced, run.least(peng.V3_NR_LIVE, 10_000))
-    return run.once("v3", lambda: paired(run, PAIR, make, NR_ROUNDS))
+    return run.once("v3", lambda: paired(run, PAIR, make, short=False))
 
 
 def _over(measured: Measured, variant: str, slow: str, fast: str) -> list[float]:

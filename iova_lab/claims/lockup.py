@@ -42,7 +42,7 @@ def _judge_at_will(measured: Measured) -> Finding:
     )
     answer = f"{len(locked)} of {len(runs)} runs of stock kernels locked up: {said or 'none'}"
     if len(locked) == len(runs):
-        return Finding(Verdict.NOT, f"it can be reproduced: {answer}")
+        return Finding(Verdict.NOT, f"a way is known: {answer}")
     return Finding(Verdict.PARTLY if locked else Verdict.REPRODUCED, answer)
 
 

@@ -79,8 +79,8 @@ def _judge_share(measured: Measured) -> Finding:
         for name, one in measured.items()
     )
     if not any(shares.values()):
-        why = "neither recorded device fills the space below its mask, and only then is there a"
-        return Finding(Verdict.CANNOT, f"{why} second pass: {said}")
+        why = "on neither trace does a first pass fail, for no space below a mask is full"
+        return Finding(Verdict.CANNOT, f"{why}: second passes on {said}")
     inside = [0.1 <= share <= 0.4 for share in shares.values()]
     verdict = Verdict.REPRODUCED if all(inside) else Verdict.PARTLY if any(inside) else Verdict.NOT
     return Finding(verdict, said)

@@ -7,9 +7,11 @@ from iova_lab import workloads
 from iova_lab.claims import _kernel
 from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._judging import judge_kind
+from iova_lab.claims._rules import ratio_of
 from iova_lab.claims._run import Run
 from iova_lab.claims._timing import paired
 from iova_lab.opstream import OpStream
+from iova_lab.tables import number
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2022
@@ -18,8 +20,8 @@ PAIR = ("mainline", "alignable")
 #: "Almost twice": to the nearest half, it is two; and a tenth above twice is no longer almost.
 ALMOST_TWICE = (1.5, 2.2)
 NOT_IN = (
-    "One thread, warm caches, an idle lock, user space; the least that the clock takes is "
-    "subtracted from each call. Which request was typical to him is not "
+    "One thread, warm caches, an idle lock, user space; what the clock takes in each call "
+    "is taken off. Which request was typical to him is not "
     "said; here it is an alloc on near_empty, 100 live ranges."
 )
 
@@ -31,12 +33,13 @@ def near_empty() -> tuple[OpStream, int]:
 
 def _typical(run: Run) -> Measured:
     kernel = _kernel.instructions(run.results, PAIR, "near_empty", 100)
-    return paired(run, PAIR, near_empty) | {"kernel": kernel}
+    return paired(run, PAIR, near_empty, short=True) | {"kernel": kernel}
 
 
 def _judge_typical(measured: Measured) -> Finding:
     found = judge_kind(measured, "alloc", *ALMOST_TWICE)
-    beside = _kernel.said(measured["kernel"], PAIR, "alloc")
+    both = number(ratio_of(measured["log_ratios"]["both"]).value)
+    beside = f"alloc and free together x{both}; {_kernel.said(measured['kernel'], PAIR, 'alloc')}"
     return Finding(found.verdict, f"{found.answer}; beside it, {beside}", found.measured)
 
 
