@@ -22,7 +22,7 @@ LOOKS: dict[Verdict, dict[str, Any]] = {
     Verdict.UNDECIDED: {"marker": "s", "color": COLOURS[6], "markerfacecolor": "none"},
 }
 PUBLISHED = "#b8b8b8"
-TICKS = [1, 2, 5, 10, 100, 1_000, 10_000, 100_000]
+TICKS = [0.3, 1, 3, 10, 100, 1_000, 10_000, 100_000]
 
 
 class Drawn(NamedTuple):
@@ -54,7 +54,12 @@ def figure(found: Sequence[tuple[Claim, Finding]]) -> Figure:
             _panel(axes, panel)
             AXES[kind](axes)
         drawn.suptitle(title(found), fontweight="bold", fontsize=11)
-        drawn.legend(handles=_legend(), loc="outside lower center", ncols=5, frameon=False)
+        drawn.legend(
+            handles=_legend({row.verdict for row in rows}),
+            loc="outside lower center",
+            ncols=5,
+            frameon=False,
+        )
     return drawn
 
 
@@ -72,7 +77,8 @@ def title(found: Sequence[tuple[Claim, Finding]]) -> str:
 def _panel(axes: Axes, rows: Sequence[Drawn]) -> None:
     for y, row in enumerate(rows):
         low, high = row.published.lo, row.published.hi
-        axes.plot([low, high], [y, y], color=PUBLISHED, linewidth=9, solid_capstyle="round")
+        # The marker is for what was published as one number: a line of no length is not drawn.
+        axes.plot([low, high], [y, y], color=PUBLISHED, linewidth=9, marker="o", markersize=13)
         ends = [row.measured.lo, row.measured.hi]
         look = LOOKS[row.verdict]
         axes.plot(ends, [y, y], color=look["color"], linewidth=2)
@@ -97,18 +103,21 @@ def _exponent_axis(axes: Axes) -> None:
 def _ratio_axis(axes: Axes) -> None:
     axes.set(xscale="log", xlabel="ratio between the two that a claim compares (log)")
     low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.8), max(high, 2.5))
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick <= high * 1.2]))
+    low, high = min(low, 0.8), max(high, 4.0)
+    axes.set_xlim(low, high)
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:,.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:,g}"))
 
 
 AXES = {"exponent": _exponent_axis, "ratio": _ratio_axis}
 
 
-def _legend() -> list[Line2D]:
+def _legend(shown: set[Verdict]) -> list[Line2D]:
     handles = [Line2D([], [], color=PUBLISHED, linewidth=7, label="published")]
     return handles + [
         Line2D([], [], linestyle="none", markersize=7, label=verdict.value, **look)
         for verdict, look in LOOKS.items()
+        if verdict in shown
     ]

@@ -35,6 +35,16 @@ def summary(found: Found) -> str:
     return f"{len(found)} claims: {said}"
 
 
+def _named(found: Found) -> list[str]:
+    """What does not hold as it stands, by name; what does is too much to name."""
+    lines = []
+    for verdict in (Verdict.NOT, Verdict.PARTLY, Verdict.UNDECIDED):
+        names = [f"`{claim.id}`" for claim, finding in found if finding.verdict is verdict]
+        if names:
+            lines.append(f"{verdict.capitalize()}: {', '.join(names)}.")
+    return lines
+
+
 def write_claims(results: Path, out_dir: Path) -> Path:
     """Write claims.md, claims.html, claims.txt (the mail) and the figure, from results alone."""
     found = stored(results)
@@ -48,6 +58,7 @@ def write_claims(results: Path, out_dir: Path) -> Path:
         out_dir,
         "claims",
         summary=summary(found),
+        named=_named(found),
         table=table(found),
         sections=[_section(claim, finding, rows[claim.id]) for claim, finding in found],
         confidence=CONFIDENCE,

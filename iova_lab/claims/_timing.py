@@ -6,7 +6,7 @@ within one process are compared.  Each op is timed by itself, and what that cost
 - Calls of 100 ns and more: the least of a few replays, op by op, so that an interrupt counts in
   none of them; the least that the clock takes is subtracted, and averages over a kind remain.
 - Calls of a few ns (``short``): a clock may tick every 10 ns, and the least of several readings is
-  then a tick too low.  Averages of one whole replay are not, for readings begin anywhere between two
+  then a tick too low.  Averages of a whole replay are not, for readings begin anywhere between two
   ticks.  What the clock costs is what the ops take by themselves, on average, beyond the same
   replay without a clock inside; so alloc and free together take exactly what that takes.
 """
@@ -28,7 +28,7 @@ from iova_lab.opstream import Op, OpStream
 REFUSED = 2**64 - 1
 NR_PROCESSES, NR_ROUNDS = 8, 3
 #: Windows of a few us cost next to nothing.
-NR_SHORT_PROCESSES, NR_SHORT_ROUNDS = 16, 60
+NR_SHORT_PROCESSES, NR_SHORT_ROUNDS = 16, 25
 NR_REPLAYS = 3  # per sample
 
 Samples = dict[str, list[float]]

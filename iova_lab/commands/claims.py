@@ -113,14 +113,13 @@ def _show(found: list[tuple[Claim, Finding]], details: bool, quick: bool) -> Non
     else:
         rows = [(one.id, finding.verdict.value, finding.answer) for one, finding in found]
         print_table(["claim", "verdict", "measured here"], rows)
-    click.echo(f"\n{summary(found)}")
+    click.echo(summary(found) if details else f"\n{summary(found)}")
     if quick:
         click.echo("quick: small sizes, few samples; nothing of it is stored, and it is no result")
 
 
 def _show_one(claim: Claim, finding: Finding) -> None:
     rows = [
-        ("claim", claim.id),
         ("said", claim.claim),
         ("source", f"{claim.source} [{claim.confidence}]"),
         ("rule", claim.rule),
@@ -128,7 +127,8 @@ def _show_one(claim: Claim, finding: Finding) -> None:
         ("verdict", finding.verdict.value),
         ("not in it", claim.not_in),
     ]
-    print_table(["", ""], rows)
+    print_table(["claim", claim.id], rows)
+    click.echo()
 
 
 def _as_json(claim: Claim, finding: Finding) -> dict[str, Any]:

@@ -1,0 +1,184 @@
+"""Does the page of claims say what the results say, whatever is missing from them?"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from markdown_it import MarkdownIt
+
+from iova_lab.claims import Claim, Finding, Quantity, Verdict, _ledger, all_claims, find
+from iova_lab.claims import _figure as drawing
+from iova_lab.claims import _page as page
+from iova_lab.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+REPORTS = ROOT / "reports" / "claims"
+FILES = ("claims.md", "claims.html", "claims.txt", "claims.svg", "claims.png")
+
+
+def written(results: Path) -> str:
+    page.write_claims(results, results / "out")
+    return (results / "out" / "claims.md").read_text()
+
+
+def store(results: Path, name: str, **row: object) -> None:
+    (results / "claims").mkdir(exist_ok=True)
+    text = json.dumps({"id": name, "rule": find([name])[0].rule_digest} | row)
+    (results / "claims" / f"{name}.json").write_text(text)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path, name: str) -> None:
+    page.write_claims(RESULTS, tmp_path)
+    assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes()
+
+
+def test_every_claim_has_been_measured_by_the_rule_in_force() -> None:
+    for claim, finding in page.stored(RESULTS):
+        assert finding.verdict is not Verdict.MISSING, f"{claim.id}: {finding.answer}"
+    assert "**Stale**" not in (REPORTS / "claims.md").read_text()
+
+
+def test_question_then_answer_then_figure_then_table() -> None:
+    lines = [line for line in (REPORTS / "claims.md").read_text().splitlines() if line]
+    assert lines[0].startswith("# ")
+    assert lines[0].endswith("?")
+    assert lines[1].startswith(f"**{len(all_claims())} claims: ")
+    assert lines[2].startswith("![")
+    assert any(line.startswith("| claim") for line in lines[:6])
+
+
+def test_every_claim_has_a_section_with_all_its_parts() -> None:
+    text = (REPORTS / "claims.md").read_text()
+    for claim in all_claims():
+        section = text.partition(f"\n## {claim.id}: ")[2].partition("\n## ")[0]
+        for part in (claim.claim, claim.source, claim.rule, claim.why, claim.not_in):
+            assert part in section, claim.id
+        assert f"`{claim.command}`" in section
+
+
+def test_a_list_in_markdown_is_a_list_in_the_browser() -> None:
+    html = MarkdownIt("commonmark").render((REPORTS / "claims.md").read_text())
+    for part in ("Source", "Rule", "Why this rule", "Command", "Here", "Not in the number"):
+        assert html.count(f"<li><strong>{part}</strong>") + html.count(
+            f"<li>\n<p><strong>{part}</strong>"
+        ) == len(all_claims()), part
+
+
+def test_nothing_measured_is_a_page_that_says_so(tmp_path: Path) -> None:
+    text = written(tmp_path)
+    missing = sum(not claim.cannot for claim in all_claims())
+    assert f"{missing} not measured" in text.splitlines()[2]
+    assert "iova-lab claims woods-linear measures it" in text
+    assert "claims.svg" not in text
+    assert not (tmp_path / "out" / "claims.svg").exists()
+
+
+def test_failed_missing_and_measured_side_by_side(tmp_path: Path) -> None:
+    store(tmp_path, "woods-linear", failed="cached32: killed by SIGSEGV at op 7")
+    store(tmp_path, "woods-flat", cannot="no workload named 'startup'")
+    store(tmp_path, "maple-span", measured={"span": {"maple": 1.5, "mainline": 1.0}})
+    text = written(tmp_path)
+    assert "## woods-linear: not measured" in text
+    assert "failed: cached32: killed by SIGSEGV at op 7" in text
+    assert "## woods-flat: cannot be tested here" in text
+    assert "no workload named 'startup'" in text
+    assert "## maple-span: reproduced" in text
+    assert "for the 1 claims" in text
+    assert (tmp_path / "out" / "claims.svg").exists()
+
+
+def test_a_verdict_is_computed_when_the_page_is_made(tmp_path: Path) -> None:
+    for span, verdict in ((1.5, "reproduced"), (3.0, "partly reproduced"), (1.0, "not reproduced")):
+        store(tmp_path, "maple-span", measured={"span": {"maple": span, "mainline": 1.0}})
+        assert f"## maple-span: {verdict}" in written(tmp_path)
+
+
+def test_another_rule_shows_on_the_page(tmp_path: Path) -> None:
+    store(tmp_path, "maple-span", measured={"span": {"maple": 1.5, "mainline": 1.0}}, rule="0")
+    assert "**Stale**: measured while another rule was in force" in written(tmp_path)
+
+
+def test_a_changed_rule_shows_on_the_page(tmp_path: Path) -> None:
+    changed = [claim for claim in all_claims() if _ledger.changes(claim)]
+    text = written(tmp_path)
+    assert text.count("**The rule was changed**") == sum(len(_ledger.changes(c)) for c in changed)
+    for claim in changed:
+        assert _ledger.changes(claim)[0]["why"] in text
+
+
+def test_a_ledger_gets_an_entry_for_what_changed_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copy(_ledger.LEDGER, tmp_path))
+    entries = json.loads(copy.read_text())
+    entries["woods-flat"][-1]["digest"] = "0"
+    copy.write_text(json.dumps(entries))
+    monkeypatch.setattr(_ledger, "LEDGER", copy)
+    assert _ledger.record("because") == ["woods-flat"]
+    assert _ledger.read()["woods-flat"][-1]["why"] == "because"
+    assert _ledger.unrecorded() == []
+
+
+def test_a_mail_has_72_columns_of_ascii() -> None:
+    text = (REPORTS / "claims.txt").read_bytes().decode("ascii")
+    assert max(map(len, text.splitlines())) <= 72
+    for claim in all_claims():
+        assert f"\n{claim.id}: " in text
+
+
+def test_a_mail_that_would_be_wider_is_refused() -> None:
+    (claim,) = find(["maple-span"])
+    with pytest.raises(ValueError, match="72 columns"):
+        page.mail([(claim, Finding(Verdict.NOT, "x" * 80))], {})
+
+
+@pytest.mark.parametrize(
+    ("quantity", "text"),
+    [
+        (None, "-"),
+        (Quantity("exponent", 1, 1), "n^1.00"),
+        (Quantity("exponent", 0, 0.301), "n^0.00 to n^0.30"),
+        (Quantity("exponent", -0.001, -0.001), "n^0.00"),
+        (Quantity("ratio", 1.5, 2.2), "x1.50 to x2.20"),
+        (Quantity("ratio", 640.2, 640.2), "x640"),
+    ],
+)
+def test_numbers_are_short(quantity: Quantity | None, text: str) -> None:
+    assert page.said(quantity) == text
+
+
+def test_the_title_counts_what_can_be_tested() -> None:
+    def found(*verdicts: Verdict) -> list[tuple[Claim, Finding]]:
+        return [(all_claims()[0], Finding(one, "")) for one in verdicts]
+
+    title = drawing.title(
+        found(Verdict.REPRODUCED, Verdict.REPRODUCED, Verdict.NOT, Verdict.PARTLY, Verdict.CANNOT)
+    )
+    assert title.startswith("Of 4 published claims")
+    assert "2 hold as they stand and 1 do" in title
+
+
+def test_the_figure_has_a_row_for_every_claim_with_two_numbers() -> None:
+    found = page.stored(RESULTS)
+    figure = drawing.figure(found)
+    labels = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
+    assert sorted(labels) == sorted(row.name for row in drawing.drawable(found))
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        for line in axes.get_lines():
+            assert all(low <= x <= high for x in np.asarray(line.get_xdata(), float))
+
+
+def test_report_needs_nothing_but_results(tmp_path: Path) -> None:
+    shutil.copytree(RESULTS / "claims", tmp_path / "results" / "claims")
+    arguments = ["--report", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, ["claims", *arguments])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "claims.md").read_bytes() == (REPORTS / "claims.md").read_bytes()
