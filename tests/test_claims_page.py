@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -50,8 +51,16 @@ def test_question_then_answer_then_figure_then_table() -> None:
     assert lines[0].startswith("# ")
     assert lines[0].endswith("?")
     assert lines[1].startswith(f"**{len(all_claims())} claims: ")
-    assert lines[2].startswith("![")
-    assert any(line.startswith("| claim") for line in lines[:6])
+    starts = [line[:7] for line in lines[2:10]]
+    assert starts.index("![Publi") < starts.index("| claim")
+
+
+def test_every_row_of_the_table_leads_to_a_section() -> None:
+    html = (REPORTS / "claims.html").read_text()
+    targets = re.findall(r'href="#([^"]+)"', html)
+    assert len(targets) == len(all_claims())
+    for target in targets:
+        assert f'id="{target}"' in html
 
 
 def test_every_claim_has_a_section_with_all_its_parts() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from iova_lab.claims._page import write_claims
 from iova_lab.contents import write_contents
 from iova_lab.pages import read_page
 from iova_lab.promises_report import write_promises
@@ -18,6 +19,7 @@ RESULTS, REPORTS = ROOT / "results", ROOT / "reports"
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "reference": lambda out: write_report(RESULTS, "reference", "mainline", out),
+    "claims": lambda out: write_claims(RESULTS, out),
     "promises": lambda out: write_promises(RESULTS / "promises", out),
 }
 

@@ -100,13 +100,19 @@ def table(found: Found) -> pd.DataFrame:
     """One row per claim, as text."""
     return pd.DataFrame(
         {
-            "claim": [claim.id for claim, _ in found],
+            "claim": [_link(claim, finding) for claim, finding in found],
             "source": [claim.confidence for claim, _ in found],
             "published": [said(claim.published) for claim, _ in found],
             "measured": [said(finding.measured) for _, finding in found],
             "verdict": [finding.verdict.value for _, finding in found],
         }
     )
+
+
+def _link(claim: Claim, finding: Finding) -> str:
+    """The claim's name, as a link to its section: the heading is name and verdict."""
+    anchor = f"{claim.id}-{finding.verdict}".replace(" ", "-")
+    return f"[{claim.id}](#{anchor})"
 
 
 def _section(claim: Claim, finding: Finding, row: dict[str, Any]) -> dict[str, Any]:
