@@ -43,7 +43,7 @@ COMMON = Claim(
 
 ALIGNED = Claim(
     id="augmented-log-aligned",
-    claim="It is O(log n) for aligned requests too.",
+    claim="Taken at its word, that holds for aligned requests too.",
     source=MAIL,
     confidence="-",
     rule=RULE.format("misaligned_gaps"),
@@ -56,7 +56,7 @@ ALIGNED = Claim(
 
 ODD_LIMIT = Claim(
     id="augmented-log-odd-limit",
-    claim="It is O(log n) for any limit, not only for 32 and 64 bits.",
+    claim="Taken at its word, that holds for any limit, not only for 32 and 64 bits.",
     source=MAIL,
     confidence="-",
     rule=RULE.format("high_limit"),

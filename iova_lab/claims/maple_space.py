@@ -154,7 +154,7 @@ def _judge_free(measured: Measured) -> Finding:
 FREE_NEEDS = Claim(
     id="maple-free-needs-memory",
     claim="An erase may need memory, so an unmap may fail; mainline's needs none.",
-    source="the discussion of v3, iommu list, June 2026",
+    source="the lab's notes on v3 (Rik van Riel, iommu list, June 2026)",
     confidence="-",
     rule="Memory is refused once, at each of the last 200 requests for it on near_empty in turn: "
     "reproduced if a freed range ever stays live with maple and never with mainline, partly with "

@@ -125,7 +125,7 @@ RESET = Claim(
     id="full-32bit-reset",
     claim="Since any free below 4 GiB resets that memory, a device that unmaps a page between two "
     "requests pays a walk over every live range again.",
-    source="5b61343b5059, in v5.18, as read by Peng Zhang in 2022 and Rik van Riel in 2026",
+    source="the lab's reading of 5b61343b5059 (v5.18); the case of Peng Zhang's v1, 2022",
     confidence="D",
     rule=f"Nodes per refused alloc on `{RECIPE}`, mainline: reproduced if linear and at least one "
     "per live range at every size; partly if only one of the two; not if at most logarithmic.",

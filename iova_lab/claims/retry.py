@@ -23,7 +23,7 @@ from iova_lab.tables import number
 #: When the first of these was said; claims are listed by it.
 YEAR = 2021
 
-MAIL = "Zhen Lei, iommu list, January 2021 (12 SSDs behind SAS, fio 4k randread)"
+MAIL = "Zhen Lei, iommu list, January 2021 (fio 4k randread on 12 SSDs)"
 MARK = 1 << 24
 BRANCH = "\tif (retry_pfn < limit) {\n"
 MARKED = f"{BRANCH}#ifdef IOVA_COUNTED\n\t\tiova_visits.update += {MARK};\n#endif\n"
