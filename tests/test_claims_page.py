@@ -142,10 +142,22 @@ def test_a_mail_has_72_columns_of_ascii() -> None:
         assert f"\n{claim.id}: " in text
 
 
-def test_a_mail_that_would_be_wider_is_refused() -> None:
+def test_a_mail_wraps_what_is_long_and_refuses_what_is_not_ascii() -> None:
     (claim,) = find(["maple-span"])
-    with pytest.raises(ValueError, match="72 columns"):
-        page.mail([(claim, Finding(Verdict.NOT, "x" * 80))], {})
+    text = page.mail([(claim, Finding(Verdict.NOT, "x" * 200))], {})
+    assert max(map(len, text.splitlines())) <= 72
+    with pytest.raises(ValueError, match="ASCII of 72 columns"):
+        page.mail([(claim, Finding(Verdict.NOT, "\N{MULTIPLICATION SIGN}2"))], {})
+
+
+def test_the_page_says_how_loaded_the_machine_was(tmp_path: Path) -> None:
+    machine = {"cpu": "C", "ram": "1 GiB", "os": "D", "num_cpu": "2"}
+    taken = {"date": "2026-01-02", "commit": "abc", "machine": machine}
+    for name, load in (("maple-span", 0.3), ("woods-flat", 7.5)):
+        store(tmp_path, name, measured={}, load=load, **taken)
+    assert "- 2026-01-02, commit abc: C, 1 GiB, D, 2 CPUs, load average up to 7.5\n" in written(
+        tmp_path
+    )
 
 
 @pytest.mark.parametrize(

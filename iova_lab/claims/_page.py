@@ -74,14 +74,18 @@ def _thresholds() -> str:
 
 
 def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """When, of which commit and on what: a line for each combination."""
-    found = {
-        f"{row['date']}, commit {row['commit']}: {row['machine']['cpu']}, "
-        f"{row['machine']['num_cpu']} CPUs, {row['machine']['ram']}, {row['machine']['os']}"
-        for row in rows
-        if "machine" in row
-    }
-    return sorted(found)
+    """When, of which commit and on what, with the highest load: a line for each combination."""
+    loads: dict[str, list[float]] = {}
+    for row in rows:
+        if "machine" in row:
+            machine = ", ".join(row["machine"][key] for key in ("cpu", "ram", "os"))
+            where = f"{machine}, {row['machine']['num_cpu']} CPUs"
+            key = f"{row['date']}, commit {row.get('commit', '-')}: {where}"
+            loads.setdefault(key, []).append(row.get("load", 0.0))
+    return [
+        f"{key}, load average up to {max(found):g}" if max(found) else key
+        for key, found in sorted(loads.items())
+    ]
 
 
 def said(quantity: Quantity | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -60,6 +61,7 @@ def run_claim(claim: Claim, run: Run) -> dict[str, Any]:
     row["seconds"] = round(time.monotonic() - started, 1)
     row["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
     row["machine"] = machine()
+    row["load"] = round(os.getloadavg()[0], 1)
     return row
 
 
