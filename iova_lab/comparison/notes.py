@@ -124,8 +124,8 @@ def method(result: Comparison) -> list[str]:
         f"A process says the median log ratio of its rounds; over processes, Student's t "
         f"(scipy) gives the interval. All {nr_ratios} ratios hold together with {CONFIDENCE:.0%} "
         f"(Bonferroni), so noise makes a finding anywhere in {1 - CONFIDENCE:.0%} of comparisons.",
-        "Equal code in two shared objects has differed by 0.4% in the median: less than 1% between "
-        "two files is no finding about their code.",
+        "Equal code in two shared objects has differed by up to 3% in single cells, by 0.4% in the "
+        "median: less between two files is no finding about their code.",
         f"'Would have been seen': found as slower in {POWER:.0%} of comparisons as noisy as this.",
         f"Single ops: the least of {NR_OP_REPLAYS} timings of each op in each process; 'worst "
         f"timed' is without that, interrupts included. Two readings of the clock, at least "
