@@ -1,0 +1,91 @@
+"""What does the evidence look like: the common case on the left, the traps on the right?"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
+
+from iova_lab.evidence import RIVALS, SUBJECT, TODAY
+from iova_lab.evidence.bars import AIM, COMMON, MOST, TRAPS, WORST_NODES, in_kernel, largest
+from iova_lab.evidence.sources import Sources
+from iova_lab.figures import COLOURS, FLOOR, MARKERS, STYLE, headline, styles
+
+
+def evidence_figure(sources: Sources, finding: str) -> Figure:
+    """Draw ratios to today's in the common case, and nodes of the worst op in each trap."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11.0, 4.6))
+        left, right = figure.subplots(
+            1,
+            2,
+            gridspec_kw={
+                "left": 0.1,
+                "right": 0.985,
+                "wspace": 0.42,
+                "top": 0.78,
+                "bottom": 0.14,
+            },
+        )
+        _common(left, sources)
+        _traps(right, sources)
+        headline(figure, finding)
+    return figure
+
+
+def common_ratios(sources: Sources) -> dict[str, pd.Series]:
+    """Per measure, our cost over today's by workload, at the largest size."""
+    found = {}
+    for column, label in (("nodes", "nodes"), ("instructions", "instructions, user space")):
+        if column in sources.counts:
+            wide = largest(sources, column)
+            if {SUBJECT, TODAY} <= set(wide.columns):
+                found[label] = (wide[SUBJECT] / wide[TODAY]).reindex(COMMON)
+    kernel = in_kernel(sources)
+    for release, rows in kernel.groupby("release"):
+        short = str(release).split("-")[0].split("+")[0]
+        ratios = rows.set_index("workload")["ratio"]
+        found[f"instructions, kernel {short}"] = ratios.reindex(COMMON)
+    return found
+
+
+def _common(axes: Axes, sources: Sources) -> None:
+    found = common_ratios(sources)
+    for index, (label, ratios) in enumerate(found.items()):
+        places = [place + 0.16 * (index - (len(found) - 1) / 2) for place in range(len(COMMON))]
+        axes.plot(
+            ratios.to_numpy(float),
+            places,
+            ls="",
+            marker=MARKERS[index],
+            color=COLOURS[index],
+            markerfacecolor="none",
+            label=label,
+        )
+    axes.axvline(MOST, color=FLOOR, lw=1)
+    axes.axvline(AIM, color=FLOOR, lw=1, ls=":")
+    axes.set(xlim=(0, max(1.15, axes.get_xlim()[1])), xlabel=f"over {TODAY}; dotted: the aim")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+    axes.set_yticks(range(len(COMMON)), COMMON)
+    axes.set_ylim(len(COMMON) - 0.5, -0.5)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=2, frameon=False, fontsize=8)
+
+
+def _traps(axes: Axes, sources: Sources) -> None:
+    wide = largest(sources, "worst").reindex(TRAPS)
+    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
+    looks = styles(names)
+    for index, name in enumerate(names):
+        look = {key: looks[name][key] for key in ("color", "marker", "markerfacecolor")}
+        places = [place + 0.14 * (index - (len(names) - 1) / 2) for place in range(len(TRAPS))]
+        axes.plot(wide[name].to_numpy(float), places, ls="", label=name, ms=7, **look)
+    axes.axvline(WORST_NODES, color=FLOOR, lw=1)
+    axes.set(xscale="log", xlabel=f"nodes of the worst op, 10^5 to 10^6 live; line: {WORST_NODES}")
+    axes.xaxis.set_major_locator(FixedLocator([10**power for power in range(7)]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_yticks(range(len(TRAPS)), TRAPS)
+    axes.set_ylim(len(TRAPS) - 0.5, -0.5)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.3, 1.0), ncols=3, frameon=False, fontsize=8)

@@ -1,0 +1,87 @@
+"""What does the page of the candidate say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from iova_lab import comparison, mail
+from iova_lab.evidence import RIVALS, SUBJECT, TODAY
+from iova_lab.evidence.bars import Bar, bars, largest
+from iova_lab.evidence.figure import evidence_figure
+from iova_lab.evidence.objections import objections
+from iova_lab.evidence.sources import load
+from iova_lab.figures import save
+from iova_lab.pages import write_page
+from iova_lab.tables import NOTHING, number
+from iova_lab.thread import Answer
+
+QUESTION = "Is there an allocator that wins the common case and has no trap?"
+
+
+def write_evidence(results: Path, out_dir: Path) -> Path:
+    """Write candidate.md, .html, .txt and the figure from ``results`` alone; the HTML's path.
+
+    Raises `ResultsError` where nothing was counted.
+    """
+    sources = load(results)
+    found, asked = bars(sources), objections(sources)
+    answer = headline(found)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    save(evidence_figure(sources, answer), out_dir / "candidate")
+    (out_dir / "candidate.txt").write_text(_mail(answer, found, asked), encoding="utf-8")
+    for rcache, result in sources.compared.items():
+        comparison.write(result, out_dir / f"compare-{rcache}")
+    return write_page(
+        out_dir,
+        "candidate",
+        question=QUESTION,
+        answer=answer,
+        bars=_bars(found),
+        objections=asked,
+        nodes=_table(largest(sources, "nodes")),
+        worst=_table(largest(sources, "worst")),
+        compared=sorted(sources.compared),
+        subject=SUBJECT,
+    )
+
+
+def headline(found: list[Bar]) -> str:
+    """Say how many bars are met, and name those that are not."""
+    met = [bar for bar in found if bar.met]
+    open_ = [bar for bar in found if bar.met is None]
+    missed = [bar for bar in found if bar.met is False]
+    text = f"{SUBJECT} meets {len(met)} of {len(found)} bars"
+    if missed:
+        text += f"; it misses: {'; '.join(bar.asked.partition(':')[0] for bar in missed)}"
+    if open_:
+        text += f"; not measured: {'; '.join(bar.asked.partition(':')[0] for bar in open_)}"
+    return f"{text}."
+
+
+def _bars(found: list[Bar]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "bar": [bar.asked for bar in found],
+            "measured": [bar.measured for bar in found],
+            "": [bar.word for bar in found],
+        }
+    )
+
+
+def _table(wide: pd.DataFrame) -> pd.DataFrame:
+    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
+    others = sorted(set(wide.columns) - set(names))
+    text = wide[[*names, *others]].map(lambda value: NOTHING if pd.isna(value) else number(value))
+    return text.rename_axis(columns=None).reset_index()
+
+
+def _mail(answer: str, found: list[Bar], asked: list[Answer]) -> str:
+    lines = [mail.fill(QUESTION), mail.fill(answer), ""]
+    lines += [mail.fill(f"{bar.asked}: {bar.measured}: {bar.word}", "  ", "- ") for bar in found]
+    for one in asked:
+        lines += ["", mail.fill(one.question, "   ", "Q: "), mail.fill(one.verdict, "   ", "A: ")]
+        lines += [mail.fill(line, "     ", "   - ") for line in one.evidence]
+    lines += ["", mail.fill("Made again by `iova-lab evidence`, from results/ alone.")]
+    return "\n".join(lines) + "\n"
