@@ -90,7 +90,7 @@ def test_a_page_of_counts_alone_names_what_is_missing(tmp_path: Path) -> None:
     out = page.write_evidence(write(tmp_path / "results", counts()), tmp_path / "out").parent
     text = read_page(out / "candidate.md")
     assert text.question == page.QUESTION
-    assert "meets 6 of 6 bars" in text.answer
+    assert "it meets 6 of 6." in text.answer
     mail = (out / "candidate.txt").read_text()
     assert max(map(len, mail.splitlines())) <= 72
     assert mail.isascii()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from iova_lab import comparison, mail
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
-from iova_lab.evidence.bars import Bar, bars, largest
+from iova_lab.evidence.bars import COMMON, TRAPS, Bar, bars, counted, largest
 from iova_lab.evidence.figure import evidence_figure
 from iova_lab.evidence.objections import objections
 from iova_lab.evidence.sources import load
@@ -27,9 +27,10 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
     """
     sources = load(results)
     found, asked = bars(sources), objections(sources)
-    answer = headline(found)
+    shown = finding(sources)
+    answer = f"{shown} Of the bars, {headline(found)}"
     out_dir.mkdir(parents=True, exist_ok=True)
-    save(evidence_figure(sources, answer), out_dir / "candidate")
+    save(evidence_figure(sources, shown), out_dir / "candidate")
     (out_dir / "candidate.txt").write_text(_mail(answer, found, asked), encoding="utf-8")
     for rcache, result in sources.compared.items():
         comparison.write(result, out_dir / f"compare-{rcache}")
@@ -47,12 +48,23 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
     )
 
 
+def finding(sources: Sources) -> str:
+    """What the figure shows, in a sentence."""
+    common = counted(sources, COMMON, "nodes")
+    worst = largest(sources, "worst").reindex(TRAPS)
+    return (
+        f"{SUBJECT} visits {common.min():.2f} to {common.max():.2f} of {TODAY}'s nodes in the common"
+        f" case, and at most {number(worst[SUBJECT].max())} in one op of any trap, {TODAY} up to"
+        f" {number(worst[TODAY].max())}."
+    )
+
+
 def headline(found: list[Bar]) -> str:
     """Say how many bars are met, and name those that are not."""
     met = [bar for bar in found if bar.met]
     open_ = [bar for bar in found if bar.met is None]
     missed = [bar for bar in found if bar.met is False]
-    text = f"{SUBJECT} meets {len(met)} of {len(found)} bars"
+    text = f"it meets {len(met)} of {len(found)}"
     if missed:
         text += f"; it misses: {'; '.join(bar.asked.partition(':')[0] for bar in missed)}"
     if open_:
