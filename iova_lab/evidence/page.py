@@ -11,7 +11,7 @@ from iova_lab.evidence import RIVALS, SUBJECT, TODAY
 from iova_lab.evidence.bars import COMMON, TRAPS, Bar, bars, counted, largest
 from iova_lab.evidence.figure import evidence_figure
 from iova_lab.evidence.objections import objections
-from iova_lab.evidence.sources import load
+from iova_lab.evidence.sources import Sources, load
 from iova_lab.figures import save
 from iova_lab.pages import write_page
 from iova_lab.tables import NOTHING, number
@@ -53,8 +53,8 @@ def finding(sources: Sources) -> str:
     common = counted(sources, COMMON, "nodes")
     worst = largest(sources, "worst").reindex(TRAPS)
     return (
-        f"{SUBJECT} visits {common.min():.2f} to {common.max():.2f} of {TODAY}'s nodes in the common"
-        f" case, and at most {number(worst[SUBJECT].max())} in one op of any trap, {TODAY} up to"
+        f"{SUBJECT} visits {common.min():.2f} to {common.max():.2f} of {TODAY}'s nodes in the"
+        f" common case, and at most {number(worst[SUBJECT].max())} in one op of any trap, {TODAY} up to"
         f" {number(worst[TODAY].max())}."
     )
 
