@@ -51,11 +51,11 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
 def finding(sources: Sources) -> str:
     """What the figure shows, in a sentence."""
     common = counted(sources, COMMON, "nodes")
-    worst = largest(sources, "worst").reindex(TRAPS)
+    worst = largest(sources, "worst").reindex(TRAPS).max()
     return (
         f"{SUBJECT} visits {common.min():.2f} to {common.max():.2f} of {TODAY}'s nodes in the"
-        f" common case, and at most {number(worst[SUBJECT].max())} in one op of any trap, {TODAY} up to"
-        f" {number(worst[TODAY].max())}."
+        f" common case, and at most {number(worst[SUBJECT])} in one op of any trap,"
+        f" {TODAY} up to {number(worst[TODAY])}."
     )
 
 
