@@ -328,3 +328,22 @@ const char *judge_reserve(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
 		pfn_lo = j->ranges[r].hi + 1;
 	}
 }
+
+const char *judge_reserve_free(struct judge *j, uint64_t pfn_lo,
+			       uint64_t pfn_hi)
+{
+	const char *wrong = NULL;
+	uint32_t r;
+
+	while (!wrong) {
+		r = at_or_above(j, pfn_lo);
+		if (r == TOP || j->ranges[r].lo > pfn_hi)
+			return judge_add(j, pfn_lo, pfn_hi);
+		if (j->ranges[r].lo > pfn_lo)
+			wrong = judge_add(j, pfn_lo, j->ranges[r].lo - 1);
+		if (pfn_hi <= j->ranges[r].hi)
+			break;
+		pfn_lo = j->ranges[r].hi + 1;
+	}
+	return wrong;
+}

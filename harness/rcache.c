@@ -54,11 +54,15 @@ static unsigned long tree_alloc(struct rcache *rcache, unsigned long size,
 	return pfn;
 }
 
-static void tree_free(struct rcache *rcache, unsigned long pfn)
+static void tree_free(struct rcache *rcache, unsigned long pfn,
+		      unsigned long size)
 {
 	struct rcache_run *run = rcache->run;
 
-	iova_variant.free(rcache->iovad, pfn);
+	if (iova_variant.free_sized)
+		iova_variant.free_sized(rcache->iovad, pfn, size);
+	else
+		iova_variant.free(rcache->iovad, pfn);
 	run->stats.nr_tree_frees++;
 	if (unlikely(run->told))
 		run->told(run->context, rcache->iovad, 0, 0, pfn);
@@ -106,7 +110,7 @@ static void magazine_empty(struct rcache *rcache, unsigned int order,
 	unsigned long i;
 
 	for (i = 0; i < magazine->nr; i++)
-		tree_free(rcache, magazine->pfns[i]);
+		tree_free(rcache, magazine->pfns[i], 1UL << order);
 	rcache->run->stats.held_pfns -= magazine->nr << order;
 	magazine->nr = 0;
 }
@@ -338,7 +342,15 @@ void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 	rcache->run->stats.nr_frees[order]++;
 	if (unlikely(order == RCACHE_NR_ORDERS) ||
 	    unlikely(!cache_put(rcache, cpu, order, pfn)))
-		tree_free(rcache, pfn);
+		tree_free(rcache, pfn,
+			  order < RCACHE_NR_ORDERS ? 1UL << order : size);
+}
+
+void rcache_free_past(struct rcache *rcache, unsigned long pfn,
+		      unsigned long size)
+{
+	rcache->run->stats.nr_frees[RCACHE_NR_ORDERS]++;
+	tree_free(rcache, pfn, size);
 }
 
 /* ---- one domain ---- */

@@ -120,9 +120,11 @@ void rcache_exit(struct rcache *rcache);
  */
 unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 			   unsigned long size, unsigned long limit_pfn);
-/* @size 0: not from rcache_alloc(), and so for the tree. */
 void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 		 unsigned long size);
+/* Not from rcache_alloc(), and so for the tree; @size is what that gave. */
+void rcache_free_past(struct rcache *rcache, unsigned long pfn,
+		      unsigned long size);
 
 /* The timer: every 100 ms of virtual time. */
 void rcache_tick(struct rcache *rcache);

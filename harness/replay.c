@@ -37,6 +37,7 @@ struct hot {
 struct cached {
 	struct rcache *rcaches;	/* one per domain */
 	u32 *sizes;		/* of each slot's range, as the caller knows it */
+	u32 *past_sizes;	/* of those that went past the rcache */
 };
 
 struct replay {
@@ -50,6 +51,7 @@ struct replay {
 	struct replay_rcache *rcache;	/* NULL for none */
 	struct rcache_run rcache_run;
 	struct cached cached;
+	u32 *sizes;	/* per slot, if free() needs them; 0: can't be freed */
 	u64 next_tick;
 	u64 index;			/* op under way */
 	u64 nr_refused;			/* memory requests, before it */
@@ -292,6 +294,7 @@ static int build_rcaches(struct replay *replay)
 	cached->rcaches = calloc(stream->nr_domains + 1,
 				 sizeof(*cached->rcaches));
 	cached->sizes = calloc(stream->nr_slots + 1, sizeof(*cached->sizes));
+	cached->past_sizes = replay->sizes;
 	for (i = 0; cached->rcaches && !err && i < stream->nr_domains; i++)
 		err = rcache_init(&cached->rcaches[i], domain_of(replay, i),
 				  &replay->rcache_run);
@@ -317,6 +320,12 @@ static int build(struct replay *replay)
 	memset(hot->domains, 0, stream->nr_domains * hot->domain_stride);
 	/* All ones is IOVA_REFUSED; the pages are touched here, not later. */
 	memset(hot->slots, 0xff, stream->nr_slots * sizeof(u64));
+	if (iova_variant.free_sized) {
+		replay->sizes = malloc((stream->nr_slots + 1) * sizeof(u32));
+		if (!replay->sizes)
+			return fail(replay->result, 0, "no memory for sizes");
+		memset(replay->sizes, 0, stream->nr_slots * sizeof(u32));
+	}
 	if (replay->watch->flags & REPLAY_JUDGE && !new_judges(replay))
 		return fail(replay->result, 0, "no memory for the judge");
 
@@ -340,6 +349,7 @@ static void drain(struct replay *replay)
 		rcache_exit(&replay->cached.rcaches[i]);
 	free(replay->cached.rcaches);
 	free(replay->cached.sizes);
+	free(replay->sizes);
 	for (i = 0; i < replay->nr_domains; i++)
 		iova_variant.put_domain(domain_of(replay, i));
 	for (i = 0; replay->judges && i < replay->stream->nr_domains; i++)
@@ -382,6 +392,38 @@ static __always_inline u64 step(const struct hot hot,
 	return pfn;
 }
 
+/* As step(), for a variant that is told the size of what is freed. */
+static __always_inline u64 sized_step(const struct hot hot, u32 *sizes,
+				      const struct replay_op *op)
+{
+	u64 pfn = hot.slots[op->slot];
+	u32 *size = &sizes[op->slot];
+	struct iova_domain *iovad;
+
+	if (likely(op->op == REPLAY_ALLOC)) {
+		*size = op->size;
+		return step(hot, op);
+	}
+	if (likely(op->op == REPLAY_FREE)) {
+		iovad = (void *)(hot.domains + op->dom * hot.domain_stride);
+		if (likely(pfn != IOVA_REFUSED && *size))
+			iova_variant.free_sized(iovad, pfn, *size);
+		return pfn;
+	}
+	if (op->op == REPLAY_RESERVE)
+		*size = 0;
+	return step(hot, op);
+}
+
+/* What went past the rcache goes back past it; see IOVA_V_FREE_NEEDS_SIZE. */
+static void free_past(struct rcache *rcache, u64 pfn, const u32 *past_size)
+{
+	if (!past_size)
+		rcache_free_past(rcache, pfn, 0);
+	else if (*past_size)
+		rcache_free_past(rcache, pfn, *past_size);
+}
+
 /* As step(), with the fast API in place of the variant's alloc and free. */
 static __always_inline u64 cached_step(const struct hot hot,
 				       const struct cached cached,
@@ -389,6 +431,8 @@ static __always_inline u64 cached_step(const struct hot hot,
 {
 	u64 *slot = &hot.slots[op->slot];
 	u32 *size = &cached.sizes[op->slot];
+	u32 *past_size = cached.past_sizes ? &cached.past_sizes[op->slot] :
+					     NULL;
 
 	if (likely(op->op == REPLAY_ALLOC)) {
 		*size = op->size;
@@ -396,13 +440,19 @@ static __always_inline u64 cached_step(const struct hot hot,
 					    op->size, op->limit_pfn);
 	}
 	if (likely(op->op == REPLAY_FREE)) {
-		if (likely(*slot != IOVA_REFUSED))
+		if (likely(*slot != IOVA_REFUSED && *size))
 			rcache_free(&cached.rcaches[op->dom], op->cpu, *slot,
 				    *size);
+		else if (*slot != IOVA_REFUSED)
+			free_past(&cached.rcaches[op->dom], *slot,
+				  past_size);
 		return *slot;
 	}
-	if (op->op == REPLAY_RESERVE)
+	if (op->op == REPLAY_RESERVE) {
 		*size = 0;
+		if (past_size)
+			*past_size = 0;
+	}
 	return step(hot, op);
 }
 
@@ -423,6 +473,8 @@ static void own_packed(struct replay *replay, const struct replay_op *op,
 
 	if (replay->rcache)
 		replay->cached.sizes[op->slot] = fast ? op->size : 0;
+	if (replay->sizes)
+		replay->sizes[op->slot] = op->size;
 }
 
 static u64 step_packed(struct replay *replay, const struct replay_op *op,
@@ -538,15 +590,19 @@ static const char *judge_after(struct replay *replay,
 	if (op->op == REPLAY_ALLOC)
 		return judge_alloc(replay, op, pfn, verdict);
 	if (op->op == REPLAY_FIND && asked != IOVA_REFUSED &&
+	    !(replay->sizes && asked < replay->stream->start_pfn) &&
 	    judge_is_live(judge, asked) != (pfn != IOVA_REFUSED))
 		return pfn == IOVA_REFUSED ? "is live but find() misses it" :
 					     "is not live but find() finds it";
 	if (pfn == IOVA_REFUSED)
 		return NULL;
-	if (op->op == REPLAY_FREE)
+	if (op->op == REPLAY_FREE && !(replay->sizes && !replay->rcache &&
+				       !replay->sizes[op->slot]))
 		judge_freed(replay, op->dom, pfn);
 	if (op->op == REPLAY_RESERVE)
-		return judge_reserve(judge, pfn, op->limit_pfn);
+		return replay->sizes ?
+		       judge_reserve_free(judge, pfn, op->limit_pfn) :
+		       judge_reserve(judge, pfn, op->limit_pfn);
 	return NULL;
 }
 
@@ -642,6 +698,8 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 		pfn = step_packed(replay, op, packed_pfn);
 	else if (replay->rcache)
 		pfn = cached_step(replay->hot, replay->cached, op);
+	else if (replay->sizes)
+		pfn = sized_step(replay->hot, replay->sizes, op);
 	else
 		pfn = step(replay->hot, op);
 	if (watch->op_ns && index >= nr_ageing)
@@ -712,7 +770,18 @@ static noinline u64 measured_loop(const struct hot hot,
 	return nr_failures;
 }
 
-/* The second measured loop; between two ticks of the timer it does no more. */
+static noinline u64 sized_loop(const struct hot hot, u32 *sizes,
+			       const struct replay_op *op,
+			       const struct replay_op *end)
+{
+	u64 nr_failures = 0;
+
+	for (; op < end; op++)
+		nr_failures += refused(op, sized_step(hot, sizes, op));
+	return nr_failures;
+}
+
+/* The measured loop with an rcache; between two ticks of the timer it does no more. */
 static noinline u64 cached_loop(const struct hot hot,
 				const struct cached cached,
 				const struct replay_op *op,
@@ -778,6 +847,8 @@ static int measure(struct replay *replay)
 			err = watched_step(replay, i, 0);
 	else if (replay->rcache)
 		nr_failures = measure_rcached(replay);
+	else if (replay->sizes)
+		nr_failures = sized_loop(replay->hot, replay->sizes, op, end);
 	else
 		nr_failures = measured_loop(replay->hot, op, end);
 	replay->result->ns = now_ns() - before;

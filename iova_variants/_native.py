@@ -8,7 +8,9 @@ from typing import Any
 
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
-COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START = (1 << bit for bit in range(6))
+COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START, FREE_NEEDS_SIZE = (
+    1 << bit for bit in range(7)
+)
 
 JUDGE, VERIFY = 1 << 0, 1 << 1
 
@@ -36,6 +38,7 @@ class Ops(c.Structure):
         ("verify", c.CFUNCTYPE(c.c_char_p, _DOMAIN)),
         ("dump", c.CFUNCTYPE(c.c_size_t, _DOMAIN, c.c_void_p, c.c_size_t)),
         ("place", c.c_void_p),
+        ("free_sized", c.CFUNCTYPE(None, _DOMAIN, _PFN, _PFN)),
     ]
 
 
@@ -150,7 +153,8 @@ def open_library(path: Path) -> tuple[c.CDLL, Ops]:
             f"{path} was built for ABI {ops.abi_version} with an ops table of {ops.ops_size} bytes;"
             f" this lab has ABI {ABI_VERSION} with {c.sizeof(Ops)}: build it again"
         )
-    optional = ("flags", "place")
+    unused = "free" if ops.flags & FREE_NEEDS_SIZE else "free_sized"
+    optional = ("flags", "place", unused)
     fields = [field[0] for field in Ops._fields_ if field[0] not in optional]
     missing = [name for name in fields if not getattr(ops, name)]
     if missing:

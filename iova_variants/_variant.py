@@ -31,6 +31,7 @@ class Claim(enum.IntFlag):
     FREE_NEEDS_MEM = _native.FREE_NEEDS_MEM
     ABOVE_LIMIT = _native.ABOVE_LIMIT
     BELOW_START = _native.BELOW_START
+    FREE_NEEDS_SIZE = _native.FREE_NEEDS_SIZE
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class Domain:
             raise ValueError(f"start_pfn {start_pfn} is not within 0..{self.max_pfn:#x}")
         self.variant = load(name, build=build)
         self.start_pfn = start_pfn
+        self._sizes: dict[int, int] = {}
         self._iovad = self.variant.library.replay_domain_new(granule, start_pfn)
         if not self._iovad:
             raise MemoryError(f"{name}: init_domain() failed")
@@ -157,11 +159,23 @@ class Domain:
         if self._pfn(limit_pfn) < self.start_pfn:
             raise ValueError(f"limit_pfn {limit_pfn} lies below start_pfn {self.start_pfn}")
         pfn: int = self.variant.ops.alloc(self._open(), size, limit_pfn, size_aligned)
-        return None if pfn == _native.REFUSED else pfn
+        if pfn == _native.REFUSED:
+            return None
+        self._sizes[pfn] = size
+        return pfn
 
     def free(self, pfn: int) -> None:
-        """Free the live range that contains ``pfn``; nothing happens if none does."""
-        self.variant.ops.free(self._open(), self._pfn(pfn))
+        """Free the live range that contains ``pfn``; nothing happens if none does.
+
+        Under `Claim.FREE_NEEDS_SIZE` that is the range that `alloc` gave at ``pfn``: this domain
+        remembers its size, as a driver does.
+        """
+        if Claim.FREE_NEEDS_SIZE not in self.variant.claims:
+            self.variant.ops.free(self._open(), self._pfn(pfn))
+            return
+        iovad, size = self._open(), self._sizes.pop(self._pfn(pfn), 0)
+        if size:
+            self.variant.ops.free_sized(iovad, pfn, size)
 
     def reserve(self, pfn_lo: int, pfn_hi: int) -> None:
         """Take [``pfn_lo``, ``pfn_hi``] out of use; what it overlaps grows."""

@@ -35,6 +35,11 @@
 #define IOVA_V_ABOVE_LIMIT	(1U << 4)
 /* ... or below start_pfn, above a range that was reserved there. */
 #define IOVA_V_BELOW_START	(1U << 5)
+/*
+ * No books of live ranges: free_sized() takes the place of free(), and both
+ * reserve() and find() do less; see there.
+ */
+#define IOVA_V_FREE_NEEDS_SIZE	(1U << 6)
 
 /* The variant's own, defined in its C file; the harness sees only bytes. */
 struct iova_domain;
@@ -53,10 +58,14 @@ struct iova_domain;
  * @alloc: take @size pfns that end at or below @limit_pfn; lowest pfn or
  *	IOVA_REFUSED.  If @size_aligned, the lowest pfn is a multiple of
  *	the next power of two >= @size.
- * @free: the live range that contains @pfn goes; if none does, nothing happens
+ * @free: the live range that contains @pfn goes; if none does, nothing happens.
+ *	NULL with IOVA_V_FREE_NEEDS_SIZE
  * @reserve: make [@pfn_lo, @pfn_hi] unavailable, growing what it overlaps;
- *	0 or a negative errno
- * @find: true, and the bounds of the live range that contains @pfn
+ *	0 or a negative errno.  With IOVA_V_FREE_NEEDS_SIZE it takes what is
+ *	free there, for good: nothing grows, and it can't be freed
+ * @find: true, and the bounds of the live range that contains @pfn.  With
+ *	IOVA_V_FREE_NEEDS_SIZE: true if @pfn is not free, and the bounds of all
+ *	that is in use around it; nothing below start_pfn is
  * @verify: NULL, or what is wrong with the structure; may be slow
  * @dump: write up to @nr_words words that determine all future behaviour
  *	(structure, live ranges, caches); return how many there are
@@ -65,6 +74,9 @@ struct iova_domain;
  *	below @limit_pfn is one gap whose top the range takes, so that every
  *	top-down search would have found that address: a variant with a linear
  *	search offers it so that ageing costs O(log n) an op.
+ * @free_sized: with IOVA_V_FREE_NEEDS_SIZE, else NULL.  The range goes that
+ *	@alloc gave at @pfn for @size pfns, as every dma_unmap knows them; if
+ *	any of it is free already, nothing happens
  *
  * All sizes and addresses are in pfns of the domain's granule; @limit_pfn,
  * @pfn_lo and @pfn_hi are inclusive.  Addresses fit in 64 bits when shifted by
@@ -96,6 +108,8 @@ struct iova_variant_ops {
 	size_t (*dump)(struct iova_domain *iovad, u64 *words, size_t nr_words);
 	int (*place)(struct iova_domain *iovad, unsigned long pfn_lo,
 		     unsigned long size, unsigned long limit_pfn);
+	void (*free_sized)(struct iova_domain *iovad, unsigned long pfn,
+			   unsigned long size);
 };
 
 /*

@@ -2,12 +2,16 @@
 
 `Books` knows what every variant must agree on: which ranges are live, what find, free and reserve
 do, and where the highest fit of a request lies.  No tree, no cache, no cleverness: written from
-the contract's words, not from the C.
+the contract's words, not from the C.  `SizedBooks` are those of a variant that is told the size of
+what is freed (`Claim.FREE_NEEDS_SIZE`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import iova_variants
+from iova_variants import Claim
 
 
 @dataclass(eq=False)
@@ -16,6 +20,7 @@ class Range:
 
     lo: int
     hi: int
+    reserved: bool = False
 
 
 def next_power_of_two(size: int) -> int:
@@ -25,6 +30,8 @@ def next_power_of_two(size: int) -> int:
 
 class Books:
     """The live ranges of one domain, lowest first."""
+
+    frees_reserved = True
 
     def __init__(self, granule: int = 4096, start_pfn: int = 1) -> None:
         self.d32 = 2**32 // granule
@@ -89,3 +96,44 @@ class Books:
                 return
             lo = range_.hi + 1
         self.add(lo, hi)
+
+
+class SizedBooks(Books):
+    """The same where nobody keeps books of ranges but their owners."""
+
+    frees_reserved = False
+
+    def find(self, pfn: int) -> tuple[int, int] | None:
+        """Bounds of all that is in use around ``pfn``; below the start nothing is."""
+        lowest = highest = self.lookup(pfn)
+        if lowest is None or highest is None or pfn < self.start_pfn:
+            return None
+        while below := self.lookup(lowest.lo - 1):
+            lowest = below
+        while above := self.lookup(highest.hi + 1):
+            highest = above
+        return max(lowest.lo, self.start_pfn), highest.hi
+
+    def free(self, pfn: int) -> None:
+        """The range that was given at ``pfn`` goes; what was reserved stays."""
+        for range_ in self.ranges:
+            if range_.lo == pfn and not range_.reserved:
+                self.remove(range_)
+                return
+
+    def reserve(self, lo: int, hi: int) -> None:
+        """Take what is free of [``lo``, ``hi``]: nothing grows."""
+        for range_ in list(self.ranges):
+            if range_.hi < lo or hi < range_.lo:
+                continue
+            if lo < range_.lo:
+                self.add(lo, range_.lo - 1).reserved = True
+            lo = range_.hi + 1
+        if lo <= hi:
+            self.add(lo, hi).reserved = True
+
+
+def books_of(variant: str, granule: int = 4096, start_pfn: int = 1) -> Books:
+    """Return empty books of the kind that this variant is held to."""
+    sized = Claim.FREE_NEEDS_SIZE in iova_variants.load(variant).claims
+    return (SizedBooks if sized else Books)(granule, start_pfn)

@@ -15,6 +15,7 @@ from iova_variants import Claim, Domain
 
 pytestmark = pytest.mark.sanitize
 
+SIZED = [name for name in REAL if Claim.FREE_NEEDS_SIZE in iova_variants.load(name).claims]
 COMPLETE = [name for name in REAL if Claim.COMPLETE in iova_variants.load(name).claims]
 LIMIT_32BIT = 2**20 - 1
 LIMIT_64BIT = 2**52 - 1
@@ -129,7 +130,14 @@ def test_aligned_request_that_does_not_fit_aligned_is_refused(variant: str) -> N
         assert domain.alloc(64, 100, size_aligned=True) is None
 
 
+def needs_books_of_ranges(domain: Domain) -> None:
+    """What follows asks for single ranges, by an address alone."""
+    if Claim.FREE_NEEDS_SIZE in domain.variant.claims:
+        pytest.skip("declared: free() needs the size; see the tests of SIZED")
+
+
 def test_free_takes_any_pfn_of_the_range(domain: Domain) -> None:
+    needs_books_of_ranges(domain)
     for pfn in (91, 95, 100):
         assert domain.alloc(10, 100) == 91
         domain.free(pfn)
@@ -184,12 +192,14 @@ def test_reserve_lowers_what_it_overlaps_from_below(domain: Domain) -> None:
 
 
 def test_reserve_goes_on_above_what_it_overlaps(domain: Domain) -> None:
+    needs_books_of_ranges(domain)
     domain.reserve(10, 19)
     domain.reserve(15, 25)
     assert ranges(domain, 40) == [(10, 19), (20, 25)]
 
 
 def test_reserve_across_several_ranges(domain: Domain) -> None:
+    needs_books_of_ranges(domain)
     domain.reserve(10, 12)
     domain.reserve(20, 30)
     domain.reserve(5, 25)
@@ -199,9 +209,63 @@ def test_reserve_across_several_ranges(domain: Domain) -> None:
 
 
 def test_reserved_ranges_are_freed_like_any_other(domain: Domain) -> None:
+    needs_books_of_ranges(domain)
     domain.reserve(10, 12)
     domain.free(11)
     assert ranges(domain, 40) == []
+
+
+@pytest.fixture(params=SIZED)
+def sized(request: pytest.FixtureRequest) -> Iterator[Domain]:
+    """A domain of a variant that is told the size of what is freed."""
+    with Domain(request.param) as domain:
+        yield domain
+        domain.verify()
+
+
+def test_there_is_a_variant_that_needs_the_size() -> None:
+    assert SIZED
+
+
+@pytest.mark.parametrize("name", iova_variants.names())
+def test_who_needs_the_size_has_no_other_free(name: str) -> None:
+    loaded = iova_variants.load(name)
+    needs_size = Claim.FREE_NEEDS_SIZE in loaded.claims
+    assert bool(loaded.ops.free_sized) == needs_size == (not loaded.ops.free)
+
+
+def free_sized(domain: Domain, pfn: int, size: int) -> None:
+    domain.variant.ops.free_sized(domain._open(), pfn, size)
+
+
+def test_a_sized_free_of_what_is_free_does_nothing(sized: Domain) -> None:
+    """Twice the same range; one that is free in part, from either side; one that never was."""
+    assert [sized.alloc(10, 100) for _ in range(3)] == [91, 81, 71]
+    free_sized(sized, 81, 10)
+    before = sized.dump()
+    for pfn, size in ((81, 10), (85, 1), (80, 2), (90, 2), (71, 30), (101, 5), (2**52 - 1, 1)):
+        free_sized(sized, pfn, size)
+        assert np.array_equal(sized.dump(), before)
+    assert sized.alloc(10, 100) == 81
+
+
+def test_a_sized_free_beyond_the_space_does_nothing(sized: Domain) -> None:
+    assert sized.alloc(1, LIMIT_64BIT) == LIMIT_64BIT
+    before = sized.dump()
+    for pfn, size in ((0, 1), (LIMIT_64BIT, 2), (LIMIT_64BIT + 1, 1), (2**64 - 1, 2)):
+        free_sized(sized, pfn, size)
+        assert np.array_equal(sized.dump(), before)
+
+
+def test_what_is_reserved_stays_and_takes_from_nobody(sized: Domain) -> None:
+    """A range in the middle of what is reserved is still its owner's to free."""
+    assert sized.alloc(10, 100) == 91
+    sized.reserve(80, 110)
+    sized.free(80)
+    assert ranges(sized, 120) == [(80, 110)]
+    sized.free(91)
+    assert ranges(sized, 120) == [(80, 90), (101, 110)]
+    assert [sized.alloc(10, 110), sized.alloc(1, 110)] == [91, 79]
 
 
 def test_put_domain_gives_back_live_and_reserved_ranges(variant: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import REAL, REFUSED, Row, alloc, find, free, random_stream, reserve, stream_of
-from model import Books
+from model import books_of
 
 import iova_variants
 from iova_lab.opstream import Op, OpFlag, OpStream
@@ -25,9 +25,12 @@ class Counts(NamedTuple):
     nr_above_limit: int
 
 
-def brute_force(stream: OpStream, pfns: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> Counts:
+def brute_force(
+    variant: str, stream: OpStream, pfns: np.ndarray[tuple[int], np.dtype[np.uint64]]
+) -> Counts:
     """Judge these answers with nothing but books."""
-    books = Books(stream.granule, stream.start_pfn)
+    books = books_of(variant, stream.granule, stream.start_pfn)
+    reserved = set[int]()
     counts = np.zeros(4, int)
     for index, (row, pfn) in enumerate(
         zip(map(Row._make, stream.ops.tolist()), pfns.tolist(), strict=True)
@@ -42,7 +45,10 @@ def brute_force(stream: OpStream, pfns: np.ndarray[tuple[int], np.dtype[np.uint6
                 books.add(pfn, pfn + row.size - 1)
         elif row.op == Op.RESERVE:
             books.reserve(pfn, row.limit_pfn)
+            reserved.add(row.slot)
         elif row.op == Op.FREE and pfn != REFUSED:
+            if not books.frees_reserved and row.slot in reserved:
+                continue
             books.free(pfn)
     return Counts(*counts.tolist())
 
@@ -53,7 +59,7 @@ def judged(variant: str, stream: OpStream) -> tuple[Counts, Counts]:
     assert result.pfns is not None
     counts = (result.nr_spurious, result.nr_not_highest, result.nr_above_limit)
     by_judge = Counts(result.nr_failures, *(count or 0 for count in counts))
-    return by_judge, brute_force(stream, result.pfns)
+    return by_judge, brute_force(variant, stream, result.pfns)
 
 
 @st.composite

@@ -39,6 +39,14 @@ static unsigned long lockup_map(const struct lockup *lockup)
 	return lockup->variant->alloc(lockup->iovad, 1, PFN_4G - 1, true);
 }
 
+static void lockup_unmap(const struct lockup *lockup, unsigned long pfn)
+{
+	if (lockup->variant->free_sized)
+		lockup->variant->free_sized(lockup->iovad, pfn, 1);
+	else
+		lockup->variant->free(lockup->iovad, pfn);
+}
+
 static u64 lockup_refill(const struct lockup_cpu *cpu)
 {
 	const struct lockup *lockup = cpu->lockup;
@@ -50,13 +58,13 @@ static u64 lockup_refill(const struct lockup_cpu *cpu)
 		unsigned long extra;
 
 		if (*victim != IOVA_REFUSED)
-			lockup->variant->free(lockup->iovad, *victim);
+			lockup_unmap(lockup, *victim);
 		*victim = lockup_map(lockup);
 		begin = ktime_get_ns();
 		extra = lockup_map(lockup);
 		worst = max(worst, ktime_get_ns() - begin);
 		if (extra != IOVA_REFUSED)	/* another CPU's, just unmapped */
-			lockup->variant->free(lockup->iovad, extra);
+			lockup_unmap(lockup, extra);
 	}
 	return worst;
 }

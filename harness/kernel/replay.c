@@ -41,6 +41,7 @@ struct lab_run {
 	size_t domain_stride;
 	u64 nr_domains;		/* initialised */
 	u64 *slots;		/* pfn of the last range, or IOVA_REFUSED */
+	u32 *sizes;		/* of it, 0 for a reserved one; if free needs it */
 };
 
 const struct iova_variant_ops *lab_find_variant(const char *name)
@@ -106,6 +107,28 @@ static __always_inline u64 lab_step(const struct lab_run *run,
 	return pfn;
 }
 
+/* The same for a variant that is told the size of what is freed. */
+static __always_inline u64 lab_sized_step(const struct lab_run *run,
+					  const struct replay_op *op)
+{
+	u32 *size = &run->sizes[op->slot];
+	u64 pfn = run->slots[op->slot];
+
+	if (likely(op->op == REPLAY_ALLOC)) {
+		*size = op->size;
+		return lab_step(run, op);
+	}
+	if (likely(op->op == REPLAY_FREE)) {
+		if (likely(pfn != IOVA_REFUSED && *size))
+			run->variant->free_sized(lab_domain(run, op->dom), pfn,
+						 *size);
+		return pfn;
+	}
+	if (op->op == REPLAY_RESERVE)
+		*size = 0;
+	return lab_step(run, op);
+}
+
 /* Ageing: @low is where the domain's lowest packed range begins, 0 for none. */
 static u64 lab_step_packed(const struct lab_run *run,
 			   const struct replay_op *op, u64 *low)
@@ -113,6 +136,8 @@ static u64 lab_step_packed(const struct lab_run *run,
 	u64 pfn = (*low ?: op->limit_pfn + 1) - op->size;
 
 	*low = pfn;
+	if (run->sizes)
+		return lab_sized_step(run, op);
 	if (!run->variant->place)
 		return lab_step(run, op);
 	if (run->variant->place(lab_domain(run, op->dom), pfn, op->size,
@@ -122,8 +147,10 @@ static u64 lab_step_packed(const struct lab_run *run,
 	return pfn;
 }
 
-static u64 lab_timed_step(const struct lab_run *run, const struct replay_op *op,
-			  u64 *low, u32 *cycles)
+/* @sized is constant in each loop: within the time, there is nothing to decide. */
+static __always_inline u64 lab_timed_step(const struct lab_run *run,
+					  const struct replay_op *op, u64 *low,
+					  u32 *cycles, bool sized)
 {
 	unsigned long flags;
 	u64 before, after, pfn;
@@ -132,6 +159,8 @@ static u64 lab_timed_step(const struct lab_run *run, const struct replay_op *op,
 	before = get_cycles();
 	if (unlikely(op->flags & REPLAY_PACKED))
 		pfn = lab_step_packed(run, op, low);
+	else if (sized)
+		pfn = lab_sized_step(run, op);
 	else
 		pfn = lab_step(run, op);
 	after = get_cycles();
@@ -144,6 +173,19 @@ void lab_fail(struct lab_result *result, int err, const char *what)
 {
 	result->err = err;
 	strscpy(result->error, what, sizeof(result->error));
+}
+
+static noinline u64 lab_sized_op(const struct lab_run *run,
+				 const struct replay_op *op, u64 *low,
+				 u32 *cycles)
+{
+	return lab_timed_step(run, op, low, cycles, true);
+}
+
+static noinline u64 lab_op(const struct lab_run *run,
+			   const struct replay_op *op, u64 *low, u32 *cycles)
+{
+	return lab_timed_step(run, op, low, cycles, false);
 }
 
 static void lab_loop(const struct lab_run *run, const struct lab_job *job,
@@ -160,7 +202,8 @@ static void lab_loop(const struct lab_run *run, const struct lab_job *job,
 			lab_fail(result, -EINVAL, "an op is out of bounds");
 			break;
 		}
-		pfns[i] = lab_timed_step(run, op, &lows[op->dom], &cycles[i]);
+		pfns[i] = (run->sizes ? lab_sized_op : lab_op)(
+				run, op, &lows[op->dom], &cycles[i]);
 		if (!(i % OPS_PER_BREATH))
 			cond_resched();
 		if (i && !(i % report))
@@ -181,6 +224,12 @@ static int lab_build(struct lab_run *run, const struct lab_job *job)
 	if (!run->domains || !run->slots)
 		return -ENOMEM;
 	memset(run->slots, 0xff, job->nr_slots * sizeof(u64));
+	if (run->variant->free_sized) {
+		run->sizes = vzalloc(array_size(job->nr_slots + 1,
+						sizeof(u32)));
+		if (!run->sizes)
+			return -ENOMEM;
+	}
 	for (i = 0; i < job->nr_domains; i++) {
 		err = run->variant->init_domain(lab_domain(run, i),
 						job->granule, job->start_pfn);
@@ -201,6 +250,7 @@ static void lab_drain(struct lab_run *run)
 	}
 	vfree(run->domains);
 	vfree(run->slots);
+	vfree(run->sizes);
 }
 
 void lab_replay(const struct iova_variant_ops *variant,
