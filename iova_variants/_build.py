@@ -119,6 +119,15 @@ def compile_variant(source: Path, build: Build) -> Path:
     return target
 
 
+def compile_program(source: Path, build: Build) -> Path:
+    """Compile a program of the harness that loads shared objects; does nothing where it exists."""
+    digest = hashlib.sha256(_common_digest() + source.read_bytes()).hexdigest()[:16]
+    target = BUILT_DIR / build / f"{source.stem}-{digest}"
+    if not target.exists():
+        _atomically(target, source, build, [source, "-ldl"])
+    return target
+
+
 def compile_all(builds: Iterable[Build] = ("timed", "counted")) -> list[Path]:
     """Compile every variant of the lab, on all processors."""
     builds = list(builds)

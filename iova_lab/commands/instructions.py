@@ -1,0 +1,32 @@
+"""How many instructions does an op take?"""
+
+from __future__ import annotations
+
+import click
+
+from iova_lab import workloads
+from iova_lab.console import print_table, progress
+
+
+@click.command()
+@click.argument("variants", nargs=-1, required=True)
+@click.argument("workload")
+@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: int) -> None:
+    """Count the instructions per op of WORKLOAD on VARIANTS, in user space, with callgrind.
+
+    Exact, and the same under any load.  VARIANTS are names or C files; the first is the base of
+    the ratios.  In a kernel: iova-lab kernel replay.
+    """
+    from iova_lab.instructions import per_op
+
+    stream = workloads.generate(workload, nr_live, seed)
+    with progress() as bar:
+        counts = [per_op(variant, stream) for variant in bar.track(variants, description="count")]
+    rows = [
+        (variant, f"{value:,.1f}", f"{value / counts[0]:.3f}")
+        for variant, value in zip(variants, counts, strict=True)
+    ]
+    print_table(["variant", "instructions/op", f"of {variants[0]}"], rows)
+    click.echo(f"{workload}, {stream.nr_measured:,} ops measured, the loop around them included")

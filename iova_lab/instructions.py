@@ -1,0 +1,87 @@
+"""How many instructions does an op take, in user space?
+
+Exact, and the same whatever else the machine does: valgrind's callgrind counts them in a process
+that only replays (harness/instructions/driver.c), between entry and exit of the measured loop.
+The loop itself and the call through the ops table are in the number; `null` shows how much that
+is.  Counts depend on the compiler, and know nothing of caches and branch prediction.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import iova_variants
+from iova_lab.opstream import OpStream
+from iova_variants import _build
+
+#: The functions of harness/replay.c that hold a measured loop, and nothing else.
+LOOPS = ("measured_loop", "sized_loop")
+
+DRIVER = _build.HARNESS_DIR / "instructions" / "driver.c"
+
+_COLLECTED = re.compile(r"Collected : (\d+)")
+
+
+class ToolError(OSError):
+    """What counts instructions is missing, or failed; the message says what to do."""
+
+
+def valgrind() -> str:
+    """Path of valgrind."""
+    path = shutil.which("valgrind")
+    if path is None:
+        raise ToolError("valgrind is missing: apt install valgrind")
+    return path
+
+
+def count(variant: str, stream: OpStream) -> int:
+    """Count the instructions of the measured window of ``stream`` on one variant, timed build.
+
+    Raises `ToolError`; `LookupError` for an unknown variant; `StreamError` for an impossible one.
+    """
+    iova_variants.check(stream)
+    library = iova_variants.load(variant, build="timed").path
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stream")
+        _write(stream, path)
+        done = subprocess.run(
+            [
+                *(valgrind(), "--tool=callgrind", "--callgrind-out-file=/dev/null"),
+                *("--collect-atstart=no", *(f"--toggle-collect={loop}*" for loop in LOOPS)),
+                *(str(_build.compile_program(DRIVER, "timed")), str(library), str(path)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    found = _COLLECTED.search(done.stderr)
+    if done.returncode or not found:
+        raise ToolError(f"{variant}: {_last_words(done.stderr)}")
+    return int(found[1])
+
+
+def per_op(variant: str, stream: OpStream) -> float:
+    """Instructions per op of the measured window."""
+    return count(variant, stream) / stream.nr_measured
+
+
+def _write(stream: OpStream, path: Path) -> None:
+    header = np.array(
+        [
+            *(len(stream.ops), stream.nr_ageing, stream.nr_slots),
+            *(stream.nr_domains, stream.granule, stream.start_pfn),
+        ],
+        np.uint64,
+    )
+    path.write_bytes(header.tobytes() + stream.ops.tobytes())
+
+
+def _last_words(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line and not line.startswith("==")]
+    return lines[-1] if lines else "callgrind collected nothing"
