@@ -232,12 +232,18 @@ def _measured(variant: str, counts: pd.DataFrame, curves: pd.DataFrame, span: fl
         "node bytes": f"{largest['node_bytes']:.0f}",
         "slab bytes/range": number(largest["bytes_per_range"]),
         "span in churn": f"{span:.2f}",
+        "free() takes": free_takes(variant),
     }
-    anchors = ("growth", "common", "memory", "memory", "span")
+    anchors = ("growth", "common", "memory", "memory", "span", "common")
     return [
         Cell(variant, column, answer, (anchor,))
         for (column, answer), anchor in zip(values.items(), anchors, strict=True)
     ]
+
+
+def free_takes(variant: str) -> str:
+    """What a caller has to know of a range to free it."""
+    return "pfn, size" if Claim.FREE_NEEDS_SIZE in _claims(variant) else "pfn"
 
 
 def worst_case(curves: pd.DataFrame) -> str:

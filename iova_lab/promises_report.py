@@ -45,6 +45,7 @@ SHORT = {
     "node bytes": "node",
     "slab bytes/range": "slab",
     "span in churn": "span",
+    "free() takes": "free",
 }
 
 
@@ -228,6 +229,7 @@ def _common(frame: pd.DataFrame) -> pd.DataFrame:
             f"slab bytes/range at {memory['nr_live'].max():,}": memory["bytes_per_range"].map(
                 number
             ),
+            "free() takes": memory.index.map(promises.free_takes),
         }
     ).rename_axis(index=None)
 
