@@ -35,7 +35,8 @@ def counts(**ours: Any) -> pd.DataFrame:
 
 def write(folder: Path, frame: pd.DataFrame) -> Path:
     (folder / SUBJECT).mkdir(parents=True)
-    frame.to_csv(folder / SUBJECT / sources.COUNTS, index=False)
+    frame.drop(columns="instructions").to_csv(folder / SUBJECT / sources.COUNTS, index=False)
+    frame.to_csv(folder / SUBJECT / sources.INSTRUCTIONS, index=False)
     return folder
 
 
@@ -84,6 +85,13 @@ def test_twelve_objections_have_an_answer_or_say_that_they_have_none(tmp_path: P
     answered = [one for one in found if one.verdict != objections.NOT_MEASURED]
     assert len(answered) >= 6
     assert all(any(char.isdigit() for char in one.verdict) for one in answered)
+
+
+def test_where_it_is_dearer_is_told(tmp_path: Path) -> None:
+    found = objections.objections(sources.load(write(tmp_path, counts(instructions=150))))
+    dearer = next(one for one in found if one.question.startswith("Where is it dearer"))
+    assert f"in {3 * len(WORKLOADS)} of {3 * len(WORKLOADS)} windows" in dearer.verdict
+    assert "up to x1.50" in dearer.verdict
 
 
 def test_a_page_of_counts_alone_names_what_is_missing(tmp_path: Path) -> None:

@@ -50,8 +50,10 @@ class Bar:
 def bars(sources: Sources) -> list[Bar]:
     """Every bar, in the order in which they were set."""
     found = [
-        _ratio("nodes per op, common case, user space", counted(sources, COMMON, "nodes")),
-        _ratio("instructions per op, user space", counted(sources, COMMON, "instructions")),
+        _ratio("nodes per op, common case, user space", counted(sources.counts, COMMON, "nodes")),
+        _ratio(
+            "instructions per op, user space", counted(sources.instructions, COMMON, "instructions")
+        ),
     ]
     kernel = in_kernel(sources)
     for release in sorted(set(kernel["release"])) if len(kernel) else []:
@@ -71,19 +73,19 @@ def _ratio(what: str, ratios: pd.Series) -> Bar:
     return Bar(asked, text, bool(ratios.max() <= MOST), bool(ratios.max() <= AIM))
 
 
-def largest(sources: Sources, column: str) -> pd.DataFrame:
+def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """A row per workload, a column per variant, at the largest size that all of ours have."""
-    rows = sources.counts.dropna(subset=[column])
+    rows = frame.dropna(subset=[column])
     both = rows[rows["variant"] == SUBJECT].groupby("workload")["nr_live"].max()
     rows = rows[rows["nr_live"] == rows["workload"].map(both)]
     return rows.pivot_table(index="workload", columns="variant", values=column)
 
 
-def counted(sources: Sources, names: tuple[str, ...], column: str) -> pd.Series:
+def counted(frame: pd.DataFrame, names: tuple[str, ...], column: str) -> pd.Series:
     """The most, over all sizes, of this cost over today's, by workload."""
-    if column not in sources.counts:
+    if column not in frame:
         return pd.Series(dtype=float)
-    rows = sources.counts[sources.counts["workload"].isin(names)]
+    rows = frame[frame["workload"].isin(names)]
     wide = rows.pivot_table(index=["workload", "nr_live"], columns="variant", values=column)
     if not {SUBJECT, TODAY} <= set(wide.columns):
         return pd.Series(dtype=float)
@@ -104,7 +106,7 @@ def in_kernel(sources: Sources) -> pd.DataFrame:
 
 def _worst(sources: Sources) -> Bar:
     asked = f"nodes of the worst op in a trap, largest size: at most {WORST_NODES} (fat ones)"
-    worst = largest(sources, "worst")[SUBJECT].reindex(TRAPS).dropna()
+    worst = largest(sources.counts, "worst")[SUBJECT].reindex(TRAPS).dropna()
     if worst.empty:
         return Bar(asked, NOTHING, None)
     text = f"{number(worst.max())} ({worst.idxmax()})"
@@ -113,7 +115,7 @@ def _worst(sources: Sources) -> Bar:
 
 def _less(sources: Sources) -> Bar:
     asked = f"{TODAY}'s worst op in a trap, over ours: at least {LESS:,}"
-    wide = largest(sources, "worst").reindex(TRAPS)
+    wide = largest(sources.counts, "worst").reindex(TRAPS)
     ratio = (wide[TODAY] / wide[SUBJECT]).dropna() if TODAY in wide else pd.Series(dtype=float)
     if ratio.empty:
         return Bar(asked, NOTHING, None)

@@ -38,9 +38,12 @@ def evidence_figure(sources: Sources, finding: str) -> Figure:
 def common_ratios(sources: Sources) -> dict[str, pd.Series]:
     """Per measure, our cost over today's by workload, at the largest size."""
     found = {}
-    for column, label in (("nodes", "nodes"), ("instructions", "instructions, user space")):
-        if column in sources.counts:
-            wide = largest(sources, column)
+    for frame, column, label in (
+        (sources.counts, "nodes", "nodes"),
+        (sources.instructions, "instructions", "instructions, user space"),
+    ):
+        if column in frame:
+            wide = largest(frame, column)
             if {SUBJECT, TODAY} <= set(wide.columns):
                 found[label] = (wide[SUBJECT] / wide[TODAY]).reindex(COMMON)
     kernel = in_kernel(sources)
@@ -74,7 +77,7 @@ def _common(axes: Axes, sources: Sources) -> None:
 
 
 def _traps(axes: Axes, sources: Sources) -> None:
-    wide = largest(sources, "worst").reindex(TRAPS)
+    wide = largest(sources.counts, "worst").reindex(TRAPS)
     names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
     looks = styles(names)
     for index, name in enumerate(names):

@@ -91,6 +91,29 @@ def _small(sources: Sources) -> Answer:
     return Answer(question, verdict, lines)
 
 
+def _dearer(sources: Sources) -> Answer:
+    question = "Where is it dearer than today's?"
+    if sources.instructions.empty:
+        return Answer(question, NOT_MEASURED)
+    wide = sources.instructions.pivot_table(
+        index=["workload", "nr_live"], columns="variant", values="instructions"
+    )
+    ratio = (wide[SUBJECT] / wide[TODAY]).dropna()
+    worse = ratio[ratio > 1]
+    lines = [
+        f"{name}{f' at {size:,}' if size else ''}: {number(wide[TODAY][name, size])} ->"
+        f" {number(wide[SUBJECT][name, size])} instructions per op, x{value:.2f}."
+        for (name, size), value in worse.items()
+    ]
+    names = ", ".join(dict.fromkeys(name for name, _ in worse.index))
+    return Answer(
+        question,
+        f"In instructions per op, user space, in {len(worse)} of {len(ratio)} windows"
+        + (f": {names}, up to x{worse.max():.2f}." if len(worse) else "."),
+        lines,
+    )
+
+
 def _rcache(sources: Sources) -> Answer:
     question = "Does the rcache not hide all of this?"
     lines = _verdicts(sources, "6.7", common=True) + _verdicts(sources, "6.7", common=False)
@@ -100,7 +123,7 @@ def _rcache(sources: Sources) -> Answer:
 
 
 def _traps(sources: Sources) -> Answer:
-    wide = largest(sources, "worst").reindex(TRAPS)
+    wide = largest(sources.counts, "worst").reindex(TRAPS)
     names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
     lines = [
         f"{workload}: " + ", ".join(f"{name} {number(row[name])}" for name in names) + "."
@@ -111,7 +134,7 @@ def _traps(sources: Sources) -> Answer:
 
 
 def _elsewhere(sources: Sources) -> Answer:
-    wide = largest(sources, "worst")
+    wide = largest(sources.counts, "worst")
     worst = wide[SUBJECT].sort_values(ascending=False)
     lines = [f"{name}: {number(value)}." for name, value in worst.head(5).items()]
     return Answer(
@@ -141,7 +164,7 @@ def _refusals(sources: Sources) -> Answer:
 
 
 def _memory(sources: Sources) -> Answer:
-    wide = largest(sources, "bytes_per_range")
+    wide = largest(sources.counts, "bytes_per_range")
     at = wide.loc["random_replace"]
     names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in at.index]
     words = ", ".join(f"{name} {at[name]:.0f}" for name in names)
@@ -248,8 +271,8 @@ def _correct(sources: Sources) -> Answer:
 
 
 def _given_up(sources: Sources) -> Answer:
-    ratio = counted(sources, COMMON, "nodes")
-    keeps = largest(sources, "nodes")
+    ratio = counted(sources.counts, COMMON, "nodes")
+    keeps = largest(sources.counts, "nodes")
     lines = ["docs/candidate.md lists what is given up, and why it can be done without."]
     if "room_augmented" in keeps:
         other = (keeps["room_augmented"] / keeps[TODAY]).reindex(COMMON).dropna()
@@ -285,6 +308,7 @@ ASKED: tuple[Callable[[Sources], Answer], ...] = (
     _slower,
     _constants,
     _small,
+    _dearer,
     _rcache,
     _traps,
     _elsewhere,

@@ -41,8 +41,8 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
         answer=answer,
         bars=_bars(found),
         objections=asked,
-        nodes=_table(largest(sources, "nodes")),
-        worst=_table(largest(sources, "worst")),
+        nodes=_table(largest(sources.counts, "nodes")),
+        worst=_table(largest(sources.counts, "worst")),
         compared=sorted(sources.compared),
         subject=SUBJECT,
     )
@@ -50,8 +50,8 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
 
 def finding(sources: Sources) -> str:
     """What the figure shows, in a sentence."""
-    common = counted(sources, COMMON, "nodes")
-    worst = largest(sources, "worst").reindex(TRAPS).max()
+    common = counted(sources.counts, COMMON, "nodes")
+    worst = largest(sources.counts, "worst").reindex(TRAPS).max()
     return (
         f"{SUBJECT} visits {common.min():.2f} to {common.max():.2f} of {TODAY}'s nodes in the"
         f" common case, and at most {number(worst[SUBJECT])} in one op of any trap,"

@@ -14,6 +14,7 @@ from iova_lab.kernel import fidelity_report, rows
 from iova_lab.results import ResultsError
 
 COUNTS = "counts.csv"
+INSTRUCTIONS = "instructions.csv"
 SOAK = "soak.json"
 
 #: The rcaches in front of which the comparison was made, by the folder's name.
@@ -25,12 +26,14 @@ class Sources:
     """All that the page stands on.
 
     ``counts``: a row per workload, nr_live and variant, exact (`iova-lab counts`).
+    ``instructions``: the same with instructions per op in user space, counted by callgrind.
     ``kernel``: rows of `iova-lab kernel fidelity`.  ``lockup``: of `iova-lab kernel lockup`.
     ``compared``: paired times, by rcache.  ``threads``, ``sweep``, ``locks``: contention measured
     and simulated.  ``soak``: judged random ops.
     """
 
     counts: pd.DataFrame
+    instructions: pd.DataFrame
     kernel: pd.DataFrame
     lockup: pd.DataFrame
     compared: dict[str, comparison.Comparison]
@@ -48,6 +51,7 @@ def load(results: Path) -> Sources:
     contention = results / "contention"
     return Sources(
         counts=_csv(own / COUNTS),
+        instructions=_csv(own / INSTRUCTIONS),
         kernel=_kernel(results / "kernel"),
         lockup=pd.DataFrame(rows.read(results / "kernel" / "lockup.jsonl")),
         compared={
@@ -64,6 +68,8 @@ def load(results: Path) -> Sources:
 
 def _csv(path: Path) -> pd.DataFrame:
     # One variant is called null.
+    if not path.exists():
+        return pd.DataFrame()
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
