@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from lineage_walks import Anchor, Reference
-from model import Range, next_power_of_two
+
+from iova_lab.books import Range, next_power_of_two
 
 #: Nodes that `Alignable` looks at before it looks at all of them.
 WALK_BOUND = 8

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from lab import REFUSED, Row
 from lineage import Reference
-from model import next_power_of_two
 
+from iova_lab.books import next_power_of_two
 from iova_lab.opstream import Op, OpStream
 from iova_variants import Rcache
 

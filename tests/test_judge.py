@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lab import REAL, REFUSED, Row, alloc, find, free, random_stream, reserve, stream_of
-from model import books_of
 
 import iova_variants
+from iova_lab.books import books_of
 from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_variants import Claim
 

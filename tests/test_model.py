@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 from lab import REAL, answers, random_stream
 from lineage import REFERENCES
-from model import Range, books_of, next_power_of_two
 
 import iova_variants
+from iova_lab.books import Range, books_of, next_power_of_two
 from iova_variants import Claim
 
 DESCRIBED = sorted(set(REAL) & set(REFERENCES))

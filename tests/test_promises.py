@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from lab import REAL
-from model import Books
 
 import iova_variants
 from iova_lab import peng, promises, promises_results
+from iova_lab.books import Books
 from iova_lab.cli import main
 from iova_lab.counterexamples import Example, Step, examples, find_example, outcomes
 from iova_lab.drawing import draw, highest_fit

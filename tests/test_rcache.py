@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lab import REAL, REFUSED, Row, alloc, free, random_stream, reserve, stream_of
 from lineage import REFERENCES
-from model import next_power_of_two
 
 import iova_variants
 from iova_lab import rcache_cost, workloads
+from iova_lab.books import next_power_of_two
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_variants import Claim, Rcache, ReplayResult
 from iova_variants._build import VARIANT_DIR, compile_variant

@@ -17,10 +17,10 @@ from lab import (
     sizeof_range,
     stream_of,
 )
-from model import books_of
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.books import books_of
 from iova_lab.opstream import Op, OpStream, new_ops
 from iova_variants import Claim, ReplayResult
 
