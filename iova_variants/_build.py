@@ -33,7 +33,11 @@ CFLAGS = (
 BUILD_CFLAGS: dict[Build, list[str]] = {
     "timed": [],
     "counted": ["-DIOVA_COUNTED"],
-    "sanitized": ["-DIOVA_COUNTED", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    # A call in the last line is a call here too, or the author's function is not in the report.
+    "sanitized": (
+        "-DIOVA_COUNTED -fsanitize=address,undefined -fno-sanitize-recover=all "
+        "-fno-optimize-sibling-calls -fno-omit-frame-pointer"
+    ).split(),
 }
 
 
@@ -125,6 +129,21 @@ def compile_program(source: Path, build: Build) -> Path:
     target = BUILT_DIR / build / f"{source.stem}-{digest}"
     if not target.exists():
         _atomically(target, source, build, [source, "-ldl"])
+    return target
+
+
+def compile_standalone(source: Path) -> Path:
+    """Compile one variant, with sanitizers, as a program of its own: harness/standalone/main.c.
+
+    Does nothing where that program exists.  Raises `BuildError`.
+    """
+    main = HARNESS_DIR / "standalone" / "main.c"
+    name = built_path(source, "sanitized").with_suffix("")
+    digest = hashlib.sha256(main.read_bytes()).hexdigest()[:8]
+    target = name.with_name(f"{name.name}-{digest}")
+    if not target.exists():
+        objects = [_object(path, "sanitized") for path in _harness_sources()]
+        _atomically(target, source, "sanitized", [main, source, *objects])
     return target
 
 

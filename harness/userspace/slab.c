@@ -212,6 +212,16 @@ static size_t size_class(size_t size)
 	return roundup_pow_of_two(size);
 }
 
+/* A sanitizer is to see what is beyond the object, so it gets no rounding up. */
+static size_t usable(size_t size, size_t class_bytes)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return size;
+#else
+	return class_bytes;
+#endif
+}
+
 void *kmalloc(size_t size, gfp_t gfp)
 {
 	size_t class_bytes = size_class(size);
@@ -219,14 +229,14 @@ void *kmalloc(size_t size, gfp_t gfp)
 
 	if (refuse())
 		return NULL;
-	block = malloc(sizeof(*block) + class_bytes);
+	block = malloc(sizeof(*block) + usable(size, class_bytes));
 	if (!block)
 		return NULL;
 	block->class_bytes = class_bytes;
 	shim_memory.nr_objects++;
 	account(class_bytes);
 	if (gfp & __GFP_ZERO)
-		memset(block + 1, 0, class_bytes);
+		memset(block + 1, 0, usable(size, class_bytes));
 	return block + 1;
 }
 
