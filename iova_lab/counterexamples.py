@@ -163,19 +163,21 @@ def find_example(name: str) -> list[Example]:
 
 
 def _from_json(row: dict[str, Any]) -> Example:
-    steps = tuple(_step_from_json(step) for step in row["steps"])
+    steps = tuple(step_from_json(step) for step in row["steps"])
     return Example(
         row["variant"], row["question"], int(row["start_pfn"], 16), steps, row["fail_alloc_at"]
     )
 
 
-def _step_from_json(step: dict[str, Any]) -> Step:
+def step_from_json(step: dict[str, Any]) -> Step:
+    """Read one step as `step_to_json` wrote it."""
     limit_pfn = int(step.get("limit_pfn", "0"), 16)
     size = int(step.get("size", "0"), 16)
     return Step(Op[step["op"].upper()], step["slot"], size, limit_pfn, step.get("aligned", False))
 
 
-def _step_to_json(step: Step) -> dict[str, Any]:
+def step_to_json(step: Step) -> dict[str, Any]:
+    """Plain values; pfns as hexadecimal text, for people read these files."""
     row: dict[str, Any] = {"op": step.op.name.lower(), "slot": step.slot}
     if step.op != Op.FREE:
         row |= {"size": hex(step.size), "limit_pfn": hex(step.limit_pfn)}
@@ -190,7 +192,7 @@ def store(found: Sequence[Example]) -> None:
             "question": example.question,
             "start_pfn": hex(example.start_pfn),
             "fail_alloc_at": example.fail_alloc_at,
-            "steps": [_step_to_json(step) for step in example.steps],
+            "steps": [step_to_json(step) for step in example.steps],
         }
         for example in found
     ]

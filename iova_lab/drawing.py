@@ -1,7 +1,8 @@
 """What do the gaps look like after each request of an example?
 
 Plain text of at most 72 columns, for a terminal and a mail: highest address on the left, a letter
-for a live range, a dot for free space, and a bar wherever something begins or ends:
+for a live range (# for two at once), a dot for free space, and a bar wherever something begins or
+ends:
 
     C = alloc 0x1 (4K), limit 0xfffff, aligned
         refused, though 0xffffe fits; 1 node
@@ -15,7 +16,7 @@ import string
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from iova_lab.counterexamples import Example, Outcome, Step, outcomes
+from iova_lab.counterexamples import REFUSED, Example, Outcome, Step, outcomes
 from iova_lab.opstream import Op
 from iova_lab.questions import QUESTIONS
 from iova_lab.workloads._common import DMA_32BIT_PFN
@@ -23,6 +24,9 @@ from iova_lab.workloads._common import DMA_32BIT_PFN
 WIDTH = 72
 #: Columns of at most this many characters; below that they are to scale.
 WIDEST = 8
+
+#: Slots have letters.
+MOST_LETTERS = len(string.ascii_uppercase)
 
 Live = dict[int, tuple[int, int]]
 
@@ -44,22 +48,56 @@ def _fill(text: str, indent: str = "  ") -> str:
 def _one(example: Example) -> str:
     found = outcomes(example)
     states = list(_states(example.steps, found))
-    cells = _cells(example, states)
-    lines = [_domain(example), _fill(", ".join(_legend(cells)))]
-    lines.append("        " + _labels(cells))
-    before: Live = {}
-    for step, outcome, live in zip(example.steps, found, states, strict=True):
-        lines.append(f"    {_request(step)}")
-        lines.append(f"        {_answer(example, step, outcome, before)}")
-        lines.append(f"        {_gaps(cells, live, example.start_pfn)}")
-        before = live
-    return "\n".join(lines)
+    notes = [
+        _answer(example, step, outcome, before)
+        for step, outcome, before in zip(example.steps, found, [{}, *states], strict=False)
+    ]
+    head = _domain(example.start_pfn, example.fail_alloc_at)
+    return "\n".join([head, *_rows(example.steps, states, notes, example.start_pfn)])
 
 
-def _domain(example: Example) -> str:
-    text = f"Domain from pfn {example.start_pfn:#x}, pages of 4 KiB; highest address on the left."
-    if example.fail_alloc_at:
-        text += f" Request {example.fail_alloc_at} for memory is refused."
+def draw_steps(
+    steps: Sequence[Step], pfns: Sequence[int], start_pfn: int, *, wrong: tuple[int, str]
+) -> str:
+    """Requests with the answers that somebody gave, `REFUSED` for none, up to one that is wrong.
+
+    ``wrong`` is the index of that request, and what is wrong with it.
+    """
+    at, says = wrong
+    found = [
+        Outcome(None if pfn == REFUSED else pfn, *[0] * (len(Outcome._fields) - 1)) for pfn in pfns
+    ]
+    notes = [
+        f"WRONG: {says}" if index == at else _plain_answer(step, outcome)
+        for index, (step, outcome) in enumerate(zip(steps, found, strict=True))
+    ]
+    states = list(_states(steps, found))
+    return "\n".join([_domain(start_pfn), *_rows(steps, states, notes, start_pfn)])
+
+
+def _rows(
+    steps: Sequence[Step], states: Sequence[Live], notes: Sequence[str], start_pfn: int
+) -> Iterator[str]:
+    """A legend, and for each step the request, a note, and the gaps after it."""
+    cells = _cells(steps, states, start_pfn)
+    yield _fill(", ".join(_legend(cells)))
+    yield "        " + _labels(cells)
+    for step, note, live in zip(steps, notes, states, strict=True):
+        yield f"    {_request(step)}"
+        yield textwrap.fill(note, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 10)
+        yield f"        {_gaps(cells, live, start_pfn)}"
+
+
+def _plain_answer(step: Step, outcome: Outcome) -> str:
+    if step.op == Op.ALLOC:
+        return "refused" if outcome.pfn is None else f"{outcome.pfn:#x}"
+    return "done"
+
+
+def _domain(start_pfn: int, fail_alloc_at: int = 0) -> str:
+    text = f"Domain from pfn {start_pfn:#x}, pages of 4 KiB; highest address on the left."
+    if fail_alloc_at:
+        text += f" Request {fail_alloc_at} for memory is refused."
     return _fill(text)
 
 
@@ -71,15 +109,15 @@ def _states(steps: Sequence[Step], found: Sequence[Outcome]) -> Iterator[Live]:
         if step.op == Op.FREE:
             if not outcome.leaked:
                 live.pop(step.slot, None)
-        elif outcome.pfn is not None:
+        elif step.op != Op.FIND and outcome.pfn is not None:
             live[step.slot] = (outcome.pfn, outcome.pfn + step.size - 1)
         yield live
 
 
-def _cells(example: Example, states: Sequence[Live]) -> list[tuple[int, int]]:
+def _cells(steps: Sequence[Step], states: Sequence[Live], start_pfn: int) -> list[tuple[int, int]]:
     """What is drawn, cut wherever anything begins or ends: (lo, hi), highest first."""
-    bounds = {example.start_pfn}
-    bounds |= {step.limit_pfn + 1 for step in example.steps if step.op != Op.FREE}
+    bounds = {start_pfn}
+    bounds |= {step.limit_pfn + 1 for step in steps if step.op in (Op.ALLOC, Op.RESERVE)}
     for live in states:
         for lo, hi in live.values():
             bounds |= {lo, hi + 1}
@@ -109,8 +147,8 @@ def _letter(slot: int) -> str:
 
 
 def _request(step: Step) -> str:
-    if step.op == Op.FREE:
-        return f"free {_letter(step.slot)}"
+    if step.op in (Op.FREE, Op.FIND):
+        return f"{step.op.name.lower()} {_letter(step.slot)}"
     if step.op == Op.RESERVE:
         lo = step.limit_pfn - step.size + 1
         return f"{_letter(step.slot)} = reserve {lo:#x}..{step.limit_pfn:#x}"
@@ -170,7 +208,7 @@ def _gaps(cells: Sequence[tuple[int, int]], live: Live, start_pfn: int) -> str:
 
 
 def _letter_at(pfn: int, live: Live, start_pfn: int) -> str:
-    for slot, (lo, hi) in live.items():
-        if lo <= pfn <= hi:
-            return _letter(slot)
+    letters = [_letter(slot) for slot, (lo, hi) in live.items() if lo <= pfn <= hi]
+    if letters:
+        return letters[0] if len(letters) == 1 else "#"
     return "." if pfn >= start_pfn else "-"
