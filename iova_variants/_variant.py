@@ -73,7 +73,8 @@ def _source(name: str) -> Path:
 
 
 @cache
-def _load(source: Path, build: Build) -> Variant:
+def _load(source: Path, build: Build, changed_ns: int) -> Variant:
+    """Load a file as it was at ``changed_ns``: whoever edits it gets the new one."""
     path = compile_variant(source, build)
     library, ops = _native.open_library(path)
     if ops.name.decode() != source.stem:
@@ -100,7 +101,8 @@ def load(name: str, *, build: Build = "timed") -> Variant:
     where the contract's version does not match.
     """
     override = cast(Build, os.environ.get("IOVA_LAB_BUILD", build))
-    return _load(_source(name).resolve(), override)
+    source = _source(name).resolve()
+    return _load(source, override, source.stat().st_mtime_ns)
 
 
 class Domain:

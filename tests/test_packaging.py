@@ -122,6 +122,27 @@ def test_an_installed_lab_compiles_a_users_file(installed: Path, tmp_path: Path)
     assert python(installed, code) == "mine\n"
 
 
+def test_an_installed_lab_checks_a_new_users_file(installed: Path, tmp_path: Path) -> None:
+    """In an empty folder: `new`, then `try` on what it wrote, and on the same with a mistake."""
+    code = f"""
+import os
+from iova_lab.cli import main
+os.chdir({str(tmp_path)!r})
+for line in (["new", "mine"], ["try", "mine.c", "--check-only", "--budget", "20"]):
+    main(line, standalone_mode=False)
+text = open("mine.c").read()
+open("mine.c", "w").write(text.replace("(*link)->pfn_hi + 1 : 0", "(*link)->pfn_hi : 0"))
+try:
+    main(["try", "mine.c", "--check-only", "--budget", "600"], standalone_mode=False)
+except SystemExit as error:
+    print("status", error.code)
+"""
+    output = python(installed, code)
+    assert "mine.c: nothing wrong found" in output
+    assert output.endswith("status 1\n")
+    assert (tmp_path / "try" / "mine" / "mine-broken.json").exists()
+
+
 def test_a_variant_that_does_not_compile_takes_no_other_with_it(tmp_path: Path) -> None:
     source = copy_of_the_sources(tmp_path)
     kept = {"anchor", "null"}  # one before the broken one, one after

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from iova_lab.arguments import C_FILE, EXAMPLE
 from iova_lab.console import progress
 
 
@@ -27,6 +28,11 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
     """Write the table of promises: what each variant keeps, costs at worst, and gets wrong.
 
     From what is in RESULTS; --measure counts it anew.
+
+    \b
+    Examples:
+      iova-lab promises
+      iova-lab promises --measure --largest 1000
     """
     from iova_lab import promises_results
     from iova_lab.promises_report import write_promises
@@ -41,13 +47,36 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
 
 
 @click.command()
-@click.argument("name")
-def example(name: str) -> None:
+@click.argument("name", type=EXAMPLE)
+@click.option(
+    "--variant", type=C_FILE, help="For a file: try this C file, and not the one that broke on it."
+)
+def example(name: str, variant: str | None) -> None:
     """Replay the smallest stream that breaks a promise, and draw the gaps after each request.
 
-    NAME is a variant and a promise, as anchor-complete, or what several begin with, as mainline.
+    NAME is a variant and a promise, as anchor-complete; or what several begin with, as mainline; or
+    a file that `iova-lab try` wrote.  For a file the exit status is 1 if it still breaks.
+
+    \b
+    Examples:
+      iova-lab example anchor-complete
+      iova-lab example mainline
+      iova-lab example try/my_variant/my_variant-broken.json
     """
+    if name.endswith(".json"):
+        _again(Path(name), variant)
+        return
     from iova_lab.counterexamples import find_example
     from iova_lab.drawing import draw
 
     click.echo("\n\n".join(map(draw, find_example(name))))
+
+
+def _again(path: Path, variant: str | None) -> None:
+    from iova_lab.trial.checks import again
+
+    finding = again(path, variant)
+    if finding:
+        click.echo(str(finding))
+        raise click.exceptions.Exit(1)
+    click.echo(f"{path}: breaks nothing any more")

@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 
 from iova_lab.opstream import OpStream
 
@@ -47,12 +48,15 @@ def names() -> list[str]:
 
 @cache
 def get(name: str) -> Workload:
-    """Look up one workload by name, or a trace file by its path.
+    """Look up one workload by name, or by its path a trace or what `iova-lab try` has saved.
 
-    Raises `LookupError` for an unknown name, `TraceError` for a file that is not a trace.
+    Raises `LookupError` for an unknown name, `TraceError` for a file that is not a trace,
+    `ValueError` for one that is not a history.
     """
     if name.endswith(".npz"):
         return _trace_file(name)
+    if name.endswith(".json"):
+        return _history_file(name)
     if name not in names():
         known = ", ".join(names())
         raise LookupError(
@@ -78,6 +82,14 @@ def _trace_file(path: str) -> Workload:
     if trace.synthetic:
         doc = f"SYNTHETIC ({trace.synthetic}), of kernel {trace.kernel}: {path}"
     return Workload(path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: trace.stream)
+
+
+def _history_file(path: str) -> Workload:
+    from iova_lab.trial.history import read
+
+    saved = read(Path(path))
+    doc = f"On this {saved.variant} broke: {saved.says}"
+    return Workload(path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: saved.history.stream())
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,77 @@
+"""Which names can an argument of a command have, and which of them begin as what is typed so far?
+
+The types of click that stand for a variant, a workload and a C file; shells complete them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+
+class _Named(click.ParamType[str]):
+    """Text that is checked where it is used, with names to complete and perhaps files."""
+
+    def __init__(self, name: str, suffix: str) -> None:
+        self.name = name
+        self.suffix = suffix
+
+    def known(self) -> dict[str, str]:
+        """Names, and what each is."""
+        return {}
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = [
+            CompletionItem(name, help=says)
+            for name, says in self.known().items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *map(CompletionItem, self._paths(incomplete))]
+
+    def _paths(self, incomplete: str) -> list[str]:
+        """Files of the right kind, and folders, that begin so; after a dot or a slash only."""
+        if self.known() and not incomplete.startswith((".", "/", "~")) and "/" not in incomplete:
+            return []
+        folder = Path(incomplete if incomplete.endswith("/") else Path(incomplete).parent)
+        typed = incomplete[: incomplete.rfind("/") + 1]
+        entries = sorted(folder.expanduser().iterdir()) if folder.expanduser().is_dir() else []
+        found = [typed + path.name + "/" * path.is_dir() for path in entries if self._fits(path)]
+        return [path for path in found if path.startswith(incomplete)]
+
+    def _fits(self, path: Path) -> bool:
+        return not path.name.startswith(".") and (path.is_dir() or path.suffix in self.suffix)
+
+
+class _Variant(_Named):
+    def known(self) -> dict[str, str]:
+        import iova_variants
+
+        return dict.fromkeys(iova_variants.names(), "")
+
+
+class _Workload(_Named):
+    def known(self) -> dict[str, str]:
+        from iova_lab import workloads
+
+        return {name: workloads.get(name).summary for name in workloads.names()}
+
+
+class _Example(_Named):
+    def known(self) -> dict[str, str]:
+        from iova_lab.counterexamples import examples
+
+        return dict.fromkeys(examples(), "")
+
+
+#: The name of a variant of the lab, or the path of a C file.
+VARIANT = _Variant("variant", ".c")
+#: The name of a workload, or the path of a trace or of a history that broke something.
+WORKLOAD = _Workload("workload", ".npz.json")
+#: The name of an example of a broken promise, or the path of one that `iova-lab try` wrote.
+EXAMPLE = _Example("example", ".json")
+#: The path of a C file.
+C_FILE = _Named("file", ".c")

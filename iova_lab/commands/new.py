@@ -1,0 +1,38 @@
+"""Where does a variant of my own begin?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from iova_lab.trial.skeleton import FLAVOURS, Flavour, write
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--flavour",
+    type=click.Choice(FLAVOURS),
+    default="list",
+    show_default=True,
+    help="list: everything in one file.  rbtree: on range_variant.h, so only the search is yours.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="Where the file goes.  Default: here.",
+)
+def new(name: str, flavour: Flavour, folder: Path) -> None:
+    """Write NAME.c, a small correct allocator with comments that say where to begin.
+
+    It compiles and passes `iova-lab try`.  A file that exists is left alone.
+
+    \b
+    Examples:
+      iova-lab new my_variant
+      iova-lab new my_tree --flavour rbtree
+    """
+    path = write(name, flavour, folder)
+    click.echo(f"{path}: check and measure it with `iova-lab try {path}`")

@@ -1,0 +1,293 @@
+"""In which order is a file checked, and when is that enough?
+
+It compiles; its table is whole; short histories that Hypothesis draws, and shrinks where they break
+it; what no history asks, call by call; histories with memory refused; every workload and both
+recorded traces; random streams of the soak, with an rcache in front of it in turn.  The first thing
+that is wrong ends it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import iova_variants
+from iova_lab import soak, workloads
+from iova_lab.soak_streams import make_chunk
+from iova_lab.trial import contract, model, standalone
+from iova_lab.trial.child import in_child
+from iova_lab.trial.compiled import compiler_lines
+from iova_lab.trial.finding import Finding, draw, says_of
+from iova_lab.trial.history import History, read, save
+from iova_lab.trial.reduce import reduce
+from iova_lab.trial.search import DEPTHS, search
+from iova_lab.trial.standalone import Verdict
+from iova_variants import BuildError, Claim, VariantError, _build
+
+#: Called with the name of a check, and how far it is, from 0 to 1.
+Advance = Callable[[str, float], None]
+
+#: Live ranges at which workloads are judged, or as near to that as one goes.
+NR_LIVE = 1000
+#: CPU time of a short history, and of one that has to show that it does not come back.
+_SHORT_MS, _LONG_MS = 400, 5000
+#: Seconds of shrinking; the smallest so far is taken then.
+_SHRINK_S = 15.0
+#: CPU time of a workload; a linear search under sanitizers needs a few seconds for a trace.
+_WORKLOAD_MS = 60_000
+
+
+@dataclass
+class Subject:
+    """A file under check.
+
+    ``out`` is a folder for what breaks it, ``facts`` what was tried, a line a check, ``seconds``
+    what the checks that could go on for ever may take in all.
+    """
+
+    source: Path
+    out: Path
+    shown: str
+    seconds: float = 40.0
+    facts: list[str] = field(default_factory=list)
+    advance: Advance = lambda name, share: None
+
+    @cached_property
+    def variant(self) -> iova_variants.Variant:
+        """The file, loaded into this process, once that is known to be safe."""
+        return iova_variants.load(str(self.source), build="counted")
+
+    def judged(self, history: History, cpu_ms: int = _SHORT_MS) -> Verdict:
+        """Hold one history against judge, sanitizers and model."""
+        verdict = standalone.run(
+            self.source, history.stream(), fail_alloc_at=history.fail_alloc_at, cpu_ms=cpu_ms
+        )
+        if verdict or history.fail_alloc_at:
+            return verdict
+        return replace(model.run(self.source, history), pfns=verdict.pfns)
+
+    def quickly(self, history: History) -> Verdict:
+        """Judge and sanitizers alone, for a history with thousands of live ranges."""
+        return standalone.run(self.source, history.stream(), verify=False, cpu_ms=_LONG_MS)
+
+    def finding(self, check: str, says: str, **more: object) -> Finding:
+        """Something is wrong with this file."""
+        return Finding(self.shown, check, says, **more)  # type: ignore[arg-type]
+
+    def broken(self, check: str, history: History, verdict: Verdict) -> Finding | None:
+        """A history that breaks it; None if that was only slow."""
+        if verdict.kind == "hang":
+            verdict = self.judged(history, _LONG_MS)
+            if not verdict:
+                return None
+        path = self.out / f"{self.source.stem}-broken.json"
+        save(history, path, variant=str(self.source), says=says_of(history, verdict))
+        return replace(
+            self.told(check, history, verdict),
+            saved=path,
+            again=f"iova-lab example {shlex.quote(str(path))}",
+        )
+
+    def told(self, check: str, history: History, verdict: Verdict) -> Finding:
+        """The same, and nothing is written."""
+        return self.finding(
+            check,
+            says_of(history, verdict),
+            lines=verdict.frames,
+            history=history,
+            drawn=draw(history, verdict),
+        )
+
+
+def _compiles(subject: Subject) -> Finding | None:
+    builds: tuple[Callable[[], Path], ...] = (
+        lambda: _build.compile_variant(subject.source, "counted"),
+        lambda: _build.compile_variant(subject.source, "timed"),
+        lambda: _build.compile_standalone(subject.source),
+    )
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(build) for build in builds]
+        for done, job in enumerate(jobs, start=1):
+            try:
+                job.result()
+            except BuildError as error:
+                headline, lines = compiler_lines(str(error), subject.source)
+                return subject.finding("compiles", headline, lines=lines)
+            subject.advance("compiles", done / len(jobs))
+    return None
+
+
+def _table(subject: Subject) -> Finding | None:
+    try:
+        report = in_child(lambda tell: bool(subject.variant))
+        if report.died:
+            return subject.finding("table", f"{report.died} while it is loaded")
+        wrong = contract.table_is_wrong(subject.variant)
+    except OSError as error:
+        wrong = re.sub(r"^/\S+\.(so|c):? ", "", str(error))  # the file is named in front of it
+    if wrong:
+        return subject.finding("table", wrong)
+    claims = ", ".join(claim.name.lower() for claim in subject.variant.claims if claim.name)
+    subject.facts.append(f"claims: {claims or 'nothing'}")
+    return None
+
+
+def _contract(subject: Subject) -> Finding | None:
+    broken = contract.run(subject.source, subject.variant.claims)
+    if broken is None:
+        subject.facts.append(f"{len(contract.SCENARIOS)} promises of the contract, call by call")
+        return None
+    says = f"breaks this promise: {broken.promise}"
+    lines = (*broken.calls[:-1], f"{broken.calls[-1]}   # {broken.says}")
+    return subject.finding("contract", says, lines=lines)
+
+
+def _histories(subject: Subject) -> Finding | None:
+    return _search(subject, "histories", 0.35)
+
+
+def _memory(subject: Subject) -> Finding | None:
+    return _search(subject, "no memory", 0.2, fails_memory=True)
+
+
+def _search(
+    subject: Subject, check: str, share: float, *, fails_memory: bool = False
+) -> Finding | None:
+    total = sum(nr_tried for _, _, nr_tried in DEPTHS)
+    nr = iter(range(1, total + 1))
+    searched = search(
+        subject.judged,
+        fails_memory=fails_memory,
+        search_s=share * subject.seconds,
+        shrink_s=min(subject.seconds / 2, _SHRINK_S),
+        advance=lambda: subject.advance(check, next(nr, total) / total),
+    )
+    if searched.found:
+        finding = subject.broken(check, *searched.found)
+        if finding:
+            return finding
+    how = "judge, sanitizers" if fails_memory else "judge, verify(), model, sanitizers"
+    refused = ", memory refused" if fails_memory else ""
+    subject.facts.append(
+        f"{searched.nr_histories:,} short histories{refused}, {searched.nr_ops:,} ops: {how}"
+    )
+    return None
+
+
+def _workloads(subject: Subject) -> Finding | None:
+    nr_ops = 0
+    names = workloads.names()
+    for done, name in enumerate(names):
+        subject.advance("workloads", done / len(names))
+        workload = workloads.get(name)
+        nr_live = min(max(NR_LIVE, workload.min_nr_live), workload.max_nr_live)
+        stream = workloads.generate(name, nr_live)
+        verdict = standalone.run(subject.source, stream, verify=False, cpu_ms=_WORKLOAD_MS)
+        nr_ops += len(stream.ops)
+        if not verdict:
+            continue
+        reduced = None if verdict.kind == "hang" else reduce(stream, verdict, subject.quickly)
+        finding = subject.broken("workloads", *reduced) if reduced else None
+        return finding or subject.finding(
+            "workloads",
+            f"{name} with {nr_live:,} live ranges, op {verdict.op:,}: {verdict.says}",
+            lines=verdict.frames,
+            again=f"iova-lab replay {shlex.quote(subject.shown)} {name} --nr-live {nr_live}",
+        )
+    subject.facts.append(f"{len(names)} workloads and traces, {nr_ops:,} ops: judge, sanitizers")
+    return None
+
+
+def _soak(subject: Subject) -> Finding | None:
+    begun, index, nr_ops = time.monotonic(), 0, 0
+    seconds = 0.2 * subject.seconds
+    while (spent := time.monotonic() - begun) < seconds:
+        subject.advance("soak", spent / seconds)
+        chunk = make_chunk(0, index)
+        try:
+            soak.run_chunk(str(subject.source), chunk, timeout=60.0)
+        except VariantError as error:
+            return _soaked(subject, index, error)
+        nr_ops += len(chunk.stream.ops)
+        index += 1
+    subject.facts.append(f"{index} random streams, {nr_ops:,} ops: judge, with rcaches and without")
+    return None
+
+
+def _soaked(subject: Subject, index: int, error: VariantError) -> Finding | None:
+    chunk = make_chunk(0, index)
+    verdict = standalone.run(subject.source, chunk.stream, verify=chunk.verify, cpu_ms=_WORKLOAD_MS)
+    judged = subject.judged if chunk.verify else subject.quickly
+    reduced = reduce(chunk.stream, verdict, judged) if verdict else None
+    if reduced:
+        return subject.broken("soak", *reduced)
+    again = f"iova-lab soak {shlex.quote(subject.shown)} --seed 0 --chunk {index}"
+    return subject.finding("soak", str(error), again=again)
+
+
+#: The checks, in order, and their share of the time as far as a bar needs to know.
+CHECKS: dict[str, tuple[Callable[[Subject], Finding | None], float]] = {
+    "compiles": (_compiles, 0.1),
+    "table": (_table, 0.01),
+    "histories": (_histories, 0.32),
+    "contract": (_contract, 0.02),
+    "no memory": (_memory, 0.15),
+    "workloads": (_workloads, 0.2),
+    "soak": (_soak, 0.2),
+}
+
+
+def check(
+    file: str | Path,
+    *,
+    out: Path = Path("try"),
+    seconds: float = 40.0,
+    advance: Advance = lambda name, share: None,
+) -> Finding | None:
+    """Check one C file; the first thing that is wrong with it, or None."""
+    return check_all(subject_of(file, out, seconds), advance)
+
+
+def subject_of(file: str | Path, out: Path, seconds: float = 40.0) -> Subject:
+    """A file to be checked.  Raises `LookupError` where there is none."""
+    source = Path(file)
+    if source.suffix != ".c":
+        raise LookupError(f"{file} is no C file: its name must end in .c")
+    if not source.is_file():
+        raise LookupError(f"no such file: {file}")
+    return Subject(source.resolve(), out, str(file), seconds)
+
+
+def again(path: Path, variant: str | None = None) -> Finding | None:
+    """What does a saved history break now, in the file that broke on it or in another?"""
+    saved = read(path)
+    subject = subject_of(variant or saved.variant, path.parent)
+    wrong = _compiles(subject) or _table(subject)
+    if wrong:
+        return wrong
+    verdict = subject.judged(saved.history, _LONG_MS)
+    return subject.told("again", saved.history, verdict) if verdict else None
+
+
+def check_all(subject: Subject, advance: Advance) -> Finding | None:
+    """Make all checks of one subject."""
+    total, done = sum(share for _, share in CHECKS.values()), 0.0
+    for name, (run, share) in CHECKS.items():
+        begun = done
+        subject.advance = lambda name, part, begun=begun, share=share: advance(  # type: ignore[misc]
+            name, (begun + min(part, 1) * share) / total
+        )
+        subject.advance(name, 0.0)
+        finding = run(subject)
+        if finding:
+            return finding
+        done += share
+        if name == "table" and Claim.FAKE in subject.variant.claims:
+            subject.facts.append("claims to keep no books: nothing that it answers is judged")
+    return None

@@ -1,0 +1,256 @@
+"""Does a variant do what iova_variant.h says of each call, in the plainest situations?
+
+Each scenario is a few calls with one expectation.  What is wrong is told as the calls that led
+there, which run as they stand in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import iova_variants
+from iova_lab.trial.child import Tell, in_child
+from iova_lab.workloads._common import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
+from iova_variants import Claim, _native
+
+LIMITS = (1, 2, 4095, LIMIT_32BIT - 1, LIMIT_32BIT, LIMIT_32BIT + 1, LIMIT_48BIT, LIMIT_64BIT)
+
+
+class _BrokenError(Exception):
+    pass
+
+
+class Calls:
+    """A domain whose calls are told before they are made."""
+
+    def __init__(self, source: Path, tell: Tell, start_pfn: int = 1) -> None:
+        self._tell = tell
+        tell(f"d = iova_variants.Domain({source.name!r}, start_pfn={start_pfn})")
+        self._domain = iova_variants.Domain(str(source), start_pfn=start_pfn)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: int | bool) -> Any:
+            text = ", ".join(map(_shown, arguments))
+            self._tell(f"d.{name}({text})")
+            return getattr(self._domain, name)(*arguments)
+
+        return call
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return hex(value) if value > 9 else str(value)
+    if isinstance(value, tuple):
+        return f"{value[0]:#x}..{value[1]:#x}"
+    return str(value)
+
+
+def _expect(got: object, wanted: object) -> None:
+    if got != wanted:
+        raise _BrokenError(f"answers {_shown(got)}, and not {_shown(wanted)}")
+
+
+class _NothingToTryError(Exception):
+    pass
+
+
+def _granted(d: Calls) -> int:
+    """Ten pfns to work on; who refuses them breaks no promise, and is not tried further."""
+    pfn: int | None = d.alloc(10, 100)
+    if pfn is None:
+        raise _NothingToTryError
+    return pfn
+
+
+Scenario = Callable[[Path, Tell, Claim], None]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def _scenario(promise: str) -> Callable[[Scenario], Scenario]:
+    def register(function: Scenario) -> Scenario:
+        SCENARIOS[promise] = function
+        return function
+
+    return register
+
+
+@_scenario("a range that is granted is found, within its limit, wherever that lies")
+def _limits(source: Path, tell: Tell, claims: Claim) -> None:
+    for limit_pfn in LIMITS:
+        d = Calls(source, tell)
+        pfn = d.alloc(1, limit_pfn)
+        if claims & Claim.COMPLETE and claims & Claim.EXACT:
+            _expect(pfn, limit_pfn)
+        if pfn is not None:
+            _expect(d.find(pfn), (pfn, pfn))
+        d.close()
+
+
+@_scenario("no pfn is given twice, and who claims to be complete gives every one")
+def _every_pfn(source: Path, tell: Tell, claims: Claim) -> None:
+    for start_pfn in (0, 1, 37):
+        d = Calls(source, tell, start_pfn=start_pfn)
+        given: set[int] = set()
+        for _ in range(10):
+            pfn = d.alloc(1, start_pfn + 9)
+            if pfn in given:
+                _expect(pfn, "another one")
+            if pfn is None and Claim.COMPLETE in claims:
+                _expect(pfn, f"one of {start_pfn}..{start_pfn + 9}")
+            given |= {pfn} - {None}
+        d.close()
+
+
+@_scenario("a request that is larger than the space is refused")
+def _too_large(source: Path, tell: Tell, claims: Claim) -> None:
+    d = Calls(source, tell, start_pfn=1)
+    for size in (100, 101, 2**32 - 1):
+        _expect(d.alloc(size, 99), None)
+    d.close()
+
+
+@_scenario("free() takes any pfn of the range")
+def _free_any(source: Path, tell: Tell, claims: Claim) -> None:
+    d = Calls(source, tell)
+    for offset in (0, 4, 9):
+        pfn = _granted(d)
+        d.free(pfn + offset)
+        _expect(d.find(pfn), None)
+    d.close()
+
+
+@_scenario("free() of a pfn in no live range does nothing")
+def _free_nothing(source: Path, tell: Tell, claims: Claim) -> None:
+    d = Calls(source, tell)
+    pfn = _granted(d)
+    before = d.dump()
+    for other in (0, pfn - 1, pfn + 10, LIMIT_64BIT):
+        d.free(other)
+        d.verify()
+        _expect(d.find(pfn), (pfn, pfn + 9))
+    if not np.array_equal(before, d.dump()):
+        raise _BrokenError("differs from the dump before those frees")
+    d.close()
+
+
+@_scenario("find() tells the bounds from every pfn of a range, and no other")
+def _find_bounds(source: Path, tell: Tell, claims: Claim) -> None:
+    d = Calls(source, tell)
+    pfn = _granted(d)
+    for inside in (pfn, pfn + 5, pfn + 9):
+        _expect(d.find(inside), (pfn, pfn + 9))
+    for outside in (0, pfn - 1, pfn + 10, LIMIT_64BIT):
+        _expect(d.find(outside), None)
+    d.close()
+
+
+@_scenario("reserve() takes free space, and lowers and extends what it meets")
+def _reserve(source: Path, tell: Tell, claims: Claim) -> None:
+    d = Calls(source, tell)
+    d.reserve(10, 12)
+    d.reserve(20, 30)
+    d.reserve(5, 25)
+    for pfn, bounds in ((4, None), (5, (5, 12)), (13, (13, 30)), (30, (13, 30)), (31, None)):
+        _expect(d.find(pfn), bounds)
+    d.free(13)
+    _expect(d.find(20), None)
+    d.close()
+
+
+@_scenario("equal histories have equal dumps, and a dump keeps to its room")
+def _dump(source: Path, tell: Tell, claims: Claim) -> None:
+    dumps = []
+    for _ in range(2):
+        d = Calls(source, tell)
+        pfns = [d.alloc(1 + index % 3, LIMIT_32BIT) for index in range(9)]
+        d.free(pfns[4])
+        dumps.append(d.dump())
+    if not np.array_equal(*dumps):
+        raise _BrokenError("differs from the dump of a domain with the same calls")
+    words = np.full(8, 77, np.uint64)
+    domain = d._domain
+    domain.variant.ops.dump(domain._open(), words.ctypes.data, 4)
+    if (words[4:] != 77).any():
+        raise _BrokenError("writes more words than it was given room for")
+
+
+@_scenario("all but a free may be refused for want of memory; a free only if it says so")
+def _memory_to_free(source: Path, tell: Tell, claims: Claim) -> None:
+    from iova_lab.opstream import Op, new_ops
+    from iova_lab.opstream import OpStream as Stream
+
+    if Claim.FREE_NEEDS_MEM in claims:
+        return
+    nr = 200
+    ops = new_ops(2 * nr, limit_pfn=LIMIT_32BIT)
+    ops["slot"] = [*range(nr), *range(1, nr, 2), *range(0, nr, 2)]
+    ops["op"][nr:] = Op.FREE
+    tell(f"a stream of {nr} allocs and as many frees")
+    asked = [
+        iova_variants.replay(str(source), Stream(ops[:end]), build="counted").nr_memory_requests
+        for end in (nr, 2 * nr)
+    ]
+    assert asked[0] is not None
+    assert asked[1] is not None
+    if asked[1] > asked[0]:
+        raise _BrokenError(
+            f"asks for memory {asked[1] - asked[0]} times in {nr} frees, and does not claim "
+            "IOVA_V_FREE_NEEDS_MEM"
+        )
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A promise that was not kept, what the last call did, and all calls up to it."""
+
+    promise: str
+    says: str
+    calls: tuple[str, ...]
+
+
+def run(source: Path, claims: Claim) -> Broken | None:
+    """Go through all scenarios, each in a process of its own; the first that is not kept."""
+    for promise, scenario in SCENARIOS.items():
+
+        def work(tell: Tell, scenario: Scenario = scenario) -> str | None:
+            try:
+                scenario(source, tell, claims)
+            except (_BrokenError, iova_variants.VariantError, MemoryError) as error:
+                return str(error)
+            except _NothingToTryError:
+                pass
+            return None
+
+        report = in_child(work, cpu_seconds=2)
+        says = report.died or report.answer
+        if says:
+            return Broken(promise, says, tuple(_since_the_last_domain(report.told)))
+    return None
+
+
+def _since_the_last_domain(told: list[str]) -> list[str]:
+    first = max((i for i, text in enumerate(told) if text.startswith("d = ")), default=0)
+    return told[first:]
+
+
+def table_is_wrong(variant: iova_variants.Variant) -> str | None:
+    """What does its table say that can't be, though all members are there?"""
+    if variant.claims & ~sum(Claim):
+        return f".flags has a bit that means nothing: {int(variant.claims):#x}"
+    if "\n" in variant.summary or not variant.summary.strip():
+        return ".summary is not one line of text"
+    if not variant.domain_size:
+        return ".domain_size is 0"
+    breach = Claim.ABOVE_LIMIT | Claim.BELOW_START
+    if Claim.EXACT in variant.claims and variant.claims & breach:
+        return ".flags claims to be exact, and to answer outside of limit or start"
+    if variant.ops.abi_version != _native.ABI_VERSION:
+        return f".abi_version is {variant.ops.abi_version}"
+    return None

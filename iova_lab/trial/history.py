@@ -1,0 +1,141 @@
+"""What was asked, up to where it broke: how is that written down, and read again?
+
+A `History` is a short op stream, mostly of one domain.  `save` writes it as JSON, which
+`iova-lab example FILE` replays and draws, and which `iova-lab replay` takes as a workload.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from iova_lab.counterexamples import Step, step_from_json, step_to_json, stream_of
+from iova_lab.opstream import Op, OpFlag, OpStream
+
+
+@dataclass(frozen=True)
+class History:
+    """Requests, in order.
+
+    ``fail_alloc_at``: which request for memory is refused, counted from 1; 0 for none.  ``doms``
+    has the domain of each step, nothing where all are of one.
+    """
+
+    steps: tuple[Step, ...]
+    start_pfn: int = 1
+    granule: int = 4096
+    fail_alloc_at: int = 0
+    doms: tuple[int, ...] = ()
+
+    def stream(self) -> OpStream:
+        """All of it as an op stream, every op measured."""
+        stream = stream_of(self.steps, self.start_pfn)
+        stream.ops["dom"] = self.doms or 0
+        return replace(stream, granule=self.granule, nr_domains=self.nr_domains)
+
+    @property
+    def nr_domains(self) -> int:
+        """Domains that its requests are made in."""
+        return max(self.doms, default=0) + 1
+
+    def placed(self) -> Iterator[tuple[int, Step]]:
+        """The domain of each step, and the step."""
+        return zip(self.doms or [0] * len(self.steps), self.steps, strict=True)
+
+    def only(self, dom: int) -> History:
+        """Only what was asked in one domain."""
+        steps = [step for at, step in self.placed() if at == dom]
+        slots = dict.fromkeys(step.slot for step in steps)
+        numbered = {slot: index for index, slot in enumerate(slots)}
+        kept = tuple(step._replace(slot=numbered[step.slot]) for step in steps)
+        return replace(self, steps=kept, doms=())
+
+    def until(self, nr_steps: int) -> History:
+        """Only so many steps of it."""
+        return replace(self, steps=self.steps[:nr_steps], doms=self.doms[:nr_steps])
+
+    @property
+    def nr_slots(self) -> int:
+        """Ranges that are named in it."""
+        return len({step.slot for step in self.steps})
+
+    def described(self) -> list[str]:
+        """One line per request, equal ones in a row as one: ``200 x alloc 1, limit 0xfffff``."""
+        lines = []
+        several = self.nr_domains > 1
+        texts = [f"domain {dom}: " * several + _described(step) for dom, step in self.placed()]
+        for text, group in itertools.groupby(texts):
+            count = len(list(group))
+            lines.append(f"{count:,} x {text}" if count > 1 else text)
+        return lines
+
+
+def _described(step: Step) -> str:
+    if step.op == Op.RESERVE:
+        return f"reserve {step.limit_pfn - step.size + 1:#x}..{step.limit_pfn:#x}"
+    if step.op == Op.ALLOC:
+        aligned = ", aligned" if step.aligned else ""
+        return f"alloc {step.size:#x}, limit {step.limit_pfn:#x}{aligned}"
+    return f"{step.op.name.lower()} the range of slot {step.slot}"
+
+
+def history_of(stream: OpStream, rows: Sequence[int], dom: int) -> History:
+    """Keep these ops of one domain of a stream, slots numbered anew, and packed ops unpacked."""
+    kept = stream.ops[np.asarray(rows, np.intp)]
+    slots: dict[int, int] = {}
+    steps = []
+    for op in kept[kept["dom"] == dom]:
+        slot = slots.setdefault(int(op["slot"]), len(slots))
+        aligned = bool(op["flags"] & OpFlag.SIZE_ALIGNED)
+        steps.append(Step(Op(int(op["op"])), slot, int(op["size"]), int(op["limit_pfn"]), aligned))
+    return History(tuple(steps), stream.start_pfn, stream.granule)
+
+
+def save(history: History, path: Path, *, variant: str, says: str) -> Path:
+    """Write one history, with the variant that broke on it and what was wrong."""
+    head = {
+        "variant": variant,
+        "says": says,
+        "start_pfn": hex(history.start_pfn),
+        "granule": history.granule,
+        "fail_alloc_at": history.fail_alloc_at,
+    }
+    rows = [
+        step_to_json(step) | ({"dom": dom} if history.doms else {})
+        for dom, step in history.placed()
+    ]
+    lines = ",\n  ".join(map(json.dumps, rows))
+    text = json.dumps(head)[:-1] + f', "steps": [\n  {lines}\n]}}\n'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file of `save` holds."""
+
+    history: History
+    variant: str
+    says: str
+
+
+def read(path: Path) -> Saved:
+    """Read what `save` wrote.  Raises `ValueError` for another file, with one line."""
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        history = History(
+            tuple(map(step_from_json, row["steps"])),
+            int(row["start_pfn"], 16),
+            row["granule"],
+            row["fail_alloc_at"],
+            tuple(step["dom"] for step in row["steps"] if "dom" in step),
+        )
+        return Saved(history, row["variant"], row["says"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no history that `iova-lab try` wrote: {error!r}") from None

@@ -1,0 +1,180 @@
+"""What is measured of a file that is right: exactly everywhere, and by the clock where time allows.
+
+Every workload and both recorded traces are replayed once and counted: nodes, refusals, memory,
+exact whatever the machine does.  Times need many fresh processes a cell, so in two minutes there
+is room for a few cells: the common case first, then what the list has complained about most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import iova_variants
+from iova_lab import comparison, workloads
+from iova_lab.comparison.counting import Counts, count
+from iova_lab.tables import number
+
+#: Live ranges of a counted replay, or as near to that as a workload goes.
+NR_LIVE = 10_000
+#: Fresh processes that a cell needs, a few more than the fewest, and what is measured in each.
+_NR_PROCESSES = 10
+_PROCESS_S = 0.6
+
+Advance = Callable[[str, float], None]
+
+#: The common case, then one bad case, then the rest as `comparison` has it.
+_FIRST = ("near_empty", "random_replace", "trace_6_12", "full_32bit")
+
+
+class _TimeIsUpError(KeyboardInterrupt):
+    """What ends a comparison early, and keeps what was measured."""
+
+
+def measure(variants: Sequence[str], seconds: float, advance: Advance) -> comparison.Comparison:
+    """Measure as many cells as there is time for, and be back when it is over."""
+    return measure_cells(variants, timed_cells(seconds, len(variants)), seconds, advance)
+
+
+def measure_cells(
+    variants: Sequence[str],
+    cells: tuple[comparison.Cell, ...],
+    seconds: float,
+    advance: Advance,
+) -> comparison.Comparison:
+    """Measure these cells, and be back when the time is over.
+
+    On a machine that is busy beyond expectation the last rounds are missing, and ``partial`` says
+    so.
+    """
+    plan = comparison.Plan(
+        base=variants[0],
+        candidates=tuple(variants[1:]),
+        cells=cells,
+        budget_s=max(seconds, 1.0),
+    )
+    end = time.monotonic() + seconds
+    with _alarm(seconds):
+        result = comparison.measure(plan, lambda share, text: advance(text, share))
+    if result.partial and time.monotonic() > end:
+        result.partial = f"the time was up, {seconds:.0f} s"
+    return result
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise `_TimeIsUpError` in the main thread after so long; in another one do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.1))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def timed_cells(seconds: float, nr_variants: int) -> tuple[comparison.Cell, ...]:
+    """As many cells as that time has room for on this machine as busy as it is; at least one."""
+    cells = sorted(
+        comparison.DEFAULT_CELLS,
+        key=lambda cell: _FIRST.index(cell.workload) if cell.workload in _FIRST else len(_FIRST),
+    )
+    cell_s = _NR_PROCESSES * (_start_s() + _PROCESS_S * nr_variants / 2)
+    return tuple(cells[: max(int(seconds / cell_s), 1)])
+
+
+def _start_s() -> float:
+    """What a fresh process takes before it measures anything."""
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import iova_lab.paired_worker"], check=True)
+    return time.monotonic() - begun
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One workload: its counts by variant, or in one line why there are none."""
+
+    cell: comparison.Cell
+    counts: dict[str, Counts | str]
+
+    def row(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "workload": self.cell.workload,
+            "nr_live": self.cell.nr_live,
+            "variants": {
+                label: found
+                if isinstance(found, str)
+                else {
+                    "nodes_per_op": nodes_per_op(found),
+                    "worst_op": worst_op(found),
+                    "refused": found.nr_failures,
+                    "needlessly": found.nr_spurious,
+                    "bytes_per_range": found.bytes_per_range,
+                }
+                for label, found in self.counts.items()
+            },
+        }
+
+
+def nodes_per_op(counts: Counts) -> float:
+    """Nodes visited by the allocs and frees of a window, by op of it."""
+    return sum(kind.visits for kind in counts.kinds.values()) / counts.nr_ops
+
+
+def worst_op(counts: Counts) -> int:
+    """Most nodes that one op visited."""
+    return max(kind.worst for kind in counts.kinds.values())
+
+
+def shown(counts: Counts | str) -> tuple[str, ...]:
+    """Nodes per op, worst op, refused, needlessly refused; or why not, in the first of them."""
+    if isinstance(counts, str):
+        reason = "too many" if "nodes" in counts else counts
+        return (reason, "-", "-", "-")
+    needless = "-" if counts.nr_spurious is None else f"{counts.nr_spurious:,}"
+    return (
+        number(nodes_per_op(counts)),
+        f"{worst_op(counts):,}",
+        f"{counts.nr_failures:,}",
+        needless,
+    )
+
+
+def differs(before: Counts | str, after: Counts | str) -> bool:
+    """Is anything different in what is shown?"""
+    return shown(before) != shown(after)
+
+
+def count_all(
+    variants: Sequence[str], labels: Sequence[str], advance: Advance
+) -> Iterable[Counted]:
+    """Replay every workload once on every variant, counted and judged."""
+    plan = comparison.Plan(base=variants[0], candidates=tuple(variants[1:]))
+    names = workloads.names()
+    for done, name in enumerate(names):
+        workload = workloads.get(name)
+        cell = comparison.Cell(name, min(max(NR_LIVE, workload.min_nr_live), workload.max_nr_live))
+        found: dict[str, Counts | str] = {}
+        for label, variant in zip(labels, variants, strict=True):
+            try:
+                found[label] = count(plan, variant, cell)
+            except iova_variants.VariantError as error:
+                found[label] = str(error)
+        advance("counting nodes", (done + 1) / len(names))
+        yield Counted(cell, found)

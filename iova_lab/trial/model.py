@@ -1,0 +1,134 @@
+"""Does a variant agree, call by call, with brute force over a list of ranges?
+
+The judge of the harness sees answers of alloc(); here is what it doesn't see: the bounds that
+find() tells, before and after every call and around every range, what reserve() and free() did to
+other ranges, and whether a free of nothing leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+
+import iova_variants
+from iova_lab.books import Books
+from iova_lab.counterexamples import Step
+from iova_lab.trial.child import Tell, in_child
+from iova_lab.trial.history import History
+from iova_lab.trial.standalone import Verdict
+
+#: Ranges around which find() is asked after every call; all are asked about at the end.
+_NEIGHBOURS = 2
+
+
+class _Different(Exception):  # noqa: N818 - it is an answer, not an error
+    pass
+
+
+class _Run:
+    """One domain of a history, and its books."""
+
+    def __init__(self, domain: iova_variants.Domain, history: History) -> None:
+        self.domain = domain
+        self.books = Books(history.granule, history.start_pfn)
+        self.slots: dict[int, int | None] = {}
+
+    def step(self, step: Step) -> None:
+        pfn = getattr(self, f"_{step.op.name.lower()}")(step)
+        if pfn is not None:
+            self._look(pfn)
+
+    def _alloc(self, step: Step) -> int | None:
+        pfn = self.domain.alloc(step.size, step.limit_pfn, step.aligned)
+        self.slots[step.slot] = pfn
+        if pfn is not None:
+            if self.books.overlaps(pfn, pfn + step.size - 1):
+                raise _Different(f"alloc() answers {pfn:#x}, which overlaps a live range")
+            self.books.add(pfn, pfn + step.size - 1)
+        return pfn
+
+    def _reserve(self, step: Step) -> int:
+        lo = step.limit_pfn - step.size + 1
+        self.domain.reserve(lo, step.limit_pfn)
+        self.books.reserve(lo, step.limit_pfn)
+        self.slots[step.slot] = lo
+        return lo
+
+    def _free(self, step: Step) -> int | None:
+        pfn = self.slots[step.slot]
+        if pfn is None:
+            return None
+        before = None if self.books.lookup(pfn) else self.domain.dump()
+        self.domain.free(pfn)
+        self.books.free(pfn)
+        if before is not None and not np.array_equal(before, self.domain.dump()):
+            raise _Different(f"free({pfn:#x}), where nothing is live, changes the domain")
+        return pfn
+
+    def _find(self, step: Step) -> int | None:
+        return self.slots[step.slot]
+
+    def _look(self, pfn: int) -> None:
+        """Ask find() around ``pfn``: at its range, and at those beside it."""
+        ranges = self.books.live()
+        at = next((i for i, (_, hi) in enumerate(ranges) if hi >= pfn), len(ranges))
+        self._compare([pfn, *self._edges(max(at - _NEIGHBOURS, 0), at + _NEIGHBOURS)])
+
+    def look_everywhere(self) -> None:
+        """Ask find() around every range."""
+        self._compare([0, *self._edges(0, len(self.books.ranges))])
+
+    def _edges(self, first: int, last: int) -> list[int]:
+        return [
+            pfn
+            for lo, hi in self.books.live()[first:last]
+            for pfn in (lo - 1, lo, (lo + hi) // 2, hi, hi + 1)
+            if 0 <= pfn <= self.domain.max_pfn
+        ]
+
+    def _compare(self, pfns: list[int]) -> None:
+        for pfn in dict.fromkeys(pfns):
+            expected, found = self.books.find(pfn), self.domain.find(pfn)
+            if expected != found:
+                raise _Different(
+                    f"find({pfn:#x}) says {_range(found)}; live there is {_range(expected)}"
+                )
+
+
+def _range(bounds: tuple[int, int] | None) -> str:
+    return "nothing" if bounds is None else f"{bounds[0]:#x}..{bounds[1]:#x}"
+
+
+def _lead(source: Path, history: History, tell: Tell) -> tuple[int, str] | None:
+    """Index of the step, and what is different after it."""
+    with contextlib.ExitStack() as stack:
+        arguments = (str(source), history.granule, history.start_pfn)
+        runs = [
+            _Run(stack.enter_context(iova_variants.Domain(*arguments)), history)
+            for _ in range(history.nr_domains)
+        ]
+        last = {dom: index for index, dom in enumerate(history.doms)}
+        for index, (dom, step) in enumerate(history.placed()):
+            tell(str(index))
+            try:
+                runs[dom].step(step)
+                if index == last.get(dom, len(history.steps) - 1):
+                    runs[dom].look_everywhere()
+            except _Different as error:
+                return index, str(error)
+    return None
+
+
+def run(source: Path, history: History) -> Verdict:
+    """Hold one history against the model; memory is never refused here."""
+    report = in_child(lambda tell: _lead(source, history, tell))
+    none = np.zeros(0, np.uint64)
+    at = int(report.told[-1]) if report.told else 0
+    if report.died:
+        return Verdict(report.died.split(",")[0], report.died, at, none)
+    if report.answer is None:
+        return Verdict("", "", len(history.steps), none)
+    index, says = report.answer
+    return Verdict(f"model: {says.partition('(')[0]}", says, index, none)

@@ -1,0 +1,124 @@
+"""What does a unified diff make of one of the lab's variants?
+
+git's own ``apply`` does it, on a copy of the variant and of the headers beside it, so that a patch
+of range_variant.h works as well.  However the paths in the diff are written
+(``a/iova_variants/x.c``, ``iova_variants/x.c``, ``x.c``), only the file's name counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import iova_variants
+from iova_variants._build import VARIANT_DIR
+
+#: Folders that a path in a diff may have in front of the file's name.
+_MOST_FOLDERS = 8
+#: The contract is what both sides stand on: compiled into the harness, so not to be patched.
+_CONTRACT = "iova_variant.h"
+
+
+class PatchError(ValueError):
+    """A diff that can't be applied; the message is git's reason, in one line."""
+
+
+def apply(diff: Path, onto: str, folder: Path) -> tuple[Path, Path]:
+    """Copy variant ``onto`` into ``folder`` twice, and apply ``diff`` to the second.
+
+    Returns the C files of both.  Raises `LookupError` for an unknown variant, `PatchError`.
+    """
+    if onto not in iova_variants.names():
+        known = ", ".join(iova_variants.names())
+        raise LookupError(f"--onto: no variant named {onto!r}; there are: {known}")
+    if not diff.is_file():
+        raise LookupError(f"no such file: {diff}")
+    before, after = (_copy(onto, folder / name) for name in ("before", "after"))
+    _apply(diff.resolve(), after.parent)
+    changed = [
+        path.name for path in sorted(after.parent.iterdir()) if _differs(path, before.parent)
+    ]
+    if _CONTRACT in changed:
+        raise PatchError(
+            f"{diff}: {_CONTRACT} is the contract of all variants: it can't be patched"
+        )
+    if not changed:
+        raise PatchError(f"{diff} changes nothing in {onto}.c or its headers")
+    if f"{onto}.c" not in changed and not _includes(after, changed):
+        raise PatchError(f"{diff} patches {', '.join(changed)}, which {onto}.c does not include")
+    return before, after
+
+
+def _copy(onto: str, folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for source in [VARIANT_DIR / f"{onto}.c", *VARIANT_DIR.glob("*.h")]:
+        shutil.copy(source, folder)
+    return folder / f"{onto}.c"
+
+
+def _apply(diff: Path, folder: Path) -> None:
+    """Apply with as many folders taken off each path as it takes until git finds the files."""
+    said = []
+    for nr_folders in range(_MOST_FOLDERS):
+        done = _git(diff, folder, nr_folders)
+        if done.returncode == 0 and not done.stderr.startswith("Skipped patch"):
+            return
+        said.append(done.stderr)
+    raise PatchError(f"{diff.name} does not apply: {_reason(said)}")
+
+
+def _git(diff: Path, folder: Path, nr_folders: int) -> subprocess.CompletedProcess[str]:
+    git = shutil.which("git")
+    if git is None:
+        raise PatchError("git is missing, which applies patches: apt install git")
+    return subprocess.run(
+        [git, "apply", "-v", f"-p{nr_folders}", "--whitespace=nowarn", diff],
+        cwd=folder,
+        # Inside a work tree git would look for the paths from its root, and skip all others.
+        env={
+            **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
+            "GIT_CEILING_DIRECTORIES": str(folder.parent),
+            "LC_ALL": "C",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _reason(said: list[str]) -> str:
+    """The most telling of git's reasons: a hunk that does not fit rather than a missing file."""
+    errors = [line for text in said for line in re.findall(r"^error: (.*)", text, re.M)]
+    fits_not = [line for line in errors if line.startswith("patch failed")]
+    others = [
+        line
+        for line in errors
+        if not re.search(r"No such file|removes .* component|unable to find filename", line)
+    ]
+    missing = [line for line in errors if line.endswith("No such file or directory")]
+    for found in (fits_not, others, missing, errors):
+        if found:
+            return str(min(found, key=len) if found is missing else found[0])
+    return (said[0].strip().splitlines() or ["git says nothing"])[-1]
+
+
+def _differs(path: Path, other: Path) -> bool:
+    twin = other / path.name
+    return not twin.exists() or twin.read_bytes() != path.read_bytes()
+
+
+def _includes(source: Path, names: list[str]) -> bool:
+    """Does this file include one of these, or a header that does?"""
+    seen: set[str] = set()
+    todo = [source.name]
+    while todo:
+        path = source.parent / todo.pop()
+        if path.name in seen or not path.exists():
+            continue
+        seen.add(path.name)
+        todo += re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), re.M)
+    return bool(seen & set(names))

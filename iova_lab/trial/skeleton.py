@@ -1,0 +1,46 @@
+"""What does a new variant begin as?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, get_args
+
+import jinja2
+
+Flavour = Literal["list", "rbtree"]
+FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
+
+_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+#: Words of C that a file might be called, and a function not.
+_C_WORDS = frozenset(
+    "auto bool break case char const continue default do double else enum extern float for goto if "
+    "inline int long register restrict return short signed sizeof static struct switch typedef "
+    "union unsigned void volatile while".split()
+)
+
+
+def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
+    """Write ``name.c`` into ``folder``, a variant that compiles and passes `iova-lab try`.
+
+    Raises `ValueError` for a name that C can't have, `FileExistsError` where there is such a file.
+    """
+    stem = name.removesuffix(".c")
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*", stem) or stem in _C_WORDS:
+        raise ValueError(
+            f"{name!r} can't be a variant's name: its functions are called after it, "
+            "so lower case, digits and _"
+        )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    text = environment.get_template(f"skeleton_{flavour}.c.j2").render(name=stem)
+    path = folder / f"{stem}.c"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists, and stays as it is: choose another name") from None
+    return path

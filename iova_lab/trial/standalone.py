@@ -1,0 +1,190 @@
+"""What happens to a variant in a process of its own, with sanitizers and a limit of CPU time?
+
+`run` gives one op stream to the program that `_build.compile_standalone` makes, and says in a
+`Verdict` what came of it: nothing wrong, the judge's complaint, the sanitizer's, a signal, or time
+that ran out; and all answers up to there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes as c
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from iova_lab.opstream import OpStream
+from iova_variants import _build, _native
+
+#: An exit status that no signal and no shell has.
+_SANITIZER = 99
+_HEADER_BYTES = 16 + c.sizeof(_native.Result)
+#: What stands for an answer before there is one; no pfn is that high.
+_UNANSWERED = 2**64 - 2
+_ENVIRONMENT = {
+    "ASAN_OPTIONS": f"exitcode={_SANITIZER}:handle_abort=1:detect_leaks=1:color=never",
+    "UBSAN_OPTIONS": f"exitcode={_SANITIZER}:print_stacktrace=1:color=never",
+    "LSAN_OPTIONS": f"exitcode={_SANITIZER}",
+}
+
+#: What a sanitizer calls it, and what that is to somebody who wrote an allocator.
+_MEANS = {
+    "heap-buffer-overflow": "touches memory beyond the end of what it allocated",
+    "heap-use-after-free": "touches memory that it has freed",
+    "use-after-poison": "touches memory in no live object: freed before, or beyond its end",
+    "attempting double-free": "frees an object twice",
+    "stack-buffer-overflow": "touches memory beyond the end of a local variable",
+    "global-buffer-overflow": "touches memory beyond the end of a global variable",
+    "stack-overflow": "uses up the stack",
+    "detected memory leaks": "leaks memory",
+    "SEGV on unknown address": "follows a wild pointer",
+    "FPE": "divides by zero",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one stream.
+
+    ``kind`` is the same for the same mistake, whatever the stream; "" where nothing is wrong.
+    ``op`` is the index of the op under way, the stream's length if it was over; ``pfns`` holds an
+    answer for each op before it.  ``frames`` are places in the user's own files, innermost first.
+    """
+
+    kind: str
+    says: str
+    op: int
+    pfns: npt.NDArray[np.uint64]
+    frames: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Is anything wrong?"""
+        return bool(self.kind)
+
+
+@contextlib.contextmanager
+def _files(stream: OpStream) -> Iterator[tuple[Path, Path]]:
+    with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
+        folder = Path(name)
+        header = _native.Stream(
+            None,
+            *(len(stream.ops), stream.nr_ageing, stream.nr_slots),
+            *(stream.nr_domains, stream.granule, stream.start_pfn),
+        )
+        (folder / "stream").write_bytes(bytes(header) + stream.ops.tobytes())
+        pfns = np.full(len(stream.ops), _UNANSWERED, np.uint64)
+        (folder / "answers").write_bytes(bytes(_HEADER_BYTES) + pfns.tobytes())
+        yield folder / "stream", folder / "answers"
+
+
+def run(
+    source: Path,
+    stream: OpStream,
+    *,
+    verify: bool = True,
+    fail_alloc_at: int = 0,
+    cpu_ms: int = 5000,
+) -> Verdict:
+    """Replay ``stream``, judged, on the sanitized program of ``source``.
+
+    Raises `BuildError`, and `StreamError` for an impossible stream.
+    """
+    source = source.resolve()
+    program = _build.compile_standalone(source)
+    flags = _native.JUDGE | (_native.VERIFY if verify else 0)
+    with _files(stream) as (asked, answered):
+        done = subprocess.run(
+            [program, asked, answered, str(flags), str(fail_alloc_at), str(cpu_ms)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env={**os.environ, **_ENVIRONMENT},
+            timeout=60 + cpu_ms / 20,  # a machine that does everything else first
+        )
+        answers = answered.read_bytes()
+    return _verdict(source, stream, done, answers)
+
+
+def _verdict(
+    source: Path, stream: OpStream, done: subprocess.CompletedProcess[bytes], answers: bytes
+) -> Verdict:
+    progress, finished = np.frombuffer(answers, np.uint64, 2).tolist()
+    result = _native.Result.from_buffer_copy(answers, 16)
+    pfns = np.frombuffer(answers, np.uint64, offset=_HEADER_BYTES).copy()
+    said = done.stderr.decode(errors="replace")
+    if done.returncode == 0 and finished:
+        wrong = result.error.decode(errors="replace")
+        if wrong:
+            op = min(result.error_op, len(stream.ops))
+            pfns[op + 1 :] = _native.REFUSED
+            return Verdict(wrong.rpartition(": ")[2], _without_name(wrong), op, pfns)
+        wrote = (done.stdout or done.stderr).decode(errors="replace").strip()
+        if wrote:
+            where = "standard output" if done.stdout else "standard error"
+            says = f"writes to {where}, where a kernel has none: {wrote.splitlines()[0]!r}"
+            return Verdict(f"writes to {where}", says, len(stream.ops), pfns)
+        return Verdict("", "", len(stream.ops), pfns)
+    # The last op has answered, and nothing came after it but the end of the domain.
+    over = finished or (progress == len(pfns) - 1 and pfns[-1] != _UNANSWERED)
+    op = len(stream.ops) if over else progress
+    pfns[op:] = _native.REFUSED  # the op under way has given none yet
+    kind, says = _death(done.returncode, said)
+    return Verdict(kind, says, op, pfns, tuple(_frames(source, said)))
+
+
+def _without_name(wrong: str) -> str:
+    """Drop the variant's name, which the judge puts first: it is the subject of all of this."""
+    said = re.sub(r"^[\w.-]+(, |: )", "", wrong, count=1)
+    said = re.sub(r"^pfn 0x\w+ for size 0 below 0x0: is ", "what this names is ", said)  # a find
+    return re.sub(r"^pfn 0xffffffffffffffff for (.*): is", r"the request for \1 is", said)
+
+
+def _death(returncode: int, said: str) -> tuple[str, str]:
+    """What the process died of: the same words for the same mistake, and a sentence."""
+    if "AddressSanitizer: ABRT" in said:
+        return "hang", "does not come back: an endless loop, or a lock that is not given back"
+    runtime = re.search(r"([^/\s]+:\d+):\d+: runtime error: (.*)", said)
+    if runtime:
+        return "undefined behaviour", f"undefined behaviour: {runtime[2]} ({runtime[1]})"
+    found = re.search(r"(?:Address|Leak)Sanitizer: (.*)", said)
+    if found:
+        return _sanitizer_says(found[1], said)
+    if returncode < 0:
+        name = signal.Signals(-returncode).name
+        return name, f"is killed by {name}"
+    return f"exit {returncode}", f"ends the process, exit status {returncode}"
+
+
+def _sanitizer_says(report: str, said: str) -> tuple[str, str]:
+    for name, means in _MEANS.items():
+        if report.startswith(name):
+            access = re.search(r"^(READ|WRITE) of size (\d+)", said, re.M)
+            what = f", {access[1].lower()}s {access[2]} bytes" if access else ""
+            leaked = re.search(r"SUMMARY: \w+: (\d+ byte\(s\) leaked in \d+ alloc\S+)", said)
+            what = f", {leaked[1]}" if leaked else what
+            return name, f"{means} ({name}{what})"
+    kind = re.split(r" on | in |:", report)[0]
+    return kind, kind
+
+
+def _frames(source: Path, said: str) -> Iterator[str]:
+    """Calls in the user's own files, innermost first: `mine_alloc(), mine.c:42`.
+
+    By name, for the same text may have been compiled elsewhere before.
+    """
+    seen = set()
+    for function, path, line in re.findall(r"^ *#\d+ \S+ in (\S+) (/\S+?):(\d+)", said, re.M):
+        is_own = not Path(path).is_relative_to(_build.HARNESS_DIR)
+        if is_own and (source.parent / Path(path).name).exists():
+            frame = f"{function}(), {Path(path).name}:{line}"
+            if frame not in seen:
+                seen.add(frame)
+                yield frame
