@@ -48,6 +48,12 @@ def claims(
 
     Without an ID: list all claims with the verdicts on what is stored.  What is measured is stored
     at once, claim by claim.  Exit status 1 if one could not be measured.
+
+    \b
+    Examples:
+      iova-lab claims
+      iova-lab claims --all --quick
+      iova-lab claims --report
     """
     from iova_lab.claims import all_claims, find
     from iova_lab.claims._page import stored, write_claims

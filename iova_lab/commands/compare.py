@@ -75,6 +75,12 @@ def compare(
 
     All are names of variants or paths of .c files, for instance mainline and your own patched copy
     of it.  The same one twice shows what the machine's noise looks like.
+
+    \b
+    Examples:
+      iova-lab compare mainline ./my_patch.c
+      iova-lab compare mainline augmented maple --workloads near_empty,random_replace@10000
+      iova-lab compare mainline mainline --workloads near_empty --budget 30 --json
     """
     from iova_lab import comparison
     from iova_lab.comparison.plan import MAX_VISITS
@@ -154,7 +160,13 @@ def _console() -> Console:
     help="Folder for the pages, one folder per comparison.",
 )
 def compare_pages(results: Path, out: Path) -> None:
-    """Make the pages of all comparisons kept in RESULTS again, or of one, from its files alone."""
+    """Make the pages of all comparisons kept in RESULTS again, or of one, from its files alone.
+
+    \b
+    Examples:
+      iova-lab compare-pages
+      iova-lab compare-pages results/compare/mainline-vs-maple
+    """
     from iova_lab import comparison
 
     if (results / "comparison.json").exists():

@@ -10,7 +10,12 @@ import click
 @click.command()
 @click.argument("reports", default=Path("reports"), type=click.Path(path_type=Path))
 def contents(reports: Path) -> None:
-    """Write the index of all pages in REPORTS, each with its question and its answer."""
+    """Write the index of all pages in REPORTS, each with its question and its answer.
+
+    \b
+    Examples:
+      iova-lab contents
+    """
     from iova_lab.contents import write_contents
 
     click.echo(f"contents: {write_contents(reports)}")

@@ -47,6 +47,11 @@ def dashboard(port: int | None, browser: bool, html: Path) -> None:
     """Serve the dashboard to this machine alone, until Ctrl-C.
 
     It also works without: open index.html of its folder in a browser.
+
+    \b
+    Examples:
+      iova-lab dashboard
+      iova-lab dashboard --port 8080
     """
     if not (html / "info.json").is_file():
         raise click.ClickException(f"no dashboard in {html}: `make dashboard` or `asv publish` it")

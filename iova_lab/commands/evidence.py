@@ -19,6 +19,10 @@ def evidence(results: Path, out: Path) -> None:
 
     \b
     iova-lab evidence          # from results/ alone; the page names what measures each part
+
+    \b
+    Examples:
+      iova-lab evidence
     """
     from iova_lab.evidence.page import write_evidence
 

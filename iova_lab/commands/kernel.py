@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def kernel() -> None:
-    """Ask a Debian kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched."""
+    """Ask a Debian kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched.
+
+    \b
+    Examples:
+      iova-lab kernel replay kernel mainline random_replace --nr-live 10000
+      iova-lab kernel lockup
+    """
 
 
 #: For every command that boots one.
@@ -32,7 +38,12 @@ series_option = click.option(
 @series_option
 @click.option("--newest", is_flag=True, help="Ask apt, even if there is one already.")
 def fetch(series: str, newest: bool) -> None:
-    """Fetch a kernel with apt, check its sums, unpack it under build/kernel/."""
+    """Fetch a kernel with apt, check its sums, unpack it under build/kernel/.
+
+    \b
+    Examples:
+      iova-lab kernel fetch --kernel 6.12 --newest
+    """
     from iova_lab.kernel import packages
 
     found = packages.get(series, newest=newest)
@@ -63,6 +74,11 @@ def replay_command(
 
     VARIANTS are names, "kernel" for the kernel's own allocator, "maple_kernel", or C files.  Exit
     status 1 if one fails, or returns another address than the same code in user space.
+
+    \b
+    Examples:
+      iova-lab kernel replay kernel mainline random_replace --nr-live 10000
+      iova-lab kernel replay --kernel 6.1 mainline ./my_patch.c trace_6_1
     """
     from iova_lab.kernel import fidelity, packages
     from iova_lab.kernel.replay import Job, replay

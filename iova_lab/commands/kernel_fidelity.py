@@ -55,6 +55,11 @@ def fidelity(
     Instructions are counted, addresses compared one by one; one kernel a processor.  What is
     measured stays measured: the same command goes on where it was stopped.  Takes hours in all.
     Exit status 1 if an address differs or a variant fails.
+
+    \b
+    Examples:
+      iova-lab kernel fidelity
+      iova-lab kernel fidelity --kernel 6.12 --variant mainline --workload ring
     """
     from iova_lab.kernel import fidelity as measuring
     from iova_lab.kernel import module, packages, rows, times

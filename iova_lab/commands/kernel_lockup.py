@@ -36,6 +36,11 @@ def lockup(
     Two emulated CPUs, the watchdog's own threshold.  Prints the kernel's words, the worst single
     request in instructions and in nodes, and what that would be elsewhere.  Exit status 1 if the
     stock kernel does not lock up.
+
+    \b
+    Examples:
+      iova-lab kernel lockup
+      iova-lab kernel lockup --kernel 6.1 --variant ./my_patch.c
     """
     from iova_lab.kernel import lockup as locking
     from iova_lab.kernel import lockup_report, module, packages, rows

@@ -22,6 +22,11 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
 
     NVMe, AHCI, USB, virtio and e1000e; direct I/O of 4 to 512 KiB, ext4, TCP.  Then hold what
     mainline answers against what was recorded.  Exit status 1 if records were lost.
+
+    \b
+    Examples:
+      iova-lab kernel record
+      iova-lab kernel record --kernel 6.1 --scale 1 --out mine.npz
     """
     from iova_lab import agreement
     from iova_lab.kernel import packages
@@ -68,6 +73,10 @@ def probes_command(image: Path | None, symbols: Path | None, bpftrace: bool) -> 
 
     For dynamic_events of 6.9 and later; with --image and --symbols for kprobe_events of that
     kernel, whatever its version.  docs/recording.md says what to do with them.
+
+    \b
+    Examples:
+      iova-lab kernel probes
     """
     from iova_lab.kernel import probes
 
@@ -94,6 +103,10 @@ def tracer(tool: str, series: str, out: Path | None) -> None:
     """Have Debian's own TOOL record a little in a booted kernel, and keep the text that it prints.
 
     What the importer's tests stand on (tests/golden/tracing) was made so.  Takes a minute.
+
+    \b
+    Examples:
+      iova-lab kernel tracer perf
     """
     from iova_lab.kernel import packages, tracers
 

@@ -17,7 +17,12 @@ from iova_lab.commands.kernel import kernel
     "--out", default=Path("reports/kernel"), show_default=True, type=click.Path(path_type=Path)
 )
 def report(results: Path, out: Path) -> None:
-    """Write the pages of fidelity and of the soft lockup, from RESULTS alone."""
+    """Write the pages of fidelity and of the soft lockup, from RESULTS alone.
+
+    \b
+    Examples:
+      iova-lab kernel report
+    """
     from iova_lab.kernel.fidelity_report import write_fidelity
     from iova_lab.kernel.lockup_report import write_lockup
 

@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.arguments import VARIANT, WORKLOAD
 from iova_lab.console import print_table
 from iova_lab.opstream import OpStream
 
 
 @click.command("list")
-def list_command() -> None:
-    """Show the variants and the workloads."""
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def list_command(as_json: bool) -> None:
+    """Show the variants and the workloads, a line each.
+
+    \b
+    Examples:
+      iova-lab list
+      iova-lab list --json | python -m json.tool
+    """
     variants = [iova_variants.load(name) for name in iova_variants.names()]
+    found = [workloads.get(name) for name in workloads.names()]
+    if as_json:
+        click.echo(json.dumps(_listed(variants, found), indent=1))
+        return
     rows = [(v.name, v.kernel_release, _claims(v), v.summary) for v in variants]
     print_table(["variant", "kernel", "claims", "what it is"], rows)
     click.echo()
-    found = [workloads.get(name) for name in workloads.names()]
     print_table(["workload", "what it asks"], [(w.name, w.summary) for w in found])
+
+
+def _listed(
+    variants: Sequence[iova_variants.Variant], found: Sequence[workloads.Workload]
+) -> dict[str, Any]:
+    return {
+        "variants": [
+            {
+                "name": variant.name,
+                "kernel_release": variant.kernel_release,
+                "claims": [claim.name for claim in variant.claims],
+                "summary": variant.summary,
+            }
+            for variant in variants
+        ],
+        "workloads": [
+            {
+                "name": workload.name,
+                "min_nr_live": workload.min_nr_live,
+                "max_nr_live": workload.max_nr_live,
+                "summary": workload.summary,
+            }
+            for workload in found
+        ],
+    }
 
 
 def _claims(variant: iova_variants.Variant) -> str:
@@ -28,8 +68,8 @@ def _claims(variant: iova_variants.Variant) -> str:
 
 
 @click.command()
-@click.argument("variant")
-@click.argument("workload")
+@click.argument("variant", type=VARIANT)
+@click.argument("workload", type=WORKLOAD)
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option(
@@ -42,12 +82,26 @@ def _claims(variant: iova_variants.Variant) -> str:
     show_default=True,
     help="The kernel's per-CPU caches in front of the variant.",
 )
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 def replay(
-    variant: str, workload: str, nr_live: int, seed: int, timeout: float, rcache: str
+    variant: str,
+    workload: str,
+    nr_live: int,
+    seed: int,
+    timeout: float,
+    rcache: str,
+    as_json: bool,
 ) -> None:
     """Replay WORKLOAD on VARIANT once: counts, judgement, and the best of five timings.
 
-    VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
+    VARIANT is a name or the path of a .c file; WORKLOAD a name, the path of a trace (.npz), or of
+    what `iova-lab try` has saved (.json).
+
+    \b
+    Examples:
+      iova-lab replay mainline random_replace --nr-live 100000
+      iova-lab replay ./my_patch.c my_trace.npz
+      iova-lab replay mainline cross_cpu --rcache pre-6.7 --json
     """
     stream = workloads.generate(workload, nr_live, seed)
     if workload.endswith(".npz"):
@@ -55,10 +109,26 @@ def replay(
     run = functools.partial(iova_variants.replay, variant, stream, timeout=timeout, rcache=rcache)
     judged = run(judge=True, op_visits=True)
     ns_per_op = min(run().ns_per_op for _ in range(5))
+    if as_json:
+        click.echo(json.dumps(_replayed(judged, ns_per_op, stream), indent=1))
+        return
     rows = _replay_rows(judged, ns_per_op, stream)
     if judged.rcache:
         rows += _rcache_rows(judged.rcache)
     print_table(["", "", ""], rows)
+
+
+def _replayed(
+    judged: iova_variants.ReplayResult, ns_per_op: float, stream: OpStream
+) -> dict[str, Any]:
+    """Every plain field of the result; what is recorded op by op is left out."""
+    fields = {
+        name: value
+        for name, value in vars(judged).items()
+        if isinstance(value, (str, int, float, dict)) and name != "ns"
+    }
+    layer = dataclasses.asdict(judged.rcache) if judged.rcache else None
+    return {**fields, "ns_per_op": ns_per_op, "nr_ageing": stream.nr_ageing, "rcache": layer}
 
 
 def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str]]:

@@ -18,7 +18,12 @@ import click
 def report(
     machine: str | None, baseline: str, results: Path, out: Path | None, commit: str | None
 ) -> None:
-    """Write the scaling report of one machine's asv results: pages, figures, mail text."""
+    """Write the scaling report of one machine's asv results: pages, figures, mail text.
+
+    \b
+    Examples:
+      iova-lab report --machine reference
+    """
     from iova_lab.report import write_report
     from iova_lab.results import machines
 

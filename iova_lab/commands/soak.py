@@ -36,6 +36,11 @@ def soak(
 
     Every replay leaves a line in OUT: a soak that was stopped goes on where it was.  Exit status 1
     if anything broke, with one line for each variant that did.
+
+    \b
+    Examples:
+      iova-lab soak mainline --ops 1e6
+      iova-lab soak
     """
     from iova_lab import soak as soaking
 

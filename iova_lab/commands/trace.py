@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def trace() -> None:
-    """Traces: what real drivers asked of a real kernel."""
+    """Traces: what real drivers asked of a real kernel.
+
+    \b
+    Examples:
+      iova-lab trace import my_trace.txt
+      iova-lab trace info my_trace.npz
+    """
 
 
 def synthetic_note(synthetic: str | None) -> None:
@@ -34,6 +40,10 @@ def check(path: Path, variant: str, fast: bool) -> None:
 
     What was recorded at the fast API alone is held through the rcache, as with --fast.  Exit status
     1 if any still disagrees after what the recording lacks has been mended.
+
+    \b
+    Examples:
+      iova-lab trace check --fast iova_lab/traces/debian-6.12.npz
     """
     from iova_lab import agreement, fast_agreement
     from iova_lab.trace import has_tree_level, read_fast_trace, read_trace

@@ -29,6 +29,10 @@ def import_command(source: str, out: Path | None, kernel: str | None, as_json: b
     \b
     iova-lab trace import trace.txt --kernel 6.12.9
     ssh host trace-cmd report | iova-lab trace import - --out host.npz --kernel 5.10.0
+
+    \b
+    Examples:
+      iova-lab trace import my_trace.txt --kernel 6.12.0
     """
     from iova_lab.importer import import_text
 

@@ -37,6 +37,10 @@ def info(path: Path, picture: Path | None, as_json: bool) -> None:
     iova-lab trace info iova_lab/traces/debian-6.12.npz
     iova-lab trace info mine.npz --picture mine.png
     iova-lab trace info mine.npz --json | jq .total.hit_rate
+
+    \b
+    Examples:
+      iova-lab trace info my_trace.npz --picture my_trace.png
     """
     from iova_lab.trace_info import trace_info
 

@@ -58,6 +58,10 @@ def replay(
     \b
     iova-lab trace replay iova_lab/traces/debian-6.12.npz mainline anchor ./mine.c
     iova-lab trace replay mine.npz --level fast --json
+
+    \b
+    Examples:
+      iova-lab trace replay my_trace.npz mainline ./my_patch.c
     """
     from iova_lab.trace_replay import replay_trace
 

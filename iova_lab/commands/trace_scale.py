@@ -33,6 +33,10 @@ def scale(path: Path, copies: int, out: Path | None, how: str, stagger: float | 
     \b
     iova-lab trace scale iova_lab/traces/debian-6.12.npz 4 --out four.npz
     iova-lab trace replay four.npz mainline augmented
+
+    \b
+    Examples:
+      iova-lab trace scale my_trace.npz 4
     """
     from iova_lab.trace_info import trace_info
     from iova_lab.trace_scale import scale_trace

@@ -1,0 +1,82 @@
+"""Can this machine measure?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from iova_lab.console import progress
+
+if TYPE_CHECKING:
+    from iova_lab.doctor import Check
+
+MARKS = {"fine": ("ok", "green"), "note": ("note", "yellow"), "bad": ("BAD", "bold red")}
+MISSING = ("MISSING", "bold red")
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="For measuring mainline against itself; 0 leaves that out.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Every check as JSON on stdout.")
+def doctor(seconds: float, as_json: bool) -> None:
+    """Say whether this machine is fit to measure times on, and what to do about it.
+
+    Frequency scaling, load, isolation, virtual machine, counters, pyperf's own checks, compiler and
+    tools; then mainline is measured against itself: what that shows, no comparison can see below.
+    Exact counts need none of it.
+
+    Exit status: 0 fit, 1 something is bad or missing (what is only noted does not count).
+
+    \b
+    Examples:
+      iova-lab doctor
+      iova-lab doctor --seconds 60
+      iova-lab doctor --seconds 0 --json
+    """
+    from iova_lab import doctor as looking
+
+    found = list(looking.checks())
+    if seconds:
+        with progress() as bar:
+            task = bar.add_task("mainline against itself", total=1.0)
+            found.append(
+                looking.noise(seconds, lambda share, text: bar.update(task, completed=share))
+            )
+    unfit = [check.name for check in found if check.status in ("bad", "missing")]
+    if as_json:
+        checks = [asdict(check) for check in found]
+        click.echo(json.dumps({"fit": not unfit, "checks": checks}, indent=1))
+    else:
+        _show(found, unfit)
+    if unfit:
+        raise click.exceptions.Exit(1)
+
+
+def _show(found: Sequence[Check], unfit: Sequence[str]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=10_000)
+    for check in found:
+        mark, style = MARKS.get(check.status, MISSING)
+        line = Text.assemble((f"{mark:>7}", style), f"  {check.name}: {check.found}")
+        console.print(line)
+        for text in (check.means, check.do and f"-> {check.do}"):
+            if text:
+                console.print(Padding(Text(text, style="dim"), (0, 0, 0, 9), expand=False))
+    console.print()
+    if unfit:
+        console.print(f"Not fit for times: {', '.join(unfit)}.  Counts are exact all the same.")
+    else:
+        console.print("Fit to measure on.")

@@ -1,0 +1,258 @@
+"""Is this machine fit to measure on, and if not, what would make it so?
+
+Each check looks at one thing and says what it found, what that does to a measurement, and what to
+do about it.  Exact counts (nodes, refusals, bytes) need nothing of all this: they are the same on
+every machine, whatever its load.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from iova_lab import comparison
+from iova_lab.comparison import system
+from iova_lab.kernel import tools
+from iova_variants import BuildError, _build
+
+Status = Literal["fine", "note", "bad", "missing"]
+
+#: Processors' worth of work that others may do meanwhile.
+_MOST_LOAD = 0.3
+#: A replay of 10^6 live ranges and its judge.
+_LEAST_MEMORY = 2 << 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    ``status``: "fine"; "note", something to know; "bad", times are not to be trusted; "missing",
+    something of the lab does not work here.  ``do`` is empty where nothing needs doing.
+    """
+
+    name: str
+    status: Status
+    found: str
+    means: str = ""
+    do: str = ""
+
+
+def checks() -> Iterator[Check]:
+    """Look at everything, one by one."""
+    for look in _LOOKS:
+        yield look()
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _load() -> Check:
+    """Load now: what the run queue of the last minute says, and the CPUs right now."""
+    nr_cpus = len(psutil.Process().cpu_affinity())
+    busy = psutil.cpu_percent(interval=1.0) / 100 * (os.cpu_count() or 1)
+    found = f"{busy:.1f} of {nr_cpus} CPUs busy; load average {os.getloadavg()[0]:.1f}"
+    if busy <= _MOST_LOAD:
+        return Check("load", "fine", found)
+    means = "others take time and cache from what is measured; pairs share it, single runs don't"
+    return Check("load", "bad", found, means, "end what else is running, or come back later")
+
+
+def _virtual() -> Check:
+    kinds = [_detected("--vm"), _detected("--container")]
+    if not kinds[0] and re.search(r"^flags.*\bhypervisor\b", _read_cpuinfo(), re.M):
+        kinds[0] = "a hypervisor"
+    kind = ", in it ".join(filter(None, kinds))
+    if not kind:
+        return Check("virtual machine", "fine", "none seen")
+    means = "its host may give the CPU to others; frequency and counters are the host's"
+    do = "measure in pairs (iova-lab compare), and trust counts first"
+    return Check("virtual machine", "note", kind, means, do)
+
+
+def _detected(what: str) -> str:
+    tool = shutil.which("systemd-detect-virt")
+    if tool is None:
+        return ""
+    done = subprocess.run([tool, what], capture_output=True, text=True, check=False)
+    return done.stdout.strip().removeprefix("none")
+
+
+def _read_cpuinfo() -> str:
+    return _read("/proc/cpuinfo")
+
+
+def _frequency() -> Check:
+    folder = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+    governor = _read(folder / "scaling_governor")
+    if not governor:
+        means = "the clock of the CPU can't be held, nor seen to be held, from here"
+        return Check("CPU frequency", "note", "no cpufreq: not this kernel's to say", means)
+    if governor == "performance":
+        return Check("CPU frequency", "fine", "governor performance")
+    means = "the clock goes up and down with the load, and times with it"
+    return Check(
+        "CPU frequency",
+        "bad",
+        f"governor {governor}",
+        means,
+        "cpupower frequency-set -g performance",
+    )
+
+
+def _turbo() -> Check:
+    no_turbo = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read("/sys/devices/system/cpu/cpufreq/boost")
+    if not no_turbo and not boost:
+        means = "the clock may depend on heat and on what other cores do"
+        return Check("turbo", "note", "no switch for it here", means)
+    if no_turbo == "1" or boost == "0":
+        return Check("turbo", "fine", "off")
+    path = "intel_pstate/no_turbo" if no_turbo else "cpufreq/boost"
+    means = "the clock depends on heat and on what other cores do"
+    value = "1" if no_turbo else "0"
+    do = f"echo {value} > /sys/devices/system/cpu/{path}"
+    return Check("turbo", "bad", "on", means, do)
+
+
+def _smt() -> Check:
+    if _read("/sys/devices/system/cpu/smt/active") != "1":
+        return Check("SMT", "fine", "off, or none")
+    means = "a neighbour on the same core takes half of it, unseen"
+    return Check("SMT", "note", "on", means, "echo off > /sys/devices/system/cpu/smt/control")
+
+
+def _isolation() -> Check:
+    isolated = _read("/sys/devices/system/cpu/isolated")
+    tickless = _read("/sys/devices/system/cpu/nohz_full").replace("(null)", "")
+    affinity = len(psutil.Process().cpu_affinity())
+    found = (
+        f"isolcpus {isolated or 'none'}, nohz_full {tickless or 'none'}, {affinity} CPUs allowed"
+    )
+    if isolated:
+        return Check("isolated CPUs", "fine", found)
+    means = "the scheduler and its tick interrupt what is measured"
+    do = "boot with isolcpus= and nohz_full= and use taskset, where a few ns matter"
+    return Check("isolated CPUs", "note", found, means, do)
+
+
+def _clock() -> Check:
+    source = _read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    if source in ("tsc", "kvm-clock", "arch_sys_counter"):
+        return Check("clock source", "fine", source)
+    means = "each reading of the clock costs more, up to a microsecond; windows are long enough"
+    return Check("clock source", "note", source or "unknown", means, "boot with tsc=reliable")
+
+
+def _counters() -> Check:
+    if not Path("/sys/bus/event_source/devices/cpu").exists():
+        means = "perf stat counts no instructions and no cache misses here"
+        do = "count nodes, or instructions in a booted kernel (iova-lab kernel replay)"
+        return Check("performance counters", "note", "none", means, do)
+    paranoid = _read("/proc/sys/kernel/perf_event_paranoid") or "?"
+    if paranoid.lstrip("-").isdigit() and int(paranoid) > 2:
+        do = "sysctl kernel.perf_event_paranoid=1"
+        return Check("performance counters", "note", f"shut (paranoid {paranoid})", "", do)
+    return Check("performance counters", "fine", f"there (paranoid {paranoid})")
+
+
+def _memory() -> Check:
+    free = psutil.virtual_memory().available
+    found = f"{free / 2**30:.1f} GiB available"
+    if free >= _LEAST_MEMORY:
+        return Check("memory", "fine", found)
+    means = "10^6 live ranges and their judge take about 1 GiB; swapping ruins every time"
+    return Check("memory", "bad", found, means, "end something, or stay below 10^5 live ranges")
+
+
+def _compiler() -> Check:
+    try:
+        path = _build.compiler()
+    except BuildError as error:
+        do = str(error).partition(": ")[2]
+        return Check("C compiler", "missing", "none", "nothing of your own can be compiled", do)
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    return Check("C compiler", "fine", said.splitlines()[0] if said else path)
+
+
+def _git() -> Check:
+    if shutil.which("git"):
+        return Check("git", "fine", "there")
+    return Check("git", "missing", "none", "try --patch and asv need it", "apt install git")
+
+
+def _kernel_tools() -> Check:
+    lacking = tools.missing()
+    if lacking is None:
+        return Check("booted kernel", "fine", "QEMU and all that it takes is there")
+    means = "iova-lab kernel and try --kernel don't work; everything else does"
+    return Check("booted kernel", "note", "programs are missing", means, lacking.partition(": ")[2])
+
+
+def _pyperf() -> Check:
+    """What pyperf itself would tell a user of this machine to do."""
+    advice = system.advice()
+    if not advice:
+        return Check("pyperf system", "fine", "ready for benchmarking, it says")
+    do = "python -m pyperf system tune"
+    return Check("pyperf system", "note", f"{len(advice)} hints", "; ".join(advice), do)
+
+
+def _python() -> Check:
+    found = f"Python {platform.python_version()}, Linux {platform.release()}, {_cpu_name()}"
+    return Check("machine", "fine", found)
+
+
+def _cpu_name() -> str:
+    name = re.search(r"^model name\s*: (.*)$", _read_cpuinfo(), re.M)
+    return name[1] if name else platform.machine()
+
+
+_LOOKS: tuple[Callable[[], Check], ...] = (
+    *(_python, _load, _virtual, _frequency, _turbo, _smt, _isolation, _clock, _counters, _memory),
+    *(_pyperf, _compiler, _git, _kernel_tools),
+)
+
+
+#: A busier machine shows it here; the common case is the cheapest, so noise is largest in it.
+_NOISE_CELL = comparison.Cell("near_empty", 100)
+#: A difference that patches are discussed for should show.
+_MOST_NOISE = 0.05
+
+
+def noise(seconds: float, advance: Callable[[float, str], None]) -> Check:
+    """Measure mainline against itself: what remains is what can't be seen on this machine now."""
+    from iova_lab.trial.measuring import measure_cells
+
+    result = measure_cells(
+        ("mainline", "mainline"), (_NOISE_CELL,), seconds, lambda text, share: advance(share, text)
+    )
+    found = comparison.verdicts(result)[0].ratio
+    name = f"noise, {seconds:g} s"
+    if found is None or not found.known:
+        means = "too few processes came back in that time to say anything"
+        return Check(name, "bad", "not known", means, "iova-lab doctor --seconds 60")
+    share = found.visible - 1
+    said = f"mainline against itself on near_empty: {found.value - 1:+.1%}"
+    said += f" ({found.lo - 1:+.1%} .. {found.hi - 1:+.1%}), {found.nr_processes} processes"
+    means = f"differences below {share:.1%} can't be seen here in {seconds:g} s"
+    if found.outcome != "no difference shown":
+        return Check(
+            name, "bad", said, "a difference is shown where there is none", "measure later"
+        )
+    if share > _MOST_NOISE:
+        return Check(name, "bad", said, means, "more time (--seconds), or a quieter machine")
+    return Check(name, "fine", said, means)
