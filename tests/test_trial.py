@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import iova_variants
+from iova_lab import trial
 from iova_lab.cli import main
 from iova_lab.trial import skeleton
 
@@ -292,6 +293,13 @@ def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
     assert lines[0] == "mine.c: nothing wrong found"
     assert "claims: complete, exact" in done.stdout
     assert len(lines) == 1 + 6
+
+
+@pytest.mark.parametrize("name", ["mainline", "cached32", "maple", "candidate"])
+def test_a_variant_of_the_lab_is_right_by_what_it_claims(name: str, tmp_path: Path) -> None:
+    """Claims nothing, answers above a limit, needs memory to free, is told the size of a free."""
+    source = Path(iova_variants.__path__[0], f"{name}.c")
+    assert trial.check(source, out=tmp_path, seconds=20.0) is None
 
 
 def test_two_states_of_a_patch_are_counted_and_timed_against_each_other() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import iova_variants
-from iova_lab.books import Books
+from iova_lab.books import Books, books_of
 from iova_lab.counterexamples import Step
 from iova_lab.trial.child import Tell, in_child
 from iova_lab.trial.history import History
@@ -30,9 +30,9 @@ class _Different(Exception):  # noqa: N818 - it is an answer, not an error
 class _Run:
     """One domain of a history, and its books."""
 
-    def __init__(self, domain: iova_variants.Domain, history: History) -> None:
+    def __init__(self, domain: iova_variants.Domain, books: Books) -> None:
         self.domain = domain
-        self.books = Books(history.granule, history.start_pfn)
+        self.books = books
         self.slots: dict[int, int | None] = {}
 
     def step(self, step: Step) -> None:
@@ -60,9 +60,10 @@ class _Run:
         pfn = self.slots[step.slot]
         if pfn is None:
             return None
-        before = None if self.books.lookup(pfn) else self.domain.dump()
-        self.domain.free(pfn)
+        live = self.books.live()
         self.books.free(pfn)
+        before = self.domain.dump() if live == self.books.live() else None
+        self.domain.free(pfn)
         if before is not None and not np.array_equal(before, self.domain.dump()):
             raise _Different(f"free({pfn:#x}), where nothing is live, changes the domain")
         return pfn
@@ -106,7 +107,7 @@ def _lead(source: Path, history: History, tell: Tell) -> tuple[int, str] | None:
     with contextlib.ExitStack() as stack:
         arguments = (str(source), history.granule, history.start_pfn)
         runs = [
-            _Run(stack.enter_context(iova_variants.Domain(*arguments)), history)
+            _Run(stack.enter_context(iova_variants.Domain(*arguments)), books_of(*arguments))
             for _ in range(history.nr_domains)
         ]
         last = {dom: index for index, dom in enumerate(history.doms)}
