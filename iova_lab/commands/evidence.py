@@ -15,14 +15,11 @@ import click
     "--out", default=Path("reports/candidate"), show_default=True, type=click.Path(path_type=Path)
 )
 def evidence(results: Path, out: Path) -> None:
-    r"""Write the page of the lab's own proposal: bars, objections, numbers.
-
-    \b
-    iova-lab evidence          # from results/ alone; the page names what measures each part
+    """Write the page of the lab's own proposal: bars, objections, numbers.
 
     \b
     Examples:
-      iova-lab evidence
+      iova-lab evidence          # from results/ alone; the page names what measures each part
     """
     from iova_lab.evidence.page import write_evidence
 

@@ -20,19 +20,16 @@ _PACKED = {".gz", ".xz", ".zst", ".bz2"}
 @click.option("--kernel", help="What it was recorded on: uname -r; needed if the text is silent.")
 @click.option("--json", "as_json", is_flag=True, help="What was done, for a script.")
 def import_command(source: str, out: Path | None, kernel: str | None, as_json: bool) -> None:
-    r"""Make a trace file of the text of a tracing tool: SOURCE, or - for standard input.
+    """Make a trace file of the text of a tracing tool: SOURCE, or - for standard input.
 
     What tracefs, trace-cmd report, perf script or bpftrace print of the probes that
     docs/recording.md gives; .gz, .xz, .zst and .bz2 are unpacked.  Says what was left out, and
     why, with the first line of each reason.
 
     \b
-    iova-lab trace import trace.txt --kernel 6.12.9
-    ssh host trace-cmd report | iova-lab trace import - --out host.npz --kernel 5.10.0
-
-    \b
     Examples:
-      iova-lab trace import my_trace.txt --kernel 6.12.0
+      iova-lab trace import trace.txt --kernel 6.12.9
+    ssh host trace-cmd report | iova-lab trace import - --out host.npz --kernel 5.10.0
     """
     from iova_lab.importer import import_text
 

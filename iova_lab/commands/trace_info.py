@@ -31,16 +31,13 @@ _NR_SPARKS = 16
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it, for a script.")
 def info(path: Path, picture: Path | None, as_json: bool) -> None:
-    r"""Show what a trace has: sizes, limits, live sets, hits of the rcache, per domain.
-
-    \b
-    iova-lab trace info iova_lab/traces/debian-6.12.npz
-    iova-lab trace info mine.npz --picture mine.png
-    iova-lab trace info mine.npz --json | jq .total.hit_rate
+    """Show what a trace has: sizes, limits, live sets, hits of the rcache, per domain.
 
     \b
     Examples:
-      iova-lab trace info my_trace.npz --picture my_trace.png
+      iova-lab trace info iova_lab/traces/debian-6.12.npz
+      iova-lab trace info mine.npz --picture mine.png
+      iova-lab trace info mine.npz --json | jq .total.hit_rate
     """
     from iova_lab.trace_info import trace_info
 

@@ -50,18 +50,15 @@ def replay(
     timeout: float,
     as_json: bool,
 ) -> None:
-    r"""Run a trace through VARIANTS, names or .c files (mainline if none): time, nodes, judgement.
+    """Run a trace through VARIANTS, names or .c files (mainline if none): time, nodes, judgement.
 
     Every answer is held against the recorded address, as it was recorded; `iova-lab trace check`
     says in addition whether what differs is the recording's.  Exit status 1 if a variant failed.
 
     \b
-    iova-lab trace replay iova_lab/traces/debian-6.12.npz mainline anchor ./mine.c
-    iova-lab trace replay mine.npz --level fast --json
-
-    \b
     Examples:
-      iova-lab trace replay my_trace.npz mainline ./my_patch.c
+      iova-lab trace replay iova_lab/traces/debian-6.12.npz mainline anchor ./mine.c
+      iova-lab trace replay mine.npz --level fast --json
     """
     from iova_lab.trace_replay import replay_trace
 

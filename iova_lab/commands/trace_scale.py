@@ -24,19 +24,16 @@ from iova_lab.trace_names import HOWS
 )
 @click.option("--stagger", type=click.FloatRange(0), help="Seconds from one copy to the next.")
 def scale(path: Path, copies: int, out: Path | None, how: str, stagger: float | None) -> None:
-    r"""Make the pattern of a trace COPIES times as large; the result is synthetic and says so.
+    """Make the pattern of a trace COPIES times as large; the result is synthetic and says so.
 
     Every copy makes all requests of the recorded drivers, each copy a little later than the one
     before (all begin within 2 % of the trace, or --stagger apart); the rcache and mainline
     answer.  docs/traces.md says what stays the same and what does not.
 
     \b
-    iova-lab trace scale iova_lab/traces/debian-6.12.npz 4 --out four.npz
-    iova-lab trace replay four.npz mainline augmented
-
-    \b
     Examples:
-      iova-lab trace scale my_trace.npz 4
+      iova-lab trace scale iova_lab/traces/debian-6.12.npz 4 --out four.npz
+      iova-lab trace replay four.npz mainline augmented
     """
     from iova_lab.trace_info import trace_info
     from iova_lab.trace_scale import scale_trace
