@@ -15,6 +15,8 @@ from iova_lab.results import ResultsError
 
 COUNTS = "counts.csv"
 INSTRUCTIONS = "instructions.csv"
+#: The plainest exact top-down search, where it can be paid for: whose span ours must have.
+EXACT = "no_cache.csv"
 SOAK = "soak.json"
 
 #: The rcaches in front of which the comparison was made, by the folder's name.
@@ -50,7 +52,7 @@ def load(results: Path) -> Sources:
         raise ResultsError(f"{own / COUNTS} is not there: `iova-lab counts --help` says how")
     contention = results / "contention"
     return Sources(
-        counts=_csv(own / COUNTS),
+        counts=pd.concat([_csv(own / COUNTS), _csv(own / EXACT)], ignore_index=True),
         instructions=_csv(own / INSTRUCTIONS),
         kernel=_kernel(results / "kernel"),
         lockup=pd.DataFrame(rows.read(results / "kernel" / "lockup.jsonl")),
