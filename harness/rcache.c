@@ -17,7 +17,8 @@
  *
  * Different from the kernel: the tree's lock is taken for each range of a
  * magazine, not once for all of it, because a variant can be asked to free
- * one range only; the statistics serve one thread; and pfn 0 is an address.
+ * one range only; and pfn 0 is an address.  In a threaded build the peak of what
+ * is held is not known: each thread counts what it puts and takes itself.
  */
 #include <linux/bitops.h>
 #include <linux/kernel.h>
@@ -48,7 +49,7 @@ static unsigned long tree_alloc(struct rcache *rcache, unsigned long size,
 	unsigned long pfn;
 
 	pfn = iova_variant.alloc(rcache->iovad, size, limit_pfn, true);
-	run->stats.nr_tree_allocs++;
+	rcache_stats_of(run)->nr_tree_allocs++;
 	if (unlikely(run->told))
 		run->told(run->context, rcache->iovad, size, limit_pfn, pfn);
 	return pfn;
@@ -63,7 +64,7 @@ static void tree_free(struct rcache *rcache, unsigned long pfn,
 		iova_variant.free_sized(rcache->iovad, pfn, size);
 	else
 		iova_variant.free(rcache->iovad, pfn);
-	run->stats.nr_tree_frees++;
+	rcache_stats_of(run)->nr_tree_frees++;
 	if (unlikely(run->told))
 		run->told(run->context, rcache->iovad, 0, 0, pfn);
 }
@@ -111,7 +112,7 @@ static void magazine_empty(struct rcache *rcache, unsigned int order,
 
 	for (i = 0; i < magazine->nr; i++)
 		tree_free(rcache, magazine->pfns[i], 1UL << order);
-	rcache->run->stats.held_pfns -= magazine->nr << order;
+	rcache_stats_of(rcache->run)->held_pfns -= magazine->nr << order;
 	magazine->nr = 0;
 }
 
@@ -188,7 +189,7 @@ void rcache_tick(struct rcache *rcache)
 	if (config->depot_max)
 		return;
 	for (order = 0; order < RCACHE_NR_ORDERS; order++)
-		rcache->run->stats.nr_trims +=
+		rcache_stats_of(rcache->run)->nr_trims +=
 			depot_trim(rcache, order, config->nr_cpus, most);
 }
 
@@ -273,7 +274,7 @@ static bool cache_put(struct rcache *rcache, unsigned int cpu,
 		      unsigned int order, unsigned long pfn)
 {
 	struct cpu_cache *cache = &rcache->orders[order].cpus[cpu];
-	struct rcache_stats *stats = &rcache->run->stats;
+	struct rcache_stats *stats = rcache_stats_of(rcache->run);
 	struct magazine *retired = NULL;
 	unsigned long flags;
 	bool room;
@@ -312,15 +313,15 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	unsigned int order = order_of(size);
 	unsigned long pfn;
 
-	run->stats.nr_allocs[order]++;
+	rcache_stats_of(run)->nr_allocs[order]++;
 	if (order < RCACHE_NR_ORDERS) {
 		size = 1UL << order;
 		if (limit_pfn + 1 >= size) {
 			pfn = cache_get(rcache, cpu, order,
 					limit_pfn + 1 - size);
 			if (likely(pfn != IOVA_REFUSED)) {
-				run->stats.nr_hits[order]++;
-				run->stats.held_pfns -= size;
+				rcache_stats_of(run)->nr_hits[order]++;
+				rcache_stats_of(run)->held_pfns -= size;
 				return pfn;
 			}
 		}
@@ -329,7 +330,7 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	if (likely(pfn != IOVA_REFUSED) || !run->config.flush)
 		return pfn;
 
-	run->stats.nr_flushes++;
+	rcache_stats_of(run)->nr_flushes++;
 	rcache_flush(rcache);
 	return tree_alloc(rcache, size, limit_pfn);
 }
@@ -339,7 +340,7 @@ void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 {
 	unsigned int order = order_of(size);
 
-	rcache->run->stats.nr_frees[order]++;
+	rcache_stats_of(rcache->run)->nr_frees[order]++;
 	if (unlikely(order == RCACHE_NR_ORDERS) ||
 	    unlikely(!cache_put(rcache, cpu, order, pfn)))
 		tree_free(rcache, pfn,
@@ -349,7 +350,7 @@ void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 void rcache_free_past(struct rcache *rcache, unsigned long pfn,
 		      unsigned long size)
 {
-	rcache->run->stats.nr_frees[RCACHE_NR_ORDERS]++;
+	rcache_stats_of(rcache->run)->nr_frees[RCACHE_NR_ORDERS]++;
 	tree_free(rcache, pfn, size);
 }
 

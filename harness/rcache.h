@@ -83,6 +83,14 @@ struct rcache_run {
 	void *context;
 };
 
+/* In a threaded build each thread counts for itself; the harness adds up. */
+#ifdef IOVA_THREADED
+#define rcache_stats_of(run)	\
+	((void)(run), (struct rcache_stats *)this_cpu->rcache_stats)
+#else
+#define rcache_stats_of(run)	(&(run)->stats)
+#endif
+
 struct magazine;
 struct cpu_cache;
 

@@ -7,24 +7,40 @@
 """
 
 from iova_variants._build import BuildError
+from iova_variants._child import VariantCrashedError
+from iova_variants._deal import Deal, deal
 from iova_variants._rcache import RCACHES, Rcache, RcacheReport
-from iova_variants._replay import ReplayResult, TooLongError, VariantCrashedError, check, replay
+from iova_variants._replay import ReplayResult, TooLongError, check, replay
+from iova_variants._threads import (
+    LockTimes,
+    ThreadShare,
+    ThreadsResult,
+    bare_lock,
+    replay_threads,
+)
 from iova_variants._variant import Claim, Domain, Variant, VariantError, load, names
 
 __all__ = [
     "RCACHES",
     "BuildError",
     "Claim",
+    "Deal",
     "Domain",
+    "LockTimes",
     "Rcache",
     "RcacheReport",
     "ReplayResult",
+    "ThreadShare",
+    "ThreadsResult",
     "TooLongError",
     "Variant",
     "VariantCrashedError",
     "VariantError",
+    "bare_lock",
     "check",
+    "deal",
     "load",
     "names",
     "replay",
+    "replay_threads",
 ]

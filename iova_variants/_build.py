@@ -18,8 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-Build = Literal["timed", "counted", "sanitized"]
+Build = Literal["timed", "counted", "sanitized", "threaded", "tsan"]
 BUILDS: tuple[Build, ...] = get_args(Build)
+#: Those that many threads may use at once: another lock and another slab, which are timed.
+THREADED: tuple[Build, ...] = ("threaded", "tsan")
 
 VARIANT_DIR = Path(__file__).resolve().parent
 HARNESS_DIR = VARIANT_DIR.parent / "harness"
@@ -38,6 +40,8 @@ BUILD_CFLAGS: dict[Build, list[str]] = {
         "-DIOVA_COUNTED -fsanitize=address,undefined -fno-sanitize-recover=all "
         "-fno-optimize-sibling-calls -fno-omit-frame-pointer"
     ).split(),
+    "threaded": ["-DIOVA_THREADED", "-pthread"],
+    "tsan": ["-DIOVA_THREADED", "-pthread", "-fsanitize=thread"],
 }
 
 
@@ -59,26 +63,38 @@ def compiler() -> str:
     return path
 
 
-def _harness_sources() -> list[Path]:
-    return sorted([*HARNESS_DIR.glob("*.c"), *HARNESS_DIR.glob("userspace/*.c")])
+def _include_dirs(build: Build) -> list[Path]:
+    """Where headers are looked for; what the threaded shim has of its own comes first."""
+    own = [HARNESS_DIR / "threaded"] if build in THREADED else []
+    return [*own, HARNESS_DIR / "userspace", HARNESS_DIR, VARIANT_DIR]
+
+
+def _harness_sources(build: Build) -> list[Path]:
+    shim = {path.name: path for path in HARNESS_DIR.glob("userspace/*.c")}
+    if build in THREADED:  # its slab.c includes the other one
+        shim |= {path.name: path for path in HARNESS_DIR.glob("threaded/*.c")}
+    return sorted([*HARNESS_DIR.glob("*.c"), *shim.values()])
 
 
 @cache
-def _common_digest() -> bytes:
-    """Digest of all that every shared object holds or includes."""
+def _common_digest(build: Build) -> bytes:
+    """Digest of all that every shared object of this build holds or includes."""
     digest = hashlib.sha256()
-    headers = [*VARIANT_DIR.glob("*.h"), *HARNESS_DIR.glob("*.h")]
-    headers += HARNESS_DIR.glob("userspace/linux/*.h")
-    for path in [*_harness_sources(), *sorted(headers)]:
+    headers = [
+        *(path for folder in _include_dirs(build) for path in folder.glob("*.h")),
+        *(path for folder in _include_dirs(build) for path in folder.glob("linux/*.h")),
+        *HARNESS_DIR.glob("userspace/*.c"),
+    ]
+    for path in [*_harness_sources(build), *sorted(headers)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     version = subprocess.run([compiler(), "--version"], capture_output=True, check=False)
-    digest.update(version.stdout + repr((CFLAGS, BUILD_CFLAGS)).encode())
+    digest.update(version.stdout + repr((CFLAGS, BUILD_CFLAGS[build])).encode())
     return digest.digest()
 
 
 def built_path(source: Path, build: Build) -> Path:
     """Where the shared object of this source, as it is now, is or will be."""
-    digest = hashlib.sha256(_common_digest() + source.read_bytes())
+    digest = hashlib.sha256(_common_digest(build) + source.read_bytes())
     for header in sorted(source.parent.glob("*.h")):  # a user's own
         digest.update(header.read_bytes())
     return BUILT_DIR / build / f"{source.stem}-{digest.hexdigest()[:16]}.so"
@@ -93,7 +109,7 @@ def _compile(arguments: Iterable[str | Path], what: Path) -> None:
 
 def _object(source: Path, build: Build) -> Path:
     """The harness is compiled once per build, so its machine code is the same in every variant."""
-    target = BUILT_DIR / build / f"{source.stem}-{_common_digest().hex()[:16]}.o"
+    target = BUILT_DIR / build / f"{source.stem}-{_common_digest(build).hex()[:16]}.o"
     if not target.exists():
         _atomically(target, source, build, ["-c", source])
     return target
@@ -103,7 +119,7 @@ def _atomically(target: Path, what: Path, build: Build, arguments: list[str | Pa
     """Compile to a temporary name and rename: whoever finds ``target`` finds it whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
-    include = [f"-I{path}" for path in (HARNESS_DIR / "userspace", HARNESS_DIR, VARIANT_DIR)]
+    include = [f"-I{path}" for path in _include_dirs(build)]
     try:
         _compile([*CFLAGS, *BUILD_CFLAGS[build], *include, *arguments, "-o", partial], what)
         partial.replace(target)
@@ -118,7 +134,7 @@ def compile_variant(source: Path, build: Build) -> Path:
     """
     target = built_path(source, build)
     if not target.exists():
-        objects = [_object(path, build) for path in _harness_sources()]
+        objects = [_object(path, build) for path in _harness_sources(build)]
         _atomically(target, source, build, ["-shared", source, *objects])
     return target
 
@@ -151,7 +167,7 @@ def compile_all(builds: Iterable[Build] = ("timed", "counted")) -> list[Path]:
     """Compile every variant of the lab, on all processors."""
     builds = list(builds)
     for build in builds:
-        for path in _harness_sources():
+        for path in _harness_sources(build):
             _object(path, build)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [(source, build) for build in builds for source in variant_sources()]

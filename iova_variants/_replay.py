@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes as c
-import mmap
-import multiprocessing
-import signal
+import functools
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +12,7 @@ import numpy.typing as npt
 
 from iova_variants import _native
 from iova_variants._build import Build
+from iova_variants._child import in_child
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._variant import Variant, VariantError, load
 
@@ -74,10 +71,6 @@ class ReplayResult:
     def ns_per_op(self) -> float:
         """Nanoseconds per measured op."""
         return self.ns / self.nr_ops
-
-
-class VariantCrashedError(VariantError):
-    """A variant died or hung in its child process; nothing else did."""
 
 
 class TooLongError(VariantError):
@@ -151,18 +144,21 @@ def replay(
     )
     if timeout is None:
         return _run(request, None)
-    return _run_in_child(request, timeout)
+    nr_ops = len(stream.ops)
+    work = functools.partial(_run, request)
+    return in_child(work, variant.name, lambda index: f"at op {index} of {nr_ops}", timeout)
 
 
 def check(stream: OpStream) -> None:
     """Raise `StreamError` if no variant could run ``stream``; the message names the op."""
     variant = load("null")
     result = _native.Result()
-    if variant.library.replay_check(_native_stream(stream), c.byref(result)):
-        _raise_stream_error(stream, result)
+    if variant.library.replay_check(native_stream(stream), c.byref(result)):
+        raise_stream_error(stream, result)
 
 
-def _native_stream(stream: OpStream) -> _native.Stream:
+def native_stream(stream: OpStream) -> _native.Stream:
+    """``struct replay_stream``; lives no longer than ``stream``."""
     return _native.Stream(
         stream.ops.ctypes.data,
         len(stream.ops),
@@ -170,7 +166,8 @@ def _native_stream(stream: OpStream) -> _native.Stream:
     )
 
 
-def _raise_stream_error(stream: OpStream, result: _native.Result) -> None:
+def raise_stream_error(stream: OpStream, result: _native.Result) -> None:
+    """Say which op is impossible, with its fields."""
     from iova_lab.opstream import StreamError
 
     text = result.error.decode()
@@ -211,9 +208,9 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     flags = request.judge * _native.JUDGE | request.verify * _native.VERIFY
     buffers = map(_address, (pfns, op_ns, op_visits))
     watch = _native.Watch(flags, request.max_visits, *buffers, progress, request.fail_alloc_at)
-    native, result = _native_stream(stream), _native.Result()
+    native, result = native_stream(stream), _native.Result()
     if variant.library.replay_check(native, c.byref(result)):
-        _raise_stream_error(stream, result)
+        raise_stream_error(stream, result)
     layer = None
     if request.rcache:
         layer = NativeRcache(request.rcache, stream, tree_ops=request.tree_ops)
@@ -248,57 +245,3 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         rcache=layer.report if layer else None,
         tree_ops=layer.tree_ops if layer else None,
     )
-
-
-def _child(
-    request: _Request, progress: mmap.mmap, receiver: Connection, sender: Connection
-) -> None:
-    # Or a child whose parent was killed would wait forever for itself to read.
-    receiver.close()
-    answer: ReplayResult | Exception
-    try:
-        answer = _run(request, c.addressof(c.c_uint64.from_buffer(progress)))
-    except Exception as error:
-        answer = error
-    with contextlib.suppress(BrokenPipeError):
-        sender.send(answer)
-
-
-def _run_in_child(request: _Request, timeout: float) -> ReplayResult:
-    """Fork, so that the stream need not be copied; the op under way is told in shared memory."""
-    context = multiprocessing.get_context("fork")
-    progress = mmap.mmap(-1, 8)
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(request, progress, receiver, sender), daemon=True)
-    child.start()
-    sender.close()
-    try:
-        answer = receiver.recv() if receiver.poll(timeout) else None
-    except EOFError:
-        child.join()
-        raise VariantCrashedError(_obituary(request, progress, child.exitcode)) from None
-    finally:
-        child.kill()
-        child.join()
-        receiver.close()
-    if answer is None:
-        where = _where(request, progress)
-        raise VariantCrashedError(
-            f"{request.variant.name}: still running after {timeout:g} s, {where}"
-        )
-    if isinstance(answer, Exception):
-        raise answer
-    result: ReplayResult = answer
-    return result
-
-
-def _where(request: _Request, progress: mmap.mmap) -> str:
-    index = int.from_bytes(progress[:8], "little")
-    return f"at op {index} of {len(request.stream.ops)}"
-
-
-def _obituary(request: _Request, progress: mmap.mmap, exitcode: int | None) -> str:
-    cause = f"exit status {exitcode}"
-    if exitcode is not None and exitcode < 0:
-        cause = signal.Signals(-exitcode).name
-    return f"{request.variant.name}: killed by {cause} {_where(request, progress)}"

@@ -50,7 +50,9 @@ struct kmem_cache {
 	void (*ctor)(void *object);
 };
 
-struct shim_memory shim_memory;
+#ifndef IOVA_THREADED
+struct shim_books shim_memory;
+#endif
 
 static void account(u64 bytes)
 {

@@ -7,8 +7,9 @@
  * Different: no per-CPU lists and no atomic exchange, so an allocation costs
  * about 1 ns where SLUB's fast path takes several; memory comes in arenas that
  * are touched beforehand, so no page is taken in the middle of a measurement.
- * One cache may be used by one thread at a time.  The counted build can be told
- * to refuse one request; in the timed build nothing of that is left.
+ * One cache may be used by one thread at a time; threaded builds put magazines
+ * in front (harness/threaded/slab.c).  The counted build can be told to refuse
+ * one request; in the timed build nothing of that is left.
  */
 #ifndef SHIM_LINUX_SLAB_H
 #define SHIM_LINUX_SLAB_H
@@ -48,7 +49,7 @@ static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
 }
 
 /**
- * struct shim_memory - what the variants of this shared object hold
+ * struct shim_books - what the variants of this shared object hold
  * @bytes: in whole slabs and kmalloc size classes, now
  * @peak_bytes: the most that @bytes has been
  * @nr_objects: live objects and kmalloc blocks, now
@@ -57,7 +58,7 @@ static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
  * @fail_at: the request that is refused, from 1; 0 for none; counted build
  * @nr_refused: requests refused for that reason
  */
-struct shim_memory {
+struct shim_books {
 	u64 bytes;
 	u64 peak_bytes;
 	u64 nr_objects;
@@ -67,6 +68,9 @@ struct shim_memory {
 	u64 nr_refused;
 };
 
-extern struct shim_memory shim_memory;
+/* In threaded builds each thread keeps books of its own. */
+#ifndef IOVA_THREADED
+extern struct shim_books shim_memory;
+#endif
 
 #endif

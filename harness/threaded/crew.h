@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * crew - N threads, pinned, that start together; the caller is one of them.
+ */
+#ifndef CREW_H
+#define CREW_H
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "threads.h"
+
+/**
+ * struct crew_member - one thread; no two share a cache line
+ * @begin_ns: system clock at its start; likewise @end_ns
+ */
+struct crew_member {
+	struct shim_cpu cpu;
+	struct crew *crew;
+	pthread_t pthread;
+	u64 begin_ns, end_ns;
+	struct threads_share share;
+	struct rcache_stats rcache_stats;
+} __attribute__((__aligned__(128)));
+
+/**
+ * struct crew - all of them
+ * @work: what each does once all are there
+ * @context: for @work
+ * @failed: a thread could not be pinned; 0 or an errno
+ * @memory: what they hold of the shim's, summed up when they end
+ * @rcache_stats: likewise, of the measured window
+ */
+struct crew {
+	struct crew_member *members;
+	const struct threads_plan *plan;
+	void (*work)(struct crew_member *member);
+	void *context;
+	u64 nr_arrived;
+	int failed;
+	struct shim_books memory;
+	struct rcache_stats rcache_stats;
+	pthread_mutex_t mutex;
+};
+
+/* 0 or an errno.  The caller goes to the first CPU and comes back. */
+int crew_start(struct crew *crew, const struct threads_plan *plan,
+	       void (*work)(struct crew_member *member), void *context);
+/* The shares, into the caller's array, and the time of all. */
+void crew_report(const struct crew *crew, struct threads_share *shares,
+		 struct threads_result *result);
+void crew_put(struct crew *crew);
+int crew_init(struct crew *crew, u64 nr_threads);
+
+/* The clock's scale and cost, and a free lock's. */
+void crew_calibrate(struct threads_result *result);
+
+/* Somebody else has to do something first. */
+static inline void crew_relax(const struct crew *crew)
+{
+	if (crew->plan->flags & THREADS_YIELD)
+		sched_yield();
+	else
+		shim_cpu_relax();
+}
+
+#endif

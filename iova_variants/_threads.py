@@ -1,0 +1,272 @@
+"""What do N threads on one domain wait for, and how long do they hold its lock?"""
+
+from __future__ import annotations
+
+import ctypes as c
+import os
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from iova_variants import _native, _native_threads
+from iova_variants._build import Build
+from iova_variants._child import in_child
+from iova_variants._deal import Deal, deal
+from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
+from iova_variants._replay import native_stream, raise_stream_error
+from iova_variants._variant import Variant, VariantError, load
+
+if TYPE_CHECKING:
+    from iova_lab.opstream import OpStream
+
+
+@dataclass(frozen=True)
+class LockTimes:
+    """All acquisitions of one class of locks, in ns.
+
+    A wait lasts from the call until the lock is held, a hold from there to its release; the longest
+    section is the longest wait and hold in one, for which a kernel has interrupts off.
+    ``nr_queued`` came while another thread held it.  Bin ``b`` of ``waits`` and ``holds`` counts
+    what lasted from 2**(b-1) to below 2**b ns, bin 0 what lasted none.
+    """
+
+    nr: int
+    nr_queued: int
+    wait_ns: int
+    hold_ns: int
+    max_wait_ns: int
+    max_hold_ns: int
+    max_section_ns: int
+    waits: tuple[int, ...]
+    holds: tuple[int, ...]
+
+    def __add__(self, other: LockTimes) -> LockTimes:
+        return LockTimes(*(_sum_or_max(field.name, self, other) for field in fields(self)))
+
+
+def _sum_or_max(name: str, one: LockTimes, other: LockTimes) -> Any:
+    mine, theirs = getattr(one, name), getattr(other, name)
+    if isinstance(mine, tuple):
+        return tuple(a + b for a, b in zip(mine, theirs, strict=True))
+    return max(mine, theirs) if name.startswith("max_") else mine + theirs
+
+
+@dataclass(frozen=True)
+class ThreadShare:
+    """What one thread has done; ``locks`` by class: variant, depot, cpu_cache.
+
+    ``ns`` is from its start to its last op, ``op_ns`` the part of it inside ops.  ``nr_handoffs``
+    ops had to wait, outside of themselves, for another thread's op on their slot.
+    ``nr_preempted`` counts how often the system took the CPU away: then maxima are its doing.
+    """
+
+    cpu: int
+    ns: int
+    nr_ops: int
+    nr_failures: int
+    op_ns: int
+    max_op_ns: int
+    nr_handoffs: int
+    handoff_ns: int
+    nr_preempted: int
+    ops: tuple[int, ...]
+    locks: dict[str, LockTimes]
+
+
+@dataclass(frozen=True)
+class ThreadsResult:
+    """What all threads have done in the measured window.
+
+    ``ns`` is from the first one's start to the last one's end.  ``oversubscribed``: there were more
+    threads than CPUs, so waits have the system's scheduling in them and say little of the lock.
+    ``clock_ns`` is one reading of the clock; ``empty_hold_ns`` what a hold of nothing reads.
+    ``nr_live`` ranges are owned at the end; each was found in the domain, and none overlaps.
+    ``op_ns``, ``op_wait_ns``, ``op_hold_ns`` and ``pfns`` have one entry per measured op, in the
+    stream's order, None unless asked for.
+    """
+
+    variant: str
+    build: Build
+    shares: tuple[ThreadShare, ...]
+    oversubscribed: bool
+    ns: int
+    clock_ns: float
+    empty_hold_ns: float
+    nr_live: int
+    bytes: int
+    rcache: RcacheReport | None = None
+    op_ns: npt.NDArray[np.uint32] | None = None
+    op_wait_ns: npt.NDArray[np.uint32] | None = None
+    op_hold_ns: npt.NDArray[np.uint32] | None = None
+    pfns: npt.NDArray[np.uint64] | None = None
+
+    @property
+    def nr_threads(self) -> int:
+        """How many there were."""
+        return len(self.shares)
+
+    @property
+    def nr_ops(self) -> int:
+        """Measured ops, of all threads."""
+        return sum(share.nr_ops for share in self.shares)
+
+    def total(self, name: str) -> int:
+        """Sum of one number of all `shares`."""
+        return sum(getattr(share, name) for share in self.shares)
+
+    def lock(self, name: str = "variant") -> LockTimes:
+        """One class of locks, over all threads."""
+        first, *others = (share.locks[name] for share in self.shares)
+        return sum(others, start=first)
+
+
+def replay_threads(
+    name: str,
+    stream: OpStream | Deal,
+    *,
+    threads: int,
+    rcache: Rcache | str = "off",
+    judge: bool = False,
+    per_op: bool = False,
+    in_turn: bool = False,
+    build: Build = "threaded",
+    timeout: float | None = None,
+) -> ThreadsResult:
+    """Run the measured ops of ``stream`` on one variant by ``threads`` threads, each on one CPU.
+
+    One thread ages the domains; then all start together, and run what `deal` gives them.
+    Afterwards the variant's verify() must pass, every range that a caller owns must be found, no
+    two may overlap, and nothing may leak.  ``judge`` also holds every answer against all ranges
+    that are live at that moment, with a lock around each op: times mean nothing then.  Where the
+    stream reserves ranges after the first alloc, ownership is not checked at all: a reserved range
+    merges with what it overlaps.
+
+    ``in_turn`` runs one op at a time, in the stream's order: answers are those of `replay`, nobody
+    waits for a lock, and holds cost what they cost when another CPU had the domain before.
+
+    ``rcache`` as for `replay`; its timer never fires, because a window is shorter than its 100 ms.
+    With ``timeout`` (seconds) it all happens in a child process.
+
+    Raises as `replay` does.
+    """
+    dealt = stream if isinstance(stream, Deal) else deal(stream, threads)
+    variant = load(name, build=build)
+    request = _Request(variant, dealt, threads, rcache_of(rcache), judge, in_turn, per_op)
+    if timeout is None:
+        return request.run(0)
+    where = f"in a replay by {threads} threads"
+    return in_child(request.run, variant.name, lambda progress: where, timeout)
+
+
+def _plan(
+    threads: int, flags: int, arrays: list[npt.NDArray[Any] | None]
+) -> tuple[_native_threads.Plan, npt.NDArray[np.uint32]]:
+    """Lay threads out over the CPUs that this process may use, in turn."""
+    allowed = sorted(os.sched_getaffinity(0))
+    cpus = np.array([allowed[index % len(allowed)] for index in range(threads)], np.uint32)
+    if threads > len(allowed):
+        flags |= _native_threads.YIELD
+    thread, turn, *per_op = (None if a is None else a.ctypes.data for a in arrays)
+    return (
+        _native_threads.Plan(thread, turn, cpus.ctypes.data, threads, flags, *per_op),
+        cpus,
+    )
+
+
+@dataclass(frozen=True)
+class _Request:
+    variant: Variant
+    dealt: Deal
+    threads: int
+    rcache: Rcache | None
+    judge: bool
+    in_turn: bool
+    per_op: bool
+
+    def run(self, progress: int) -> ThreadsResult:
+        stream = self.dealt.stream
+        library = _native_threads.bind(self.variant.library)
+        native, checked = native_stream(stream), _native.Result()
+        if library.replay_check(native, c.byref(checked)):
+            raise_stream_error(stream, checked)
+        dtypes = (np.uint32, np.uint32, np.uint32, np.uint64)
+        per_op = [np.zeros(stream.nr_measured, d) if self.per_op else None for d in dtypes]
+        plan, cpus = _plan(
+            self.threads,
+            self.judge * _native_threads.JUDGE | self.in_turn * _native_threads.IN_TURN,
+            [self.dealt.thread, self.dealt.turn, *per_op],
+        )
+        layer = NativeRcache(self.rcache, stream, tree_ops=False) if self.rcache else None
+        shares = (_native_threads.Share * self.threads)()
+        result = _native_threads.Result()
+        if library.threads_run(
+            *(c.byref(native), c.byref(plan), c.byref(layer.native) if layer else None),
+            *(shares, c.byref(result)),
+        ):
+            _complain(result)
+        return _result(self.variant, shares, cpus, plan, result, layer, per_op)
+
+
+def _complain(result: _native_threads.Result) -> None:
+    where = "" if result.error_op >= 2**63 else f"measured op {result.error_op}: "
+    raise VariantError(where + result.error.decode())
+
+
+def _result(
+    variant: Variant,
+    shares: Any,
+    cpus: npt.NDArray[np.uint32],
+    plan: _native_threads.Plan,
+    result: _native_threads.Result,
+    layer: NativeRcache | None = None,
+    per_op: list[Any] | None = None,
+) -> ThreadsResult:
+    return ThreadsResult(
+        variant.name,
+        variant.build,
+        tuple(_share(int(cpu), share) for cpu, share in zip(cpus, shares, strict=True)),
+        bool(plan.flags & _native_threads.YIELD),
+        result.ns,
+        result.clock_ps / 1000,
+        result.empty_hold_ps / 1000,
+        result.nr_live,
+        result.bytes,
+        layer.report if layer else None,
+        *(per_op or []),
+    )
+
+
+def _values(structure: c.Structure, names: tuple[str, ...]) -> dict[str, Any]:
+    found = {name: getattr(structure, name) for name in names}
+    return {
+        name: value if isinstance(value, int) else tuple(value) for name, value in found.items()
+    }
+
+
+def _share(cpu: int, share: _native_threads.Share) -> ThreadShare:
+    locks = {
+        name: LockTimes(**_values(lock, tuple(field.name for field in fields(LockTimes))))
+        for name, lock in zip(_native_threads.LOCK_CLASSES, share.locks, strict=True)
+    }
+    names = tuple(field.name for field in fields(ThreadShare) if field.name not in ("cpu", "locks"))
+    return ThreadShare(cpu=cpu, locks=locks, **_values(share, names))
+
+
+def bare_lock(threads: int, nr_rounds: int = 20_000, *, timeout: float = 60.0) -> ThreadsResult:
+    """All threads take one lock ``nr_rounds`` times around nothing: what does passing it on cost?
+
+    ``ns`` over ``nr_ops`` is the time from one acquisition to the next.
+    """
+    variant = load("null", build="threaded")
+
+    def run(progress: int) -> ThreadsResult:
+        plan, cpus = _plan(threads, 0, [None] * 6)
+        shares, result = (_native_threads.Share * threads)(), _native_threads.Result()
+        library = _native_threads.bind(variant.library)
+        if library.threads_run_bare(c.byref(plan), nr_rounds, shares, c.byref(result)):
+            _complain(result)
+        return _result(variant, shares, cpus, plan, result)
+
+    return in_child(run, "the lock", lambda progress: f"of {threads} threads", timeout)
