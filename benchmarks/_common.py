@@ -34,8 +34,8 @@ BUDGET = 3_000_000_000
 class Cells:
     """The grid, and the reasons to leave a cell out: asv shows it as n/a."""
 
-    params = (VARIANTS, WORKLOADS, NR_LIVE)
-    param_names = ("variant", "workload", "nr_live")
+    params: tuple[list[Any], ...] = (VARIANTS, WORKLOADS, NR_LIVE)
+    param_names: tuple[str, ...] = ("variant", "workload", "nr_live")
     version = "1"
     timeout = 600
     fake_too = True

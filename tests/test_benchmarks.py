@@ -16,7 +16,7 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 from asv_runner.discovery import disc_benchmarks
 
 import iova_variants
-from benchmarks import _common, coverage, latency, memory, nodes, refusals, span
+from benchmarks import _common, contention, coverage, latency, memory, nodes, refusals, span
 from benchmarks._common import Cells
 from iova_lab import workloads
 from iova_variants import replay
@@ -43,6 +43,8 @@ def run(benchmark: Cells, method: str, variant: str, workload: str, nr_live: int
 def test_the_suite_is_what_reports_expect() -> None:
     found = {benchmark.name: benchmark for benchmark in disc_benchmarks(str(ROOT / "benchmarks"))}
     assert set(found) == {
+        "contention.ContendedWait.track_mean_wait",
+        "contention.ContendedWindow.time_window",
         "coverage.Coverage.track_why_not",
         "latency.Latency.time_window",
         "memory.BytesPerRange.track_bytes_per_range",
@@ -54,7 +56,10 @@ def test_the_suite_is_what_reports_expect() -> None:
         "span.Span.track_span_per_pfn",
     }
     for benchmark in found.values():
-        assert list(benchmark.param_names) == ["variant", "workload", "nr_live"]
+        names = ["variant", "workload", "nr_live"]
+        if benchmark.name.startswith("contention."):
+            names.append("threads")
+        assert list(benchmark.param_names) == names
 
 
 def test_the_grid_is_all_there_is() -> None:
@@ -129,6 +134,25 @@ def test_what_cannot_be_had_is_skipped(
 ) -> None:
     with pytest.raises(NotImplementedError, match=re.escape(why)):
         benchmark().setup(*cell)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_measured_where_there_are_cpus_for_them(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = ("mainline", "near_empty", 100, threads)
+    for benchmark in (contention.ContendedWindow(), contention.ContendedWait()):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(threads - 1)))
+        with pytest.raises(NotImplementedError, match=f"fewer than {threads} CPUs"):
+            benchmark.setup(*cell)
+        monkeypatch.undo()
+        if threads <= len(os.sched_getaffinity(0)):
+            benchmark.setup(*cell)
+            if isinstance(benchmark, contention.ContendedWait):
+                assert benchmark.track_mean_wait(*cell) > 0
+            else:
+                benchmark.time_window(*cell)
+                assert benchmark.timer() > 0
 
 
 def test_coverage_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,80 @@
+"""What does a window cost on the wall, with one thread on the domain and with two?
+
+As many CPUs as threads, or the cell is skipped: threads that share a CPU measure the system's
+scheduling.  What is compared is the same build: its lock is timed, so one thread is slower here
+than in `latency`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+
+from benchmarks._common import VARIANTS, Cells
+from benchmarks.latency import check_affordable
+from iova_variants import Deal, deal, replay_threads
+
+#: The common case, a random one, CPUs that free what others map, and a lock held for long.
+CONTENDED = ["cross_cpu", "full_32bit", "near_empty", "random_replace"]
+SIZES = [100, 10_000]
+THREADS = [1, 2]
+
+MOST_REPLAYS, LEAST_REPLAYS = 50, 5
+SHORT_S, LONG_S = 0.05, 2.0
+
+
+class Contended(Cells):
+    """One cell: a variant, a workload, its size, and so many threads on one domain."""
+
+    params = (VARIANTS, CONTENDED, SIZES, THREADS)
+    param_names = ("variant", "workload", "nr_live", "threads")
+
+    def setup(self, variant: str, workload: str, nr_live: int, threads: int = 1) -> None:
+        if threads > len(os.sched_getaffinity(0)):
+            raise NotImplementedError(f"fewer than {threads} CPUs: threads would take turns")
+        super().setup(variant, workload, nr_live)
+        check_affordable(variant, workload, nr_live)
+        self.dealt: Deal = deal(self.stream, threads)
+
+
+class ContendedWindow(Contended):
+    """Seconds from the first thread's start to the last one's end; asv's clock is that one."""
+
+    unit = "seconds"
+    number = 1
+    rounds = 4
+    repeat = (2, 4, 4.0)
+    warmup_time = 0.0
+    timeout = 1800
+
+    def setup(self, variant: str, workload: str, nr_live: int, threads: int = 1) -> None:
+        super().setup(variant, workload, nr_live, threads)
+        self.seconds = 0.0
+
+    def timer(self) -> float:
+        """Seconds that this cell's replays have put on the clock."""
+        return self.seconds
+
+    def time_window(self, variant: str, workload: str, nr_live: int, threads: int) -> None:
+        best, started = math.inf, time.perf_counter()
+        for nr_replays in range(1, MOST_REPLAYS + 1):
+            best = min(best, replay_threads(variant, self.dealt, threads=threads).ns)
+            spent = time.perf_counter() - started
+            if spent > LONG_S or (nr_replays >= LEAST_REPLAYS and spent > SHORT_S):
+                break
+        self.seconds += best / 1e9
+
+
+class ContendedWait(Contended):
+    """Mean wait for the variant's lock: median of several replays, for the system may interfere."""
+
+    fake_too = False  # it takes no lock
+    unit = "ns"
+
+    def track_mean_wait(self, variant: str, workload: str, nr_live: int, threads: int) -> float:
+        waits = []
+        for _ in range(2 * LEAST_REPLAYS + 1):
+            lock = replay_threads(variant, self.dealt, threads=threads).lock()
+            waits.append(lock.wait_ns / lock.nr)
+        return float(sorted(waits)[len(waits) // 2])
