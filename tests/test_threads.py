@@ -7,6 +7,7 @@ a slot's order, the lock's order, and books that add up.  No test compares times
 from __future__ import annotations
 
 import ctypes as c
+import dataclasses
 import os
 import subprocess
 import sys
@@ -33,6 +34,12 @@ UNLOCKED = """
 #define spin_lock_irqsave(lock, flags) ((flags) = 0)
 #define spin_unlock_irqrestore(lock, flags) ((void)(flags))
 """
+
+
+def short(workload: str, nr_live: int, nr_ops: int = 240) -> OpStream:
+    """Return the beginning of a window: enough to meet in, also on a busy machine."""
+    stream = workloads.generate(workload, nr_live)
+    return dataclasses.replace(stream, ops=stream.ops[: stream.nr_ageing + nr_ops])
 
 
 def on_cpus(stream: OpStream, nr_cpus: int, seed: int) -> OpStream:
@@ -67,7 +74,7 @@ def test_two_threads_through_a_random_history(variant: str) -> None:
 @pytest.mark.parametrize("workload", NR_LIVE)
 def test_in_turn_the_answers_are_those_of_one_thread(variant: str, workload: str) -> None:
     """So the deal loses no op, doubles none, and keeps the order of every slot."""
-    stream = workloads.generate(workload, NR_LIVE[workload])
+    stream = short(workload, NR_LIVE[workload])
     alone = iova_variants.replay(variant, stream, pfns=True)
     assert alone.pfns is not None
     for threads in (1, 2, 3):

@@ -86,10 +86,12 @@ static int pin(u32 cpu)
 
 static void arrive(struct crew *crew)
 {
+	u32 nr_spins = 0;
+
 	__atomic_add_fetch(&crew->nr_arrived, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&crew->nr_arrived, __ATOMIC_ACQUIRE) <
 	       crew->plan->nr_threads)
-		crew_relax(crew);
+		crew_relax(crew, &nr_spins);
 }
 
 /* The books of this thread go to the crew's. */

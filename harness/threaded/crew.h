@@ -6,7 +6,6 @@
 #define CREW_H
 
 #include <pthread.h>
-#include <sched.h>
 
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -58,13 +57,10 @@ int crew_init(struct crew *crew, u64 nr_threads);
 /* The clock's scale and cost, and a free lock's. */
 void crew_calibrate(struct threads_result *result);
 
-/* Somebody else has to do something first. */
-static inline void crew_relax(const struct crew *crew)
+/* Somebody else has to do something first; threads may be more than CPUs. */
+static inline void crew_relax(const struct crew *crew, u32 *nr_spins)
 {
-	if (crew->plan->flags & THREADS_YIELD)
-		sched_yield();
-	else
-		shim_cpu_relax();
+	shim_spin(nr_spins, crew->plan->flags & THREADS_YIELD ? 1 : 1U << 11);
 }
 
 #endif

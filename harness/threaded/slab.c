@@ -49,8 +49,10 @@ struct kmem_cache {
 
 static void lock_slab(struct kmem_cache *cache)
 {
+	u32 nr_spins = 0;
+
 	while (__atomic_exchange_n(&cache->busy, 1, __ATOMIC_ACQUIRE))
-		shim_cpu_relax();
+		shim_spin(&nr_spins, SHIM_LOCK_PATIENCE);
 }
 
 static void unlock_slab(struct kmem_cache *cache)

@@ -220,13 +220,14 @@ static int complain(struct run *run, const struct replay_op *op, u64 index,
 static bool wait_for_all(struct crew_member *member, const struct own_op *own)
 {
 	struct run *run = member->crew->context;
+	u32 nr_spins = 0;
 
 	if (!(run->plan->flags & THREADS_IN_TURN))
 		return true;
 	while (__atomic_load_n(&run->next, __ATOMIC_ACQUIRE) != own->index) {
 		if (__atomic_load_n(&run->stop, __ATOMIC_ACQUIRE))
 			return false;
-		crew_relax(member->crew);
+		crew_relax(member->crew, &nr_spins);
 	}
 	return true;
 }
@@ -236,6 +237,7 @@ static bool wait_for_turn(struct crew_member *member, const struct own_op *own,
 			  const struct slot *slot)
 {
 	struct run *run = member->crew->context;
+	u32 nr_spins = 0;
 	u64 before;
 
 	if (likely(__atomic_load_n(&slot->turn, __ATOMIC_ACQUIRE) == own->turn))
@@ -245,7 +247,7 @@ static bool wait_for_turn(struct crew_member *member, const struct own_op *own,
 	while (__atomic_load_n(&slot->turn, __ATOMIC_ACQUIRE) != own->turn) {
 		if (__atomic_load_n(&run->stop, __ATOMIC_ACQUIRE))
 			return false;
-		crew_relax(member->crew);
+		crew_relax(member->crew, &nr_spins);
 	}
 	member->share.handoff_ns += ticks_to_ns(clock_ticks() - before);
 	return true;

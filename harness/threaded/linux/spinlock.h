@@ -15,10 +15,14 @@
  * of the clock are added: before the call, when the lock is held, before it is
  * released; the last two lie inside the hold, see threads_result::empty_hold_ns.
  * Different: no interrupts, so _irqsave saves nothing and costs nothing; a
- * waiter may lose its CPU to another process, and all behind it wait as well.
+ * holder or waiter may lose its CPU to another process, and all behind it wait
+ * as well.  Who has spun for a millisecond or so therefore yields now and then:
+ * on a CPU of its own that changes nothing.
  */
 #ifndef SHIM_LINUX_SPINLOCK_H
 #define SHIM_LINUX_SPINLOCK_H
+
+#include <sched.h>
 
 #include <linux/compiler.h>
 #include <linux/slab.h>
@@ -77,6 +81,16 @@ static inline void shim_cpu_relax(void)
 #endif
 }
 
+/* Once more in vain, for the @nr_spins'th time; a power of two between yields. */
+static inline void shim_spin(u32 *nr_spins, u32 patience)
+{
+	shim_cpu_relax();
+	if (unlikely(!(++*nr_spins & (patience - 1))))
+		sched_yield();
+}
+
+#define SHIM_LOCK_PATIENCE	(1U << 15)
+
 static inline void spin_lock_init(spinlock_t *lock)
 {
 	lock->tail = NULL;
@@ -89,6 +103,7 @@ static inline void spin_lock(spinlock_t *lock)
 	u64 called = clock_ticks();
 	struct shim_lock_node *node = &this_cpu->nodes[this_cpu->nr_nested++];
 	struct shim_lock_node *before;
+	u32 nr_spins = 0;
 
 	node->next = NULL;
 	node->waiting = 1;
@@ -96,7 +111,7 @@ static inline void spin_lock(spinlock_t *lock)
 	if (before) {
 		__atomic_store_n(&before->next, node, __ATOMIC_RELEASE);
 		while (__atomic_load_n(&node->waiting, __ATOMIC_ACQUIRE))
-			shim_cpu_relax();
+			shim_spin(&nr_spins, SHIM_LOCK_PATIENCE);
 	}
 	lock->holder = node;
 	node->queued = before != NULL;
