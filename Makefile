@@ -4,6 +4,7 @@
 #   make bench FULL=1    the whole suite: hours
 #   make reports         write reports/ again from results/
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
+#   make contention      measure and simulate many CPUs on one lock: results/contention/
 #   make test            everything that can be checked
 #   make claims          measure all published claims, and write their page: minutes
 #
@@ -30,7 +31,7 @@ endif
 # What a wheel is built from: changes here are not measured until they are committed.
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
-.PHONY: bench reports html dashboard test lint sanitize build tools machine clean
+.PHONY: bench reports contention html dashboard test lint sanitize build tools machine clean
 .DELETE_ON_ERROR:
 
 bench: .venv/installed tools machine
@@ -54,6 +55,7 @@ reports: .venv/installed
 	$(BIN)/iova-lab promises
 	$(BIN)/iova-lab kernel report
 	$(BIN)/iova-lab claims --report
+	$(BIN)/iova-lab contention report
 	$(BIN)/iova-lab contents
 
 .PHONY: claims
@@ -63,6 +65,12 @@ claims: .venv/installed tools
 	 $(BIN)/iova-lab claims --all || status=$$?; \
 	 test $$status -eq 130 || $(BIN)/iova-lab claims --report || status=$$?; \
 	 exit $$status
+# Threads against model, then holds measured and convoys simulated: up to ten minutes, on a machine
+# that does nothing else.
+contention: .venv/installed
+	$(BIN)/iova-lab contention validate
+	$(BIN)/iova-lab contention sweep --again
+	$(BIN)/iova-lab contention report
 
 machine: .venv/installed
 	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'

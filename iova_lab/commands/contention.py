@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import click
+import pandas as pd
 
 import iova_variants
+from iova_lab import workloads
 from iova_lab.console import print_table, progress
-from iova_lab.convoy import tables
+from iova_lab.convoy import model, published, scenarios, study, sweep, tables, validation
+from iova_lab.convoy import service as services
 from iova_lab.convoy.threaded import contend
+from iova_lab.kernel import rows
 
 
 @click.group()
@@ -71,3 +78,188 @@ def run_command(
     if found.locks["variant"].nr:
         click.echo("\nthe variant's lock:")
         print_table(tables.HISTOGRAM_COLUMNS, tables.histogram_rows(found.locks["variant"]))
+
+
+RESULTS = click.option(
+    "--results",
+    default=Path("results/contention"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of JSON lines.",
+)
+
+
+@contention.command()
+@click.argument("variant")
+@click.argument("workload")
+@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@click.option("--cpus", default="1,16,64,384,1024", show_default=True, help="Separated by commas.")
+@click.option(
+    "--scenario",
+    default=study.SCENARIO,
+    show_default=True,
+    type=click.Choice(scenarios.names()),
+    help="What the CPUs do: docs/contention.md.",
+)
+@click.option("--think-ns", type=float, help="Mean time between a CPU's requests.")
+@click.option("--ns-per-node", default=0.0, help="Of another machine; default: measured here.")
+@click.option("--handoff-ns", type=float, help="Of another machine; default: measured here.")
+@click.option("--soft", default=20.0, show_default=True, help="Watchdog's seconds, scheduling.")
+@click.option("--hard", default=10.0, show_default=True, help="Watchdog's seconds, interrupts.")
+@click.option("--seed", default=0, show_default=True, help="Of the simulation.")
+def predict(
+    variant: str,
+    workload: str,
+    nr_live: int,
+    cpus: str,
+    scenario: str,
+    think_ns: float | None,
+    ns_per_node: float,
+    handoff_ns: float | None,
+    soft: float,
+    hard: float,
+    seed: int,
+) -> None:
+    """Measure VARIANT in WORKLOAD here, and simulate it on so many CPUs."""
+    numbers = _numbers(cpus, "--cpus")
+    service = services.measure(variant, workload, nr_live, handoff_ns=services.handoff_ns())
+    click.echo("\n".join(tables.service_lines(service)) + "\n")
+    found = []
+    with progress() as bar:
+        for nr_cpus in bar.track(numbers, description="simulating"):
+            asked = scenarios.scenario(scenario, nr_cpus, workload, think_ns)
+            if handoff_ns is not None:
+                asked = replace(asked, handoff_ns=handoff_ns)
+            service_there = service.at(ns_per_node)
+            found.append(model.predict(service_there, asked, seed=seed, soft_s=soft, hard_s=hard))
+    print_table(tables.PREDICTION_COLUMNS, [tables.prediction_row(one) for one in found])
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f"{option} {text}: not whole numbers, separated by commas") from None
+    if min(numbers) < 1:
+        raise click.UsageError(f"{option} {text}: {min(numbers)} is not positive")
+    return numbers
+
+
+@contention.command()
+@RESULTS
+@click.option("--seconds", default=0.4, show_default=True, help="Per measurement.")
+def validate(results: Path, seconds: float) -> None:
+    """Hold the model against threads here, and against published cases.
+
+    Takes a minute or two on a machine that does nothing else.
+    """
+    cells = len(validation.VARIANTS) * len(validation.WORKLOADS)
+    found = []
+    with progress() as bar:
+        task = bar.add_task("threads", total=cells)
+        for row in validation.compare(seconds=seconds, advance=lambda: bar.advance(task)):
+            found.append(row)
+            rows.append(results / "validation.jsonl", row)
+        study.compact(results / "validation.jsonl", validation.key)
+        rows.append(results / "host.jsonl", study.host())
+        study.compact(results / "host.jsonl", lambda row: row["what"])
+        task = bar.add_task("published cases", total=len(published.CASES))
+        (results / "published.jsonl").unlink(missing_ok=True)
+        for row in published.cases(advance=lambda: bar.advance(task)):
+            rows.append(results / "published.jsonl", row)
+    print_table(tables.ERROR_COLUMNS, tables.error_rows(validation.errors(pd.DataFrame(found))))
+
+
+@contention.command("sweep")
+@RESULTS
+@click.option("--variants", help="Names or .c files, separated by commas; default: all.")
+@click.option("--workloads", "chosen", help="NAME or NAME:NR_LIVE, separated by commas.")
+@click.option("--cpus", default=",".join(map(str, study.CPUS)), show_default=True)
+@click.option(
+    "--scenario",
+    default=study.SCENARIO,
+    show_default=True,
+    type=click.Choice(scenarios.names()),
+)
+@click.option("--lockups", default="mainline", show_default=True, help="Of which variant; '' none.")
+@click.option("--scheduler", help="Address of a Dask scheduler, tcp://...; default: cores here.")
+@click.option("--jobs", type=int, help="Processes here; default: one per CPU.")
+@click.option("--again", is_flag=True, help="Measure again what was measured before.")
+@click.option(
+    "--seconds", default=services.SECONDS, show_default=True, help="Per cell that is measured."
+)
+def sweep_command(
+    results: Path,
+    variants: str | None,
+    chosen: str | None,
+    cpus: str,
+    scenario: str,
+    lockups: str,
+    scheduler: str | None,
+    jobs: int | None,
+    again: bool,
+    seconds: float,
+) -> None:
+    """Measure what is missing here, then simulate on all cores, or on a cluster.
+
+    Every cell is written when it is done: start again after whatever happened.
+    """
+    numbers = _numbers(cpus, "--cpus")
+    names = variants.split(",") if variants else None
+    asked = study.pictured(names, _sizes(chosen) if chosen else None)
+    recipes = study.recipes(lockups) if lockups and not chosen else []
+    make_executor = sweep.executor_for(scheduler, jobs)
+    with progress() as bar:
+        task = bar.add_task("measuring holds", total=len({*asked, *recipes}))
+        found = study.measured(
+            dict.fromkeys([*asked, *recipes]),
+            results,
+            seconds=seconds,
+            again=again,
+            advance=lambda: bar.advance(task),
+        )
+        pictures = {cell: row for cell, row in found.items() if cell in set(asked)}
+        task = bar.add_task("simulating", total=len(pictures) * len(numbers))
+        nr = study.simulate_pictures(
+            pictures,
+            results,
+            make_executor,
+            cpus=numbers,
+            scenario=scenario,
+            advance=lambda: bar.advance(task),
+        )
+        worst = {cell: row for cell, row in found.items() if cell in set(recipes)}
+        task = bar.add_task("looking for lock-ups", total=len(worst) * len(study.NS_PER_NODE))
+        nr_lockups = study.find_lockups(
+            worst, results, make_executor, scenario=scenario, advance=lambda: bar.advance(task)
+        )
+    left_out = len({*asked, *recipes}) - len(found)
+    if left_out:
+        click.echo(f"{left_out} cells left out: more than {services.MAX_VISITS:,} nodes visited")
+    click.echo(f"simulated now: {nr} cells, {nr_lockups} searches for lock-ups; all in {results}")
+
+
+def _sizes(text: str) -> dict[str, int]:
+    found = {}
+    for part in text.split(","):
+        name, _, size = (
+            part.rpartition(":") if part.rpartition(":")[2].isdigit() else (part, "", "")
+        )
+        workload = workloads.get(name)
+        nr_live = int(size) if size else study.PICTURED.get(name, workload.min_nr_live)
+        if (reason := workload.why_not(nr_live)) is not None:
+            raise workloads.SizeError(reason)
+        found[name] = nr_live
+    return found
+
+
+@contention.command("report")
+@RESULTS
+@click.option(
+    "--out", default=Path("reports/contention"), show_default=True, type=click.Path(path_type=Path)
+)
+def report_command(results: Path, out: Path) -> None:
+    """Write the page and its figures, from RESULTS alone."""
+    from iova_lab.convoy.report import write_contention
+
+    click.echo(f"contention: {write_contention(results, out)}")

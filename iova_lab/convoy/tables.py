@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from iova_lab.convoy.model import Prediction
+from iova_lab.convoy.service import Kind, Service
 from iova_lab.convoy.threaded import Contention
 from iova_variants import LockTimes
 
@@ -87,3 +91,57 @@ def notes(found: Contention) -> list[str]:
         " invariants hold, no range has two owners, nothing leaked"
     )
     return lines
+
+
+def _kind_line(name: str, kind: Kind) -> str:
+    if not kind.nr:
+        return f"{name}: none"
+    return (
+        f"{name}: mean hold {duration(kind.mean_ns)}, longest {duration(kind.max_ns)},"
+        f" {kind.mean_nodes:,.1f} nodes on average; {kind.base_ns:.0f} ns + {kind.ns_per_node:.2f}"
+        f" ns a node fits within {kind.error:.0%}; {kind.remote_ns:.0f} ns more after another CPU"
+    )
+
+
+def service_lines(service: Service) -> list[str]:
+    """What was measured."""
+    return [
+        _kind_line("alloc", service.alloc),
+        _kind_line("free", service.free),
+        f"from one holder to the next that waits: {service.handoff_ns:.0f} ns",
+    ]
+
+
+PREDICTION_COLUMNS = (
+    *("CPUs", "mean wait", "p99 wait", "longest wait", "irqs off", "unscheduled"),
+    *("lock busy", "CPUs in it", "hard lockup", "soft lockup"),
+)
+
+
+def prediction_row(found: Prediction) -> tuple[str, ...]:
+    """One number of CPUs; what the end of the simulation cut off is at least so long."""
+    return (
+        f"{found.nr_cpus:,}",
+        *(duration(ns) for ns in (found.mean_wait_ns, found.p99_wait_ns, found.max_wait_ns)),
+        *(duration(ns) for ns in (found.max_section_ns, found.max_stretch_ns)),
+        f"{found.lock_share:.0%}",
+        f"{found.cpu_share:.0%}",
+        *(
+            "no" if at is None else f"after {duration(at)}"
+            for at in (found.hard_at_ns, found.soft_at_ns)
+        ),
+    )
+
+
+ERROR_COLUMNS = ("threads", "what", "median error", "worst error", "cells")
+
+
+def error_rows(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Error of the model, signed: above 0 it says more than was measured."""
+    return [
+        (
+            *(str(row.threads), str(row.what).replace("_", " ")),
+            *(f"{row.median:+.0%}", f"{row.worst:+.0%}", str(row.cells)),
+        )
+        for row in frame.itertuples()
+    ]

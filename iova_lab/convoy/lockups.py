@@ -1,0 +1,73 @@
+"""From how many CPUs on does a watchdog speak?
+
+The longest section can't be longer than one hold of every CPU, nor a flush longer than 256 of
+these: where that is too short at the largest number of CPUs, nothing is simulated.  Else the number
+is found by halving, with a simulation at each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iova_lab.convoy import scenarios
+from iova_lab.convoy.model import HARD_S, SOFT_S, Scenario, predict
+from iova_lab.convoy.service import Service
+from iova_lab.convoy.sweep import Cell
+
+MOST_CPUS = 1024
+
+
+def longest_possible(service: Service, scenario: Scenario) -> tuple[float, float]:
+    """Bounds of the longest section and of the longest stretch, in ns: no queue is longer."""
+    free = service.free.max_ns * scenario.magazine + service.free.remote_ns
+    hold = max(service.alloc.max_ns + service.alloc.remote_ns, free)
+    handoff = service.handoff_ns if scenario.handoff_ns is None else scenario.handoff_ns
+    section = (scenario.nr_cpus + scenario.timer) * (hold + handoff)
+    nr_sections = -(-scenario.flush_queue // scenario.magazine)
+    if scenario.timer:
+        nr_sections *= scenario.nr_cpus
+    return section, section * max(nr_sections, 1)
+
+
+def _smallest(is_locked_up: Callable[[int], bool], most: int) -> int | None:
+    if not is_locked_up(most):
+        return None
+    low, high = 0, most
+    while high - low > max(1, low // 16):  # within a sixteenth
+        middle = (low + high) // 2
+        if is_locked_up(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def smallest(service_row: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """Return the cell with ``hard_cpus`` and ``soft_cpus``: fewest CPUs of at most ``nr_cpus``.
+
+    None where that many don't do it.  Numbers above 16 are right to a sixteenth.
+    """
+    asked = Cell(**cell)
+    service = Service.from_row(service_row).at(asked.ns_per_node)
+    seen: dict[int, tuple[float, float]] = {}
+
+    def longest(nr_cpus: int) -> tuple[float, float]:
+        scenario = scenarios.scenario(asked.scenario, nr_cpus, asked.workload, asked.think_ns)
+        section, stretch = longest_possible(service, scenario)
+        if section < HARD_S * 1e9 and stretch < SOFT_S * 1e9:
+            return section, stretch
+        if nr_cpus not in seen:
+            found = predict(service, scenario, seed=asked.seed, max_sections=asked.max_sections)
+            seen[nr_cpus] = (found.max_section_ns, found.max_stretch_ns)
+        return seen[nr_cpus]
+
+    hard = _smallest(lambda n: longest(n)[0] >= HARD_S * 1e9, asked.nr_cpus)
+    soft = _smallest(lambda n: longest(n)[1] >= SOFT_S * 1e9, asked.nr_cpus)
+    at_most = seen.get(asked.nr_cpus)
+    return cell | {
+        "hard_cpus": hard,
+        "soft_cpus": soft,
+        "max_section_ns": at_most[0] if at_most else None,
+        "max_stretch_ns": at_most[1] if at_most else None,
+    }

@@ -1,0 +1,81 @@
+"""What do the CPUs of a machine do with an allocator?  Named, so that results can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from iova_lab import trace, workloads
+from iova_lab.convoy.model import FLUSH_QUEUE, MAGAZINE, Scenario
+
+#: Mean time between two requests of one CPU: 100,000 a second, a fast disk's share.
+THINK_NS = 10_000.0
+
+#: Each with its reason; numbers of CPUs and think times are put in by whoever asks.
+SCENARIOS: dict[str, tuple[str, Scenario]] = {
+    "strict": (
+        "every unmap frees its range at once (iommu.strict=1)",
+        Scenario(1, THINK_NS),
+    ),
+    "lazy": (
+        "a CPU frees 256 ranges in one go, each a hold of its own: larger than the rcache takes",
+        Scenario(1, THINK_NS, flush_queue=FLUSH_QUEUE),
+    ),
+    "magazines": (
+        "as lazy, the depot full: 127 ranges are freed in one hold",
+        Scenario(1, THINK_NS, flush_queue=FLUSH_QUEUE, magazine=MAGAZINE),
+    ),
+    "timer": (
+        "as magazines, but one CPU's timer frees the queues of all every 10 ms",
+        Scenario(1, THINK_NS, flush_queue=FLUSH_QUEUE, magazine=MAGAZINE, timer=True),
+    ),
+}
+
+
+def names() -> list[str]:
+    """Names of all scenarios."""
+    return list(SCENARIOS)
+
+
+def scenario(name: str, nr_cpus: int, workload: str, think_ns: float | None = None) -> Scenario:
+    """One of `SCENARIOS` for so many CPUs; a trace brings its own times between requests.
+
+    Raises `LookupError` for an unknown name.
+    """
+    if name not in SCENARIOS:
+        raise LookupError(f"no scenario named {name!r}; there are: {', '.join(SCENARIOS)}")
+    found = replace(SCENARIOS[name][1], nr_cpus=nr_cpus)
+    if think_ns is not None:
+        return replace(found, think_ns=think_ns)
+    return replace(found, gaps_ns=trace_gaps(workload))
+
+
+def trace_gaps(workload: str, most: int = 2_000) -> tuple[float, ...]:
+    """Times between two requests of one CPU in a recorded trace; () for what is no trace.
+
+    Quantiles of all of them: as many as fit into a simulation's draws.
+    """
+    path = _trace_path(workload)
+    if path is None:
+        return ()
+    recorded = trace.read_trace(path)
+    cpu = recorded.stream.ops["cpu"]
+    gaps = [np.diff(recorded.t_ns[cpu == one].astype(np.int64)) for one in np.unique(cpu)]
+    found = np.concatenate(gaps)
+    found = found[found >= 0]
+    if len(found) > most:
+        found = np.quantile(found, np.linspace(0, 1, most))
+    return tuple(float(gap) for gap in found)
+
+
+def _trace_path(workload: str) -> str | None:
+    if workload.endswith(".npz"):
+        return workload
+    names: dict[str, Callable[[], str]] = {
+        path.stem.replace("debian-", "trace_").replace(".", "_"): path.__str__
+        for path in trace.TRACE_DIR.glob("*.npz")
+    }
+    workloads.get(workload)  # or LookupError
+    return names[workload]() if workload in names else None

@@ -1,0 +1,184 @@
+"""Which number of CPUs makes how long a wait?  Many simulations, on cores here or on a cluster.
+
+A cell is one simulation: a service measured on one machine, a scenario, a number of CPUs.  Cells go
+to any executor of the kind that concurrent.futures has: processes here, or a Dask cluster's workers
+through its own executor.  Each result is written when it is there, so what was computed is never
+computed again: not after Ctrl-C, and not after a worker has died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from iova_lab.convoy import scenarios
+from iova_lab.convoy.model import predict
+from iova_lab.convoy.service import Service
+from iova_lab.kernel import rows
+
+#: Each is tried so often: a worker may die under somebody else's load, but not every time.
+ATTEMPTS = 4
+
+
+class SweepError(OSError):
+    """Workers that can't be had, or that died under every attempt."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One simulation; ``ns_per_node`` 0 means what was measured, ``think_ns`` None the scenario's.
+
+    ``service`` is the digest of the service's row, so that a new measurement is a new cell.
+    """
+
+    variant: str
+    workload: str
+    nr_live: int
+    scenario: str
+    nr_cpus: int
+    service: str
+    ns_per_node: float = 0.0
+    think_ns: float | None = None
+    seed: int = 0
+    max_sections: int = 400_000
+
+    @property
+    def key(self) -> str:
+        """Equal for equal cells."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def digest(service: dict[str, Any]) -> str:
+    """Of a service's row."""
+    return hashlib.sha256(json.dumps(service, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def simulate(service: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """Run one cell, anywhere: plain data in, plain data out."""
+    asked = Cell(**cell)
+    scenario = scenarios.scenario(asked.scenario, asked.nr_cpus, asked.workload, asked.think_ns)
+    found = predict(
+        Service.from_row(service).at(asked.ns_per_node),
+        scenario,
+        seed=asked.seed,
+        max_sections=asked.max_sections,
+    )
+    return cell | asdict(found)
+
+
+#: What is done with a cell: `simulate`, or another function of the same shape.
+Work = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+
+
+def known(path: Path) -> set[str]:
+    """Return the keys of all cells that have a row in ``path``."""
+    names = Cell.__dataclass_fields__
+    found = rows.read(path)
+    return {Cell(**{n: row[n] for n in names}).key for row in found if names.keys() <= row.keys()}
+
+
+@contextlib.contextmanager
+def local(jobs: int | None = None) -> Iterator[Executor]:
+    """Processes on this machine; those that have not begun are dropped at the end."""
+    executor = ProcessPoolExecutor(jobs or len(os.sched_getaffinity(0)))
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of a Dask scheduler; they need this package.  Raises `SweepError`."""
+    try:
+        import distributed
+    except ImportError:
+        raise SweepError(
+            "a cluster needs Dask, which is not installed: pip install 'iova-lab[sweep]'"
+        ) from None
+    try:
+        connect: Any = distributed.Client  # untyped
+        client = connect(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise SweepError(f"no Dask scheduler at {address}: {error}") from None
+    with client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise SweepError(f"the Dask scheduler at {address} has no workers")
+        yield client.get_executor(pure=False, retries=ATTEMPTS)
+
+
+def executor_for(
+    scheduler: str | None, jobs: int | None = None
+) -> Callable[[], contextlib.AbstractContextManager[Executor]]:
+    """Return what makes an executor: a cluster's where there is an address, else processes."""
+    if scheduler:
+        return lambda: cluster(scheduler)
+    return lambda: local(jobs)
+
+
+def _died(error: BaseException) -> bool:
+    """Did the worker die, or did the work fail?  Dask's classes by name: it may not be there."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return isinstance(error, BrokenProcessPool) or bool(
+        names & {"KilledWorker", "CancelledError", "FutureCancelledError", "CommClosedError"}
+    )
+
+
+def run(
+    cells: Iterable[Cell],
+    services: dict[str, dict[str, Any]],
+    path: Path,
+    *,
+    make_executor: Callable[[], contextlib.AbstractContextManager[Executor]],
+    work: Work = simulate,
+    advance: Callable[[], object] = lambda: None,
+) -> int:
+    """Do what ``path`` does not have yet, a row as soon as it is there; returns how many.
+
+    ``services`` are rows by digest.  Where workers die, what they had is done again.  Raises
+    `SweepError` when that does not help; all rows that were written stay.
+    """
+    have = known(path)
+    todo = [cell for cell in cells if cell.key not in have]
+    nr_todo = len(todo)
+    for _ in range(ATTEMPTS):
+        todo = _round(todo, services, path, make_executor, work, advance)
+        if not todo:
+            return nr_todo
+    cell = todo[0]
+    raise SweepError(
+        f"workers died {ATTEMPTS} times; {nr_todo - len(todo)} of {nr_todo} cells are in {path},"
+        f" among those that are not: {cell.variant} {cell.workload}, {cell.nr_cpus} CPUs"
+    )
+
+
+def _round(
+    todo: list[Cell],
+    services: dict[str, dict[str, Any]],
+    path: Path,
+    make_executor: Callable[[], contextlib.AbstractContextManager[Executor]],
+    work: Work,
+    advance: Callable[[], object],
+) -> list[Cell]:
+    """Try each once; returns those whose worker died."""
+    lost = []
+    with make_executor() as executor:
+        futures = {
+            executor.submit(work, services[cell.service], asdict(cell)): cell for cell in todo
+        }
+        for future in as_completed(futures):
+            error = None if future.cancelled() else future.exception()
+            if future.cancelled() or (error is not None and _died(error)):
+                lost.append(futures[future])
+                continue
+            rows.append(path, future.result())
+            advance()
+    return lost

@@ -1,0 +1,165 @@
+"""Does the model say what one and two real threads do?
+
+Nothing of the runs that are compared goes into the prediction: holds come from one thread alone and
+from two that take turns, the way from one holder to the next from a lock around nothing, all
+measured right before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import iova_variants
+from iova_lab.convoy import service as services
+from iova_lab.convoy.model import Scenario, predict
+from iova_lab.convoy.service import Service
+from iova_lab.convoy.streams import long_stream
+
+#: Cells of the validation: the common case, rings, random ones, hand-overs, long holds, large ones.
+WORKLOADS = (
+    ("near_empty", 100),
+    ("ring", 10_000),
+    ("cross_cpu", 10_000),
+    ("random_replace", 1_000),
+    ("random_replace", 10_000),
+    ("large_blocks", 10_000),
+    ("full_32bit", 10_000),
+)
+VARIANTS = ("mainline", "augmented", "maple")
+THREADS = (1, 2)
+
+NR_WINDOWS = 8
+
+#: What is compared; all in ns but the share of acquisitions that queued.
+COMPARED = ("hold", "wait", "queued", "p99_wait", "max_wait", "max_hold", "wall")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What threads did: means of the rounds that took least on the wall, maxima of calm ones."""
+
+    hold: float
+    wait: float
+    queued: float
+    p99_wait: float
+    max_wait: float
+    max_hold: float
+    wall: float
+    nr_rounds: int
+    nr_calm: int
+
+
+def replayed(
+    variant: str, workload: str, nr_live: int, threads: int, *, seconds: float
+) -> Measured:
+    """Replay for about ``seconds``; rounds are short, so that some are undisturbed."""
+    dealt = iova_variants.deal(long_stream(workload, nr_live, NR_WINDOWS), threads)
+    rounds: list[iova_variants.ThreadsResult] = []
+    spent = 0.0
+    while spent < seconds * 1e9 or len(rounds) < 4:
+        result = iova_variants.replay_threads(
+            variant, dealt, threads=threads, per_op=True, timeout=600
+        )
+        rounds.append(result)
+        spent += max(result.ns, 20e6)  # building and ageing take their time as well
+    rounds.sort(key=lambda result: result.ns)
+    best = rounds[: -(-len(rounds) // 4)]
+    calm = [result for result in rounds if not result.total("nr_preempted")] or best
+    locks = [result.lock() for result in best]
+    nr = sum(lock.nr for lock in locks)
+    waits = np.concatenate([_array(result.op_wait_ns) for result in best])
+    return Measured(
+        hold=sum(lock.hold_ns for lock in locks) / nr,
+        wait=sum(lock.wait_ns for lock in locks) / nr,
+        queued=sum(lock.nr_queued for lock in locks) / nr,
+        p99_wait=float(np.quantile(waits, 0.99)),
+        # The least disturbed one's: an interrupt in any round would decide.
+        max_wait=float(min(result.lock().max_wait_ns for result in calm)),
+        max_hold=float(min(result.lock().max_hold_ns for result in calm)),
+        wall=sum(result.ns for result in best) / nr,
+        nr_rounds=len(rounds),
+        nr_calm=sum(not result.total("nr_preempted") for result in rounds),
+    )
+
+
+def _array(values: Any) -> Any:
+    assert values is not None
+    return values
+
+
+def predicted(service: Service, threads: int) -> dict[str, float]:
+    """The same of the model: CPUs that do nothing between two ops but what the replay does."""
+    scenario = Scenario(threads, gaps_ns=(service.think_ns,))
+    found = predict(service, scenario, max_sections=40_000)
+    nr_cycles = found.nr_sections
+    return {
+        "hold": found.mean_hold_ns,
+        "wait": found.mean_wait_ns + service.lock_ns,
+        "queued": found.nr_queued / nr_cycles,
+        "p99_wait": found.p99_wait_ns + service.lock_ns,
+        "max_wait": found.max_wait_ns + service.lock_ns,
+        "max_hold": found.max_hold_ns,
+        "wall": found.ns / nr_cycles + service.lock_ns / threads,
+    }
+
+
+def compare(
+    variants: Iterable[str] = VARIANTS,
+    workloads: Iterable[tuple[str, int]] = WORKLOADS,
+    *,
+    seconds: float = 0.4,
+    advance: Callable[[], object] = lambda: None,
+) -> Iterable[dict[str, Any]]:
+    """Yield one row per cell and number of threads: measured and predicted."""
+    able = [threads for threads in THREADS if threads <= len(os.sched_getaffinity(0))]
+    for workload, nr_live in workloads:
+        for variant in variants:
+            handoff = services.handoff_ns()
+            service = services.measure(
+                variant, workload, nr_live, handoff_ns=handoff, seconds=seconds
+            )
+            for threads in able:
+                measured = replayed(variant, workload, nr_live, threads, seconds=seconds)
+                model = predicted(service, threads)
+                yield {
+                    "variant": variant,
+                    "workload": workload,
+                    "nr_live": nr_live,
+                    "threads": threads,
+                    "handoff_ns": handoff,
+                    "remote_alloc_ns": service.alloc.remote_ns,
+                    "remote_free_ns": service.free.remote_ns,
+                    "nr_rounds": measured.nr_rounds,
+                    "nr_calm": measured.nr_calm,
+                    **{f"measured_{name}": round(getattr(measured, name), 3) for name in COMPARED},
+                    **{f"predicted_{name}": round(model[name], 3) for name in COMPARED},
+                }
+            advance()
+
+
+def key(row: dict[str, Any]) -> str:
+    """What a row is of."""
+    return json.dumps([row[name] for name in ("workload", "nr_live", "variant", "threads")])
+
+
+def errors(frame: pd.DataFrame) -> pd.DataFrame:
+    """Relative error of the model per number of threads: median and worst, over all cells."""
+    rows = []
+    for threads, group in frame.groupby("threads"):
+        for name in COMPARED:
+            measured, model = group[f"measured_{name}"], group[f"predicted_{name}"]
+            usable = measured > 0
+            relative = (model[usable] / measured[usable] - 1).to_numpy()
+            if len(relative):
+                worst = relative[np.argmax(np.abs(relative))]
+                rows.append(
+                    (threads, name, float(np.median(relative)), float(worst), len(relative))
+                )
+    return pd.DataFrame(rows, columns=["threads", "what", "median", "worst", "cells"])

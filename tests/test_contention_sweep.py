@@ -1,0 +1,197 @@
+"""Is nothing lost of a sweep, whoever dies, and is a cluster no different from processes here?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from iova_lab.cli import main
+from iova_lab.convoy import study, sweep
+from iova_lab.convoy.published import fixed
+from iova_lab.convoy.sweep import Cell, SweepError
+from iova_lab.kernel import rows
+
+SERVICE = fixed(1000.0, 100.0).as_row()
+DIGEST = sweep.digest(SERVICE)
+SERVICES = {DIGEST: SERVICE}
+TESTS = Path(__file__).parent
+
+
+def cells(nr: int = 6) -> list[Cell]:
+    return [
+        Cell("published", "near_empty", 0, "strict", cpus, DIGEST, max_sections=500)
+        for cpus in range(1, nr + 1)
+    ]
+
+
+def die_once(service: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """Kill the worker that has the third cell, the first time; ``seed`` tells where to note it."""
+    marker = Path(os.environ["IOVA_LAB_TEST_MARKER"])
+    if cell["nr_cpus"] == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return sweep.simulate(service, cell)
+
+
+def die(service: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return cell
+
+
+def fail(service: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    raise ZeroDivisionError("a mistake of ours")
+
+
+def expected() -> list[dict[str, Any]]:
+    return [sweep.simulate(SERVICE, vars(cell)) for cell in cells()]
+
+
+def by_cpus(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(found, key=lambda row: row["nr_cpus"])
+
+
+def test_every_cell_is_written_and_none_is_done_twice(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    local = sweep.executor_for(None, 2)
+    assert sweep.run(cells(3), SERVICES, path, make_executor=local) == 3
+    path.write_text(path.read_text() + '{"variant": "cut off')  # what a killed run leaves
+    assert sweep.run(cells(), SERVICES, path, make_executor=local) == 3
+    assert sweep.run(cells(), SERVICES, path, make_executor=local, work=fail) == 0
+    assert by_cpus(rows.read(path)) == expected()
+
+
+def test_a_worker_that_dies_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IOVA_LAB_TEST_MARKER", str(tmp_path / "died"))
+    path = tmp_path / "sweep.jsonl"
+    sweep.run(cells(), SERVICES, path, make_executor=sweep.executor_for(None, 2), work=die_once)
+    assert (tmp_path / "died").exists()
+    assert by_cpus(rows.read(path)) == expected()
+
+
+def test_workers_that_always_die_are_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    local = sweep.executor_for(None, 1)
+    sweep.run(cells(2), SERVICES, path, make_executor=local)
+    with pytest.raises(SweepError, match=r"workers died 4 times; 0 of 4 cells are in .*\.jsonl"):
+        sweep.run(cells(), SERVICES, path, make_executor=local, work=die)
+    assert len(rows.read(path)) == 2
+
+
+def test_a_mistake_of_the_work_is_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        sweep.run(
+            cells(),
+            SERVICES,
+            tmp_path / "sweep.jsonl",
+            make_executor=sweep.executor_for(None, 1),
+            work=fail,
+        )
+
+
+# ---- a Dask cluster: a real scheduler, two worker processes ----
+
+
+def start(*arguments: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=env,
+    )
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """Address of a scheduler that has two workers, which can import this module."""
+    contact = tmp_path / "scheduler.json"
+    env = os.environ | {
+        "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
+        "IOVA_LAB_TEST_MARKER": str(tmp_path / "died"),
+        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    }
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    file = ["--scheduler-file", str(contact)]
+    started = [start(*scheduler, *file, env=env)]
+    with contextlib.ExitStack() as stack:
+        started += [
+            start(*worker, *file, "--local-directory", str(tmp_path), env=env) for _ in range(2)
+        ]
+        for process in started:
+            stack.callback(process.kill)
+        address = _address(contact)
+        _wait_for_workers(address, 2)
+        yield address
+
+
+def _address(contact: Path) -> str:
+    import json
+
+    deadline = time.monotonic() + 60
+    while not contact.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return str(json.loads(contact.read_text())["address"])
+
+
+def _wait_for_workers(address: str, nr: int) -> None:
+    import distributed
+
+    connect: Any = distributed.Client
+    with connect(address, timeout=60, set_as_default=False) as client:
+        client.wait_for_workers(nr, timeout=60)
+
+
+def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
+    cluster: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "sweep.jsonl"
+    make_executor = sweep.executor_for(cluster)
+    assert sweep.run(cells(), SERVICES, path, make_executor=make_executor, work=die_once) == 6
+    assert (tmp_path / "died").exists()
+    assert by_cpus(rows.read(path)) == expected()
+    # The command line, on what is left of the cluster.
+    out = CliRunner().invoke(
+        main,
+        f"contention sweep --results {tmp_path}/results --scheduler {cluster}"
+        " --variants null,mainline --workloads near_empty:10 --cpus 1,3",
+    )
+    assert out.exit_code == 0, out.output
+    assert "simulated now: 4 cells" in out.output
+    found = rows.read(tmp_path / "results" / "sweep.jsonl")
+    assert {(row["variant"], row["nr_cpus"]) for row in found} == {
+        (variant, cpus) for variant in ("null", "mainline") for cpus in (1, 3)
+    }
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
+def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path) -> None:
+    out = CliRunner().invoke(
+        main,
+        f"contention sweep --results {tmp_path} --scheduler {address}"
+        " --variants mainline --workloads near_empty:10 --cpus 1",
+    )
+    assert out.exit_code == 1
+    assert f"iova-lab: no Dask scheduler at {address}" in out.output
+    # What was measured is kept.
+    assert len(rows.read(tmp_path / "services.jsonl")) == 1
+
+
+def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
+    asked = [("mainline", "near_empty", 10)]
+    study.measured(asked, tmp_path, seconds=0.01)
+    first = (tmp_path / "services.jsonl").read_text()
+    study.measured(asked, tmp_path, seconds=0.01)
+    assert (tmp_path / "services.jsonl").read_text() == first
+    study.measured(asked, tmp_path, seconds=0.01, again=True)
+    assert len(rows.read(tmp_path / "services.jsonl")) == 1
