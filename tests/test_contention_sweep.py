@@ -98,6 +98,32 @@ def test_a_mistake_of_the_work_is_not_tried_again(tmp_path: Path) -> None:
         )
 
 
+def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    cpus = ",".join(str(nr) for nr in range(600, 640))
+    process = subprocess.Popen(
+        f"{sys.executable} -m iova_lab.cli contention sweep --results {tmp_path} --variants null"
+        f" --workloads near_empty:10 --cpus {cpus} --seconds 0.01".split(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=TESTS.parent,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 120
+    while not rows.read(path):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it as well
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert errors.strip().endswith("interrupted; what was written so far is whole")
+    assert 0 < len(rows.read(path)) < 40
+
+
 # ---- a Dask cluster: a real scheduler, two worker processes ----
 
 
@@ -195,3 +221,14 @@ def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
     assert (tmp_path / "services.jsonl").read_text() == first
     study.measured(asked, tmp_path, seconds=0.01, again=True)
     assert len(rows.read(tmp_path / "services.jsonl")) == 1
+
+
+def test_the_command_lines_names_are_the_models() -> None:
+    """Said twice, so that --help need not import what simulates."""
+    from iova_lab.commands import contention
+    from iova_lab.convoy import report, scenarios
+
+    assert list(contention.SCENARIOS) == scenarios.names()
+    assert contention.SCENARIO == study.SCENARIO == report.SCENARIO
+    default = next(p.default for p in contention.sweep_command.params if p.name == "cpus")
+    assert default == ",".join(map(str, study.CPUS))

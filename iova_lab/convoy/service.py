@@ -24,7 +24,7 @@ from iova_lab.opstream import Op, OpStream
 
 #: A distribution keeps the means of so many equal parts of its sorted values, and its maximum.
 NR_PARTS = 48
-MOST_REPLAYS, SECONDS = 9, 0.5
+MOST_REPLAYS, SECONDS = 9, 0.3
 #: Nodes that one replay may visit: some seconds of walking.
 MAX_VISITS = 1_000_000_000
 

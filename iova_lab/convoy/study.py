@@ -145,9 +145,9 @@ def _simulated(
 
 
 def _cell_key(row: dict[str, Any]) -> str:
-    """Everything but the service's digest: a new measurement takes the old one's place."""
-    names = (name for name in Cell.__dataclass_fields__ if name != "service")
-    return json.dumps([row[name] for name in names])
+    """What a cell is of: a newer measurement, or a longer simulation, takes the old one's place."""
+    names = Cell.__dataclass_fields__.keys() - {"service", "max_sections"}
+    return json.dumps([row[name] for name in sorted(names)])
 
 
 def simulate_pictures(
@@ -165,7 +165,7 @@ def simulate_pictures(
         Cell(
             *(*asked, scenario, nr_cpus, sweep.digest(row)),
             think_ns=think_ns,
-            max_sections=100_000,  # a hundred rounds of the longest queue
+            max_sections=40_000,  # forty rounds of the longest queue
         )
         for asked, row in found.items()
         for nr_cpus in sorted(cpus, reverse=True)  # the longest first

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -87,8 +88,12 @@ def known(path: Path) -> set[str]:
 
 @contextlib.contextmanager
 def local(jobs: int | None = None) -> Iterator[Executor]:
-    """Processes on this machine; those that have not begun are dropped at the end."""
-    executor = ProcessPoolExecutor(jobs or len(os.sched_getaffinity(0)))
+    """Processes on this machine; what has not begun is dropped at the end."""
+    executor = ProcessPoolExecutor(
+        jobs or len(os.sched_getaffinity(0)),
+        initializer=signal.signal,  # Ctrl-C is for the one that hands out the work
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
     try:
         yield executor
     finally:
