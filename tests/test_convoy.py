@@ -166,6 +166,17 @@ def test_watchdogs_speak_when_their_time_is_over(hard: float, soft: float) -> No
     assert calm.soft_at_ns is None
 
 
+def test_what_the_rcache_lets_through_is_counted() -> None:
+    assert scenarios.miss("mainline", "near_empty", 20, "off") == 1
+    counted = iova_variants.replay(
+        "mainline", workloads.generate("cross_cpu", 2_000), rcache="pre-6.7"
+    ).rcache
+    assert counted is not None
+    share = scenarios.miss("mainline", "cross_cpu", 2_000, "pre-6.7")
+    assert share == counted.tree_ops_per_request
+    assert 0 < share < 1
+
+
 def test_misses_alone_reach_the_lock() -> None:
     asked = Scenario(4, think_ns=100.0, miss=0.25)
     all_of_them = predict(serving([10.0]), Scenario(4, think_ns=100.0), nr_cycles=4_000)

@@ -106,6 +106,13 @@ RESULTS = click.option(
 @click.option("--think-ns", type=float, help="Mean time between a CPU's requests.")
 @click.option("--ns-per-node", default=0.0, help="Of another machine; default: measured here.")
 @click.option("--handoff-ns", type=float, help="Of another machine; default: measured here.")
+@click.option(
+    "--rcache",
+    type=click.Choice(iova_variants.RCACHES),
+    default="off",
+    show_default=True,
+    help="Only what this one lets through to the tree, as counted in a replay, takes the lock.",
+)
 @click.option("--soft", default=20.0, show_default=True, help="Watchdog's seconds, scheduling.")
 @click.option("--hard", default=10.0, show_default=True, help="Watchdog's seconds, interrupts.")
 @click.option("--seed", default=0, show_default=True, help="Of the simulation.")
@@ -118,6 +125,7 @@ def predict(
     think_ns: float | None,
     ns_per_node: float,
     handoff_ns: float | None,
+    rcache: str,
     soft: float,
     hard: float,
     seed: int,
@@ -129,12 +137,14 @@ def predict(
     numbers = _numbers(cpus, "--cpus")
     service = services.measure(variant, workload, nr_live, handoff_ns=services.handoff_ns())
     click.echo("\n".join(tables.service_lines(service)) + "\n")
+    miss = scenarios.miss(variant, workload, nr_live, rcache)
+    if miss < 1:
+        click.echo(f"the rcache lets {miss:.2%} of all requests through to the lock\n")
     found = []
     with progress() as bar:
         for nr_cpus in bar.track(numbers, description="simulating"):
             asked = scenarios.scenario(scenario, nr_cpus, workload, think_ns)
-            if handoff_ns is not None:
-                asked = replace(asked, handoff_ns=handoff_ns)
+            asked = replace(asked, handoff_ns=handoff_ns, miss=miss)
             service_there = service.at(ns_per_node)
             found.append(model.predict(service_there, asked, seed=seed, soft_s=soft, hard_s=hard))
     print_table(tables.PREDICTION_COLUMNS, [tables.prediction_row(one) for one in found])

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+import iova_variants
 from iova_lab import trace, workloads
 from iova_lab.convoy.model import FLUSH_QUEUE, MAGAZINE, Scenario
 
@@ -50,6 +51,15 @@ def scenario(name: str, nr_cpus: int, workload: str, think_ns: float | None = No
     if think_ns is not None:
         return replace(found, think_ns=think_ns)
     return replace(found, gaps_ns=trace_gaps(workload))
+
+
+def miss(variant: str, workload: str, nr_live: int, rcache: str) -> float:
+    """Share of requests that reach the tree through ``rcache``, counted in a replay; at most 1."""
+    if rcache == "off":
+        return 1.0
+    stream = workloads.generate(workload, nr_live)
+    counted = iova_variants.replay(variant, stream, rcache=rcache, timeout=600).rcache
+    return min(1.0, counted.tree_ops_per_request) if counted else 1.0
 
 
 def trace_gaps(workload: str, most: int = 2_000) -> tuple[float, ...]:

@@ -108,8 +108,17 @@ def service_lines(service: Service) -> list[str]:
     return [
         _kind_line("alloc", service.alloc),
         _kind_line("free", service.free),
-        f"from one holder to the next that waits: {service.handoff_ns:.0f} ns",
+        _handoff_line(service.handoff_ns),
     ]
+
+
+def _handoff_line(ns: float) -> str:
+    if ns:
+        return f"from one holder to the next that waits: {ns:.0f} ns"
+    return (
+        "WARNING: from one holder to the next: not measured, taken as 0 ns; two threads never met"
+        " (one CPU, or a busy machine): --handoff-ns"
+    )
 
 
 PREDICTION_COLUMNS = (
