@@ -349,3 +349,16 @@ def test_the_sanitizer_sees_a_missing_lock(tmp_path: Path) -> None:
     done = run_with_tsan("off", write(tmp_path, "unlocked", UNLOCKED))
     assert "WARNING: ThreadSanitizer: data race" in done.stderr
     assert done.returncode != 0
+
+
+def test_a_domain_outlives_a_replay_by_threads() -> None:
+    """Both in one process: the domain's memory is the harness's thread's, before and after."""
+    with iova_variants.Domain("mainline", build="threaded") as domain:
+        first = domain.alloc(1, 0xFFFF)
+        iova_variants.replay_threads(
+            "mainline", workloads.generate("near_empty", 10), threads=2, judge=True
+        )
+        pfns = {domain.alloc(1, 0xFFFF) for _ in range(200)}
+        assert first not in pfns
+        assert len(pfns) == 200
+        domain.verify()

@@ -18,7 +18,7 @@
 #define NR_CALIBRATE	2000
 #define CALIBRATE_NS	2000000ULL
 
-/* Of whoever is in no crew: the thread that ages, checks and drains. */
+/* Of whoever is in no crew: the thread that ages, checks and drains; id 0. */
 static struct rcache_stats harness_stats;
 static struct shim_cpu harness_cpu = { .rcache_stats = &harness_stats };
 
@@ -114,7 +114,7 @@ static void *member_main(void *argument)
 	struct crew_member *member = argument;
 	struct crew *crew = member->crew;
 	u64 preempted;
-	int err = pin(crew->plan->cpus[member->cpu.id]);
+	int err = pin(crew->plan->cpus[member->index]);
 
 	if (err)
 		__atomic_store_n(&crew->failed, err, __ATOMIC_RELEASE);
@@ -145,12 +145,13 @@ int crew_init(struct crew *crew, u64 nr_threads)
 	memset(crew->members, 0, nr_threads * sizeof(*crew->members));
 	for (i = 0; i < nr_threads; i++) {
 		crew->members[i].crew = crew;
-		crew->members[i].cpu.id = i;
+		crew->members[i].index = i;
+		crew->members[i].cpu.id = i + 1;
 		crew->members[i].cpu.rcache_stats =
 			&crew->members[i].rcache_stats;
 	}
-	harness_cpu.id = nr_threads;
-	threads_max_id = nr_threads;
+	if (threads_max_id < nr_threads)
+		threads_max_id = nr_threads;
 	return 0;
 }
 

@@ -14,11 +14,13 @@
 
 /**
  * struct crew_member - one thread; no two share a cache line
+ * @index: its place in the plan
  * @begin_ns: system clock at its start; likewise @end_ns
  */
 struct crew_member {
 	struct shim_cpu cpu;
 	struct crew *crew;
+	u64 index;
 	pthread_t pthread;
 	u64 begin_ns, end_ns;
 	struct threads_share share;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * slab - per-thread magazines in front of the shim's slab; threaded builds only.
+ * slab - magazines per thread before the shim's slab; threaded builds only.
  *
  * A thread takes objects from its own magazine and puts them back into it; only
- * every NR_BATCH objects does it go to the slab proper, which one thread may use
- * at a time, under a lock that is not timed.  What a thread frees, it hands out
+ * every NR_BATCH objects does it go to the slab proper, which one thread may
+ * use at a time, under a lock that is not timed.  What a thread frees, it hands out
  * next, whoever had it: SLUB gives a foreign object back to its slab instead,
  * with an atomic exchange.  Costs about 2 ns, and some 100 ns once a batch; no
  * variant asks for memory inside its lock, so none of it is in any hold.

@@ -308,7 +308,7 @@ static bool run_op(struct crew_member *member, const struct own_op *own)
 static void run_share(struct crew_member *member)
 {
 	struct run *run = member->crew->context;
-	const struct own_ops *share = &run->shares[member->cpu.id];
+	const struct own_ops *share = &run->shares[member->index];
 	u64 i;
 
 	for (i = 0; i < share->nr && run_op(member, &share->ops[i]); i++)

@@ -22,8 +22,8 @@
 /* More threads than CPUs: whoever waits for another thread's op lets it run. */
 #define THREADS_YIELD	(1U << 1)
 /*
- * One op at a time, in the stream's order, whoever runs it: answers are those of
- * one thread, nobody queues, and a hold has the price of what the other CPUs
+ * One op at a time, in the stream's order, whoever runs it: answers are those
+ * of one thread, nobody queues, and a hold has the price of what the other CPUs
  * have in their caches.
  */
 #define THREADS_IN_TURN	(1U << 2)
@@ -91,7 +91,7 @@ struct threads_result {
 	char error[192];
 };
 
-/* Highest id of a thread: the harness's own, outside the measured window. */
+/* Highest id of a thread so far; 0 is the harness's, outside the window. */
 extern u32 threads_max_id;
 
 /* 0, or -1 with what was wrong in @result.  @shares: one per thread. */

@@ -13,7 +13,7 @@
  * kernel's takes a free lock with one and releases it with a plain store.
  * Passing it on costs one cache line from CPU to CPU in both.  Three readings
  * of the clock are added: before the call, when the lock is held, before it is
- * released; the last two lie inside the hold, see threads_result::empty_hold_ns.
+ * released; the last two lie inside the hold, see threads_result.
  * Different: no interrupts, so _irqsave saves nothing and costs nothing; a
  * holder or waiter may lose its CPU to another process, and all behind it wait
  * as well.  Who has spun for a millisecond or so therefore yields now and then:
@@ -31,7 +31,7 @@
 #include "clock.h"
 #include "lock_stats.h"
 
-/* Locks that one thread holds or waits for at a time, the kernel's bound too. */
+/* Locks that one thread holds or waits for at a time, as in the kernel. */
 #define SHIM_MAX_NESTED	4
 
 struct shim_lock_node {
@@ -81,7 +81,7 @@ static inline void shim_cpu_relax(void)
 #endif
 }
 
-/* Once more in vain, for the @nr_spins'th time; a power of two between yields. */
+/* Once more in vain; yields once in @patience times, a power of two. */
 static inline void shim_spin(u32 *nr_spins, u32 patience)
 {
 	shim_cpu_relax();
