@@ -4,8 +4,8 @@
  *
  * A thread takes objects from its own magazine and puts them back into it; only
  * every NR_BATCH objects does it go to the slab proper, which one thread may
- * use at a time, under a lock that is not timed.  What a thread frees, it hands out
- * next, whoever had it: SLUB gives a foreign object back to its slab instead,
+ * use at a time, under a lock that is not timed.  What a thread frees, it hands
+ * out next, whoever had it: SLUB gives a foreign object back to its slab,
  * with an atomic exchange.  Costs about 2 ns, and some 100 ns once a batch; no
  * variant asks for memory inside its lock, so none of it is in any hold.
  */
