@@ -65,6 +65,7 @@ claims: .venv/installed tools
 	 $(BIN)/iova-lab claims --all || status=$$?; \
 	 test $$status -eq 130 || $(BIN)/iova-lab claims --report || status=$$?; \
 	 exit $$status
+
 # Threads against model, then holds measured and convoys simulated: up to ten minutes, on a machine
 # that does nothing else.
 contention: .venv/installed

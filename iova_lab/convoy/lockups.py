@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from iova_lab.convoy import scenarios
-from iova_lab.convoy.model import HARD_S, SOFT_S, Scenario, predict
+from iova_lab.convoy.model import HARD_S, SOFT_S, Scenario, StopAt, predict
 from iova_lab.convoy.service import Service
 from iova_lab.convoy.sweep import Cell
 
 MOST_CPUS = 1024
+ROUNDS = 40
 
 
 def longest_possible(service: Service, scenario: Scenario) -> tuple[float, float]:
@@ -50,24 +51,19 @@ def smallest(service_row: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any
     """
     asked = Cell(**cell)
     service = Service.from_row(service_row).at(asked.ns_per_node)
-    seen: dict[int, tuple[float, float]] = {}
 
-    def longest(nr_cpus: int) -> tuple[float, float]:
+    def speaks(watchdog: StopAt, nr_cpus: int) -> bool:
         scenario = scenarios.scenario(asked.scenario, nr_cpus, asked.workload, asked.think_ns)
         section, stretch = longest_possible(service, scenario)
-        if section < HARD_S * 1e9 and stretch < SOFT_S * 1e9:
-            return section, stretch
-        if nr_cpus not in seen:
-            found = predict(service, scenario, seed=asked.seed, max_sections=asked.max_sections)
-            seen[nr_cpus] = (found.max_section_ns, found.max_stretch_ns)
-        return seen[nr_cpus]
+        if (section < HARD_S * 1e9) if watchdog == "hard" else (stretch < SOFT_S * 1e9):
+            return False
+        most = asked.max_sections
+        if watchdog == "hard":  # a queue is as long as it gets after a few rounds
+            most = min(most, ROUNDS * nr_cpus)
+        found = predict(service, scenario, seed=asked.seed, max_sections=most, stop_at=watchdog)
+        return (found.hard_at_ns if watchdog == "hard" else found.soft_at_ns) is not None
 
-    hard = _smallest(lambda n: longest(n)[0] >= HARD_S * 1e9, asked.nr_cpus)
-    soft = _smallest(lambda n: longest(n)[1] >= SOFT_S * 1e9, asked.nr_cpus)
-    at_most = seen.get(asked.nr_cpus)
     return cell | {
-        "hard_cpus": hard,
-        "soft_cpus": soft,
-        "max_section_ns": at_most[0] if at_most else None,
-        "max_stretch_ns": at_most[1] if at_most else None,
+        "hard_cpus": _smallest(lambda nr_cpus: speaks("hard", nr_cpus), asked.nr_cpus),
+        "soft_cpus": _smallest(lambda nr_cpus: speaks("soft", nr_cpus), asked.nr_cpus),
     }
