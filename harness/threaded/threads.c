@@ -27,6 +27,7 @@ struct slot {
 	u32 fast_size;		/* for rcache_free(); 0: for the tree */
 	u32 turn;
 	u16 dom;
+	bool reserved;
 };
 
 struct own_op {
@@ -78,6 +79,7 @@ static u64 do_alloc(struct run *run, const struct replay_op *op,
 	slot->size = op->size;
 	slot->fast_size = run->rcaches ? op->size : 0;
 	slot->dom = op->dom;
+	slot->reserved = false;
 	if (run->rcaches)
 		return rcache_alloc(&run->rcaches[op->dom], op->cpu, op->size,
 				    op->limit_pfn);
@@ -89,11 +91,19 @@ static u64 do_alloc(struct run *run, const struct replay_op *op,
 static void do_free(struct run *run, const struct replay_op *op,
 		    const struct slot *slot)
 {
-	if (run->rcaches)
+	struct iova_domain *iovad = domain_of(run, op->dom);
+
+	if (slot->fast_size)
 		rcache_free(&run->rcaches[op->dom], op->cpu, slot->pfn,
 			    slot->fast_size);
+	else if (iova_variant.free_sized && slot->reserved)
+		;		/* for good; see IOVA_V_FREE_NEEDS_SIZE */
+	else if (run->rcaches)
+		rcache_free_past(&run->rcaches[op->dom], slot->pfn, slot->size);
+	else if (iova_variant.free_sized)
+		iova_variant.free_sized(iovad, slot->pfn, slot->size);
 	else
-		iova_variant.free(domain_of(run, op->dom), slot->pfn);
+		iova_variant.free(iovad, slot->pfn);
 }
 
 static u64 do_reserve(struct run *run, const struct replay_op *op,
@@ -104,6 +114,7 @@ static u64 do_reserve(struct run *run, const struct replay_op *op,
 	slot->size = op->size;
 	slot->fast_size = 0;
 	slot->dom = op->dom;
+	slot->reserved = true;
 	return iova_variant.reserve(domain_of(run, op->dom), pfn_lo,
 				    op->limit_pfn) ? IOVA_REFUSED : pfn_lo;
 }
@@ -455,6 +466,7 @@ static u64 age_packed(struct run *run, const struct replay_op *op, u64 pfn)
 	slot->size = op->size;
 	slot->fast_size = run->rcaches && fast ? op->size : 0;
 	slot->dom = op->dom;
+	slot->reserved = false;
 	if (!iova_variant.place)
 		pfn = iova_variant.alloc(domain_of(run, op->dom), op->size,
 					 op->limit_pfn, false);
