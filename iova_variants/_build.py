@@ -141,7 +141,7 @@ def compile_variant(source: Path, build: Build) -> Path:
 
 def compile_program(source: Path, build: Build) -> Path:
     """Compile a program of the harness that loads shared objects; does nothing where it exists."""
-    digest = hashlib.sha256(_common_digest() + source.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(_common_digest(build) + source.read_bytes()).hexdigest()[:16]
     target = BUILT_DIR / build / f"{source.stem}-{digest}"
     if not target.exists():
         _atomically(target, source, build, [source, "-ldl"])
@@ -158,7 +158,7 @@ def compile_standalone(source: Path) -> Path:
     digest = hashlib.sha256(main.read_bytes()).hexdigest()[:8]
     target = name.with_name(f"{name.name}-{digest}")
     if not target.exists():
-        objects = [_object(path, "sanitized") for path in _harness_sources()]
+        objects = [_object(path, "sanitized") for path in _harness_sources("sanitized")]
         _atomically(target, source, "sanitized", [main, source, *objects])
     return target
 

@@ -285,6 +285,13 @@ def test_the_smallest_number_of_cpus_is_found(hold_s: float) -> None:
         assert exact <= found[name] <= exact * 17 / 16 + 1
 
 
+def test_lock_ups_are_found_on_the_fit_not_on_an_interruption() -> None:
+    interrupted = Kind(2, ((1.0, 1), (1e12, 1)), ((10.0, 2),), 5.0, 1e8, 10.0, 10, 0.0, 0.0, 0.0)
+    found = lockup(Service("v", "near_empty", 1, interrupted, kind([1.0]), 0.0, 0.0, 0.0))
+    assert 9 <= found["hard_cpus"] <= 11  # holds of 1 s, half of all
+    assert Service.from_row(serving([7.0]).as_row()).fitted().alloc.max_ns == 7.0
+
+
 def test_short_holds_never_lock_up_and_are_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_simulation(*_: object, **__: object) -> None:
         raise AssertionError("simulated")

@@ -93,6 +93,11 @@ class Service:
             return self
         return replace(self, alloc=self.alloc.at(ns_per_node), free=self.free.at(ns_per_node))
 
+    def fitted(self) -> Service:
+        """Holds as the fit says of the exact node counts: no interruption is in them."""
+        alloc, free = (kind.at(kind.ns_per_node) for kind in (self.alloc, self.free))
+        return replace(self, alloc=alloc, free=free)
+
     def as_row(self) -> dict[str, Any]:
         """Plain JSON, in four digits."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
