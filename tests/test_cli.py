@@ -18,10 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
-from iova_lab import workloads
+from iova_lab import skeleton, workloads
 from iova_lab.cli import main
 from iova_lab.doctor import Check, noise
-from iova_lab.trial import skeleton
 
 ROOT = Path(__file__).resolve().parent.parent
 

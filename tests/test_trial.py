@@ -17,9 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import iova_variants
-from iova_lab import trial
+from iova_lab import skeleton, trial
 from iova_lab.cli import main
-from iova_lab.trial import skeleton
 
 UNUSED = '#pragma GCC diagnostic ignored "-Wunused-function"\n'
 OVERRIDE = '#pragma GCC diagnostic ignored "-Woverride-init"\n'

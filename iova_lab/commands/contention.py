@@ -18,7 +18,13 @@ SCENARIO = "lazy"
 
 @click.group()
 def contention() -> None:
-    """Many CPUs, one lock: measured with threads, simulated beyond."""
+    """Many CPUs, one lock: measured with threads, simulated beyond.
+
+    \b
+    Examples:
+      iova-lab contention run mainline ring --threads 2
+      iova-lab contention predict mainline full_32bit --nr-live 10000
+    """
 
 
 @contention.command("run")

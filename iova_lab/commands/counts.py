@@ -19,6 +19,10 @@ def counts(variants: tuple[str, ...], largest: float, out: Path, instructions: b
 
     Exact: judged replays, every machine counts the same.  To 10^6 live ranges it takes half an
     hour; what was counted before Ctrl-C is in the file.
+
+    \b
+    Examples:
+      iova-lab counts mainline candidate --largest 1000 --out counts.csv
     """
     import pandas as pd
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.trial.skeleton import FLAVOURS, Flavour, write
+from iova_lab.skeleton import FLAVOURS, Flavour, write
 
 
 @click.command()

@@ -6,12 +6,10 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
-import jinja2
-
 Flavour = Literal["list", "rbtree"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
 
-_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: Words of C that a file might be called, and a function not.
 _C_WORDS = frozenset(
     "auto bool break case char const continue default do double else enum extern float for goto if "
@@ -31,6 +29,8 @@ def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
             f"{name!r} can't be a variant's name: its functions are called after it, "
             "so lower case, digits and _"
         )
+    import jinja2  # every command line imports this module, and one in a hundred writes a file
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         undefined=jinja2.StrictUndefined,
