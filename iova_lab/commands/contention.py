@@ -9,6 +9,7 @@ import click
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.arguments import VARIANT, WORKLOAD
 from iova_lab.console import print_table, progress
 
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
@@ -22,14 +23,14 @@ def contention() -> None:
 
     \b
     Examples:
-      iova-lab contention run mainline ring --threads 2
-      iova-lab contention predict mainline full_32bit --nr-live 10000
+      iova-lab contention run mainline random_replace --threads 2
+      iova-lab contention predict mainline full_32bit --nr-live 100000 --cpus 16,384
     """
 
 
 @contention.command("run")
-@click.argument("variant")
-@click.argument("workload")
+@click.argument("variant", type=VARIANT)
+@click.argument("workload", type=WORKLOAD)
 @click.option("--threads", default=2, show_default=True, help="Each on a CPU of its own.")
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
@@ -58,6 +59,11 @@ def run_command(
 
     VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
     Ops go to threads by their cpu; a stream of one CPU is dealt out by slot.
+
+    \b
+    Examples:
+      iova-lab contention run mainline random_replace --threads 2 --nr-live 10000
+      iova-lab contention run ./my_patch.c cross_cpu --rcache pre-6.7
     """
     from iova_lab.convoy import tables
     from iova_lab.convoy.threaded import contend
@@ -98,8 +104,8 @@ RESULTS = click.option(
 
 
 @contention.command()
-@click.argument("variant")
-@click.argument("workload")
+@click.argument("variant", type=VARIANT)
+@click.argument("workload", type=WORKLOAD)
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--cpus", default="1,16,64,384,1024", show_default=True, help="Separated by commas.")
 @click.option(
@@ -136,7 +142,13 @@ def predict(
     hard: float,
     seed: int,
 ) -> None:
-    """Measure VARIANT in WORKLOAD here, and simulate it on so many CPUs."""
+    """Measure VARIANT in WORKLOAD here, and simulate it on so many CPUs.
+
+    \b
+    Examples:
+      iova-lab contention predict mainline full_32bit --nr-live 100000 --cpus 16,384
+      iova-lab contention predict maple ring --nr-live 10000 --ns-per-node 16 --soft 60
+    """
     from iova_lab.convoy import model, scenarios, tables
     from iova_lab.convoy import service as services
 
@@ -173,6 +185,11 @@ def validate(results: Path, seconds: float) -> None:
     """Hold the model against threads here, and against published cases.
 
     Takes a minute or two on a machine that does nothing else.
+
+    \b
+    Examples:
+      iova-lab contention validate
+      iova-lab contention validate --seconds 2
     """
     import pandas as pd
 
@@ -228,6 +245,12 @@ def sweep_command(
     """Measure what is missing here, then simulate on all cores, or on a cluster.
 
     Every cell is written when it is done: start again after whatever happened.
+
+    \b
+    Examples:
+      iova-lab contention sweep
+      iova-lab contention sweep --variants mainline,./my_patch.c --workloads ring:10000
+      iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
     """
     from iova_lab.convoy import study, sweep
 
@@ -288,7 +311,13 @@ def _sizes(text: str) -> dict[str, int]:
     "--out", default=Path("reports/contention"), show_default=True, type=click.Path(path_type=Path)
 )
 def report_command(results: Path, out: Path) -> None:
-    """Write the page and its figures, from RESULTS alone."""
+    """Write the page and its figures, from RESULTS alone.
+
+    \b
+    Examples:
+      iova-lab contention report
+      iova-lab contention report --results /tmp/mine --out /tmp/page
+    """
     from iova_lab.convoy.report import write_contention
 
     click.echo(f"contention: {write_contention(results, out)}")
