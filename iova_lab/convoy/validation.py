@@ -32,7 +32,7 @@ WORKLOADS = (
     ("large_blocks", 10_000),
     ("full_32bit", 10_000),
 )
-VARIANTS = ("mainline", "augmented", "maple")
+VARIANTS = ("mainline", "augmented", "maple", "candidate")
 THREADS = (1, 2)
 
 NR_WINDOWS = 8
