@@ -226,7 +226,8 @@ def _report(trial: _Trial, as_json: bool) -> None:
         return
     for subject in trial.checked:
         if trial.finding is None or trial.finding.file != subject.shown:
-            click.echo(f"{subject.shown}: nothing wrong found")
+            so_far = "" if subject.all_done else " so far: not all was checked"
+            click.echo(f"{subject.shown}: nothing wrong found{so_far}")
             for fact in subject.facts:
                 click.echo(f"  {fact}")
     if trial.finding:
@@ -296,7 +297,7 @@ def _as_json(trial: _Trial) -> dict[str, Any]:
         "files": [
             {
                 "file": subject.shown,
-                "right": finding is None or finding.file != subject.shown,
+                "right": subject.all_done,
                 "checked": subject.facts,
             }
             for subject in trial.checked

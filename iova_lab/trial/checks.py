@@ -48,7 +48,7 @@ class Subject:
     """A file under check.
 
     ``out`` is a folder for what breaks it, ``facts`` what was tried, a line a check, ``seconds``
-    what the checks that could go on for ever may take in all.
+    what the checks that could go on for ever may take in all.  ``all_done``: it passed them all.
     """
 
     source: Path
@@ -57,6 +57,7 @@ class Subject:
     seconds: float = 40.0
     facts: list[str] = field(default_factory=list)
     advance: Advance = lambda name, share: None
+    all_done: bool = False
 
     @cached_property
     def variant(self) -> iova_variants.Variant:
@@ -290,4 +291,5 @@ def check_all(subject: Subject, advance: Advance) -> Finding | None:
         done += share
         if name == "table" and Claim.FAKE in subject.variant.claims:
             subject.facts.append("claims to keep no books: nothing that it answers is judged")
+    subject.all_done = True
     return None
