@@ -33,6 +33,8 @@ WALKS = "lockup-walks.csv"
 _CPUS = (1, 2, 16, 64, 384)
 _NODES = (10_000, 100_000, 1_048_575)
 _SIZES = (1_000, 10_000, 100_000, 1_048_575)
+#: Where one curve ends less than this many times above another, there is no room for two labels.
+NO_ROOM = 1.5
 
 
 def load(results: Path) -> pd.DataFrame:
@@ -204,11 +206,11 @@ def figure(frame: pd.DataFrame) -> Figure:
 
 
 def _labels(wide: pd.DataFrame) -> list[tuple[float, str]]:
-    """Curves that end within 10 % of each other have one label, three names to a line."""
+    """Curves that end close to each other have one label, three names to a line."""
     ends = wide.iloc[-1].sort_values()
     groups: list[list[str]] = []
     for name, value in ends.items():
-        if groups and value < 1.1 * ends[groups[-1][0]]:
+        if groups and value < NO_ROOM * ends[groups[-1][0]]:
             groups[-1].append(str(name))
         else:
             groups.append([str(name)])
