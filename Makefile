@@ -56,6 +56,7 @@ reports: .venv/installed
 	$(BIN)/iova-lab kernel report
 	$(BIN)/iova-lab claims --report
 	$(BIN)/iova-lab contention report
+	$(BIN)/iova-lab evidence
 	$(BIN)/iova-lab contents
 
 .PHONY: claims

@@ -11,6 +11,7 @@ import pytest
 from iova_lab.claims._page import write_claims
 from iova_lab.contents import write_contents
 from iova_lab.convoy.report import write_contention
+from iova_lab.evidence.page import write_evidence
 from iova_lab.pages import read_page
 from iova_lab.promises_report import write_promises
 from iova_lab.report import write_report
@@ -22,6 +23,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "reference": lambda out: write_report(RESULTS, "reference", "mainline", out),
     "claims": lambda out: write_claims(RESULTS, out),
     "promises": lambda out: write_promises(RESULTS / "promises", out),
+    "candidate": lambda out: write_evidence(RESULTS, out),
     "contention": lambda out: write_contention(RESULTS / "contention", out),
 }
 
