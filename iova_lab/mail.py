@@ -33,10 +33,11 @@ def render(data: ReportData) -> dict[str, str]:
         texts[f"{thread.stem}.txt"] = [_head(data), text, _notes(data)]
     for section, text in zip(data.sections, sections, strict=True):
         texts[f"workloads/{section.stem}.txt"] = [_head(data), text, _notes(data)]
-    return {path: _joined(parts) for path, parts in texts.items()}
+    return {path: joined(parts) for path, parts in texts.items()}
 
 
-def _joined(parts: list[str]) -> str:
+def joined(parts: list[str]) -> str:
+    """Put paragraphs together.  Raises `ValueError` for a line that is too wide, or not ASCII."""
     text = "\n\n".join(parts) + "\n"
     for line in text.splitlines():
         if len(line) > WIDTH or not line.isascii():

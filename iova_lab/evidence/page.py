@@ -96,4 +96,4 @@ def _mail(answer: str, found: list[Bar], asked: list[Answer]) -> str:
         lines += ["", mail.fill(one.question, "   ", "Q: "), mail.fill(one.verdict, "   ", "A: ")]
         lines += [mail.fill(line, "     ", "   - ") for line in one.evidence]
     lines += ["", mail.fill("Made again by `iova-lab evidence`, from results/ alone.")]
-    return "\n".join(lines) + "\n"
+    return mail.joined(["\n".join(lines)])
