@@ -10,13 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from iova_lab.cells import COMMON_CASE, PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
 from iova_lab.results import select
 from iova_lab.scaling import ratios
 
-#: What most machines do most of the time: reviewers look here first.
-COMMON = ("near_empty", "ring", "startup", "trace_6_1", "trace_6_12")
-#: A trap: one op visits more than a tenth of the live ranges, where there are this many.
-TRAP_SHARE, TRAP_FROM = 0.1, 1_000
 #: Whoever does this looks cheap: what it is, in words.
 FAULTS = {"spurious_failures": "refuses what would fit", "above_limit": "answers above the limit"}
 
@@ -39,8 +36,8 @@ def at_largest(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 def traps(frame: pd.DataFrame, variant: str) -> list[Trap]:
     """The workloads that are a trap for this variant, the worst first."""
     rows = at_largest(frame, "worst_nodes")
-    walked = rows["value"] > TRAP_SHARE * rows["nr_live"]
-    rows = rows[(rows["variant"] == variant) & walked & (rows["nr_live"] >= TRAP_FROM)]
+    walked = rows["value"] > PATHOLOGICAL_SHARE * rows["nr_live"]
+    rows = rows[(rows["variant"] == variant) & walked & (rows["nr_live"] >= PATHOLOGICAL_FROM)]
     rows = rows.sort_values(["value", "workload"], ascending=[False, True])
     found = rows[["workload", "nr_live", "value"]].itertuples(index=False)
     return [Trap(workload, int(nr_live), float(worst)) for workload, nr_live, worst in found]
@@ -80,6 +77,6 @@ def common_case(frame: pd.DataFrame, variant: str, baseline: str) -> pd.DataFram
     """
     table = ratios(frame, baseline, frozenset())
     is_cost = table["metric"].isin(["nodes_per_op", "ns_per_op"])
-    rows = table[(table["variant"] == variant) & is_cost & table["workload"].isin(COMMON)]
+    rows = table[(table["variant"] == variant) & is_cost & table["workload"].isin(COMMON_CASE)]
     largest = rows.groupby(["metric", "workload"])["nr_live"].idxmax()
     return rows.loc[largest].drop(columns="variant").reset_index(drop=True)

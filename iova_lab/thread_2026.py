@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from iova_lab.cells import COMMON_CASE
 from iova_lab.results import select
 from iova_lab.scaling import Interval, ratios
-from iova_lab.scorecard import COMMON, common_case, is_clean, needless, traps
+from iova_lab.scorecard import common_case, is_clean, needless, traps
 from iova_lab.tables import NOTHING, change, number
 from iova_lab.thread import Answer, Thread, growth_lines
 
@@ -119,7 +120,7 @@ def _common(thread: Thread, name: str) -> Answer:
     question = f"Is {name} at least no worse than {TODAY} in the common case?"
     table = common_case(thread.frame, name, TODAY)
     if table.empty:
-        return Answer(question, f"Not measured on {', '.join(COMMON)}.")
+        return Answer(question, f"Not measured on {', '.join(COMMON_CASE)}.")
     lines = []
     for workload, rows in table.groupby("workload"):
         found = {row.metric: Interval(row.ratio, row.lo, row.hi) for row in rows.itertuples()}

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from iova_lab.cells import COMMON_CASE
 from iova_lab.cli import main
 from iova_lab.evidence import SUBJECT, bars, objections, page, sources
 from iova_lab.pages import read_page
 
 VARIANTS = ("mainline", "alignable", "augmented", "maple", "no_cache", SUBJECT)
 PLACES = "needless refusals, and answers that are not the highest fit"
-WORKLOADS = (*bars.COMMON, *bars.TRAPS)
+WORKLOADS = (*COMMON_CASE, *bars.TRAPS)
 
 
 def counts(**ours: Any) -> pd.DataFrame:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from iova_lab.cells import COMMON_CASE
 from iova_lab.evidence import SUBJECT, TODAY
 from iova_lab.evidence.sources import Sources
 from iova_lab.tables import NOTHING, number
 
-COMMON = ("near_empty", "ring", "startup", "trace_6_1", "trace_6_12")
 TRAPS = (
     "random_replace",
     "full_32bit",
@@ -50,15 +50,18 @@ class Bar:
 def bars(sources: Sources) -> list[Bar]:
     """Every bar, in the order in which they were set."""
     found = [
-        _ratio("nodes per op, common case, user space", counted(sources.counts, COMMON, "nodes")),
         _ratio(
-            "instructions per op, user space", counted(sources.instructions, COMMON, "instructions")
+            "nodes per op, common case, user space", counted(sources.counts, COMMON_CASE, "nodes")
+        ),
+        _ratio(
+            "instructions per op, user space",
+            counted(sources.instructions, COMMON_CASE, "instructions"),
         ),
     ]
     kernel = in_kernel(sources)
     for release in sorted(set(kernel["release"])) if len(kernel) else []:
         rows = kernel[kernel["release"] == release].set_index("workload")["ratio"]
-        common = rows[rows.index.isin(COMMON)]
+        common = rows[rows.index.isin(COMMON_CASE)]
         found.append(_ratio(f"instructions per op, kernel {release.split('-')[0]}", common))
     return [*found, _worst(sources), _less(sources), _refusals(sources), _span(sources)]
 

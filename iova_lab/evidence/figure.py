@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
+from iova_lab.cells import COMMON_CASE
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
-from iova_lab.evidence.bars import AIM, COMMON, MOST, TRAPS, WORST_NODES, in_kernel, largest
+from iova_lab.evidence.bars import AIM, MOST, TRAPS, WORST_NODES, in_kernel, largest
 from iova_lab.evidence.sources import Sources
 from iova_lab.figures import COLOURS, FLOOR, MARKERS, STYLE, headline, styles
 
@@ -45,19 +46,21 @@ def common_ratios(sources: Sources) -> dict[str, pd.Series]:
         if column in frame:
             wide = largest(frame, column)
             if {SUBJECT, TODAY} <= set(wide.columns):
-                found[label] = (wide[SUBJECT] / wide[TODAY]).reindex(COMMON)
+                found[label] = (wide[SUBJECT] / wide[TODAY]).reindex(COMMON_CASE)
     kernel = in_kernel(sources)
     for release, rows in kernel.groupby("release"):
         short = str(release).split("-")[0].split("+")[0]
         ratios = rows.set_index("workload")["ratio"]
-        found[f"instructions, kernel {short}"] = ratios.reindex(COMMON)
+        found[f"instructions, kernel {short}"] = ratios.reindex(COMMON_CASE)
     return found
 
 
 def _common(axes: Axes, sources: Sources) -> None:
     found = common_ratios(sources)
     for index, (label, ratios) in enumerate(found.items()):
-        places = [place + 0.16 * (index - (len(found) - 1) / 2) for place in range(len(COMMON))]
+        places = [
+            place + 0.16 * (index - (len(found) - 1) / 2) for place in range(len(COMMON_CASE))
+        ]
         axes.plot(
             ratios.to_numpy(float),
             places,
@@ -71,8 +74,8 @@ def _common(axes: Axes, sources: Sources) -> None:
     axes.axvline(AIM, color=FLOOR, lw=1, ls=":")
     axes.set(xlim=(0, max(1.15, axes.get_xlim()[1])), xlabel=f"over {TODAY}; dotted: the aim")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
-    axes.set_yticks(range(len(COMMON)), COMMON)
-    axes.set_ylim(len(COMMON) - 0.5, -0.5)
+    axes.set_yticks(range(len(COMMON_CASE)), COMMON_CASE)
+    axes.set_ylim(len(COMMON_CASE) - 0.5, -0.5)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=2, frameon=False, fontsize=8)
 
 

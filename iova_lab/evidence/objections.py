@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from iova_lab import comparison
+from iova_lab.cells import COMMON_CASE
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
-from iova_lab.evidence.bars import COMMON, TRAPS, counted, in_kernel, largest
+from iova_lab.evidence.bars import TRAPS, counted, in_kernel, largest
 from iova_lab.evidence.sources import Sources
 from iova_lab.tables import number
 from iova_lab.thread import Answer
@@ -29,7 +30,9 @@ def _verdicts(sources: Sources, rcache: str, common: bool) -> list[str]:
     if result is None or SUBJECT not in result.plan.labels:
         return []
     which = result.plan.labels.index(SUBJECT)
-    names = {cell.cell.name for cell in result.cells if (cell.cell.workload in COMMON) == common}
+    names = {
+        cell.cell.name for cell in result.cells if (cell.cell.workload in COMMON_CASE) == common
+    }
     return [
         f"{one.cell.cell.name}: {one.text}."
         for one in comparison.verdicts(result)
@@ -46,7 +49,7 @@ def _slower(sources: Sources) -> Answer:
     ratios = [
         one.ratio.value
         for one in comparison.verdicts(result)
-        if one.which == which and one.cell.cell.workload in COMMON and one.ratio
+        if one.which == which and one.cell.cell.workload in COMMON_CASE and one.ratio
     ]
     return Answer(
         question,
@@ -59,7 +62,7 @@ def _slower(sources: Sources) -> Answer:
 def _constants(sources: Sources) -> Answer:
     question = '"Big O notoriously ignores constant factors"?'
     ratios = in_kernel(sources)
-    common = ratios[ratios["workload"].isin(COMMON)]
+    common = ratios[ratios["workload"].isin(COMMON_CASE)]
     if common.empty:
         return Answer(question, NOT_MEASURED)
     lines = [
@@ -271,11 +274,11 @@ def _correct(sources: Sources) -> Answer:
 
 
 def _given_up(sources: Sources) -> Answer:
-    ratio = counted(sources.counts, COMMON, "nodes")
+    ratio = counted(sources.counts, COMMON_CASE, "nodes")
     keeps = largest(sources.counts, "nodes")
     lines = ["docs/candidate.md lists what is given up, and why it can be done without."]
     if "room_augmented" in keeps:
-        other = (keeps["room_augmented"] / keeps[TODAY]).reindex(COMMON).dropna()
+        other = (keeps["room_augmented"] / keeps[TODAY]).reindex(COMMON_CASE).dropna()
         lines.append(
             f"room_augmented keeps free by address alone, and visits {other.min():.1f} to"
             f" {other.max():.1f} times {TODAY}'s nodes in the common case."

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from iova_lab import comparison, mail
+from iova_lab.cells import COMMON_CASE
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
-from iova_lab.evidence.bars import COMMON, TRAPS, Bar, bars, counted, largest
+from iova_lab.evidence.bars import TRAPS, Bar, bars, counted, largest
 from iova_lab.evidence.figure import evidence_figure
 from iova_lab.evidence.objections import objections
 from iova_lab.evidence.sources import Sources, load
@@ -50,7 +51,7 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
 
 def finding(sources: Sources) -> str:
     """What the figure shows, in a sentence."""
-    common = counted(sources.counts, COMMON, "nodes")
+    common = counted(sources.counts, COMMON_CASE, "nodes")
     worst = largest(sources.counts, "worst").reindex(TRAPS).max()
     return (
         f"{SUBJECT} visits {common.min():.2f} to {common.max():.2f} of {TODAY}'s nodes in the"

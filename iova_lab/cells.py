@@ -1,0 +1,213 @@
+"""Stored values, the reasons for a value that is missing, and the only comparison of two values.
+
+A value carries its cell: workload, number of live ranges, level, place and machine.  `ratio`
+compares two values of one cell only, so no page can compare 10^6 live ranges with 10^5, or a time
+of one machine with a time of another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+#: The common case: every measured size of these workloads, and nothing else.
+COMMON_CASE = ("near_empty", "ring", "startup", "trace_6_1", "trace_6_12")
+
+#: An op is pathological if it visits more than this share of the live ranges ...
+PATHOLOGICAL_SHARE = 0.1
+#: ... where there are at least this many; below, a tenth is a short search.
+PATHOLOGICAL_FROM = 1_000
+
+TREE = "tree"
+USER_SPACE = "user space"
+#: The machine of a count: exact, and the same on every machine.
+ANY_MACHINE = "any"
+
+
+class Missing(Enum):
+    """Why a cell has no value.  A value of 0 is a value ("none"), and never one of these."""
+
+    NOT_MEASURED = "not measured"
+    NOT_APPLICABLE = "not applicable"
+    OVER_BUDGET = "over the node budget"
+    FAILED = "failed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class UnlikeError(ValueError):
+    """Two values of different cells, metrics or units were compared; the message names both."""
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """Where a value belongs.
+
+    ``nr_live`` is the number of live ranges after the window, whatever a workload calls its size;
+    ``level`` is `TREE` or an rcache model; ``where`` is `USER_SPACE` or a kernel release;
+    ``machine`` is `ANY_MACHINE` for counts, which are the same everywhere.
+    """
+
+    workload: str
+    nr_live: int
+    level: str = TREE
+    where: str = USER_SPACE
+    machine: str = ANY_MACHINE
+
+    def __str__(self) -> str:
+        parts = [f"{self.workload} at {self.nr_live:,} live ranges"]
+        parts += [self.level] if self.level != TREE else []
+        parts += [self.where] if self.where != USER_SPACE else []
+        parts += [f"on {self.machine}"] if self.machine != ANY_MACHINE else []
+        return ", ".join(parts)
+
+    @property
+    def is_common(self) -> bool:
+        """Does it belong to the common case?"""
+        return self.workload in COMMON_CASE
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value with its 99 % interval, which has no width for a count and is NaN if unknown."""
+
+    variant: str
+    metric: str
+    cell: Cell
+    value: float
+    lo: float
+    hi: float
+    unit: str
+
+    @classmethod
+    def count(cls, variant: str, metric: str, cell: Cell, value: float, unit: str) -> Measured:
+        """An exact value: its interval has no width."""
+        return cls(variant, metric, cell, value, value, value, unit)
+
+    @property
+    def is_exact(self) -> bool:
+        """Is it a count?"""
+        return self.lo == self.value == self.hi
+
+    def __str__(self) -> str:
+        return format_value(self.value, self.unit, exact=self.is_exact)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Value of ``variant`` over that of ``base`` in one cell, with its 99 % interval."""
+
+    variant: str
+    base: str
+    metric: str
+    cell: Cell
+    value: float
+    lo: float
+    hi: float
+
+    def __str__(self) -> str:
+        return f"x{number(self.value)}"
+
+
+def ratio(value: Measured | Missing, base: Measured | Missing) -> Ratio | Missing:
+    """Compare two values of one cell: ``value`` over ``base``, interval by MOVER on logarithms.
+
+    Missing if either is, and not applicable if either is 0 or less.  Raises `UnlikeError` unless
+    both agree in workload, nr_live, level, where, machine, metric and unit.
+    """
+    if isinstance(value, Missing):
+        return value
+    if isinstance(base, Missing):
+        return base
+    for name in ("metric", "unit", "cell"):
+        ours, theirs = getattr(value, name), getattr(base, name)
+        if ours != theirs:
+            raise UnlikeError(
+                f"{value.metric} of {value.variant} can't be compared with {base.metric} of"
+                f" {base.variant}: {name} {ours} is not {theirs}"
+            )
+    if value.value <= 0 or base.value <= 0:
+        return Missing.NOT_APPLICABLE
+    lo, hi = _interval(value, base)
+    quotient = value.value / base.value
+    return Ratio(value.variant, base.variant, value.metric, value.cell, quotient, lo, hi)
+
+
+def _interval(upper: Measured, lower: Measured) -> tuple[float, float]:
+    """99 % interval of upper / lower (Zou and Donner, Statistics in Medicine 27, 2008)."""
+    if upper.is_exact and lower.is_exact:
+        return (upper.value / lower.value,) * 2
+    ends = (upper.lo, upper.hi, lower.lo, lower.hi)
+    if not all(math.isfinite(end) and end > 0 for end in ends):
+        return math.nan, math.nan
+    below = math.hypot(math.log(upper.value / upper.lo), math.log(lower.hi / lower.value))
+    above = math.hypot(math.log(upper.hi / upper.value), math.log(lower.value / lower.lo))
+    middle = upper.value / lower.value
+    return middle * math.exp(-below), middle * math.exp(above)
+
+
+def extremes(ratios: Iterable[Ratio | Missing]) -> tuple[Ratio, Ratio] | None:
+    """The least and the greatest of these; None if all are missing."""
+    known = sorted((one for one in ratios if isinstance(one, Ratio)), key=lambda one: one.value)
+    return (known[0], known[-1]) if known else None
+
+
+def is_pathological(
+    nr_live: int,
+    worst_nodes: float | Missing,
+    spurious_failures: float | Missing,
+    above_limit: float | Missing,
+) -> bool | None:
+    """Is this cell pathological for a variant?  None if what was measured can't decide it.
+
+    It is if one op visits more than 10 % of the live ranges where there are at least 1,000, if a
+    request fails spuriously, or if an answer lies above its limit.
+    """
+    found = [
+        exceeds_share(nr_live, worst_nodes),
+        _is_any(spurious_failures),
+        _is_any(above_limit),
+    ]
+    if True in found:
+        return True
+    return None if None in found else False
+
+
+def exceeds_share(nr_live: int, worst_nodes: float | Missing) -> bool | None:
+    """Does an op visit more than 10 % of at least 1,000 live ranges?  None if it is unknown."""
+    if nr_live < PATHOLOGICAL_FROM:
+        return False
+    if isinstance(worst_nodes, Missing):
+        return False if worst_nodes is Missing.NOT_APPLICABLE else None
+    return worst_nodes > PATHOLOGICAL_SHARE * nr_live
+
+
+def _is_any(count: float | Missing) -> bool | None:
+    if isinstance(count, Missing):
+        return False if count is Missing.NOT_APPLICABLE else None
+    return count > 0
+
+
+def number(value: float, *, exact: bool = True) -> str:
+    """Digits for a reader: whole counts in full, all else with three significant digits.
+
+    ``exact=False`` is for times: 29,626.4 is 29,600.  ``-`` for NaN.
+    """
+    if math.isnan(value):
+        return "-"
+    if exact and float(value).is_integer():
+        return f"{value:,.0f}"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
+    decimals = 2 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:,.{decimals}f}"
+
+
+def format_value(value: float | Missing, unit: str, *, exact: bool = True) -> str:
+    """A value with its unit, ``19 nodes`` or ``29,600 ns/op``; a missing one by its reason."""
+    return str(value) if isinstance(value, Missing) else f"{number(value, exact=exact)} {unit}"
