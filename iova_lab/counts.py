@@ -51,12 +51,12 @@ class Row:
 
 
 def cells(sizes: Sequence[int]) -> list[tuple[str, int]]:
-    """Workloads and their sizes; a trace has one, 0 stands for it."""
+    """Workloads, each at those of ``sizes`` that it has."""
     return [
         (name, size)
         for name in workloads.names()
-        for size in ([0] if name.startswith("trace_") else sizes)
-        if not size or workloads.get(name).why_not(size) is None
+        for size in sizes
+        if workloads.get(name).why_not(size) is None
     ]
 
 
@@ -66,7 +66,7 @@ def measure(
     """Count every cell on every variant, cell by cell.  Raises `ToolError` without valgrind."""
     too_slow: set[tuple[str, str]] = set()
     for workload, nr_live in cells(sizes):
-        stream = workloads.generate(workload, nr_live or sizes[0])
+        stream = workloads.generate(workload, nr_live)
         for variant in variants:
             row = Row(workload, nr_live, variant, reason=f"more than {BUDGET:,} nodes")
             if (workload, variant) not in too_slow:

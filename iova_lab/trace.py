@@ -71,6 +71,13 @@ class Trace:
     t_ns: npt.NDArray[np.uint64]
     synthetic: str | None = None
 
+    @property
+    def nr_live(self) -> int:
+        """Ranges that are live after the last op, of all domains."""
+        answered = self.recorded != REFUSED
+        frees = self.stream.ops["op"] == Op.FREE
+        return int((~frees & answered).sum()) - int(frees.sum())
+
 
 @dataclass(frozen=True)
 class FastTrace:

@@ -599,7 +599,7 @@ def test_the_mark_counts_second_passes_and_nothing_else() -> None:
     from iova_lab.claims import retry
 
     assert retry.marked_source().count("iova_visits.update") == 1
-    found = retry._on(["lost_space", "startup"], 1_000)
+    found = retry._on({name: workloads.generate(name, 1_000) for name in ("lost_space", "startup")})
     assert found["lost_space"]["second"] >= found["lost_space"]["found"] > 0
     assert found["startup"] == {"allocs": 1200, "second": 0, "found": 0}
 

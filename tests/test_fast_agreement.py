@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from iova_lab import fast_agreement
-from iova_lab.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace
+import iova_variants
+from iova_lab import fast_agreement, workloads
+from iova_lab.opstream import Op
+from iova_lab.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace, read_trace
+from iova_lab.workloads import _recorded
 
 #: Kernel, allocs, addresses that agree as recorded, calls, calls that go as far as recorded, mends.
 RECORDED = [
@@ -60,3 +63,29 @@ def test_a_trace_without_a_fast_level_says_so(tmp_path: object) -> None:
         np.savez(path, ops=whole["ops"][whole["ops"]["op"] >= 2], meta=whole["meta"])
     with pytest.raises(TraceError, match="no alloc_iova_fast"):
         read_fast_trace(path)
+
+
+@pytest.mark.parametrize(("kernel", "raced"), [("6.1", 37_415), ("6.12", 24_026)])
+def test_a_recorded_workload_is_what_the_kernel_answered(kernel: str, raced: int) -> None:
+    """Through the recorded rcache every address is the recorded one, up to the first race."""
+    fast = fast_trace(kernel)
+    disk = _recorded.disk_window(f"debian-{kernel}.npz")
+    assert disk.stream is workloads.get(f"trace_{kernel.replace('.', '_')}").make(100)
+    rcache = fast_agreement.rcache_for(disk)
+    pfns = iova_variants.replay("mainline", disk.stream, rcache=rcache, pfns=True).pfns
+    assert pfns is not None
+    before = disk.rows < raced
+    assert (pfns == disk.recorded)[before].all()
+    assert before.sum() > 20_000
+    # The races are the recording's: with them mended every address of the trace agrees (above).
+    assert not (pfns == disk.recorded).all()
+    whole = fast.trace.stream.ops[np.isin(fast.trace.rows, disk.rows)]
+    for name in ("op", "size", "limit_pfn", "cpu"):
+        assert (whole[name] == disk.stream.ops[name]).all()
+
+
+def test_the_tree_of_6_12_was_asked_for_no_free() -> None:
+    """Why the workloads are windows of the fast level: the rcache kept what was freed."""
+    ops = read_trace(TRACE_DIR / "debian-6.12.npz").stream.ops
+    assert not (ops["op"] == Op.FREE).any()
+    assert (ops["op"] == Op.ALLOC).sum() == 7_635

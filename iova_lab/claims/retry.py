@@ -7,7 +7,7 @@ nodes at once, more than any request here visits.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from iova_lab.claims._counting import REFUSED, count
 from iova_lab.claims._run import Run
 from iova_lab.opstream import Op, OpStream
 from iova_lab.tables import number
+from iova_lab.trace import TRACE_DIR, read_trace
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2021
@@ -28,7 +29,7 @@ MARK = 1 << 24
 BRANCH = "\tif (retry_pfn < limit) {\n"
 MARKED = f"{BRANCH}#ifdef IOVA_COUNTED\n\t\tiova_visits.update += {MARK};\n#endif\n"
 
-TRACES = ("trace_6_1", "trace_6_12")
+TRACES = {"trace_6_1": "debian-6.1.npz", "trace_6_12": "debian-6.12.npz"}
 
 
 def marked_source() -> str:
@@ -57,19 +58,16 @@ def second_passes(source: Path, stream: OpStream) -> dict[str, int]:
     }
 
 
-def _on(names: Sequence[str], nr_live: int) -> Measured:
+def _on(streams: Mapping[str, OpStream]) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "retry.c")
         source.write_text(marked_source(), encoding="utf-8")
-        found = {}
-        for name in names:
-            size = min(nr_live, workloads.get(name).max_nr_live)
-            found[name] = second_passes(source, workloads.generate(name, size))
-    return found
+        return {name: second_passes(source, stream) for name, stream in streams.items()}
 
 
 def _share(run: Run) -> Measured:
-    return _on(TRACES, 100)
+    # All that reached the tree; the workloads of these names are what one driver asked.
+    return _on({name: read_trace(TRACE_DIR / file).stream for name, file in TRACES.items()})
 
 
 def _judge_share(measured: Measured) -> Finding:
@@ -87,8 +85,10 @@ def _judge_share(measured: Measured) -> Finding:
 
 
 def _success(run: Run) -> Measured:
-    recipes = [name for name in workloads.names() if name not in TRACES]
-    return _on(recipes, run.least(10_000, 1_000))
+    nr_live = run.least(10_000, 1_000)
+    recipes = map(workloads.get, set(workloads.names()) - set(TRACES))
+    sizes = {recipe.name: min(nr_live, recipe.max_nr_live) for recipe in recipes}
+    return _on({name: workloads.generate(name, sizes[name]) for name in sorted(sizes)})
 
 
 def _judge_success(measured: Measured) -> Finding:

@@ -140,10 +140,9 @@ def cell_at(workload: str, nr_live: int | None = None) -> Cell:
 
     Raises `LookupError` for an unknown workload, `SizeError` for a size that it does not have.
     """
-    if workload.endswith(".npz"):
-        workloads.get(workload)  # or it is none
-        return Cell(workload)
     found = workloads.get(workload)
+    if workload.endswith(".npz") and found.recorded is not None:
+        return Cell(workload, found.recorded().nr_live)
     if nr_live is None:
         default = [cell.nr_live for cell in DEFAULT_CELLS if cell.workload == workload]
         return within(workload, default[0] if default else NR_LIVE)

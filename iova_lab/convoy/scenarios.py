@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 import iova_variants
-from iova_lab import trace, workloads
+from iova_lab import workloads
 from iova_lab.convoy.model import FLUSH_QUEUE, MAGAZINE, Scenario
 
 #: Mean time between two requests of one CPU: 100,000 a second, a fast disk's share.
@@ -67,25 +66,14 @@ def trace_gaps(workload: str, most: int = 2_000) -> tuple[float, ...]:
 
     Quantiles of all of them: as many as fit into a simulation's draws.
     """
-    path = _trace_path(workload)
-    if path is None:
+    found = workloads.get(workload)
+    if found.recorded is None:
         return ()
-    recorded = trace.read_trace(path)
+    recorded = found.recorded()
     cpu = recorded.stream.ops["cpu"]
     gaps = [np.diff(recorded.t_ns[cpu == one].astype(np.int64)) for one in np.unique(cpu)]
-    found = np.concatenate(gaps)
-    found = found[found >= 0]
-    if len(found) > most:
-        found = np.quantile(found, np.linspace(0, 1, most))
-    return tuple(float(gap) for gap in found)
-
-
-def _trace_path(workload: str) -> str | None:
-    if workload.endswith(".npz"):
-        return workload
-    names: dict[str, Callable[[], str]] = {
-        path.stem.replace("debian-", "trace_").replace(".", "_"): path.__str__
-        for path in trace.TRACE_DIR.glob("*.npz")
-    }
-    workloads.get(workload)  # or LookupError
-    return names[workload]() if workload in names else None
+    all_gaps = np.concatenate(gaps)
+    all_gaps = all_gaps[all_gaps >= 0]
+    if len(all_gaps) > most:
+        all_gaps = np.quantile(all_gaps, np.linspace(0, 1, most))
+    return tuple(float(gap) for gap in all_gaps)

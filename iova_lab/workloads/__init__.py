@@ -2,7 +2,8 @@
 
 A workload module has a docstring that says which real behaviour it imitates and where that is
 documented, the bounds ``MIN_NR_LIVE`` and ``MAX_NR_LIVE`` (both optional) of the number of live
-ranges at which it means something, and ``generate(nr_live, seed=...)``.
+ranges at which it means something, and ``generate(nr_live, seed=...)``.  A recorded one has
+``recorded()``, its `Trace`, too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iova_lab.opstream import OpStream
+
+if TYPE_CHECKING:
+    from iova_lab.trace import Trace
 
 
 class SizeError(ValueError):
@@ -23,7 +28,10 @@ class SizeError(ValueError):
 
 @dataclass(frozen=True)
 class Workload:
-    """One generator: ``make(nr_live, seed=...)`` returns its op stream."""
+    """One generator: ``make(nr_live, seed=...)`` returns its op stream.
+
+    ``recorded`` returns the trace that it replays, None where nothing was recorded.
+    """
 
     name: str
     summary: str
@@ -31,6 +39,7 @@ class Workload:
     min_nr_live: int
     max_nr_live: int
     make: Callable[..., OpStream]
+    recorded: Callable[[], Trace] | None = None
 
     def why_not(self, nr_live: int) -> str | None:
         """Why this workload can't be had at ``nr_live``, or None."""
@@ -71,6 +80,7 @@ def get(name: str) -> Workload:
         min_nr_live=getattr(module, "MIN_NR_LIVE", 1),
         max_nr_live=getattr(module, "MAX_NR_LIVE", 2**32 - 1),
         make=module.generate,
+        recorded=getattr(module, "recorded", None),
     )
 
 
@@ -81,7 +91,9 @@ def _trace_file(path: str) -> Workload:
     doc = f"Recorded on {trace.kernel}: {path}"
     if trace.synthetic:
         doc = f"SYNTHETIC ({trace.synthetic}), of kernel {trace.kernel}: {path}"
-    return Workload(path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: trace.stream)
+    return Workload(
+        path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: trace.stream, lambda: trace
+    )
 
 
 def _history_file(path: str) -> Workload:
