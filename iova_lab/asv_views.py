@@ -43,12 +43,13 @@ def add_to_index(html: Path) -> dict[str, Any]:
 def looks(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, width, dashes and marker of each variant, as in the report's figures."""
     from iova_lab import figures
+    from iova_lab.looks import styles
     from iova_lab.report_data import fake_variants
 
     names = set(variants)
     fakes = fake_variants(names)
-    styles = figures.styles(sorted(names - fakes))
-    looks = {name: _look(style) for name, style in styles.items()}
+    drawn = styles(sorted(names - fakes))
+    looks = {name: _look(style) for name, style in drawn.items()}
     floor = {"color": figures.FLOOR, "width": 1, "dash": [6, 3], "radius": 0, "marker": None}
     return looks | dict.fromkeys(sorted(fakes), floor)
 

@@ -1,40 +1,41 @@
-"""What do a workload's curves look like?
+"""Figures of one workload: time and nodes per op, side by side.
 
-Frame in, Figure out: time and nodes per op side by side, over the number of live ranges or, where a
-workload has one size only, one dot per variant.  The same frame gives the same bytes.
+Frame in, Figure out.  A panel shows curves over the number of live ranges or, where only one size
+was measured, one dot per variant.  The same frame gives the same data (`looks.drawn`) everywhere,
+and the same bytes with the same versions of matplotlib and its libraries.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, NullFormatter, NullLocator
 
-from iova_lab.labels import label_ends
+from iova_lab.labels import ROOM, label_ends
+from iova_lab.looks import line_look, styles
 from iova_lab.results import select
 from iova_lab.scorecard import FAULTS
 from iova_lab.tables import coinciding_groups
 
-#: The two panels: metric, and what its axis says.
+#: The two panels: metric, and what its axis measures.
 PANELS = {"ns_per_op": "ns per op", "nodes_per_op": "nodes visited per op"}
 
-#: Okabe and Ito's colours, safe for the colour-blind, without the yellow that white swallows.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
-#: As many as there are colours must not divide the number of these, so that pairs don't repeat.
-MARKERS = ["o", "s", "^", "v", "D", "P", "X", "<", ">", "p", "*"]
-LINES = ["-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 1)), (0, (8, 2, 2, 2, 2, 2))]
 FLOOR = "#777777"
 #: Refused although there was room, or answered above the limit: who does that looks fast.
 REFUSAL = "x"
 WIDTH = 11.0
+#: Inches of one line of a title, and characters of one in each inch of width.
+TITLE_LINE, TITLE_CHARACTERS = 0.19, 10.2
 
 #: DejaVu comes with matplotlib, and neither dates nor random ids may enter a file.
 STYLE: Any = {
@@ -51,34 +52,16 @@ STYLE: Any = {
 }
 
 
-def styles(variants: list[str]) -> dict[str, dict[str, Any]]:
-    """A look for each variant; markers and lines shrink, so that none hides another."""
-    cycles = zip(
-        variants, itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(LINES)
-    )
-    shrink = np.linspace(1, 0, max(len(variants), 2))
-    return {
-        name: {
-            "color": colour,
-            "marker": marker,
-            "linestyle": line,
-            "markersize": 4 + 7 * float(share),
-            "markerfacecolor": "none",
-            "linewidth": 1.1 + 1.6 * float(share),
-            "elinewidth": 1.2,
-            "capsize": 3,
-        }
-        for (name, colour, marker, line), share in zip(cycles, shrink, strict=False)
-    }
+def _title_lines(text: str, width: float) -> list[str]:
+    return wrap(text, int(width * TITLE_CHARACTERS), break_on_hyphens=False)
 
 
 def headline(figure: Figure, text: str) -> None:
     """Put one sentence of finding above a figure, as wide as it is."""
-    width = int(figure.get_figwidth() * 10.2)
     figure.suptitle(
-        fill(text, width, break_on_hyphens=False),
+        "\n".join(_title_lines(text, figure.get_figwidth())),
         x=0.01,
-        y=0.985,
+        y=1 - 0.06 / figure.get_figheight(),
         ha="left",
         va="top",
         fontsize=11,
@@ -86,37 +69,111 @@ def headline(figure: Figure, text: str) -> None:
     )
 
 
+def caption(figure: Figure, text: str) -> None:
+    """Put what is drawn below a figure."""
+    place = 0.05 / figure.get_figheight()
+    figure.text(0.01, place, text, fontsize=8, color="#444444", va="bottom")
+
+
+def title_height(text: str, width: float) -> float:
+    """Inches that `headline` takes of a figure of this width, with room below."""
+    return 0.2 + TITLE_LINE * len(_title_lines(text, width))
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks of one kind, ``20``, ``5k``, for values from ``low`` to ``high`` on a logarithm."""
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    steps = (1,) if high / low > 300 else (1, 2, 5)
+    ticks = [step * 10.0**power for power in decades for step in steps]
+    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def workload_figure(
     frame: pd.DataFrame, workload: str, fakes: frozenset[str], finding: str
 ) -> Figure:
-    """Draw one workload: curves if it has several sizes, dots if it has one.
+    """Draw one workload: time on the left, nodes on the right.
 
     Whiskers are asv's 99 % intervals; counts are exact.  Fake variants are the floor of the
-    harness, a grey dashed line.  A cross marks a window in which requests were refused although
-    there was room, or answered above their limit, with their number.
+    harness, a grey dashed line.  A cross marks a window in which requests failed spuriously or were
+    answered above their limit, with their number.
     """
     rows = select(frame, workload=workload)
     wrong = rows[rows["metric"].isin(FAULTS) & (rows["value"] > 0)]
     refused = wrong.groupby(["variant", "nr_live"])["value"].sum().astype(int)
     drawn = rows[rows["metric"].isin(PANELS)]
-    variants = sorted(set(frame["variant"]) - fakes)
+    view = _View(
+        looks=styles(sorted(set(frame["variant"]) - fakes)),
+        fakes=fakes,
+        refused=refused,
+        groups=coinciding_groups(frame, workload),
+    )
+    panels = {metric: drawn[drawn["metric"] == metric] for metric in PANELS}
+    nr_dots = max(_nr_dots(rows) for rows in panels.values())
+    top = title_height(finding, WIDTH) + 0.2
+    height = top + 0.85 + max(3.9 if _any_curve(panels) else 0, 0.25 * max(nr_dots, 3))
     with mpl.rc_context(STYLE):
-        if drawn["nr_live"].nunique() > 1:
-            groups = coinciding_groups(frame, workload)
-            figure = _curves(drawn, variants, fakes, refused, groups)
-        else:
-            figure = _dots(drawn, variants, fakes, refused)
+        figure = Figure(figsize=(WIDTH, height))
+        for index, (metric, label) in enumerate(PANELS.items()):
+            _panel(figure, index, top, panels[metric], label, view)
         headline(figure, finding)
-        if len(refused):
-            figure.text(
-                0.99,
-                0.015,
-                "x, and a number: requests refused although there was room, or met above the limit",
-                ha="right",
-                fontsize=8,
-                color="#444444",
-            )
+        caption(figure, _caption(frame, bool(len(refused))))
     return figure
+
+
+def _caption(frame: pd.DataFrame, crosses: bool) -> str:
+    about = frame[["machine", "commit"]].iloc[0]
+    text = (
+        f"Time on {about['machine']} at {about['commit'][:8]}, whiskers: 99 % intervals;"
+        " nodes are exact counts."
+    )
+    crossed = " x and a number: requests that failed spuriously or were answered above their limit."
+    return text + crossed * crosses
+
+
+@dataclass(frozen=True)
+class _View:
+    """What all panels of one figure share."""
+
+    looks: dict[str, dict[str, Any]]
+    fakes: frozenset[str]
+    refused: pd.Series
+    groups: list[list[str]]
+
+
+def _is_curve(rows: pd.DataFrame) -> bool:
+    return bool(rows["nr_live"].nunique() > 1)
+
+
+def _any_curve(panels: dict[str, pd.DataFrame]) -> bool:
+    return any(_is_curve(rows) for rows in panels.values())
+
+
+def _nr_dots(rows: pd.DataFrame) -> int:
+    return 0 if _is_curve(rows) else rows["variant"].nunique()
+
+
+def _panel(
+    figure: Figure, index: int, top: float, rows: pd.DataFrame, label: str, view: _View
+) -> None:
+    """Add one half of the figure, with room for names to its left (dots) or right (curves)."""
+    width, height = figure.get_size_inches()
+    half = width / len(PANELS)
+    longest = max((len(name) for name in rows["variant"]), default=0)
+    left, right = (0.75, ROOM) if _is_curve(rows) else (0.3 + 0.093 * longest, 0.35)
+    axes = figure.add_axes(
+        (
+            (index * half + left) / width,
+            0.75 / height,
+            (half - left - right) / width,
+            1 - (top + 0.75) / height,
+        )
+    )
+    if _is_curve(rows):
+        _curves(axes, rows, label, view)
+    else:
+        _dots(axes, rows, label, view)
 
 
 def _errors(line: pd.DataFrame) -> np.ndarray:
@@ -124,60 +181,31 @@ def _errors(line: pd.DataFrame) -> np.ndarray:
     return np.array([line["value"] - line["ci_lo"], line["ci_hi"] - line["value"]]).clip(0)
 
 
-def _panels(figure: Figure, room_left: float, room_right: float, **options: Any) -> Any:
-    """Two panels side by side, each with ``room`` in inches beside it for names."""
-    width, height = figure.get_size_inches()
-    between = (room_left + room_right) / width
-    left, right = room_left / width, 1 - room_right / width
-    panel = (right - left - between) / 2
-    return figure.subplots(
-        1,
-        2,
-        gridspec_kw={
-            "left": left,
-            "right": right,
-            "wspace": between / panel,
-            "top": 1 - 0.72 / height,
-            "bottom": 0.62 / height,
-        },
-        **options,
-    )
+def _curves(axes: Axes, rows: pd.DataFrame, label: str, view: _View) -> None:
+    panel = rows[rows["value"] > 0].sort_values("nr_live")
+    for name, line in panel.groupby("variant"):
+        if name in view.fakes:
+            axes.plot(line["nr_live"], line["value"], color=FLOOR, linestyle="--", linewidth=1)
+        else:
+            _curve(axes, line, view.looks[str(name)], _crossed(line, view.refused))
+    _log_log(axes, sorted(rows["nr_live"].unique()), label)
+    alike = view.groups if label == PANELS["nodes_per_op"] else []
+    label_ends(axes, _ends(panel[~panel["variant"].isin(view.fakes)], alike, view.refused))
+    for name, line in panel[panel["variant"].isin(view.fakes)].groupby("variant"):
+        _floor_label(axes, (line["nr_live"].iloc[0], line["value"].iloc[0]), str(name))
 
 
-def _curves(
-    rows: pd.DataFrame,
-    variants: list[str],
-    fakes: frozenset[str],
-    refused: pd.Series,
-    groups: list[list[str]],
-) -> Figure:
-    figure = Figure(figsize=(WIDTH, 5.2))
-    for axes, (metric, label) in zip(_panels(figure, 0.75, 1.75), PANELS.items(), strict=True):
-        panel = rows[(rows["metric"] == metric) & (rows["value"] > 0)].sort_values("nr_live")
-        for name, line in panel.groupby("variant"):
-            _plot(axes, str(name), line, variants, fakes, refused)
-        _log_log(axes, sorted(rows["nr_live"].unique()), label)
-        alike = groups if metric == "nodes_per_op" else []
-        label_ends(axes, _ends(panel[~panel["variant"].isin(fakes)], alike, refused))
-        for name, line in panel[panel["variant"].isin(fakes)].groupby("variant"):
-            _floor_label(axes, (line["nr_live"].iloc[0], line["value"].iloc[0]), str(name))
-    return figure
+def _crossed(line: pd.DataFrame, refused: pd.Series) -> pd.DataFrame:
+    keys = zip(line["variant"], line["nr_live"], strict=True)
+    return line[[key in refused.index for key in keys]]
 
 
-def _plot(
-    axes: Axes,
-    name: str,
-    line: pd.DataFrame,
-    variants: list[str],
-    fakes: frozenset[str],
-    refused: pd.Series,
-) -> None:
-    if name in fakes:
-        axes.plot(line["nr_live"], line["value"], color=FLOOR, linestyle="--", linewidth=1)
-        return
-    axes.errorbar(line["nr_live"], line["value"], _errors(line), **styles(variants)[name])
-    marked = line[[(name, n) in refused.index for n in line["nr_live"]]]
-    axes.plot(marked["nr_live"], marked["value"], REFUSAL, color="black", ms=9, mew=1.6, zorder=9)
+def _curve(axes: Axes, line: pd.DataFrame, look: dict[str, Any], crossed: pd.DataFrame) -> None:
+    if line["ci_lo"].notna().any():
+        axes.errorbar(line["nr_live"], line["value"], _errors(line), **look)
+    else:
+        axes.plot(line["nr_live"], line["value"], **line_look(look))
+    axes.plot(crossed["nr_live"], crossed["value"], REFUSAL, color="black", ms=9, mew=1.6, zorder=9)
 
 
 def _ends(
@@ -197,82 +225,84 @@ def _ends(
 
 def _refusing(name: str, nr_live: float, refused: pd.Series) -> str:
     count = refused.get((name, nr_live), 0)
-    return f"{name} x{count}" if count else name
+    return f"{name}\u00a0x{count}" if count else name  # not to be broken there
 
 
-def _log_log(axes: Axes, sizes: list[int], label: str) -> None:
+def _log_log(axes: Axes, sizes: Sequence[int], label: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel="live ranges", ylabel=label)
-    axes.xaxis.set_major_locator(FixedLocator(sizes))
+    axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     low, high = axes.get_ylim()
     if high / low < 10:
         middle = (low * high) ** 0.5
-        axes.set_ylim(middle / 10**0.5, middle * 10**0.5)
+        low, high = middle / 10**0.5, middle * 10**0.5
+    log_ticks(axes.yaxis, low, high)
+    axes.set_ylim(low, high)
 
 
-def _dots(
-    rows: pd.DataFrame, variants: list[str], fakes: frozenset[str], refused: pd.Series
-) -> Figure:
-    by_nodes = rows[rows["metric"] == "nodes_per_op"].set_index("variant")["value"]
-    present = [name for name in variants if name in set(rows["variant"])]
-    shown = sorted(present, key=lambda name: by_nodes.get(name, np.inf))
-    figure = Figure(figsize=(WIDTH, 1.7 + 0.25 * max(len(shown), 3)))
-    panels = _panels(figure, 1.3, 0.4, sharey=True)
-    for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):
-        panel = rows[rows["metric"] == metric].set_index("variant")
-        _dot_panel(axes, panel, shown, fakes, refused)
-        axes.set_xlabel(label)
-    panels[0].set_yticks(range(len(shown)), shown)
-    panels[0].set_ylim(len(shown) - 0.5, -0.9)
-    panels[1].tick_params(labelleft=True)
-    return figure
-
-
-def _dot_panel(
-    axes: Axes,
-    panel: pd.DataFrame,
-    shown: list[str],
-    fakes: frozenset[str],
-    refused: pd.Series,
-) -> None:
-    values = panel.reindex(shown)
-    real = values["value"].dropna()
-    if not real.empty and real.min() > 0 and real.max() / real.min() > 20:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+def _dots(axes: Axes, rows: pd.DataFrame, label: str, view: _View) -> None:
+    """One size: a dot per variant, the least on top."""
+    values = rows[~rows["variant"].isin(view.fakes)].set_index("variant").sort_values("value")
+    shown = [str(name) for name in values.index]
+    axes.set_xlabel(label)
+    if shown:
+        axes.set_title(f"at {int(rows['nr_live'].iloc[0]):,} live ranges", fontsize=9, loc="left")
+        _dot_axis(axes, values["value"])
     else:
-        axes.set_xlim(0, 1.15 * real.max() if not real.empty else 1)
-    for name in panel.index.intersection(sorted(fakes)):
-        if panel["value"][name] > 0:
-            axes.axvline(panel["value"][name], color=FLOOR, linestyle="--", linewidth=1)
-            axes.annotate(
-                f"{name}: the floor",
-                (panel["value"][name], 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, -2),
-                textcoords="offset points",
-                verticalalignment="top",
-                fontsize=8,
-                color="#555555",
-            )
-    places = range(len(shown))
-    axes.errorbar(
-        values["value"], places, xerr=_errors(values), fmt="o", color=COLOURS[0], capsize=3
-    )
-    for place, name in enumerate(shown):
-        count = refused[name].iloc[0] if name in refused.index else 0
-        if count and not np.isnan(values["value"][name]):
-            axes.plot(values["value"][name], place, REFUSAL, color="black", ms=9, mew=1.6)
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center")
+    for name, floor in rows[rows["variant"].isin(view.fakes)].set_index("variant").iterrows():
+        _floor_line(axes, float(floor["value"]), str(name))
+    for place, (name, value) in enumerate(values.iterrows()):
+        whiskers = None if np.isnan(value["ci_lo"]) else _errors(value.to_frame().T.astype(_FLOATS))
+        look = view.looks[str(name)] | {"markersize": 7, "linestyle": "none"}
+        axes.errorbar([value["value"]], [place], xerr=whiskers, **look)
+        count = view.refused.get((name, value["nr_live"]), 0)
+        if count:
+            axes.plot(value["value"], place, REFUSAL, color="black", ms=9, mew=1.6)
             axes.annotate(
                 f"x{count}",
-                (values["value"][name], place),
+                (value["value"], place),
                 (9, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=8,
             )
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_ylim(len(shown) - 0.5, -0.9)
+
+
+_FLOATS = {"value": float, "ci_lo": float, "ci_hi": float}
+
+
+def _dot_axis(axes: Axes, values: pd.Series) -> None:
+    low, high = float(values.min()), float(values.max())
+    if low > 0 and high / low > 20:
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.5, high * 2)
+        log_ticks(axes.xaxis, low / 1.5, high * 2)
+        axes.set_xlim(low / 1.5, high * 2)
+    else:
+        axes.set_xlim(0, 1.15 * high or 1)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _floor_line(axes: Axes, value: float, name: str) -> None:
+    if value <= 0:
+        return
+    low, high = axes.get_xlim()
+    axes.axvline(value, color=FLOOR, linestyle="--", linewidth=1)
+    axes.set_xlim(min(low, value / 1.5), high)
+    axes.annotate(
+        f"{name}: the floor",
+        (value, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, -2),
+        textcoords="offset points",
+        verticalalignment="top",
+        fontsize=8,
+        color="#555555",
+    )
 
 
 def _floor_label(axes: Axes, point: tuple[float, float], name: str) -> None:

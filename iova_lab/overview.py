@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
 from iova_lab import thread_2017, thread_2026
-from iova_lab.figures import COLOURS, FLOOR, REFUSAL, STYLE, headline, styles
+from iova_lab.figures import FLOOR, REFUSAL, STYLE, headline
 from iova_lab.labels import label_ends
+from iova_lab.looks import COLOURS, styles
 from iova_lab.results import select
 from iova_lab.scaling import ratios
 from iova_lab.scorecard import at_largest, faults, traps

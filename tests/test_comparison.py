@@ -25,6 +25,7 @@ from iova_lab.comparison.counting import Counts, KindCounts
 from iova_lab.comparison.page import inline
 from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at
 from iova_lab.comparison.result import CellResult
+from iova_lab.looks import styles
 from iova_lab.opstream import Op
 from iova_lab.workloads import SizeError
 
@@ -454,7 +455,10 @@ def test_figures_tell_variants_apart_without_colour(golden: comparison.Compariso
     strokes = [patch.get_linestyle() for patch in figure.axes[0].patches]
     assert len(set(map(str, strokes))) >= 2
     markers = {line.get_marker() for line in plots.ratios_figure(golden, "t").axes[0].lines}
-    assert {"o", "s"} <= markers
+    assert {
+        styles(["maple"])["maple"]["marker"],
+        styles(["mainline", "crash"])["crash"]["marker"],
+    } <= (markers)
 
 
 def test_tables_hold_every_cell(golden: comparison.Comparison, tmp_path: Path) -> None:

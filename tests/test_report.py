@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 import xml.etree.ElementTree as ET
@@ -15,10 +16,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
-from iova_lab import figures, finding, labels, mail, thread_2026
+from iova_lab import figures, finding, labels, looks, mail, thread_2026
 from iova_lab.cli import main
 from iova_lab.contents import write_contents
 from iova_lab.pages import read_page
@@ -231,7 +234,7 @@ def test_every_curve_has_its_name_beside_it_and_the_floor_too(tmp_path: Path) ->
     assert not figure.legends
     for axes in figure.axes:
         assert sorted(names_in(axes)) == ["anchor", "cached32", "cached64", "mainline"]
-    nodes = [text.get_text() for text in figure.axes[1].texts]
+    nodes = [text.get_text().replace("\n", " ") for text in figure.axes[1].texts]
     assert nodes == ["anchor, cached64, mainline", "cached32"]
     floors = [line for line in figure.axes[0].get_lines() if line.get_color() == figures.FLOOR]
     assert [line.get_linestyle() for line in floors] == ["--"]
@@ -249,7 +252,7 @@ def test_refusals_are_marked_on_the_curve(tmp_path: Path) -> None:
         marks = marks_of(axes)
         sizes = {len(np.asarray(line.get_xydata())) for line in marks} - {0}
         assert sizes == {len(asv_files.SIZES)}
-    text = " ".join(text.get_text() for text in figure.axes[0].texts)
+    text = " ".join(text.get_text() for text in figure.axes[0].texts).replace("\u00a0", " ")
     assert all(f"{name} x150" in text for name in refusing)
     assert "mainline x" not in text
     near = figures.workload_figure(frame, "random_replace", FAKES, "a finding")
@@ -269,6 +272,8 @@ def test_labels_keep_their_distance_and_order() -> None:
         gaps = np.diff(moved[order]) - (heights[order][1:] + heights[order][:-1]) / 2
         assert gaps.min() > -1e-9
     assert labels.spread([0.0, 50.0], [10.0, 10.0]).tolist() == [0, 50]
+    assert labels.spread([0.0, 50.0], [10.0, 10.0], (0, 52)).tolist() == [5, 47]
+    assert labels.spread([9.0, 9.0], [10.0, 10.0], (0, 12)).tolist() == [1, 11]
 
 
 def test_the_finding_stands_above(tmp_path: Path) -> None:
@@ -334,15 +339,121 @@ def test_without_mainline_the_thread_of_2026_has_no_answer(tmp_path: Path) -> No
 
 def test_twenty_variants_are_told_apart_without_colour() -> None:
     names = [f"variant_{index}" for index in range(20)]
-    looks = figures.styles(names)
-    assert len({(str(look["marker"]), str(look["linestyle"])) for look in looks.values()}) == 20
-    assert len({look["markersize"] for look in looks.values()}) == 20
+    found = looks.styles(names)
+    assert len({(str(look["marker"]), str(look["linestyle"])) for look in found.values()}) == 20
+    assert len({look["markersize"] for look in found.values()}) == 20
+
+
+LOOK = ("color", "marker", "linestyle")
+
+
+def test_a_variant_has_one_look_whatever_else_is_drawn() -> None:
+    alone = looks.styles(["candidate"])["candidate"]
+    among = looks.styles(sorted([*looks.ORDER, "mine"]))
+    assert [alone[key] for key in LOOK] == [among["candidate"][key] for key in LOOK]
+    assert len({tuple(str(look[key]) for key in LOOK) for look in among.values()}) == len(among)
+    black = [name for name, look in among.items() if look["color"] == "#000000"]
+    assert black == ["mainline"]
+
+
+def test_mainline_is_drawn_on_top_and_thin() -> None:
+    found = looks.styles(sorted(looks.ORDER))
+    assert max(found, key=lambda name: float(found[name]["zorder"])) == "mainline"
+    assert min(found, key=lambda name: float(found[name]["linewidth"])) == "mainline"
+
+
+def boxes(figure: Figure) -> list[tuple[str, Any]]:
+    """Every text of a figure, with its place in pixels."""
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    figure.draw(renderer)
+    found = []
+    for axes in figure.axes:
+        texts = [*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label, axes._left_title]  # type: ignore[attr-defined]
+        texts += [*axes.get_xticklabels(), *axes.get_yticklabels()]
+        found += [(text.get_text(), Text.get_window_extent(text, renderer)) for text in texts]
+    assert figure._suptitle is not None  # type: ignore[attr-defined]
+    found.append(("title", figure._suptitle.get_window_extent(renderer)))  # type: ignore[attr-defined]
+    return [(text, box) for text, box in found if text and box.width]
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    return [
+        (one, other)
+        for (one, a), (other, b) in itertools.combinations(boxes(figure), 2)
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1.5
+    ]
+
+
+def cut_off(figure: Figure) -> list[str]:
+    width, height = figure.get_size_inches() * figure.dpi
+    return [
+        text
+        for text, box in boxes(figure)
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height
+    ]
+
+
+def many(variant: str, workload: str, nr_live: int) -> float:
+    """Curves that end close to each other, some of them early."""
+    late = looks.ORDER.index(variant) % 3 if variant in looks.ORDER else 0
+    if not asv_files.exists(workload, nr_live) or (late and nr_live > 10_000):
+        return math.nan
+    return 12.0 + looks.ORDER.index(variant) / 9 if variant in looks.ORDER else 0.0
+
+
+@pytest.mark.parametrize("workload", ["startup", "near_empty", "lost_space"])
+def test_no_text_of_a_figure_lies_over_another_or_is_cut_off(tmp_path: Path, workload: str) -> None:
+    """Also where curves end at different sizes, with long names and a title of three lines."""
+    frame = frame_of(
+        tmp_path,
+        variants=sorted([*looks.ORDER, "null"]),
+        nodes_per_op=many,
+        ns_per_op=lambda v, w, n: many(v, w, n) * 1e-6 if n in (100, 10_000) else math.nan,
+    )
+    figure = figures.workload_figure(frame, workload, FAKES, "a long finding, " * 20)
+    assert overlaps(figure) == []
+    assert cut_off(figure) == []
+
+
+def test_a_metric_of_one_size_is_dots_beside_the_curves_of_the_other(tmp_path: Path) -> None:
+    frame = frame_of(
+        tmp_path,
+        ns_per_op=lambda v, w, n: asv_files.seconds(v, w, n) if n == 10_000 else math.nan,
+    )
+    dots, curves = figures.workload_figure(frame, "startup", FAKES, "a finding").axes
+    assert dots.get_title(loc="left") == "at 10,000 live ranges"
+    assert "mainline" in [label.get_text() for label in dots.get_yticklabels()]
+    assert curves.get_xticks().tolist() == asv_files.SIZES
+
+
+def test_ticks_are_of_one_kind(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path, nodes_per_op=lambda *cell: 29.0 + math.log2(cell[2]))
+    axes = figures.workload_figure(frame, "startup", FAKES, "a finding").axes[1]
+    FigureCanvasAgg(axes.figure).draw()  # type: ignore[arg-type, no-untyped-call]
+    ticks = axes.get_yticklabels() + axes.get_yticklabels(minor=True)
+    written = [label.get_text() for label in ticks]
+    assert {"20", "50"} <= set(written)
+    assert not any("$" in text or "^" in text for text in written)
+
+
+def test_what_a_figure_draws_can_be_compared(tmp_path: Path) -> None:
+    frame = frame_of(tmp_path)
+    one, same = (figures.workload_figure(frame, "startup", FAKES, "a finding") for _ in range(2))
+    assert looks.drawn(one) == looks.drawn(same)
+    other = frame_of(tmp_path / "other", nodes_per_op=shaped(anchor=0.5))
+    assert looks.drawn(figures.workload_figure(other, "startup", FAKES, "a finding")) != (
+        looks.drawn(one)
+    )
+    title, (ns, _) = looks.drawn(one)
+    assert title == "a finding"
+    assert ns.labels == ("live ranges", "ns per op")
 
 
 def test_one_size_makes_a_dot_per_variant(tmp_path: Path) -> None:
     figure = figures.workload_figure(frame_of(tmp_path), "near_empty", FAKES, "a finding")
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["anchor", "cached32", "cached64", "mainline"]
+    assert sorted(labels) == ["anchor", "cached32", "cached64", "mainline"]
+    assert figure.axes[0].get_title(loc="left") == "at 100 live ranges"
 
 
 def test_a_workload_without_values_has_an_empty_figure(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.latency import Bucket
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict
-from iova_lab.figures import COLOURS, FLOOR, LINES, MARKERS, STYLE
+from iova_lab.figures import FLOOR, STYLE
+from iova_lab.looks import styles
 
 BASE_FILL = "#d0d0d0"
 #: Behind a name, so that no line runs through it.
@@ -95,7 +96,8 @@ def _ratio_row(
     axes: Axes, result: Comparison, verdict: Verdict, row: int, nr_candidates: int
 ) -> None:
     y = row + (verdict.which - (nr_candidates + 1) / 2) * 0.8 / (nr_candidates + 0.6)
-    colour, marker = _look(verdict.which)
+    look = _look(result, verdict.which)
+    colour, marker = look["color"], look["marker"]
     name = f"{result.subjects[verdict.which].label} " if nr_candidates > 1 else ""
     ratio = verdict.ratio
     if ratio is None:
@@ -134,8 +136,9 @@ def _ratio_row(
     )
 
 
-def _look(which: int) -> tuple[str, str]:
-    return COLOURS[(which - 1) % len(COLOURS)], MARKERS[(which - 1) % len(MARKERS)]
+def _look(result: Comparison, which: int) -> dict[str, Any]:
+    labels = [subject.label for subject in result.subjects]
+    return styles(labels)[labels[which]]
 
 
 def calls_figure(result: Comparison, cell: CellResult, title: str) -> Figure | None:
@@ -185,11 +188,8 @@ def _histograms(axes: Axes, result: Comparison, buckets: list[Bucket]) -> None:
     axes.stairs(shares[:, 0], edges, baseline=floor, fill=True, color=BASE_FILL)
     axes.stairs(shares[:, 0], edges, baseline=floor, color="black", linewidth=1)
     for which in range(1, shares.shape[1]):
-        colour, _ = _look(which)
-        line = LINES[(which - 1) % len(LINES)]
-        axes.stairs(
-            *(shares[:, which], edges), baseline=floor, color=colour, linestyle=line, linewidth=2
-        )
+        look = {key: _look(result, which)[key] for key in ("color", "linestyle")}
+        axes.stairs(*(shares[:, which], edges), baseline=floor, linewidth=2, **look)
     _name_peaks(axes, result, shares, edges)
     axes.xaxis.set_major_locator(FixedLocator(edges if len(edges) < 9 else edges[::2]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: bars.binary(round(x))))
@@ -216,5 +216,5 @@ def _name_peaks(axes: Axes, result: Comparison, shares: np.ndarray, edges: list[
             fontsize=9,
             fontweight="bold",
             bbox=CLEAR,
-            color=_look(which)[0] if which else "#333333",
+            color=_look(result, which)["color"] if which else "#333333",
         )

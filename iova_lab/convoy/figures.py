@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from iova_lab.convoy.model import FLUSH_QUEUE, HARD_S, SOFT_S
-from iova_lab.figures import COLOURS, LINES, MARKERS, STYLE, headline, styles
+from iova_lab.figures import STYLE, headline
 from iova_lab.labels import label_ends
+from iova_lab.looks import COLOURS, LINES, MARKERS, line_look, styles
 
 WIDTH, HEIGHT = 9.0, 5.6
 #: Curves that are nowhere further apart than this share a label.
@@ -42,7 +43,7 @@ def wait_figure(frame: pd.DataFrame, finding: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = _axes()
         for name in wide:
-            look = {k: v for k, v in looks[name].items() if k not in ("elinewidth", "capsize")}
+            look = line_look(looks[name])
             line = wide[name][wide[name] > 0]
             axes.plot(line.index, line, **look)
         axes.set(xscale="log", yscale="log", xlabel="CPUs that use the domain")

@@ -12,7 +12,8 @@ from iova_lab.cells import COMMON_CASE
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
 from iova_lab.evidence.bars import AIM, MOST, TRAPS, WORST_NODES, in_kernel, largest
 from iova_lab.evidence.sources import Sources
-from iova_lab.figures import COLOURS, FLOOR, MARKERS, STYLE, headline, styles
+from iova_lab.figures import FLOOR, STYLE, headline
+from iova_lab.looks import COLOURS, MARKERS, styles
 
 
 def evidence_figure(sources: Sources, finding: str) -> Figure:

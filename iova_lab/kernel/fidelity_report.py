@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from scipy import stats
 
-from iova_lab.figures import COLOURS, MARKERS, STYLE, save
+from iova_lab.figures import STYLE, save
 from iova_lab.kernel import rows
 from iova_lab.kernel.fidelity import COUNTERPARTS, counterpart
+from iova_lab.looks import COLOURS, MARKERS
 from iova_lab.pages import write_page
 from iova_lab.tables import NOTHING, number
 

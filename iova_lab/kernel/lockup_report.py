@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 import iova_variants
-from iova_lab.figures import STYLE, save, styles
+from iova_lab.figures import STYLE, save
 from iova_lab.kernel import rows
 from iova_lab.kernel.lockup import (
     CLOCKS,
@@ -24,6 +24,7 @@ from iova_lab.kernel.lockup import (
     stream,
 )
 from iova_lab.kernel.module import LOCKUP_DIR
+from iova_lab.looks import line_look, styles
 from iova_lab.pages import write_page
 from iova_lab.soak import real_variants
 
@@ -175,7 +176,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         drawn = Figure(figsize=(8.5, 4.8), layout="constrained")
         axes = drawn.subplots()
         for name in wide:
-            look = {k: v for k, v in looks[name].items() if k not in ("elinewidth", "capsize")}
+            look = line_look(looks[name])
             axes.plot(wide.index, wide[name], **look)
         for value, label in _labels(wide):
             axes.annotate(

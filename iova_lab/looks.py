@@ -1,0 +1,112 @@
+"""The look of each variant in every figure, and the data that a figure draws.
+
+A variant has the same colour, marker and dashes on every page; only sizes depend on what else is
+drawn, so that curves that coincide stay visible inside each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours, safe for the colour-blind, without the yellow that white swallows; the
+#: last, black, is the first variant's alone.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+#: As many as there are colours must not divide the number of these, so that pairs don't repeat.
+MARKERS = ["o", "s", "^", "v", "D", "P", "X", "<", ">", "p", "*"]
+LINES = ["-", (0, (6, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 1)), (0, (8, 2, 2, 2, 2, 2))]
+
+#: Looks are dealt in this order, which only grows; the first is drawn last, on top of all others.
+ORDER = (
+    "mainline",
+    "candidate",
+    "maple",
+    "augmented",
+    "alignable",
+    "room_augmented",
+    "hole_rbtree",
+    "no_cache",
+    "best_fit",
+    "anchor",
+    "cached32",
+    "cached64",
+    "max32",
+    "retry",
+    "single_cached",
+)
+
+
+def styles(variants: list[str]) -> dict[str, dict[str, Any]]:
+    """A look for each variant: arguments of `Axes.errorbar`.
+
+    Variants of `ORDER` have the same look in every figure; others are dealt what is left, in the
+    order given.  Markers and lines shrink from the bottom to the top, so that none hides another.
+    """
+    others = [name for name in variants if name not in ORDER]
+    places = {name: ORDER.index(name) for name in variants if name in ORDER}
+    places |= {name: len(ORDER) + index for index, name in enumerate(others)}
+    top_first = sorted(variants, key=lambda name: places[name])
+    shares = dict(zip(top_first, np.linspace(0, 1, max(len(variants), 2)), strict=False))
+    return {name: _look(places[name], float(shares[name])) for name in variants}
+
+
+def _look(place: int, share: float) -> dict[str, Any]:
+    return {
+        "color": COLOURS[(place - 1) % (len(COLOURS) - 1)] if place else COLOURS[-1],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place % len(LINES)],
+        "markersize": 4 + 7 * share,
+        "markerfacecolor": "none",
+        "linewidth": 1.1 + 1.6 * share,
+        "elinewidth": 1.2,
+        "capsize": 3,
+        "zorder": 3 - share,
+    }
+
+
+def line_look(look: dict[str, Any]) -> dict[str, Any]:
+    """The same look for `Axes.plot`, which has no whiskers."""
+    return {key: value for key, value in look.items() if key not in ("elinewidth", "capsize")}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel shows: its words, and the points of every line in data coordinates."""
+
+    title: str
+    labels: tuple[str, str]
+    scales: tuple[str, str]
+    ticks: tuple[tuple[str, ...], tuple[str, ...]]
+    texts: tuple[str, ...]
+    lines: tuple[tuple[tuple[float, float], ...], ...]
+
+
+def drawn(figure: Figure) -> tuple[str, list[Panel]]:
+    """A figure's title and panels, to be compared instead of its bytes.
+
+    Coordinates have six significant digits: the last bits of a logarithm depend on the processor.
+    """
+    figure.canvas.draw_idle()
+    panels = [
+        Panel(
+            axes.get_title(),
+            (axes.get_xlabel(), axes.get_ylabel()),
+            (axes.get_xscale(), axes.get_yscale()),
+            (
+                tuple(label.get_text() for label in axes.get_xticklabels()),
+                tuple(label.get_text() for label in axes.get_yticklabels()),
+            ),
+            tuple(text.get_text() for text in axes.texts),
+            tuple(_points(line.get_xydata()) for line in axes.get_lines()),
+        )
+        for axes in figure.axes
+        if axes.get_visible()
+    ]
+    return figure.get_suptitle(), panels
+
+
+def _points(data: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((float(f"{x:.6g}"), float(f"{y:.6g}")) for x, y in np.asarray(data, float))
