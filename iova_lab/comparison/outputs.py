@@ -6,21 +6,26 @@ From a `Comparison` alone, measured just now or loaded from its folder: the same
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
 
-from iova_lab.comparison import letter, page, view
+from iova_lab import extras
+from iova_lab.comparison import letter, view
 from iova_lab.comparison.result import Comparison
 from iova_lab.comparison.store import load
 
 
 def write(result: Comparison, out_dir: Path) -> list[Path]:
-    """Write every output into ``out_dir``; the paths, the page to look at first."""
+    """Write every output into ``out_dir``; the paths, the page to look at first.
+
+    Without the extra ``reports`` there is no compare.html, and the mail text comes first.
+    """
     out_dir.mkdir(parents=True, exist_ok=True)
     mail = out_dir / "mail.txt"
     mail.write_text(letter.render(result), encoding="ascii")
-    paths = [*page.write(result, out_dir), mail]
+    paths = [*_page(result, out_dir), mail]
     frames = {
         "summary": view.summary(result),
         "metrics": view.long(result),
@@ -31,6 +36,18 @@ def write(result: Comparison, out_dir: Path) -> list[Path]:
         frame.to_csv(path, index=False, lineterminator="\n")
         paths.append(path)
     return paths
+
+
+def _page(result: Comparison, out_dir: Path) -> list[Path]:
+    try:
+        from iova_lab.comparison import page
+    except ModuleNotFoundError as error:
+        needed = extras.hint(error)
+        if needed is None:
+            raise
+        print(f"compare.html is left out: it {needed}", file=sys.stderr)
+        return []
+    return page.write(result, out_dir)
 
 
 def write_all(results_dir: Path, out_dir: Path) -> list[Path]:
