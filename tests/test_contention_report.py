@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from alike import assert_folders_alike
 from click.testing import CliRunner
 
 from iova_lab.cli import main
@@ -33,7 +34,7 @@ def page(folder: Path) -> str:
     return (folder / "contention.md").read_text(encoding="utf-8")
 
 
-def test_the_same_rows_give_the_same_bytes_whatever_else_was_simulated(
+def test_the_same_rows_give_the_same_page_whatever_else_was_simulated(
     folder: Path, tmp_path: Path
 ) -> None:
     results = tmp_path / "results"
@@ -42,11 +43,8 @@ def test_the_same_rows_give_the_same_bytes_whatever_else_was_simulated(
         for row in rows.read(GOLDEN / "sweep.jsonl"):
             rows.append(results / "sweep.jsonl", row | {"max_wait_ns": 9e18} | other)
     write_contention(results, tmp_path / "page")
-    names = sorted(path.name for path in folder.iterdir())
-    assert "contention.html" in names
-    assert sorted(path.name for path in (tmp_path / "page").iterdir()) == names
-    for name in names:
-        assert (folder / name).read_bytes() == (tmp_path / "page" / name).read_bytes()
+    assert (folder / "contention.html").exists()
+    assert_folders_alike(tmp_path / "page", folder)
 
 
 def test_the_answer_has_the_fewest_cpus_of_the_rows(page: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alike import assert_alike
 
 from iova_lab.kernel import fidelity_report, lockup_report
 
@@ -42,13 +43,13 @@ def page(results: Path) -> str:
 def test_the_committed_fidelity_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
     fidelity_report.write_fidelity(RESULTS, tmp_path)
     for name in ("fidelity.md", "fidelity.html", "fidelity.csv", "fidelity.svg"):
-        assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes(), name
+        assert_alike(tmp_path / name, REPORTS / name)
 
 
 def test_the_committed_lockup_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
     lockup_report.write_lockup(RESULTS, tmp_path)
     for name in ("lockup.md", "lockup.html", "lockup.svg"):
-        assert (tmp_path / name).read_bytes() == (REPORTS / name).read_bytes(), name
+        assert_alike(tmp_path / name, REPORTS / name)
 
 
 def test_mainline_is_the_kernels_allocator_everywhere() -> None:
