@@ -28,6 +28,8 @@ class Row:
 
     ``search`` + ``descend`` + ``update`` are ``nodes``, all per op; ``worst`` is of one op.
     ``instructions`` are per op, None where they were not asked for.
+    With an ``rcache`` in front, ops are the callers' and nodes are those of what it missed;
+    ``hit_rate`` is the share of requests that it answered.
     ``spurious`` and ``not_highest`` are None where nobody can judge: a fake keeps no books.
     """
 
@@ -47,6 +49,8 @@ class Row:
     bytes_per_range: float | None = None
     node_bytes: int | None = None
     instructions: float | None = None
+    rcache: str = "off"
+    hit_rate: float | None = None
     reason: str = ""
 
 
@@ -61,14 +65,22 @@ def cells(sizes: Sequence[int]) -> list[tuple[str, int]]:
 
 
 def measure(
-    variants: Sequence[str], sizes: Sequence[int], *, instructions: bool = False
+    variants: Sequence[str],
+    sizes: Sequence[int],
+    *,
+    instructions: bool = False,
+    rcache: str = "off",
 ) -> Iterator[Row]:
-    """Count every cell on every variant, cell by cell.  Raises `ToolError` without valgrind."""
+    """Count every cell on every variant, cell by cell; ``rcache`` stands in front of each.
+
+    Raises `ToolError` without valgrind.
+    """
     too_slow: set[tuple[str, str]] = set()
     for workload, nr_live in cells(sizes):
         stream = workloads.generate(workload, nr_live)
         for variant in variants:
-            row = Row(workload, nr_live, variant, reason=f"more than {BUDGET:,} nodes")
+            reason = f"more than {BUDGET:,} nodes"
+            row = Row(workload, nr_live, variant, rcache=rcache, reason=reason)
             if (workload, variant) not in too_slow:
                 row = _count(row, stream)
             if instructions and row.nodes is not None:
@@ -81,7 +93,12 @@ def measure(
 def _count(row: Row, stream: OpStream) -> Row:
     try:
         result = iova_variants.replay(
-            row.variant, stream, judge=True, op_visits=True, max_visits=BUDGET
+            row.variant,
+            stream,
+            judge=True,
+            op_visits=True,
+            max_visits=BUDGET,
+            rcache=row.rcache,
         )
     except iova_variants.TooLongError:
         return row
@@ -97,6 +114,11 @@ def _count(row: Row, stream: OpStream) -> Row:
         "span": result.span,
         "bytes_per_range": result.bytes / max(result.nr_live, 1),
         "node_bytes": result.node_bytes,
+        "hit_rate": _hit_rate(result.rcache),
         "reason": "",
     }
     return Row(**(asdict(row) | visits | counts))
+
+
+def _hit_rate(layer: iova_variants.RcacheReport | None) -> float | None:
+    return None if layer is None else sum(layer.nr_hits) / max(sum(layer.nr_allocs), 1)

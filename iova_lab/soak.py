@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rich import box
 from rich.table import Table
 
 import iova_variants
+from iova_lab import provenance
 from iova_lab.opstream import Op, OpStream
 from iova_lab.soak_streams import Chunk, make_chunk
 from iova_variants import Claim, ReplayResult, VariantError
@@ -204,6 +205,26 @@ class Soak:
     def frame(self) -> pd.DataFrame:
         """One row per replay: the fields of its line."""
         return pd.DataFrame([line for lines in self.done.values() for line in lines.values()])
+
+
+def store(run: Soak, path: Path, arguments: Sequence[str]) -> None:
+    """Write what came out of a soak to ``path``, and how it was made.
+
+    Per variant: ops, those verified, judged requests, what was wrong with them, and the breach or
+    "".  ``nr_asked`` is what each variant was to be given; less was done if the soak was stopped.
+    """
+    made = provenance.here(arguments, run.variants)
+    sums = ("nr_ops", "nr_verified", "nr_judged", "nr_spurious", "nr_not_highest", "nr_above_limit")
+    done = {
+        variant: {name: sum(line[name] or 0 for line in lines.values()) for name in sums}
+        | {"breach": run.breaches.get(variant, "")}
+        for variant, lines in run.done.items()
+    }
+    stored = asdict(made) | {"seed": run.seed, "nr_asked": run.nr_ops, "variants": done}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    new.replace(path)
 
 
 def _built(variant: str) -> str:

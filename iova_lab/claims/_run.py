@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import iova_variants
+from iova_lab import provenance
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
 
 #: What means that this build or this machine lacks something that the claim needs.
@@ -60,22 +59,14 @@ def run_claim(claim: Claim, run: Run) -> dict[str, Any]:
         row["failed"] = _one_line(error)
     row["seconds"] = round(time.monotonic() - started, 1)
     row["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
-    row["machine"] = machine()
-    row["load"] = round(os.getloadavg()[0], 1)
+    row["machine"] = provenance.machine()
+    row["load"] = provenance.load()
     return row
 
 
 def _one_line(error: Exception) -> str:
     text = error.args[0] if isinstance(error, LookupError) and error.args else error
     return " ".join(str(text).split()) or type(error).__name__
-
-
-def machine() -> dict[str, str]:
-    """What a reader wants to know of where a number was taken; no name of it."""
-    from iova_lab.asv_machine import describe
-
-    found = describe(platform.node())
-    return {key: found[key] for key in ("arch", "cpu", "num_cpu", "ram", "os")}
 
 
 def judge(claim: Claim, row: dict[str, Any] | None) -> Finding:

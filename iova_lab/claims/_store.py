@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from iova_lab import provenance
 from iova_lab.claims._claim import Claim
 
 Row = dict[str, Any]
@@ -39,28 +38,10 @@ def write(results: Path, claim: Claim, row: Row) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if "failed" in row and path.exists() and "failed" not in (read(results, claim) or row):
         return path
-    text = json.dumps(row | {"commit": commit()}, indent=1, sort_keys=True, allow_nan=False)
+    text = json.dumps(
+        row | {"commit": provenance.commit()}, indent=1, sort_keys=True, allow_nan=False
+    )
     new = path.with_suffix(".new")
     new.write_text(text + "\n", encoding="utf-8")
     new.replace(path)
     return path
-
-
-def commit() -> str:
-    """The commit that this code is of, with a + if it was changed since; "-" if nobody knows."""
-    folder = Path(__file__).parent
-    git = ["git", "-C", str(folder)]
-    try:
-        head = _output([*git, "rev-parse", "--short=12", "HEAD"])
-        changed = _output([*git, "status", "--porcelain", "--", *_sources(folder.parent.parent)])
-    except (OSError, subprocess.CalledProcessError):
-        return "-"
-    return head + "+" * bool(changed)
-
-
-def _sources(root: Path) -> Iterable[str]:
-    return [str(root / name) for name in ("iova_variants", "iova_lab", "harness")]
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

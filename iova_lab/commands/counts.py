@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import iova_variants
 from iova_lab.console import progress
 
 
@@ -13,21 +14,35 @@ from iova_lab.console import progress
 @click.argument("variants", nargs=-1, required=True)
 @click.option("--largest", default=1e6, show_default=True, help="Live ranges: 100, 1000, ... this.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The CSV file.")
+@click.option(
+    "--rcache",
+    default="off",
+    show_default=True,
+    type=click.Choice(iova_variants.RCACHES),
+    help="The kernel's per-CPU caches in front of each variant.",
+)
 @click.option("--instructions", is_flag=True, help="Count them too, with callgrind.")
-def counts(variants: tuple[str, ...], largest: float, out: Path, instructions: bool) -> None:
+def counts(
+    variants: tuple[str, ...], largest: float, out: Path, rcache: str, instructions: bool
+) -> None:
     """Count the nodes that VARIANTS visit, in all workloads and both traces, into one CSV file.
 
     Exact: judged replays, every machine counts the same.  To 10^6 live ranges it takes half an
-    hour; what was counted before Ctrl-C is in the file.
+    hour; what was counted before Ctrl-C is in the file.  Beside it, OUT.json has the command, the
+    commit, the compiler, the machine and its load.
 
     \b
     Examples:
       iova-lab counts mainline candidate --largest 1000 --out counts.csv
+      iova-lab counts mainline candidate --largest 1000 --rcache 6.7 --out rcache.csv
     """
     import pandas as pd
 
     from iova_lab import counts as counting
+    from iova_lab import provenance
 
+    if instructions and rcache != "off":
+        raise click.UsageError("instructions are counted without an rcache: give one of the two")
     sizes = [10**power for power in range(2, 10) if 10**power <= largest]
     if not sizes:
         raise click.BadParameter("the smallest size is 100", param_hint="--largest")
@@ -36,8 +51,12 @@ def counts(variants: tuple[str, ...], largest: float, out: Path, instructions: b
     total = len(counting.cells(sizes)) * len(variants)
     try:
         with progress() as bar:
-            found = counting.measure(variants, sizes, instructions=instructions)
+            found = counting.measure(variants, sizes, instructions=instructions, rcache=rcache)
             rows.extend(bar.track(found, total, description="count"))
     finally:
         pd.DataFrame(rows).to_csv(out, index=False, float_format="%.6g", lineterminator="\n")
+        arguments = ["counts", *variants, "--largest", f"{largest:g}", "--out", str(out)]
+        arguments += ["--rcache", rcache] if rcache != "off" else []
+        arguments += ["--instructions"] * instructions
+        provenance.write(out, provenance.here(arguments, variants))
     click.echo(f"{len(rows)} cells: {out}")

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     "--out", default=Path("build/soak"), show_default=True, type=click.Path(path_type=Path)
 )
 @click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Store what came out, and how it was made, in this file.",
+)
+@click.option(
     "--timeout", default=300.0, show_default=True, help="Seconds until a variant counts as hung."
 )
 def soak(
@@ -30,6 +36,7 @@ def soak(
     seed: int,
     chunk: int | None,
     out: Path,
+    json_path: Path | None,
     timeout: float,
 ) -> None:
     """Ask VARIANTS (default: all) random things under the judge, and sum up what came out.
@@ -41,6 +48,7 @@ def soak(
     Examples:
       iova-lab soak mainline --ops 1e6
       iova-lab soak
+      iova-lab soak candidate --ops 1e9 --json results/candidate/soak.json
     """
     from iova_lab import soak as soaking
 
@@ -54,6 +62,9 @@ def soak(
         _soak_with_progress(run)
     finally:
         Console(width=10_000).print(soaking.table(run.frame()))
+        if json_path is not None:
+            arguments = ["soak", *variants, "--ops", f"{nr_ops:g}", "--seed", str(seed)]
+            soaking.store(run, json_path, [*arguments, "--json", str(json_path)])
     for breach in run.breaches.values():
         click.echo(f"iova-lab: {breach}", err=True)
     if run.breaches:

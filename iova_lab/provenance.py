@@ -1,0 +1,164 @@
+"""Where a stored number came from: command, commit, compiler, machine, load, and the code itself.
+
+A result without these can't be made again, so every command that stores one stores them too, and
+a page prints "not recorded" for what an older result lacks.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import iova_variants
+from iova_variants import _build
+
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result was made.
+
+    ``load`` is the 1-minute load average when it was stored; ``digests`` has the shared object of
+    each variant, which names the C file and all that is compiled with it.  "" and None: unknown.
+    """
+
+    command: str = ""
+    commit: str = ""
+    date: str = ""
+    compiler: str = ""
+    machine: dict[str, str] = field(default_factory=dict)
+    load: float | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lacks(self) -> list[str]:
+        """Which of command, commit, machine and load are not recorded."""
+        known = {
+            "command": self.command,
+            "commit": self.commit,
+            "machine": self.machine,
+            "load": self.load is not None,
+        }
+        return [name for name, value in known.items() if not value]
+
+
+def here(arguments: Sequence[str], variants: Iterable[str]) -> Provenance:
+    """Describe what ``iova-lab`` with these ``arguments`` has just measured on this machine.
+
+    ``variants`` are names or paths of C files, measured in the counted build.
+    """
+    return Provenance(
+        command=shlex.join(["iova-lab", *arguments]),
+        commit=commit(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        compiler=compiler(),
+        machine=machine(),
+        load=load(),
+        digests={name: iova_variants.load(name, build="counted").path.stem for name in variants},
+    )
+
+
+def beside(path: Path) -> Path:
+    """The file that describes the result ``path``: ``counts.csv.json`` for ``counts.csv``."""
+    return path.with_name(f"{path.name}.json")
+
+
+def write(path: Path, made: Provenance) -> Path:
+    """Store the description of the result ``path`` beside it, whole or not at all."""
+    target = beside(path)
+    new = target.with_suffix(".new")
+    new.write_text(json.dumps(asdict(made), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    new.replace(target)
+    return target
+
+
+def read(path: Path) -> Provenance:
+    """The description of the result ``path``; empty where there is none.
+
+    Raises `ValueError` with one line for a description that is not one.
+    """
+    source = beside(path)
+    if not source.exists():
+        return Provenance()
+    try:
+        return of(json.loads(source.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{source} does not describe a result: {error}") from None
+
+
+def of(stored: Any) -> Provenance:
+    """What a stored object has of a description; other members are ignored."""
+    known = {one.name for one in fields(Provenance)}
+    return Provenance(**{name: value for name, value in stored.items() if name in known})
+
+
+def commit() -> str:
+    """The commit that this code is of, with a + if it was changed since; "" outside a checkout."""
+    root = Path(__file__).parent.parent
+    git = ["git", "-C", str(root)]
+    sources = [str(root / name) for name in ("iova_variants", "iova_lab", "harness")]
+    try:
+        head = _output([*git, "rev-parse", "--short=12", "HEAD"])
+        changed = _output([*git, "status", "--porcelain", "--", *sources])
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head + "+" * bool(changed)
+
+
+def is_in_repository(name: str, root: Path) -> bool | None:
+    """Is this commit in the history of the checkout at ``root``?  None outside a checkout."""
+    git = ["git", "-C", str(root)]
+    try:
+        _output([*git, "rev-parse", "HEAD"])
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    command = [*git, "merge-base", "--is-ancestor", name.rstrip("+"), "HEAD"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def compiler() -> str:
+    """The first line that the C compiler prints of its version, and the flags of the timed build.
+
+    "" without a compiler.
+    """
+    try:
+        version = _output([_build.compiler(), "--version"]).partition("\n")[0]
+    except (_build.BuildError, OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{version}: {' '.join(_build.CFLAGS)}"
+
+
+def load() -> float:
+    """The 1-minute load average."""
+    return round(os.getloadavg()[0], 1)
+
+
+def machine() -> dict[str, str]:
+    """What a reader wants to know of a machine; its name is not in it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "arch": platform.machine(),
+        "cpu": _cpu(),
+        "num_cpu": str(os.cpu_count()),
+        "ram": f"{round(memory / 2**30)} GiB",
+        "os": platform.freedesktop_os_release()["PRETTY_NAME"],
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
