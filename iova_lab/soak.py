@@ -229,7 +229,7 @@ def store(run: Soak, path: Path, arguments: Sequence[str]) -> None:
 
 def _built(variant: str) -> str:
     """The shared object's name: it tells the variant's C file and all that is compiled with it."""
-    return Path(iova_variants.load(variant, build="counted").library._name).stem
+    return iova_variants.load(variant, build="counted").path.stem
 
 
 # ---- what came out ----

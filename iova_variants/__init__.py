@@ -7,7 +7,7 @@
 """
 
 from iova_variants._build import BuildError
-from iova_variants._child import VariantCrashedError
+from iova_variants._child import VariantCrashedError, VariantError
 from iova_variants._deal import Deal, deal
 from iova_variants._rcache import RCACHES, Rcache, RcacheReport
 from iova_variants._replay import ReplayResult, TooLongError, check, replay
@@ -18,7 +18,7 @@ from iova_variants._threads import (
     bare_lock,
     replay_threads,
 )
-from iova_variants._variant import Claim, Domain, Variant, VariantError, load, names
+from iova_variants._variant import Claim, Domain, Variant, load, names
 
 __all__ = [
     "RCACHES",

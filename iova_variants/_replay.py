@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from iova_variants import _native
 from iova_variants._build import Build
-from iova_variants._child import in_child
+from iova_variants._child import Tell, VariantError, in_child
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
-from iova_variants._variant import Variant, VariantError, load
+from iova_variants._variant import Variant, load
 
 if TYPE_CHECKING:
     from iova_lab.opstream import OpStream
@@ -95,7 +95,7 @@ class _Request:
 
 
 def replay(
-    name: str,
+    name: str | Variant,
     stream: OpStream,
     *,
     pfns: bool = False,
@@ -128,7 +128,10 @@ def replay(
     variant breaks its contract; `VariantCrashedError`; `LookupError` for an unknown variant.
     """
     counts = op_visits or judge or bool(max_visits) or bool(fail_alloc_at)
-    variant = load(name, build=build or ("counted" if counts else "timed"))
+    if isinstance(name, Variant):
+        variant = name
+    else:
+        variant = load(name, build=build or ("counted" if counts else "timed"))
     if (op_visits or max_visits) and variant.build == "timed":
         raise ValueError("the timed build counts no nodes: ask for build='counted'")
     if fail_alloc_at and variant.build == "timed":
@@ -145,8 +148,12 @@ def replay(
     if timeout is None:
         return _run(request, None)
     nr_ops = len(stream.ops)
-    work = functools.partial(_run, request)
-    return in_child(work, variant.name, lambda index: f"at op {index} of {nr_ops}", timeout)
+    work = functools.partial(_run_in_child, request)
+    return in_child(work, variant.name, lambda index: f"at op {index} of {nr_ops}", wall_s=timeout)
+
+
+def _run_in_child(request: _Request, tell: Tell) -> ReplayResult:
+    return _run(request, tell.address)
 
 
 def check(stream: OpStream) -> None:

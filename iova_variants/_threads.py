@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import functools
 import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,11 @@ import numpy.typing as npt
 
 from iova_variants import _native, _native_threads
 from iova_variants._build import Build
-from iova_variants._child import in_child
+from iova_variants._child import Tell, VariantError, in_child
 from iova_variants._deal import Deal, deal
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._replay import native_stream, raise_stream_error
-from iova_variants._variant import Variant, VariantError, load
+from iova_variants._variant import Variant, load
 
 if TYPE_CHECKING:
     from iova_lab.opstream import OpStream
@@ -155,9 +156,10 @@ def replay_threads(
     variant = load(name, build=build)
     request = _Request(variant, dealt, threads, rcache_of(rcache), judge, in_turn, per_op)
     if timeout is None:
-        return request.run(0)
+        return request.run()
     where = f"in a replay by {threads} threads"
-    return in_child(request.run, variant.name, lambda progress: where, timeout)
+    work = functools.partial(_run_in_child, request)
+    return in_child(work, variant.name, lambda progress: where, wall_s=timeout)
 
 
 def _plan(
@@ -185,7 +187,7 @@ class _Request:
     in_turn: bool
     per_op: bool
 
-    def run(self, progress: int) -> ThreadsResult:
+    def run(self) -> ThreadsResult:
         stream = self.dealt.stream
         library = _native_threads.bind(self.variant.library)
         native, checked = native_stream(stream), _native.Result()
@@ -207,6 +209,10 @@ class _Request:
         ):
             _complain(result)
         return _result(self.variant, shares, cpus, plan, result, layer, per_op)
+
+
+def _run_in_child(request: _Request, tell: Tell) -> ThreadsResult:
+    return request.run()
 
 
 def _complain(result: _native_threads.Result) -> None:
@@ -259,14 +265,14 @@ def bare_lock(threads: int, nr_rounds: int = 20_000, *, timeout: float = 60.0) -
 
     ``ns`` over ``nr_ops`` is the time from one acquisition to the next.
     """
-    variant = load("null", build="threaded")
+    work = functools.partial(_run_bare, load("null", build="threaded"), threads, nr_rounds)
+    return in_child(work, "the lock", lambda progress: f"of {threads} threads", wall_s=timeout)
 
-    def run(progress: int) -> ThreadsResult:
-        plan, cpus = _plan(threads, 0, [None] * 6)
-        shares, result = (_native_threads.Share * threads)(), _native_threads.Result()
-        library = _native_threads.bind(variant.library)
-        if library.threads_run_bare(c.byref(plan), nr_rounds, shares, c.byref(result)):
-            _complain(result)
-        return _result(variant, shares, cpus, plan, result)
 
-    return in_child(run, "the lock", lambda progress: f"of {threads} threads", timeout)
+def _run_bare(variant: Variant, threads: int, nr_rounds: int, tell: Tell) -> ThreadsResult:
+    plan, cpus = _plan(threads, 0, [None] * 6)
+    shares, result = (_native_threads.Share * threads)(), _native_threads.Result()
+    library = _native_threads.bind(variant.library)
+    if library.threads_run_bare(c.byref(plan), nr_rounds, shares, c.byref(result)):
+        _complain(result)
+    return _result(variant, shares, cpus, plan, result)

@@ -6,7 +6,7 @@ import ctypes as c
 import enum
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -15,11 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_variants import _native
-from iova_variants._build import Build, compile_variant, variant_sources
-
-
-class VariantError(RuntimeError):
-    """A variant broke its contract; the message says how, and at which op."""
+from iova_variants._build import VARIANT_DIR, Build, compile_variant, variant_sources
+from iova_variants._child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
 
 
 class Claim(enum.IntFlag):
@@ -38,7 +35,8 @@ class Claim(enum.IntFlag):
 class Variant:
     """One variant, loaded: what it says of itself, and the way to its C.
 
-    ``path`` is the shared object; its name holds a digest of all that went into it.
+    ``path`` is the shared object; its name holds a digest of all that went into it.  Its code
+    enters this process where ``library`` or ``ops`` is first used, and no sooner.
     """
 
     name: str
@@ -49,8 +47,23 @@ class Variant:
     has_place: bool
     path: Path
     build: Build
-    library: c.CDLL
-    ops: _native.Ops
+
+    @cached_property
+    def _opened(self) -> tuple[c.CDLL, _native.Ops]:
+        return _native.open_library(self.path)
+
+    @property
+    def library(self) -> c.CDLL:
+        """The shared object, in this process."""
+        return self._opened[0]
+
+    @property
+    def ops(self) -> _native.Ops:
+        """Its ops table."""
+        return self._opened[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_opened"}
 
 
 def names() -> list[str]:
@@ -72,25 +85,56 @@ def _source(name: str) -> Path:
     raise LookupError(f"no variant named {name!r}; there are: {known}; or give a path to a .c file")
 
 
-@cache
-def _load(source: Path, build: Build, changed_ns: int) -> Variant:
-    """Load a file as it was at ``changed_ns``: whoever edits it gets the new one."""
-    path = compile_variant(source, build)
-    library, ops = _native.open_library(path)
-    if ops.name.decode() != source.stem:
-        raise OSError(f"{source} calls itself {ops.name.decode()!r}: name it after its file")
+#: Of a dump: more than any domain that fits in memory has.
+MOST_WORDS = 1 << 32
+#: What reading a table may take: constructors run then.
+_LOADING = Limits(wall_s=20.0, cpu_s=5.0)
+
+
+def _table(path: Path, build: Build) -> Variant:
+    """Open a shared object in this process and read its table."""
+    _, ops = _native.open_library(path)
     return Variant(
-        name=source.stem,
-        summary=ops.summary.decode(),
-        kernel_release=ops.kernel_release.decode(),
+        name=ops.name.decode(errors="replace"),
+        summary=ops.summary.decode(errors="replace"),
+        kernel_release=ops.kernel_release.decode(errors="replace"),
         claims=Claim(ops.flags),
         domain_size=ops.domain_size,
         has_place=bool(ops.place),
         path=path,
         build=build,
-        library=library,
-        ops=ops,
     )
+
+
+def _table_in_child(path: Path, build: Build, tell: Tell) -> Variant:
+    return _table(path, build)
+
+
+def _table_of_stranger(source: Path, path: Path, build: Build) -> Variant:
+    """The same for a file that may do anything while it is loaded."""
+    report = run_in_child(partial(_table_in_child, path, build), _LOADING)
+    if report.died:
+        raise VariantCrashedError(f"{source.name}: {report.died} while being loaded")
+    if report.error:
+        raise report.error
+    variant: Variant = report.answer
+    return variant
+
+
+@cache
+def _load(source: Path, build: Build, changed_ns: int) -> Variant:
+    """Load a file as it was at ``changed_ns``: whoever edits it gets the new one."""
+    path = compile_variant(source, build)
+    if source.parent == VARIANT_DIR:
+        variant = _table(path, build)
+    else:
+        variant = _table_of_stranger(source, path, build)
+    if variant.name != source.stem:
+        raise OSError(
+            f"{source} calls itself {variant.name!r}: name it after its file, or write a renamed "
+            f"copy with `iova-lab new {source.stem} --from {variant.name}`"
+        )
+    return variant
 
 
 def load(name: str, *, build: Build = "timed") -> Variant:
@@ -98,7 +142,8 @@ def load(name: str, *, build: Build = "timed") -> Variant:
 
     ``IOVA_LAB_BUILD`` in the environment overrides ``build`` (the sanitizer tests use it).
     Raises `LookupError` for an unknown name, `BuildError` where the C does not compile, `OSError`
-    where the contract's version does not match.
+    where the contract's version does not match, `VariantCrashedError` where a user's own file does
+    not survive being loaded: that is tried in a child process first.
     """
     override = cast(Build, os.environ.get("IOVA_LAB_BUILD", build))
     source = _source(name).resolve()
@@ -113,19 +158,24 @@ class Domain:
     """
 
     def __init__(
-        self, name: str, granule: int = 4096, start_pfn: int = 1, *, build: Build = "counted"
+        self,
+        name: str | Variant,
+        granule: int = 4096,
+        start_pfn: int = 1,
+        *,
+        build: Build = "counted",
     ) -> None:
         if granule < 2 or granule >= 1 << 32 or granule & (granule - 1):
             raise ValueError(f"granule {granule} is not a power of two from 2 to 2 GiB")
         self.max_pfn = (2**64 - 1) // granule
         if not 0 <= start_pfn <= self.max_pfn:
             raise ValueError(f"start_pfn {start_pfn} is not within 0..{self.max_pfn:#x}")
-        self.variant = load(name, build=build)
+        self.variant = name if isinstance(name, Variant) else load(name, build=build)
         self.start_pfn = start_pfn
         self._sizes: dict[int, int] = {}
         self._iovad = self.variant.library.replay_domain_new(granule, start_pfn)
         if not self._iovad:
-            raise MemoryError(f"{name}: init_domain() failed")
+            raise MemoryError(f"{self.variant.name}: init_domain() failed")
 
     def __enter__(self) -> Self:
         return self
@@ -195,12 +245,15 @@ class Domain:
     def verify(self) -> None:
         """Raise `VariantError` if an invariant of the variant does not hold."""
         wrong = self.variant.ops.verify(self._open())
-        if wrong:
-            raise VariantError(f"{self.variant.name}: {wrong.decode()}")
+        if wrong is not None:
+            text = wrong.decode(errors="replace") or "verify() answers an empty text"
+            raise VariantError(f"{self.variant.name}: {text}")
 
     def dump(self) -> npt.NDArray[np.uint64]:
         """All that decides the future of the domain, as words; equal means identical."""
         nr_words = self.variant.ops.dump(self._open(), None, 0)
+        if nr_words > MOST_WORDS:
+            raise VariantError(f"{self.variant.name}: dump() has {nr_words:#x} words")
         words = np.zeros(nr_words, np.uint64)
         self.variant.ops.dump(self._open(), words.ctypes.data, nr_words)
         return words

@@ -94,7 +94,7 @@ WAYS = {
         "__attribute__((constructor)) static void early(void) { __builtin_trap(); }\n"
         "struct live_range {",
         "table",
-        "is killed by SIG(ILL|TRAP) while it is loaded",
+        "killed by SIG(ILL|TRAP) while being loaded",
     ),
     "overlaps": Way("->pfn_hi + 1 : 0", "->pfn_hi : 0", "histories", "overlaps a live range"),
     "above the limit": Way("limit_pfn + 1;", "limit_pfn + 2;", "histories", "ends above its limit"),
@@ -163,14 +163,14 @@ WAYS = {
         "\t\tlink = &(*link)->below;\n\t}\n}",
         "\t\tif (size != 5)\n\t\t\tlink = &(*link)->below;\n\t}\n}",
         "histories",
-        "does not come back: an endless loop, or a lock",
+        "does not return: an endless loop, or a lock",
         r"find_gap\(\), mine\.c:\d+",
     ),
     "a lock that is kept": Way(
         "\tif (!link) {\n\t\tkmem",
         "\tif (!link) {\n\t\tspin_lock(&iovad->lock);\n\t\tkmem",
         "histories",
-        "does not come back: an endless loop, or a lock that is not given back",
+        "does not return: an endless loop, or a lock that is not given back",
         r"mine_\w+\(\), mine\.c:\d+",
     ),
     "a crash on the 150th request": Way(
@@ -182,7 +182,7 @@ WAYS = {
     "an exit": Way(
         *in_alloc("extern void _exit(int); if (size == 8) _exit(3);"),
         "histories",
-        "ends the process, exit status 3",
+        r"ends the process \(exit status 3\)",
     ),
     "memory asked for in free()": Way(
         "\tif (gone)\n",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +15,7 @@ import numpy.typing as npt
 import pyperf
 
 from iova_lab.paired_worker import Task
+from iova_variants._child import Limits, run_program
 
 #: pyperf calls a value below a millisecond unstable; half as much again keeps clear of that.
 MIN_TIME_S = 0.0015
@@ -106,7 +105,7 @@ class Workers:
         command += ["--warmups", str(NR_WARMUPS), "--values", str(nr_values)]
         command += ["--min-time", str(MIN_TIME_S), "--output", str(folder / "pyperf.json")]
         begin = time.monotonic()
-        _wait(command, Path(task.status_path), timeout_s)
+        _wait(command, task, folder / "pyperf.json", timeout_s)
         suite = pyperf.BenchmarkSuite.load(str(folder / "pyperf.json"))
         op_ns, clock_ns = {}, 0
         if task.ops_path:
@@ -121,38 +120,19 @@ class Workers:
         )
 
 
-def _wait(command: list[str], status_path: Path, timeout_s: float) -> None:
+def _wait(command: list[str], task: Task, output: Path, timeout_s: float) -> None:
     """Run a worker to its end.  Raises `WorkerError`; whatever happens, no worker is left."""
-    # A session of its own: a terminal sends Ctrl-C to every process of ours, and only we decide.
-    worker = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        _, errors = worker.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        raise WorkerError(_at(status_path), f"still running after {timeout_s:g} s") from None
-    finally:
-        worker.kill()
-        worker.wait()
-        if worker.stderr:
-            worker.stderr.close()
-    if worker.returncode:
-        raise WorkerError(_at(status_path), _obituary(worker.returncode, errors))
+    end = run_program(command, Limits(wall_s=timeout_s))
+    if end.status == 0 and not end.broke and output.exists():
+        return
+    reason = end.words or "ends the process (exit status 0)"
+    lines = end.stderr.decode(errors="replace").strip().splitlines()
+    if end.status > 0 and lines:  # a traceback of the worker's own
+        reason = lines[-1]
+    raise WorkerError(_at(Path(task.status_path)), reason)
 
 
 def _at(status_path: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError):
         return int(status_path.read_text())
     return None
-
-
-def _obituary(returncode: int, errors: str) -> str:
-    if returncode < 0:
-        return f"killed by {signal.Signals(-returncode).name}"
-    lines = errors.strip().splitlines()
-    return lines[-1] if lines else f"exit status {returncode}"

@@ -12,8 +12,24 @@ breaks is shrunk by Hypothesis (`search`).  None of that needs pytest, and no op
 this process.
 """
 
-from iova_lab.trial.checks import CHECKS, check
-from iova_lab.trial.finding import Finding
-from iova_lab.trial.history import History
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iova_lab.trial.checks import CHECKS, check
+    from iova_lab.trial.finding import Finding
+    from iova_lab.trial.history import History
 
 __all__ = ["CHECKS", "Finding", "History", "check"]
+
+_HOMES = {"CHECKS": "checks", "check": "checks", "Finding": "finding", "History": "history"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: children need the model alone, and not Hypothesis."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

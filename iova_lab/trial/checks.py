@@ -21,14 +21,13 @@ import iova_variants
 from iova_lab import soak, workloads
 from iova_lab.soak_streams import make_chunk
 from iova_lab.trial import contract, model, standalone
-from iova_lab.trial.child import in_child
 from iova_lab.trial.compiled import compiler_lines
 from iova_lab.trial.finding import Finding, draw, says_of
 from iova_lab.trial.history import History, read, save
 from iova_lab.trial.reduce import reduce
 from iova_lab.trial.search import DEPTHS, search
 from iova_lab.trial.standalone import Verdict
-from iova_variants import BuildError, Claim, VariantError, _build
+from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, _build
 
 #: Called with the name of a check, and how far it is, from 0 to 1.
 Advance = Callable[[str, float], None]
@@ -61,7 +60,7 @@ class Subject:
 
     @cached_property
     def variant(self) -> iova_variants.Variant:
-        """The file, loaded into this process, once that is known to be safe."""
+        """The file's table; its code never enters this process."""
         return iova_variants.load(str(self.source), build="counted")
 
     def judged(self, history: History, cpu_ms: int = _SHORT_MS) -> Verdict:
@@ -71,7 +70,7 @@ class Subject:
         )
         if verdict or history.fail_alloc_at:
             return verdict
-        return replace(model.run(self.source, history), pfns=verdict.pfns)
+        return replace(model.run(self.variant, history), pfns=verdict.pfns)
 
     def quickly(self, history: History) -> Verdict:
         """Judge and sanitizers alone, for a history with thousands of live ranges."""
@@ -126,10 +125,9 @@ def _compiles(subject: Subject) -> Finding | None:
 
 def _table(subject: Subject) -> Finding | None:
     try:
-        report = in_child(lambda tell: bool(subject.variant))
-        if report.died:
-            return subject.finding("table", f"{report.died} while it is loaded")
         wrong = contract.table_is_wrong(subject.variant)
+    except VariantCrashedError as error:
+        wrong = str(error).removeprefix(f"{subject.source.name}: ")
     except OSError as error:
         wrong = re.sub(r"^/\S+\.(so|c):? ", "", str(error))  # the file is named in front of it
     if wrong:
@@ -140,7 +138,7 @@ def _table(subject: Subject) -> Finding | None:
 
 
 def _contract(subject: Subject) -> Finding | None:
-    broken = contract.run(subject.source, subject.variant.claims)
+    broken = contract.run(subject.variant)
     if broken is None:
         subject.facts.append(f"{len(contract.SCENARIOS)} promises of the contract, call by call")
         return None

@@ -8,16 +8,17 @@ other ranges, and whether a free of nothing leaves all as it was.
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
+import functools
 
 import numpy as np
 
 import iova_variants
-from iova_lab.books import Books, books_of
+from iova_lab.books import Books, SizedBooks
 from iova_lab.counterexamples import Step
-from iova_lab.trial.child import Tell, in_child
 from iova_lab.trial.history import History
 from iova_lab.trial.standalone import Verdict
+from iova_variants import Claim, Variant
+from iova_variants._child import Limits, Tell, run_in_child
 
 #: Ranges around which find() is asked after every call; all are asked about at the end.
 _NEIGHBOURS = 2
@@ -102,12 +103,13 @@ def _range(bounds: tuple[int, int] | None) -> str:
     return "nothing" if bounds is None else f"{bounds[0]:#x}..{bounds[1]:#x}"
 
 
-def _lead(source: Path, history: History, tell: Tell) -> tuple[int, str] | None:
+def _lead(variant: Variant, history: History, tell: Tell) -> tuple[int, str] | None:
     """Index of the step, and what is different after it."""
+    books = SizedBooks if Claim.FREE_NEEDS_SIZE in variant.claims else Books
     with contextlib.ExitStack() as stack:
-        arguments = (str(source), history.granule, history.start_pfn)
+        space = (history.granule, history.start_pfn)
         runs = [
-            _Run(stack.enter_context(iova_variants.Domain(*arguments)), books_of(*arguments))
+            _Run(stack.enter_context(iova_variants.Domain(variant, *space)), books(*space))
             for _ in range(history.nr_domains)
         ]
         last = {dom: index for index, dom in enumerate(history.doms)}
@@ -119,16 +121,21 @@ def _lead(source: Path, history: History, tell: Tell) -> tuple[int, str] | None:
                     runs[dom].look_everywhere()
             except _Different as error:
                 return index, str(error)
+            except (ValueError, MemoryError, iova_variants.VariantError) as error:
+                return index, f"{step.op.name.lower()}() answers what can't be used: {error}"
     return None
 
 
-def run(source: Path, history: History) -> Verdict:
+def run(variant: Variant, history: History, cpu_s: float = 5.0) -> Verdict:
     """Hold one history against the model; memory is never refused here."""
-    report = in_child(lambda tell: _lead(source, history, tell))
+    work = functools.partial(_lead, variant, history)
+    report = run_in_child(work, Limits(wall_s=60 * cpu_s, cpu_s=cpu_s))
     none = np.zeros(0, np.uint64)
     at = int(report.told[-1]) if report.told else 0
     if report.died:
         return Verdict(report.died.split(",")[0], report.died, at, none)
+    if report.error:
+        raise report.error
     if report.answer is None:
         return Verdict("", "", len(history.steps), none)
     index, says = report.answer

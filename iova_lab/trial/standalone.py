@@ -12,7 +12,6 @@ import ctypes as c
 import os
 import re
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,10 @@ import numpy.typing as npt
 
 from iova_lab.opstream import OpStream
 from iova_variants import _build, _native
+from iova_variants._child import End, Limits, run_program
 
+#: Without CPU time for so long, it waits for what does not come: nothing else has to happen.
+ASLEEP_S = 1.0
 #: An exit status that no signal and no shell has.
 _SANITIZER = 99
 _HEADER_BYTES = 16 + c.sizeof(_native.Result)
@@ -100,44 +102,46 @@ def run(
     source = source.resolve()
     program = _build.compile_standalone(source)
     flags = _native.JUDGE | (_native.VERIFY if verify else 0)
+    limits = Limits(
+        wall_s=60 + cpu_ms / 20,  # a machine that does everything else first
+        cpu_s=cpu_ms / 1000 + 2,  # the program has a timer of its own
+        asleep_s=ASLEEP_S,
+        last_words=signal.SIGABRT,
+    )
     with _files(stream) as (asked, answered):
-        done = subprocess.run(
-            [program, asked, answered, str(flags), str(fail_alloc_at), str(cpu_ms)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env={**os.environ, **_ENVIRONMENT},
-            timeout=60 + cpu_ms / 20,  # a machine that does everything else first
-        )
+        command = [*map(str, (program, asked, answered, flags, fail_alloc_at, cpu_ms))]
+        end = run_program(command, limits, env={**os.environ, **_ENVIRONMENT})
         answers = answered.read_bytes()
-    return _verdict(source, stream, done, answers)
+    return _verdict(source, stream, end, answers)
 
 
-def _verdict(
-    source: Path, stream: OpStream, done: subprocess.CompletedProcess[bytes], answers: bytes
-) -> Verdict:
+def _verdict(source: Path, stream: OpStream, end: End, answers: bytes) -> Verdict:
     progress, finished = np.frombuffer(answers, np.uint64, 2).tolist()
     result = _native.Result.from_buffer_copy(answers, 16)
     pfns = np.frombuffer(answers, np.uint64, offset=_HEADER_BYTES).copy()
-    said = done.stderr.decode(errors="replace")
-    if done.returncode == 0 and finished:
+    said = end.stderr.decode(errors="replace")
+    if end.status == 0 and finished:
         wrong = result.error.decode(errors="replace")
         if wrong:
             op = min(result.error_op, len(stream.ops))
             pfns[op + 1 :] = _native.REFUSED
-            return Verdict(wrong.rpartition(": ")[2], _without_name(wrong), op, pfns)
-        wrote = (done.stdout or done.stderr).decode(errors="replace").strip()
-        if wrote:
-            where = "standard output" if done.stdout else "standard error"
-            says = f"writes to {where}, where a kernel has none: {wrote.splitlines()[0]!r}"
-            return Verdict(f"writes to {where}", says, len(stream.ops), pfns)
+            kind = wrong.rpartition(": ")[2] or "verify() answers an empty text"
+            return Verdict(kind, _without_name(wrong) or kind, op, pfns)
+        if end.first_line:
+            kind = f"writes to {_where(end)}"
+            says = f"{kind}, where a kernel has none: {end.first_line!r}"
+            return Verdict(kind, says, len(stream.ops), pfns)
         return Verdict("", "", len(stream.ops), pfns)
     # The last op has answered, and nothing came after it but the end of the domain.
     over = finished or (progress == len(pfns) - 1 and pfns[-1] != _UNANSWERED)
     op = len(stream.ops) if over else progress
     pfns[op:] = _native.REFUSED  # the op under way has given none yet
-    kind, says = _death(done.returncode, said)
+    kind, says = _death(end, said)
     return Verdict(kind, says, op, pfns, tuple(_frames(source, said)))
+
+
+def _where(end: End) -> str:
+    return "standard output" if end.stdout.strip() else "standard error"
 
 
 def _without_name(wrong: str) -> str:
@@ -147,20 +151,22 @@ def _without_name(wrong: str) -> str:
     return re.sub(r"^pfn 0xffffffffffffffff for (.*): is", r"the request for \1 is", said)
 
 
-def _death(returncode: int, said: str) -> tuple[str, str]:
+def _death(end: End, said: str) -> tuple[str, str]:
     """What the process died of: the same words for the same mistake, and a sentence."""
+    if end.broke == "output":
+        return "writes without end", f"writes to {_where(end)} without end: {end.first_line!r}"
+    if end.broke:
+        return end.words.partition(":")[0], end.words
     if "AddressSanitizer: ABRT" in said:
-        return "hang", "does not come back: an endless loop, or a lock that is not given back"
+        return "hang", "does not return: an endless loop, or a lock that is not given back"
     runtime = re.search(r"([^/\s]+:\d+):\d+: runtime error: (.*)", said)
     if runtime:
         return "undefined behaviour", f"undefined behaviour: {runtime[2]} ({runtime[1]})"
     found = re.search(r"(?:Address|Leak)Sanitizer: (.*)", said)
     if found:
         return _sanitizer_says(found[1], said)
-    if returncode < 0:
-        name = signal.Signals(-returncode).name
-        return name, f"is killed by {name}"
-    return f"exit {returncode}", f"ends the process, exit status {returncode}"
+    says = end.words or "ends the process (exit status 0)"
+    return says, says
 
 
 def _sanitizer_says(report: str, said: str) -> tuple[str, str]:

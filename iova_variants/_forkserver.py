@@ -1,0 +1,113 @@
+"""The process that forks: it has all modules imported, no threads, and no variant loaded.
+
+Started by `iova_variants._child`; see there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes as c
+import importlib
+import json
+import mmap
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import NoReturn
+
+from iova_variants import _child
+
+
+def serve(fd: int) -> None:
+    """Fork a supervisor for each socket that arrives, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
+    with socket.socket(fileno=fd) as control:
+        while True:
+            message, fds, _, _ = socket.recv_fds(control, 1 << 20, 1)
+            if not message:
+                return
+            request = json.loads(message)
+            sys.path[:] = request["path"]
+            with contextlib.suppress(Exception):  # the child raises it again
+                importlib.import_module(request["module"])
+            if os.fork() == 0:
+                control.close()
+                _then_exit(_supervise, fds[0])
+            os.close(fds[0])
+
+
+def _then_exit(function: Callable[..., None], *arguments: object) -> NoReturn:
+    """Whatever happens, a forked process never returns to the loop of its parent."""
+    try:
+        function(*arguments)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _supervise(fd: int) -> None:
+    """Fork the child, watch it, and send back what came of it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with Connection(fd) as connection:
+        limits, folder, environment, work = pickle.loads(connection.recv_bytes())
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        progress = mmap.mmap(-1, 8)
+        answers, prints = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            connection.close()
+            _then_exit(_run, work, limits, progress, answers[1], prints[1])
+        os.close(answers[1])
+        os.close(prints[1])
+        pipes = {"answers": answers[0], "stdout": prints[0]}
+        watch = _child.Watch(pid, limits, _poll_of(pid), pipes, fd)
+        end = watch.end()
+        with contextlib.suppress(BrokenPipeError):
+            place = int.from_bytes(progress[:8], "little")
+            connection.send_bytes(pickle.dumps((end, bytes(watch.written["answers"]), place)))
+
+
+class _poll_of:  # noqa: N801 - it stands for a function
+    """Status of a child, once it has ended; it is waited for once only."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._status: int | None = None
+
+    def __call__(self) -> int | None:
+        if self._status is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+
+def _run(
+    work: bytes, limits: _child.Limits, progress: mmap.mmap, answers: int, prints: int
+) -> None:
+    """In the child: nothing of the user's code has run before this."""
+    os.setpgid(0, 0)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nowhere, 0), (prints, 1), (prints, 2)):
+        os.dup2(source, target)
+    os.close(prints)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if limits.cpu_s is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, _child.cpu_limit(limits.cpu_s))
+    with os.fdopen(answers, "wb") as file:
+        tell = _child.Tell(file, c.addressof(c.c_uint64.from_buffer(progress)))
+        try:
+            frame = pickle.dumps(("answer", pickle.loads(work)(tell)))
+        except Exception as error:
+            frame = pickle.dumps(("error", error))
+        file.write(frame)
+    sys.stdout.flush()
+    _child.flush_c()
