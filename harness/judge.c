@@ -198,8 +198,8 @@ static uint32_t new_range(struct judge *j, uint64_t lo, uint64_t hi,
 	return r;
 }
 
-struct judge *judge_new(uint64_t start_pfn, const uint64_t *aligns,
-			unsigned int nr_aligns)
+struct judge *judge_new(uint64_t start_pfn, bool low_range,
+			const uint64_t *aligns, unsigned int nr_aligns)
 {
 	struct judge *j = calloc(1, sizeof(*j));
 	unsigned int a;
@@ -219,6 +219,8 @@ struct judge *judge_new(uint64_t start_pfn, const uint64_t *aligns,
 	j->nr_used = TOP;
 	j->root = new_range(j, ~0ULL, ~0ULL, 0);
 	pull(j, j->root);
+	if (low_range && start_pfn && judge_add(j, 0, start_pfn - 1))
+		goto fail;
 	return j;
 fail:
 	judge_put(j);

@@ -13,9 +13,12 @@
 
 struct judge;
 
-/* @aligns: the powers of two that requests will be aligned to, 1 included. */
-struct judge *judge_new(uint64_t start_pfn, const uint64_t *aligns,
-			unsigned int nr_aligns);
+/*
+ * @low_range: [0, @start_pfn - 1] is a live range from the start
+ * @aligns: the powers of two that requests will be aligned to, 1 included
+ */
+struct judge *judge_new(uint64_t start_pfn, bool low_range,
+			const uint64_t *aligns, unsigned int nr_aligns);
 void judge_put(struct judge *judge);
 
 /* Is there a fit at or below @limit_pfn?  The highest goes to @pfn_lo. */

@@ -259,7 +259,8 @@ static struct judge *new_judge(const struct replay_stream *stream,
 	for (order = 0; order < MAX_ALIGNS; order++)
 		if (orders >> order & 1)
 			aligns[nr++] = 1ULL << order;
-	return judge_new(stream->start_pfn, aligns, nr);
+	return judge_new(stream->start_pfn,
+			 iova_variant.flags & IOVA_V_LOW_RANGE, aligns, nr);
 }
 
 static bool new_judges(struct replay *replay)

@@ -134,6 +134,9 @@ class SizedBooks(Books):
 
 
 def books_of(variant: str, granule: int = 4096, start_pfn: int = 1) -> Books:
-    """Return empty books of the kind that this variant is held to."""
-    sized = Claim.FREE_NEEDS_SIZE in iova_variants.load(variant).claims
-    return (SizedBooks if sized else Books)(granule, start_pfn)
+    """Return the books that this variant is held to, of a new domain."""
+    claims = iova_variants.load(variant).claims
+    books = (SizedBooks if Claim.FREE_NEEDS_SIZE in claims else Books)(granule, start_pfn)
+    if Claim.LOW_RANGE in claims and start_pfn:
+        books.add(0, start_pfn - 1)
+    return books

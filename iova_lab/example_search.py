@@ -34,10 +34,9 @@ def _requests(pool: Pool) -> list[Step]:
     allocs = [
         Step(Op.ALLOC, 0, size, limit, aligned) for aligned in pool.aligned for limit, size in sized
     ]
-    if pool.reserves:
-        placed = itertools.product(pool.reserves, pool.sizes)
-        return [*allocs, *(Step(Op.RESERVE, 0, size, pfn) for pfn, size in placed)]
-    return [*allocs, *(Step(Op.FREE, which) for which in pool.freed)]
+    placed = itertools.product(pool.reserves, pool.sizes)
+    reserves = [Step(Op.RESERVE, 0, size, pfn) for pfn, size in placed]
+    return [*allocs, *reserves, *(Step(Op.FREE, which) for which in pool.freed)]
 
 
 def _number(drawn: list[Step]) -> tuple[Step, ...]:

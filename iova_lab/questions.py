@@ -130,7 +130,7 @@ QUESTIONS = {
         Question(
             "start",
             "respects start_pfn",
-            "no answer lies below start_pfn, even if the pfns further down are reserved",
+            "no answer lies below start_pfn, even if pfns further down are reserved, or freed",
             _below_start,
             (
                 Pool(
@@ -139,6 +139,15 @@ QUESTIONS = {
                     aligned=UNALIGNED,
                     starts=(10,),
                     reserves=tuple(range(5, 12)),
+                    freed=(),
+                ),
+                Pool(
+                    limits=(14,),
+                    sizes=(1, 6),
+                    aligned=UNALIGNED,
+                    starts=(10,),
+                    reserves=(5,),
+                    freed=(0,),
                 ),
             ),
         ),
@@ -223,6 +232,7 @@ QUESTIONS = {
                     sizes=(1,),
                     aligned=UNALIGNED,
                     reserves=tuple(range(LIMIT_40BIT + 2, LIMIT_40BIT + 26, 2)),
+                    freed=(),
                     fills_first=True,
                     most_steps=12,
                 ),

@@ -8,8 +8,8 @@ from typing import Any
 
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
-COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START, FREE_NEEDS_SIZE = (
-    1 << bit for bit in range(7)
+COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START, FREE_NEEDS_SIZE, LOW_RANGE = (
+    1 << bit for bit in range(8)
 )
 
 JUDGE, VERIFY = 1 << 0, 1 << 1

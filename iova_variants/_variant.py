@@ -29,6 +29,7 @@ class Claim(enum.IntFlag):
     ABOVE_LIMIT = _native.ABOVE_LIMIT
     BELOW_START = _native.BELOW_START
     FREE_NEEDS_SIZE = _native.FREE_NEEDS_SIZE
+    LOW_RANGE = _native.LOW_RANGE
 
 
 @dataclass(frozen=True)

@@ -1,133 +1,168 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * alignable - every node knows the largest aligned block in its subtree's gaps.
+ * alignable - every node keeps the largest aligned size that its subtree fits.
  *
- * Peng Zhang, v3, August - September 2022, declined.  A node keeps the largest
- * power of two that fits, aligned to itself, in the gap below it, and the most
- * of that over its subtree.  A request first walks down from a cached node, as
- * in v4.15 and later, but over WALK_BOUND nodes at most; then it descends from
- * the root, only into subtrees with a large enough block, to the highest gap
- * that fits.
+ * Peng Zhang, v3, August - September 2022, declined.  The measure of the gap
+ * below a node is the largest size, of any length, that fits there aligned to
+ * the next power of two; a node keeps the maximum over its subtree.
  *
- * Cost in live ranges n: 1 step when the space below the cached node is free,
- * else WALK_BOUND and O(log n), for a failure too, if the size is 1 or the
- * request is aligned and its size a power of two: then a block that is large
- * enough is a fit.  For any other request a block is only necessary, and every
- * gap with a block and no room is looked at: n at worst.  56 bytes per range,
- * 64 in the slab.
+ * An allocation looks at the gap below the cached node.  With a limit above
+ * 4 GiB it then looks at WALK_BOUND gaps from the top.  If none of them fits it
+ * searches, from the gap that holds the limit towards lower addresses, and
+ * leaves out every subtree whose maximum is below the size.
  *
- * Complete: the descent leaves out only what can't fit.  Not exact: the walk
- * takes what it finds below the cached node.
+ * Cost in live ranges n: 1 node if the gap below the cached node fits, else
+ * O(log n) for every limit, size and alignment, and WALK_BOUND nodes more above
+ * 4 GiB.  56 bytes per range, 64 in the slab.
+ *
+ * Not complete: the search measures an unaligned request as if it were aligned,
+ * so it refuses requests that fit, and max32_alloc_size refuses them too.  Not
+ * exact: the gap below the cached node need not be the highest that fits.
+ *
+ * [0, start_pfn - 1] is a live range from init_domain() on, and the only thing
+ * that keeps allocations at or above start_pfn: a free of a pfn below start_pfn
+ * opens that space.
  *
  * The description of the patch leaves room, which is filled like this:
- *   - the walk looks at 8 gaps at most, wherever the limit lies
- *   - the cached nodes are the two of v4.15, with the rules of anchor.c
- *   - no failure is remembered by its size
- *   - the lowest gap begins at start_pfn
- *   - a request that is not aligned, or no power of two, is not rounded up: the
- *     descent prunes at the least block that a gap for it must hold, see
- *     least_block(), and tries the gaps that have one
+ *   - the two cached nodes, which of them a limit takes, and how insert and
+ *     erase move them, are those of v5.18, see mainline.c
+ *   - a limit of exactly 4 GiB is a 32-bit limit: it takes the 32-bit cached
+ *     node, has no walk from the top, and max32_alloc_size refuses it, as in
+ *     v5.18; its failure is recorded, like that of every higher limit
+ *   - what is recorded is the size of the last failure, even if a smaller one
+ *     had failed before, as in v5.18
+ *   - "below 4 GiB" is where the freed range begins, as in v5.18
+ *   - a gap looked at before the search is judged by whether the request fits
+ *     there, cut at the limit; a gap looked at by the search must also measure
+ *     the size uncut, the one that holds the limit included
+ *   - the walk from the top begins with the gap below the anchor, and counts
+ *     gaps that lie above the limit
+ *   - the search begins at the lowest node that does not end below the limit
+ *   - where start_pfn is 0 there is no node below it
  *
  * Invariants, all under lock:
  *   - those of range_augmented
  *   - both cached nodes are in the tree
+ *   - max32_alloc_size is dma_32bit_pfn, or the size of a request that failed
+ *     with a limit of 4 GiB or more since the last free below dma_32bit_pfn
  */
-enum { BLOCK, NR_GAP_SIZES };
+enum { ALIGNED, NR_GAP_SIZES };
 
+#include "aligned_room.h"
 #include "range_augmented.h"
 
-/* Long enough for small domains, short beside the descent in large ones. */
-#define WALK_BOUND	8
+#define WALK_BOUND	32
 
 struct iova_domain {
 	struct range_domain domain;
 	struct rb_node *cached_node;
 	struct rb_node *cached32_node;
+	unsigned long max32_alloc_size;
 };
 
 static void init_state(struct iova_domain *iovad)
 {
 	iovad->cached_node = range_anchor(&iovad->domain);
 	iovad->cached32_node = iovad->cached_node;
+	iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
 }
 
-/*
- * A block of the largest power of two up to the gap's length may fit or not;
- * one of half of it fits in any case.
- */
+static int alignable_init_domain(struct iova_domain *iovad,
+				 unsigned long granule, unsigned long start_pfn)
+{
+	int err = range_init_domain(iovad, granule, start_pfn);
+
+	if (err || !start_pfn)
+		return err;
+	err = range_reserve(iovad, 0, start_pfn - 1);
+	if (err)
+		range_put_domain(iovad);
+	return err;
+}
+
 static struct gap_sizes gap_measure(const struct iova_domain *iovad,
 				    unsigned long gap_lo, unsigned long high)
 {
-	unsigned long low = max(gap_lo, iovad->domain.start_pfn);
-	unsigned long block, top;
-
-	if (high <= low)
-		return (struct gap_sizes) { .size = { [BLOCK] = 0 } };
-	block = rounddown_pow_of_two(high - low);
-	top = (high - block) & ~(block - 1);
 	return (struct gap_sizes) { .size = {
-		[BLOCK] = top >= low ? block : block / 2,
+		[ALIGNED] = high > gap_lo ? aligned_room(gap_lo, high) : 0,
 	} };
 }
 
-/*
- * The least block that every gap with room for the request holds.
- *
- * Aligned: the range begins with one, the largest power of two up to its size.
- * Not aligned: the longest gap without a block of 2 b lies between them like
- * this, and has 4 b - 2 pfns.
- *
- *      0             2b            4b
- *      |X............|............X|
- */
-static unsigned long least_block(unsigned long size, bool size_aligned)
+static bool take_gap_below(struct rb_node *node,
+			   const struct gap_request *request,
+			   struct iova_gap *gap)
 {
-	if (size_aligned)
-		return rounddown_pow_of_two(size);
-	return max(roundup_pow_of_two(size + 2) / 4, 1UL);
+	iova_visit(search);
+	return range_take_top(to_iova(node), range_gap_lo(to_iova(node)),
+			      request, gap);
 }
 
-/* As range_walk_down(), over a bounded number of nodes. */
-static bool walk_near(struct rb_node *curr, const struct gap_request *request,
-		      struct iova_gap *gap)
+static bool walk_from_top(struct range_domain *domain,
+			  const struct gap_request *request,
+			  struct iova_gap *gap)
 {
-	struct rb_node *below;
-	unsigned long gap_lo;
+	struct rb_node *node = &domain->anchor.node;
 	int i;
 
-	for (i = 0; curr && i < WALK_BOUND; i++) {
-		iova_visit(search);
-		below = rb_prev(curr);
-		gap_lo = below ? to_iova(below)->pfn_hi + 1 : 0;
-		if (range_take_top(to_iova(curr), gap_lo, request, gap))
+	for (i = 0; node && i < WALK_BOUND; i++) {
+		if (take_gap_below(node, request, gap))
 			return true;
-		curr = below;
+		node = rb_prev(node);
 	}
 	return false;
 }
 
-/*
- * Right, own, left.  What lies above the limit is passed on one way down, and
- * only there can a subtree with a large enough block have nothing to give.
- */
-static bool search_subtree(struct rb_node *node,
-			   const struct gap_request *request,
-			   struct iova_gap *gap)
+static bool has_room(const struct iova *iova, const struct gap_request *request)
 {
-	struct iova *iova = rb_entry_safe(node, struct iova, node);
+	return iova->own.size[ALIGNED] >= request->least;
+}
 
-	if (!iova)
-		return false;
-	iova_visit(search);
-	if (!range_may_fit(iova, request))
-		return false;
-	if (iova->pfn_lo < request->limit &&
-	    search_subtree(node->rb_right, request, gap))
-		return true;
-	if (iova->own.size[BLOCK] >= request->least &&
-	    range_take_top(iova, range_gap_lo(iova), request, gap))
-		return true;
-	return search_subtree(node->rb_left, request, gap);
+/* The highest gap with room in a subtree that has one. */
+static struct iova *highest_with_room(struct iova *iova,
+				      const struct gap_request *request)
+{
+	for (;;) {
+		struct iova *right = rb_entry_safe(iova->node.rb_right,
+						   struct iova, node);
+
+		iova_visit(search);
+		if (right && range_may_fit(right, request))
+			iova = right;
+		else if (has_room(iova, request))
+			return iova;
+		else
+			iova = to_iova(iova->node.rb_left);
+	}
+}
+
+/*
+ * Below the first gap the limit cuts none, and a gap with room fits: left
+ * subtree, then the next lower ancestor, and so on.
+ */
+static bool search_left(struct rb_node *node, const struct gap_request *request,
+			struct iova_gap *gap)
+{
+	struct rb_node *child;
+
+	for (;;) {
+		if (has_room(to_iova(node), request) &&
+		    take_gap_below(node, request, gap))
+			return true;
+		child = node->rb_left;
+		if (child && range_may_fit(to_iova(child), request)) {
+			struct iova *above = highest_with_room(to_iova(child),
+							       request);
+
+			return take_gap_below(&above->node, request, gap);
+		}
+		do {
+			child = node;
+			node = rb_parent(node);
+			if (!node)
+				return false;
+			iova_visit(search);
+		} while (child == node->rb_left);
+	}
 }
 
 static bool find_gap(struct iova_domain *iovad, unsigned long size,
@@ -135,19 +170,28 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 		     struct iova_gap *gap)
 {
 	struct range_domain *domain = &iovad->domain;
-	struct rb_node *start = limit <= domain->dma_32bit_pfn ?
-				iovad->cached32_node : iovad->cached_node;
+	bool is_32bit = limit <= domain->dma_32bit_pfn;
 	struct gap_request request = {
 		.size = size,
 		.limit = limit,
-		.low_pfn = domain->start_pfn,
 		.mask = iova_align_mask(size, size_aligned),
-		.most = BLOCK,
-		.least = least_block(size, size_aligned),
+		.most = ALIGNED,
+		.least = size,
 	};
 
-	return walk_near(start, &request, gap) ||
-	       search_subtree(domain->ranges.rb_node, &request, gap);
+	if (is_32bit && size >= iovad->max32_alloc_size)
+		return false;
+	if (take_gap_below(is_32bit ? iovad->cached32_node : iovad->cached_node,
+			   &request, gap))
+		return true;
+	if (!is_32bit && walk_from_top(domain, &request, gap))
+		return true;
+	if (search_left(range_tree_at_limit(&domain->ranges, limit), &request,
+			gap))
+		return true;
+	if (limit >= domain->dma_32bit_pfn)
+		iovad->max32_alloc_size = size;
+	return false;
 }
 
 /* By where the range lies, not by what was asked for. */
@@ -162,13 +206,16 @@ static void remember(struct iova_domain *iovad, struct iova *new,
 
 static void forget(struct iova_domain *iovad, struct iova *freed)
 {
+	unsigned long d32 = iovad->domain.dma_32bit_pfn;
 	struct iova *cached32 = to_iova(iovad->cached32_node);
 	struct iova *cached = to_iova(iovad->cached_node);
 
 	if (freed == cached32 ||
-	    (freed->pfn_hi < iovad->domain.dma_32bit_pfn &&
-	     freed->pfn_lo >= cached32->pfn_lo))
+	    (freed->pfn_hi < d32 && freed->pfn_lo >= cached32->pfn_lo))
 		iovad->cached32_node = rb_next(&freed->node);
+
+	if (freed->pfn_lo < d32)
+		iovad->max32_alloc_size = d32;
 
 	if (freed->pfn_lo >= cached->pfn_lo)
 		iovad->cached_node = rb_next(&freed->node);
@@ -189,12 +236,13 @@ static void dump_state(struct iova_domain *iovad, struct iova_words *out)
 {
 	iova_put_cached(out, iovad->cached_node);
 	iova_put_cached(out, iovad->cached32_node);
+	iova_put_word(out, iovad->max32_alloc_size);
 	range_augmented_dump(&iovad->domain, out);
 }
 
-RANGE_VARIANT(
+RANGE_VARIANT_INIT(alignable_init_domain,
 	.name		= "alignable",
-	.summary	= "rbtree with the largest aligned block per subtree, two cached nodes",
+	.summary	= "rbtree with the largest aligned size per subtree, cached nodes, max32",
 	.kernel_release	= "v3, Sep 2022, declined",
-	.flags		= IOVA_V_COMPLETE,
+	.flags		= IOVA_V_BELOW_START | IOVA_V_LOW_RANGE,
 );

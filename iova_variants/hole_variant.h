@@ -39,6 +39,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
+#include "aligned_room.h"
 #include "iova_variant.h"
 
 #define NODES_SLACK	2U	/* kept before nodes are given back */
@@ -130,27 +131,6 @@ static inline struct hole_domain *to_hole_domain(struct iova_domain *iovad)
 }
 
 /* ---- what fits ---- */
-
-/*
- * The largest request that fits aligned to its own size, rounded up to a power
- * of two.  With the largest aligned block that lies in the hole:
- *
- *	lo          block         2 block           end
- *	 |....|.......|.......|.......|...............|
- *	                              <- more than block: so much, else block
- */
-static inline unsigned long aligned_room(unsigned long lo, unsigned long end)
-{
-	unsigned long block = rounddown_pow_of_two(end - lo);
-	unsigned long first = (lo + block - 1) & ~(block - 1);
-
-	if (first >= end || end - first < block)
-		block /= 2;
-	first = (lo + 2 * block - 1) & ~(2 * block - 1);
-	if (first < end && end - first > block)
-		return end - first;
-	return block;
-}
 
 static inline struct room hole_room(struct hole hole)
 {

@@ -40,6 +40,11 @@
  * reserve() and find() do less; see there.
  */
 #define IOVA_V_FREE_NEEDS_SIZE	(1U << 6)
+/*
+ * [0, start_pfn - 1] is a live range from init_domain() on, if start_pfn is not
+ * 0: find() returns it, free() frees it, and reserve() goes on above it.
+ */
+#define IOVA_V_LOW_RANGE	(1U << 7)
 
 /* The variant's own, defined in its C file; the harness sees only bytes. */
 struct iova_domain;

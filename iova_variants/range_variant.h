@@ -246,9 +246,13 @@ static inline int range_place(struct iova_domain *iovad, unsigned long pfn_lo,
 }
 
 #define RANGE_VARIANT(...)						\
+	RANGE_VARIANT_INIT(range_init_domain, __VA_ARGS__)
+
+/* For a variant whose @init does more than range_init_domain(). */
+#define RANGE_VARIANT_INIT(init, ...)					\
 	IOVA_VARIANT(							\
 		.domain_size	= sizeof(struct iova_domain),		\
-		.init_domain	= range_init_domain,			\
+		.init_domain	= init,					\
 		.put_domain	= range_put_domain,			\
 		.alloc		= range_alloc,				\
 		.free		= range_free,				\

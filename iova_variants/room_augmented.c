@@ -15,6 +15,7 @@
  */
 enum { ANYWHERE, ALIGNED, NR_GAP_SIZES };
 
+#include "aligned_room.h"
 #include "range_augmented.h"
 
 struct iova_domain {
@@ -24,20 +25,6 @@ struct iova_domain {
 static void init_state(struct iova_domain *iovad)
 {
 	range_anchor(&iovad->domain);
-}
-
-/* As in hole_variant.h, which draws it. */
-static unsigned long aligned_room(unsigned long lo, unsigned long end)
-{
-	unsigned long block = rounddown_pow_of_two(end - lo);
-	unsigned long first = (lo + block - 1) & ~(block - 1);
-
-	if (first >= end || end - first < block)
-		block /= 2;
-	first = (lo + 2 * block - 1) & ~(2 * block - 1);
-	if (first < end && end - first > block)
-		return end - first;
-	return block;
 }
 
 static struct gap_sizes gap_measure(const struct iova_domain *iovad,

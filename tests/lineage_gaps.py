@@ -7,14 +7,14 @@ a tree to save visits is not here: a gap is found by looking at it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
-from lineage_walks import Anchor, Reference
+from lineage_walks import M64, Anchor, Reference
 
 from iova_lab.books import Range, next_power_of_two
 
-#: Nodes that `Alignable` looks at before it looks at all of them.
-WALK_BOUND = 8
+#: Gaps from the top that `Alignable` looks at before it searches.
+WALK_BOUND = 32
 
 
 class Gaps(Anchor):
@@ -59,16 +59,43 @@ class BestFit(Gaps):
 
 
 class Alignable(Gaps):
-    """A few gaps from the cached node down; then all of them, from the top."""
+    """The gap at the cached node, a few from the top, then those that measure the size aligned."""
+
+    def __init__(self, granule: int = 4096, start_pfn: int = 1) -> None:
+        super().__init__(granule, start_pfn)
+        self.max32 = self.d32
+        if start_pfn:
+            self.reserve(0, start_pfn - 1)
+        self.start_pfn = 0
+
+    def near(self, limit: int) -> Iterator[tuple[int, int]]:
+        """The gaps that are looked at whatever they measure."""
+        if limit <= self.d32:
+            return islice(self.gaps(self.cached32, limit), 1)
+        top = islice(self.gaps(self.anchor, limit), WALK_BOUND)
+        return chain(islice(self.gaps(self.cached, limit), 1), top)
+
+    def measured(self, size: int, limit: int) -> Iterator[tuple[int, int]]:
+        """The gaps in which the size fits aligned, unless the limit cuts them."""
+        whole = self.gaps(self.anchor, M64)
+        for gap, cut in zip(whole, self.gaps(self.anchor, limit), strict=True):
+            if self.top(gap, size, size_aligned=True) is not None:
+                yield cut
 
     def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
         limit = limit_pfn + 1
-        start = self.cached32 if limit <= self.d32 else self.cached
-        near = islice(self.gaps(start, limit), WALK_BOUND)
-        lo = self.first(near, size, size_aligned)
-        if lo is None:
-            lo = self.first(self.gaps(self.anchor, limit), size, size_aligned)
+        if limit <= self.d32 and size >= self.max32:
+            return None
+        gaps = chain(self.near(limit), self.measured(size, limit))
+        lo = self.first(gaps, size, size_aligned)
+        if lo is None and limit >= self.d32:
+            self.max32 = size
         return self.take(lo, size)
+
+    def deleted(self, freed: Range) -> None:
+        super().deleted(freed)
+        if freed.lo < self.d32:
+            self.max32 = self.d32
 
 
 class Augmented(Gaps):

@@ -35,7 +35,7 @@ def test_what_is_not_claimed_does_not_hold(variant: str) -> None:
 
 
 def test_augmented_refuses_what_is_larger_than_a_failure_under_another_limit() -> None:
-    """A failed 24-bit request refuses later 32-bit ones; alignable has no such memory."""
+    """A failed 24-bit request refuses later 32-bit ones; alignable records no 24-bit failure."""
     rows = [reserve(0, 1, 4095), alloc(1, 1, 4095), alloc(2, 1, 2**20 - 1)]
     refused = iova_variants.replay("augmented", stream_of(rows), judge=True)
     served = iova_variants.replay("alignable", stream_of(rows), judge=True)
@@ -101,10 +101,11 @@ def test_dump_knows_what_the_tree_does_not(
 @pytest.mark.parametrize(("variant", "nr_bytes"), [("alignable", 64), ("augmented", 128)])
 def test_bytes_per_range(variant: str, nr_bytes: int) -> None:
     """In whole slabs: 56 bytes are 64 there, 72 are 128."""
-    rows = [alloc(slot, 1, LIMIT_48BIT) for slot in range(4096)]
+    nr_live = 20_000
+    rows = [alloc(slot, 1, LIMIT_48BIT) for slot in range(nr_live)]
     result = iova_variants.replay(variant, stream_of(rows))
     slabs = result.bytes - iova_variants.load(variant).domain_size
-    assert nr_bytes <= slabs / 4096 < nr_bytes * 1.01
+    assert nr_bytes <= slabs / nr_live < nr_bytes * 1.01
 
 
 def nodes_per_op(variant: str, stream: OpStream) -> float:
@@ -162,7 +163,7 @@ def above_the_limit(nr_live: int) -> OpStream:
 
 
 def too_short(nr_live: int) -> OpStream:
-    """An unaligned request for 2 among holes of 1: its own gap need not hold a block of more."""
+    """An unaligned request for 2 among holes of 1."""
     return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 2, LIMIT_48BIT))
 
 
@@ -171,14 +172,8 @@ def above_4gib(nr_live: int) -> OpStream:
     return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 1, 2**20 - 1))
 
 
-def too_short_for_a_block(nr_live: int) -> OpStream:
-    """An unaligned request for 3: its gap must hold a block of 2, and these hold two of 1."""
-    return holes(nr_live, 2, LIMIT_48BIT, alloc(0, 3, LIMIT_48BIT))
-
-
 @pytest.mark.parametrize(
-    ("variant", "make"),
-    [("augmented", misaligned), ("augmented", above_the_limit), ("alignable", too_short)],
+    ("variant", "make"), [("augmented", misaligned), ("augmented", above_the_limit)]
 )
 def test_holes_that_are_let_in_and_do_not_fit_are_all_visited(variant: str, make: Make) -> None:
     assert worst(variant, make(1000)) > 1000
@@ -189,10 +184,10 @@ def test_holes_that_are_let_in_and_do_not_fit_are_all_visited(variant: str, make
     ("variant", "make"),
     [
         *(("alignable", misaligned), ("alignable", above_the_limit)),
-        *(("alignable", above_4gib), ("alignable", too_short_for_a_block)),
+        *(("alignable", above_4gib), ("alignable", too_short)),
         *(("augmented", above_4gib), ("augmented", too_short)),
     ],
 )
 def test_holes_that_can_not_fit_are_left_out(variant: str, make: Make) -> None:
     """Of 32,000 ranges: a way down, one to insert, one to update, and a short walk before."""
-    assert worst(variant, make(8000)) < 100
+    assert worst(variant, make(8000)) < 150

@@ -144,10 +144,23 @@ def test_free_takes_any_pfn_of_the_range(domain: Domain) -> None:
         assert domain.find(91) is None
 
 
+def lowest_free(domain: Domain) -> int:
+    """The lowest pfn in no live range of a domain that begins at 1."""
+    return 1 if Claim.LOW_RANGE in domain.variant.claims else 0
+
+
+def test_what_lies_below_the_start_is_a_range_where_that_is_declared(variant: str) -> None:
+    low_range = (0, 4) if Claim.LOW_RANGE in iova_variants.load(variant).claims else None
+    with Domain(variant, start_pfn=5) as domain:
+        assert [domain.find(0), domain.find(4), domain.find(5)] == [low_range, low_range, None]
+    with Domain(variant, start_pfn=0) as domain:
+        assert domain.find(0) is None
+
+
 def test_free_of_nothing_does_nothing(domain: Domain) -> None:
     assert domain.alloc(10, 100) == 91
     before = domain.dump()
-    for pfn in (0, 90, 101, LIMIT_64BIT):
+    for pfn in (lowest_free(domain), 90, 101, LIMIT_64BIT):
         domain.free(pfn)
     assert np.array_equal(domain.dump(), before)
 
@@ -157,7 +170,8 @@ def test_find_tells_the_bounds_from_every_pfn_and_no_other(domain: Domain) -> No
     domain.alloc(5, 80)
     assert {domain.find(pfn) for pfn in range(91, 101)} == {(91, 100)}
     assert {domain.find(pfn) for pfn in range(76, 81)} == {(76, 80)}
-    assert not any(domain.find(pfn) for pfn in (0, 75, *range(81, 91), 101, LIMIT_64BIT))
+    outside = (lowest_free(domain), 75, *range(81, 91), 101, LIMIT_64BIT)
+    assert not any(domain.find(pfn) for pfn in outside)
 
 
 def test_freed_space_is_used_again(domain: Domain) -> None:
@@ -168,14 +182,15 @@ def test_freed_space_is_used_again(domain: Domain) -> None:
 
 
 def ranges(domain: Domain, high: int) -> list[tuple[int, int]]:
-    return sorted({found for pfn in range(high) if (found := domain.find(pfn))})
+    low = lowest_free(domain)
+    return sorted({found for pfn in range(low, high) if (found := domain.find(pfn))})
 
 
 def test_reserve_of_free_space_is_a_range(domain: Domain) -> None:
     domain.reserve(10, 19)
     assert ranges(domain, 40) == [(10, 19)]
     assert domain.alloc(10, 20) is None
-    assert domain.alloc(9, 19) == 1
+    assert [domain.alloc(1, 19) for _ in range(10)] == [*range(9, 0, -1), None]
 
 
 def test_reserve_inside_a_range_changes_nothing(domain: Domain) -> None:
@@ -204,8 +219,9 @@ def test_reserve_across_several_ranges(domain: Domain) -> None:
     domain.reserve(20, 30)
     domain.reserve(5, 25)
     assert ranges(domain, 40) == [(5, 12), (13, 30)]
-    domain.reserve(0, 39)
-    assert ranges(domain, 40) == [(0, 12), (13, 30), (31, 39)]
+    low = lowest_free(domain)
+    domain.reserve(low, 39)
+    assert ranges(domain, 40) == [(low, 12), (13, 30), (31, 39)]
 
 
 def test_reserved_ranges_are_freed_like_any_other(domain: Domain) -> None:

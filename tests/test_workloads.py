@@ -147,11 +147,7 @@ def test_startup_32bit_is_flat_for_every_cache(variant: str) -> None:
     assert per_op(variant, "startup_32bit", 2000) == per_op(variant, "startup_32bit", 200) == 2
 
 
-def test_startup_32bit_costs_alignable_two_updates_more() -> None:
-    assert per_op("alignable", "startup_32bit", 2000) == pytest.approx(4, rel=0.01)
-
-
-@pytest.mark.parametrize("variant", ["augmented", "maple"])
+@pytest.mark.parametrize("variant", ["alignable", "augmented", "maple"])
 def test_startup_32bit_costs_who_keeps_gaps_a_way_down(variant: str) -> None:
     most = 1.6  # log2(2000) / log2(200), and some for trees that are out of balance
     growth = per_op(variant, "startup_32bit", 2000) / per_op(variant, "startup_32bit", 200)
@@ -285,7 +281,8 @@ def test_declared_breach_a_range_below_start_pfn(variant: str) -> None:
     with Domain(variant, start_pfn=10) as domain:
         domain.reserve(0, 3)
         assert domain.alloc(5, 14) == 10
-        breaches = Claim.BELOW_START in domain.variant.claims
+        breaches = variant in ("cached32", "cached64")
+        assert not breaches or Claim.BELOW_START in domain.variant.claims
         assert domain.alloc(2, 14) == (8 if breaches else None)
 
 
@@ -294,8 +291,10 @@ def test_short_mask_poisons_what_remembers_failures(variant: str) -> None:
     """A failed 24-bit request refuses a 32-bit one of its size, though nearly all is free.
 
     `anchor` remembers no failure; it refuses because its cached node now lies below all free space.
+    `alignable` remembers no failure below a limit under 4 GiB.
     """
-    poisoned = variant == "anchor" or "max32_alloc_size" in source_of(variant)
+    remembers = "max32_alloc_size" in source_of(variant) and variant != "alignable"
+    poisoned = variant == "anchor" or remembers
     with Domain(variant) as domain:
         assert domain.alloc(LIMIT_24BIT, LIMIT_24BIT) == 1
         assert domain.alloc(1, LIMIT_24BIT) is None

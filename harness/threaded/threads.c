@@ -368,7 +368,9 @@ static int build_judges(struct run *run)
 
 	run->judges = calloc(run->stream->nr_domains + 1, sizeof(*run->judges));
 	for (i = 0; run->judges && i < run->stream->nr_domains; i++) {
-		run->judges[i] = judge_new(run->stream->start_pfn, &one, 1);
+		run->judges[i] = judge_new(run->stream->start_pfn,
+					   iova_variant.flags &
+					   IOVA_V_LOW_RANGE, &one, 1);
 		if (!run->judges[i])
 			return -1;
 	}
