@@ -4,9 +4,11 @@ The wheel holds every variant compiled, and all sources: a user's own file is co
 same harness at run time.  It holds no Python extension, so it fits every Python of this platform.
 """
 
+import atexit
 import importlib.util
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -50,9 +52,6 @@ class BuildVariants(build_py):
     """Copy the files, then compile where they now are: what is shipped is enough to compile."""
 
     def run(self) -> None:
-        if not self.editable_mode:
-            # What an earlier build left there would be shipped with this one.
-            shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         root = Path() if self.editable_mode else Path(self.build_lib)
         _compile(_load(root / "iova_variants" / "_build.py"))
@@ -72,7 +71,19 @@ class PlatformWheel(bdist_wheel):
         return ("py3", "none", super().get_tag()[2])
 
 
+def _build_folder() -> str:
+    """An empty folder of this process's own, removed when it ends.
+
+    A folder that outlives a build ships what an earlier build left there, and one that two builds
+    share is changed by one while the other reads it.
+    """
+    folder = tempfile.mkdtemp(prefix="iova-lab-build-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 setup(
+    options={"build": {"build_base": _build_folder()}},
     packages=[*find_packages(include=["iova_lab*", "iova_variants*"]), "harness"],
     cmdclass={"build_py": BuildVariants, "bdist_wheel": PlatformWheel},
     distclass=PlatformDistribution,

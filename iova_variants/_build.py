@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import subprocess
-import threading
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -129,10 +129,14 @@ def _object(source: Path, build: Build) -> Path:
 def _atomically(target: Path, what: Path, build: Build, arguments: list[str | Path]) -> None:
     """Compile to a temporary name and rename: whoever finds ``target`` finds it whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{target.name}")
+    # Process numbers don't do: two containers with one folder have the same ones.
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    partial = Path(name)
     include = [f"-I{path}" for path in _include_dirs(build)]
     try:
         _compile([*CFLAGS, *BUILD_CFLAGS[build], *include, *arguments, "-o", partial], what)
+        partial.chmod(0o755)  # mkstemp's is for its owner alone
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 	unsigned long smallest = ~0UL, low, high, new;
 	struct rb_node *node, *below;
 
+	gap->above = NULL;
 	for (node = &iovad->domain.anchor.node; node; node = below) {
 		iova_visit(search);
 		below = rb_prev(node);
@@ -52,7 +53,7 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 		if (smallest == size)
 			break;
 	}
-	return smallest != ~0UL;
+	return gap->above;
 }
 
 static void remember(struct iova_domain *iovad, struct iova *new,
