@@ -17,10 +17,14 @@ from click.testing import CliRunner
 
 from iova_lab.cli import main
 from iova_lab.convoy import study, sweep
+from iova_lab.convoy.constants import Constants
 from iova_lab.convoy.published import fixed
 from iova_lab.convoy.sweep import Cell, SweepError
 from iova_lab.kernel import rows
 
+CONSTANTS = Constants(handoff_ns=70.0, remote_ns=60.0, source="chosen")
+#: Machine constants need not be measured: no busy machine can fail a test.
+GIVEN = "--handoff-ns 70 --remote-ns 60"
 SERVICE = fixed(1000.0, 100.0).as_row()
 DIGEST = sweep.digest(SERVICE)
 SERVICES = {DIGEST: SERVICE}
@@ -103,7 +107,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
     cpus = ",".join(str(nr) for nr in range(600, 640))
     process = subprocess.Popen(
         f"{sys.executable} -m iova_lab.cli contention sweep --results {tmp_path} --variants null"
-        f" --workloads near_empty:10 --cpus {cpus} --seconds 0.01".split(),
+        f" --workloads near_empty:10 --cpus {cpus} --seconds 0.01 {GIVEN}".split(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -190,7 +194,7 @@ def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
     out = CliRunner().invoke(
         main,
         f"contention sweep --results {tmp_path}/results --scheduler {cluster}"
-        " --variants null,mainline --workloads near_empty:10 --cpus 1,3",
+        f" --variants null,mainline --workloads near_empty:10 --cpus 1,3 {GIVEN}",
     )
     assert out.exit_code == 0, out.output
     assert "simulated now: 4 cells" in out.output
@@ -205,7 +209,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path)
     out = CliRunner().invoke(
         main,
         f"contention sweep --results {tmp_path} --scheduler {address}"
-        " --variants mainline --workloads near_empty:10 --cpus 1",
+        f" --variants mainline --workloads near_empty:10 --cpus 1 {GIVEN}",
     )
     assert out.exit_code == 1
     assert f"iova-lab: no Dask scheduler at {address}" in out.output
@@ -215,11 +219,11 @@ def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path)
 
 def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
     asked = [("mainline", "near_empty", 10)]
-    study.measured(asked, tmp_path, seconds=0.01)
+    study.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
     first = (tmp_path / "services.jsonl").read_text()
-    study.measured(asked, tmp_path, seconds=0.01)
+    study.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
     assert (tmp_path / "services.jsonl").read_text() == first
-    study.measured(asked, tmp_path, seconds=0.01, again=True)
+    study.measured(asked, tmp_path, CONSTANTS, seconds=0.01, again=True)
     assert len(rows.read(tmp_path / "services.jsonl")) == 1
 
 

@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 import iova_variants
 from iova_lab import workloads
 from iova_lab.convoy import lockups, published, scenarios, service, streams
+from iova_lab.convoy.constants import Constants
 from iova_lab.convoy.model import FairLock, Scenario, predict
 from iova_lab.convoy.service import Kind, Service
 from iova_lab.convoy.sweep import Cell
 from iova_lab.convoy.threaded import contend, quantile
+
+CONSTANTS = Constants(handoff_ns=100.0, remote_ns=50.0, source="chosen")
 
 
 def kind(holds: list[float], remote_ns: float = 0.0) -> Kind:
@@ -217,7 +220,7 @@ def test_parts_keep_number_sum_and_maximum(values: list[float]) -> None:
 
 
 def test_a_measured_service_survives_its_file_and_scales_with_the_cost_of_a_node() -> None:
-    found = service.measure("mainline", "random_replace", 200, handoff_ns=100.0, seconds=0.01)
+    found = service.measure("mainline", "random_replace", 200, constants=CONSTANTS, seconds=0.01)
     assert Service.from_row(found.as_row()).as_row() == found.as_row()
     counted = iova_variants.replay(
         "mainline", workloads.generate("random_replace", 200), op_visits=True
@@ -285,11 +288,11 @@ def test_the_smallest_number_of_cpus_is_found(hold_s: float) -> None:
         assert exact <= found[name] <= exact * 17 / 16 + 1
 
 
-def test_lock_ups_are_found_on_the_fit_not_on_an_interruption() -> None:
+def test_lock_ups_are_found_on_the_nodes_not_on_an_interruption() -> None:
     interrupted = Kind(2, ((1.0, 1), (1e12, 1)), ((10.0, 2),), 5.0, 1e8, 10.0, 10, 0.0, 0.0, 0.0)
-    found = lockup(Service("v", "near_empty", 1, interrupted, kind([1.0]), 0.0, 0.0, 0.0))
+    service_ = Service("v", "near_empty", 1, interrupted, kind([1.0]), 0.0, 0.0, 0.0)
+    found = lockup(service_, ns_per_node=1e8)
     assert 9 <= found["hard_cpus"] <= 11  # holds of 1 s, half of all
-    assert Service.from_row(serving([7.0]).as_row()).fitted().alloc.max_ns == 7.0
 
 
 def test_short_holds_never_lock_up_and_are_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:

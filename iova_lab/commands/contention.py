@@ -1,4 +1,4 @@
-"""What happens when many CPUs want an allocator's lock at once?"""
+"""Lock contention: measured with threads, simulated for machines with more CPUs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCENARIO = "lazy"
 
 @click.group()
 def contention() -> None:
-    """Many CPUs, one lock: measured with threads, simulated beyond.
+    """Lock contention: measured with threads, simulated for more CPUs.
 
     \b
     Examples:
@@ -66,8 +66,10 @@ def run_command(
       iova-lab contention run ./my_patch.c cross_cpu --rcache pre-6.7
     """
     from iova_lab.convoy import tables
+    from iova_lab.convoy.load import Watch
     from iova_lab.convoy.threaded import contend
 
+    watch = Watch()
     with progress() as bar:
         task = bar.add_task(f"{threads} threads", total=1.0)
         found = contend(
@@ -81,7 +83,7 @@ def run_command(
             timeout=timeout,
             advance=lambda share: bar.update(task, completed=share),
         )
-    for line in tables.notes(found):
+    for line in [tables.load_line(watch.load()), *tables.notes(found)]:
         click.echo(line, err=line.startswith("WARNING"))
     click.echo(
         f"\n{found.nr_ops:,} ops in {found.nr_rounds} rounds by {threads} threads; best round"
@@ -119,6 +121,11 @@ RESULTS = click.option(
 @click.option("--ns-per-node", default=0.0, help="Of another machine; default: measured here.")
 @click.option("--handoff-ns", type=float, help="Of another machine; default: measured here.")
 @click.option(
+    "--remote-ns",
+    type=float,
+    help="What a hold takes longer after another CPU's; default: measured here.",
+)
+@click.option(
     "--rcache",
     type=click.Choice(iova_variants.RCACHES),
     default="off",
@@ -137,6 +144,7 @@ def predict(
     think_ns: float | None,
     ns_per_node: float,
     handoff_ns: float | None,
+    remote_ns: float | None,
     rcache: str,
     soft: float,
     hard: float,
@@ -144,27 +152,37 @@ def predict(
 ) -> None:
     """Measure VARIANT in WORKLOAD here, and simulate it on so many CPUs.
 
+    Needs an idle machine: exits with status 1, and predicts nothing, if the machine's constants
+    can't be measured or the holds don't fit the number of nodes visited.
+
     \b
     Examples:
       iova-lab contention predict mainline full_32bit --nr-live 100000 --cpus 16,384
       iova-lab contention predict maple ring --nr-live 10000 --ns-per-node 16 --soft 60
     """
-    from iova_lab.convoy import model, scenarios, tables
+    from iova_lab.convoy import constants, model, scenarios, tables
     from iova_lab.convoy import service as services
+    from iova_lab.convoy.load import Watch
 
     numbers = _numbers(cpus, "--cpus")
-    service = services.measure(variant, workload, nr_live, handoff_ns=services.handoff_ns())
-    click.echo("\n".join(tables.service_lines(service)) + "\n")
+    watch = Watch()
+    machine = constants.measure(handoff_ns, remote_ns)
+    service = services.measure(variant, workload, nr_live, constants=machine)
+    load = watch.load()
+    for line in (tables.load_line(load), *tables.service_lines(service)):
+        click.echo(line, err=line.startswith("WARNING"))
+    services.require_plausible(service, load, ns_per_node)
     miss = scenarios.miss(variant, workload, nr_live, rcache)
     if miss < 1:
-        click.echo(f"the rcache lets {miss:.2%} of all requests through to the lock\n")
+        click.echo(f"the rcache lets {miss:.2%} of all requests through to the lock")
+    there = service.at(ns_per_node) if ns_per_node else service.undisturbed()
     found = []
     with progress() as bar:
         for nr_cpus in bar.track(numbers, description="simulating"):
             asked = scenarios.scenario(scenario, nr_cpus, workload, think_ns)
-            asked = replace(asked, handoff_ns=handoff_ns, miss=miss)
-            service_there = service.at(ns_per_node)
-            found.append(model.predict(service_there, asked, seed=seed, soft_s=soft, hard_s=hard))
+            asked = replace(asked, miss=miss)
+            found.append(model.predict(there, asked, seed=seed, soft_s=soft, hard_s=hard))
+    click.echo()
     print_table(tables.PREDICTION_COLUMNS, [tables.prediction_row(one) for one in found])
 
 
@@ -182,9 +200,9 @@ def _numbers(text: str, option: str) -> list[int]:
 @RESULTS
 @click.option("--seconds", default=0.4, show_default=True, help="Per measurement.")
 def validate(results: Path, seconds: float) -> None:
-    """Hold the model against threads here, and against published cases.
+    """Compare the model with threads here, and with published cases.
 
-    Takes a minute or two on a machine that does nothing else.
+    Takes a minute or two on an idle machine.
 
     \b
     Examples:
@@ -198,19 +216,22 @@ def validate(results: Path, seconds: float) -> None:
 
     cells = len(validation.VARIANTS) * len(validation.WORKLOADS)
     found = []
+    constants = study.constants_for(results)
     with progress() as bar:
         task = bar.add_task("threads", total=cells)
-        for row in validation.compare(seconds=seconds, advance=lambda: bar.advance(task)):
+        for row in validation.compare(
+            constants, seconds=seconds, advance=lambda: bar.advance(task)
+        ):
             found.append(row)
             rows.append(results / "validation.jsonl", row)
         study.compact(results / "validation.jsonl", validation.key)
-        rows.append(results / "host.jsonl", study.host())
-        study.compact(results / "host.jsonl", lambda row: row["what"])
         task = bar.add_task("published cases", total=len(published.CASES))
         (results / "published.jsonl").unlink(missing_ok=True)
         for row in published.cases(advance=lambda: bar.advance(task)):
             rows.append(results / "published.jsonl", row)
     print_table(tables.ERROR_COLUMNS, tables.error_rows(validation.errors(pd.DataFrame(found))))
+    for line in tables.loaded_lines(found):
+        click.echo(line, err=True)
 
 
 @contention.command("sweep")
@@ -229,6 +250,13 @@ def validate(results: Path, seconds: float) -> None:
 @click.option("--scheduler", help="Address of a Dask scheduler, tcp://...; default: cores here.")
 @click.option("--jobs", type=int, help="Processes here; default: one per CPU.")
 @click.option("--again", is_flag=True, help="Measure again what was measured before.")
+@click.option("--stored", is_flag=True, help="Measure nothing; simulate what services.jsonl has.")
+@click.option("--handoff-ns", type=float, help="Hand-over of the lock; default: measured here.")
+@click.option(
+    "--remote-ns",
+    type=float,
+    help="What a hold takes longer after another CPU's; default: measured here.",
+)
 @click.option("--seconds", default=0.3, show_default=True, help="Per cell that is measured.")
 def sweep_command(
     results: Path,
@@ -240,38 +268,55 @@ def sweep_command(
     scheduler: str | None,
     jobs: int | None,
     again: bool,
+    stored: bool,
+    handoff_ns: float | None,
+    remote_ns: float | None,
     seconds: float,
 ) -> None:
     """Measure what is missing here, then simulate on all cores, or on a cluster.
 
-    Every cell is written when it is done: start again after whatever happened.
+    Hand-over and remote cache cost are measured once and used for every cell.
+    Every cell is written when it is done: an interrupted sweep goes on where it was.
 
     \b
     Examples:
       iova-lab contention sweep
       iova-lab contention sweep --variants mainline,./my_patch.c --workloads ring:10000
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
+      iova-lab contention sweep --stored
     """
-    from iova_lab.convoy import study, sweep
+    from iova_lab.convoy import study, sweep, tables
 
+    if stored and again:
+        raise click.UsageError("--stored measures nothing, --again measures everything: choose one")
     numbers = _numbers(cpus, "--cpus")
     names = variants.split(",") if variants else None
     asked = study.pictured(names, _sizes(chosen) if chosen else None)
     recipes = study.recipes(lockups) if lockups and not chosen else []
     make_executor = sweep.executor_for(scheduler, jobs)
+    wanted = list(dict.fromkeys([*asked, *recipes]))
+    constants = study.constants_for(
+        results, again=again, stored=stored, given=(handoff_ns, remote_ns)
+    )
+    click.echo(tables.constants_line(constants))
     with progress() as bar:
-        task = bar.add_task("measuring holds", total=len({*asked, *recipes}))
-        found = study.measured(
-            dict.fromkeys([*asked, *recipes]),
-            results,
-            seconds=seconds,
-            again=again,
-            advance=lambda: bar.advance(task),
-        )
+        if stored:
+            have = study.stored(results)
+            found = {cell: have[cell] for cell in wanted if cell in have}
+        else:
+            task = bar.add_task("measuring holds", total=len(wanted))
+            found = study.measured(
+                wanted,
+                results,
+                constants,
+                seconds=seconds,
+                again=again,
+                advance=lambda: bar.advance(task),
+            )
         pictures = {cell: row for cell, row in found.items() if cell in set(asked)}
         task = bar.add_task("simulating", total=len(pictures) * len(numbers))
         nr = study.simulate_pictures(
-            pictures,
+            study.with_holds(pictures, constants),
             results,
             make_executor,
             cpus=numbers,
@@ -279,14 +324,21 @@ def sweep_command(
             advance=lambda: bar.advance(task),
         )
         worst = {cell: row for cell, row in found.items() if cell in set(recipes)}
-        task = bar.add_task("looking for lock-ups", total=len(worst) * len(study.NS_PER_NODE))
+        task = bar.add_task("looking for lock-ups", total=2 * len(worst))
         nr_lockups = study.find_lockups(
-            worst, results, make_executor, scenario=scenario, advance=lambda: bar.advance(task)
+            study.with_nodes(worst, constants),
+            results,
+            make_executor,
+            scenario=scenario,
+            advance=lambda: bar.advance(task),
         )
-    left_out = len({*asked, *recipes}) - len(found)
-    if left_out:
-        click.echo(f"{left_out} cells left out: they visit too many nodes (services.jsonl)")
+    for line in (*tables.refused_lines(pictures.values()), *tables.loaded_lines(found.values())):
+        click.echo(line, err=True)
+    if missing := len(wanted) - len(found):
+        click.echo(f"{missing} cells are not in {results}/services.jsonl", err=True)
     click.echo(f"simulated now: {nr} cells, {nr_lockups} searches for lock-ups; all in {results}")
+    if not found:
+        raise click.ClickException(f"{results}/services.jsonl has none of the cells")
 
 
 def _sizes(text: str) -> dict[str, int]:

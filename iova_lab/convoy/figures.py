@@ -1,4 +1,4 @@
-"""What do waits over CPUs look like, with the watchdogs drawn in?
+"""Figures of waits over CPUs, with the watchdogs' thresholds.
 
 Frame in, Figure out; the same frame gives the same bytes.
 """

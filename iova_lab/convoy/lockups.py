@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iova_lab.convoy import scenarios
+from iova_lab.convoy import scenarios, sweep
 from iova_lab.convoy.model import HARD_S, SOFT_S, Scenario, StopAt, predict
 from iova_lab.convoy.service import Service
 from iova_lab.convoy.sweep import Cell
@@ -50,9 +50,8 @@ def smallest(service_row: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any
     None where that many don't do it.  Numbers above 16 are right to a sixteenth.
     """
     asked = Cell(**cell)
-    measured = Service.from_row(service_row)
-    # A million live ranges are replayed a few times only: an interruption would be the longest.
-    service = measured.at(asked.ns_per_node) if asked.ns_per_node else measured.fitted()
+    # Exact numbers of nodes, so that no interruption is the longest hold.
+    service = Service.from_row(service_row).at(asked.ns_per_node)
 
     def speaks(watchdog: StopAt, nr_cpus: int) -> bool:
         scenario = scenarios.scenario(asked.scenario, nr_cpus, asked.workload, asked.think_ns)
@@ -66,6 +65,7 @@ def smallest(service_row: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any
         return (found.hard_at_ns if watchdog == "hard" else found.soft_at_ns) is not None
 
     return cell | {
+        **sweep.constants_of(service),
         "hard_cpus": _smallest(lambda nr_cpus: speaks("hard", nr_cpus), asked.nr_cpus),
         "soft_cpus": _smallest(lambda nr_cpus: speaks("soft", nr_cpus), asked.nr_cpus),
     }

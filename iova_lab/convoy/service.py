@@ -9,7 +9,6 @@ add is measured with two threads that take turns, so that nobody waits.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -20,11 +19,15 @@ from scipy.optimize import least_squares
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.convoy import plausible
+from iova_lab.convoy.constants import Constants
+from iova_lab.convoy.load import Load
+from iova_lab.convoy.plausible import fit_doubts
 from iova_lab.opstream import Op, OpStream
 
 #: A distribution keeps the means of so many equal parts of its sorted values, and its maximum.
 NR_PARTS = 48
-MOST_REPLAYS, SECONDS = 9, 0.3
+MOST_REPLAYS, LEAST_REPLAYS, SECONDS = 9, 3, 0.3
 #: Nodes that one replay may visit: some seconds of walking.
 MAX_VISITS = 1_000_000_000
 
@@ -39,7 +42,7 @@ class Kind:
 
     ``holds`` and ``nodes`` are distributions, the mean of each part and how many ops it stands for.
     ``error`` is the mean over ops of |fit - measured| / measured, ``mean_error`` that of the mean.
-    ``remote_ns`` comes on top when another CPU had the lock before.
+    ``remote_ns`` is added when another CPU had the lock before.
     """
 
     nr: int
@@ -93,9 +96,24 @@ class Service:
             return self
         return replace(self, alloc=self.alloc.at(ns_per_node), free=self.free.at(ns_per_node))
 
-    def fitted(self) -> Service:
-        """Holds as the fit says of the exact node counts: no interruption is in them."""
-        alloc, free = (kind.at(kind.ns_per_node) for kind in (self.alloc, self.free))
+    def on(self, constants: Constants) -> Service:
+        """The same holds on a machine with these constants."""
+        alloc, free = (
+            replace(kind, remote_ns=constants.remote_ns if kind.nr else 0.0)
+            for kind in (self.alloc, self.free)
+        )
+        return replace(self, alloc=alloc, free=free, handoff_ns=constants.handoff_ns)
+
+    def undisturbed(self) -> Service:
+        """Where interruptions are among the holds of a linear scan, holds as fitted to the nodes.
+
+        Only where the fit is good: `plausible.service_doubts` has the other cells.
+        """
+        row = self.as_row()
+        alloc, free = (
+            kind.at(kind.ns_per_node) if plausible.is_replaced(row[name]) else kind
+            for name, kind in (("alloc", self.alloc), ("free", self.free))
+        )
         return replace(self, alloc=alloc, free=free)
 
     def as_row(self) -> dict[str, Any]:
@@ -113,6 +131,26 @@ class Service:
                 kind[weighted] = tuple((float(x), int(count)) for x, count in kind[weighted])
             values[name] = Kind(**kind)
         return cls(**values)
+
+
+class ImplausibleError(ValueError):
+    """Measured holds that nothing can be predicted from."""
+
+
+def require_plausible(service: Service, load: Load, ns_per_node: float = 0.0) -> None:
+    """Raise `ImplausibleError` if the holds don't fit the number of nodes that was visited.
+
+    With a cost of a node from elsewhere, ``ns_per_node``, the holds measured here aren't used.
+    """
+    row = service.as_row()
+    doubts = plausible.service_doubts(row)
+    doubts += [f"{kind}: {doubt}" for kind in plausible.KINDS for doubt in fit_doubts(row[kind])]
+    if doubts and not ns_per_node:
+        raise ImplausibleError(
+            f"nothing is predicted for {service.variant} on {service.workload}:"
+            f" {'; '.join(dict.fromkeys(doubts))}; this machine was {load}."
+            " Measure again on an idle machine, or pass --ns-per-node"
+        )
 
 
 def _kind_row(kind: Kind) -> dict[str, Any]:
@@ -158,48 +196,26 @@ def fit(nodes: Floats, holds: Floats) -> tuple[float, float]:
     return float(found.x[0]), float(found.x[1])
 
 
-def _replays(
-    variant: str, stream: OpStream, threads: int, *, seconds: float
-) -> tuple[Floats, float, float]:
-    """Hold of each op, least time between two holds, least mean wait.
+def _replays(variant: str, stream: OpStream, *, seconds: float) -> tuple[Floats, float, float]:
+    """Hold of each op on one thread, least time between two holds, least mean wait.
 
-    With two threads, they take turns, op by op.
+    At least `LEAST_REPLAYS`, however long they take: one alone can't show an interruption.
     """
-    dealt = iova_variants.deal(stream, threads)
-    alternating = (np.arange(stream.nr_measured) % threads).astype(np.uint16)
-    dealt = replace(dealt, thread=alternating)
+    dealt = iova_variants.deal(stream, 1)
     holds: list[npt.NDArray[np.uint32]] = []
     gaps, waits = [], []
     began = time.monotonic()
     while len(holds) < MOST_REPLAYS:
-        result = iova_variants.replay_threads(
-            variant, dealt, threads=threads, per_op=True, in_turn=threads > 1, timeout=600
-        )
+        result = iova_variants.replay_threads(variant, dealt, threads=1, per_op=True, timeout=600)
         assert result.op_hold_ns is not None
         holds.append(result.op_hold_ns)
         lock = result.lock()
         gaps.append((result.ns - lock.wait_ns - lock.hold_ns) / max(lock.nr, 1))
         waits.append(lock.wait_ns / max(lock.nr, 1))
-        if time.monotonic() - began > seconds and len(holds) >= 3:
-            break
-        if time.monotonic() - began > 8 * seconds:
+        if time.monotonic() - began > seconds and len(holds) >= LEAST_REPLAYS:
             break
     quartile = np.quantile(np.stack(holds), 0.25, axis=0).astype(np.float64)
     return quartile, max(min(gaps), 0.0), min(waits)
-
-
-def _remote(variant: str, stream: OpStream, local: Floats, *, seconds: float) -> dict[int, float]:
-    """By op code: what a hold costs more when the op before was another CPU's; 0 with one CPU."""
-    if len(os.sched_getaffinity(0)) < 2:
-        return {}
-    turns, *_ = _replays(variant, stream, 2, seconds=seconds)
-    code = stream.ops["op"][stream.nr_ageing :]
-    extra = {}
-    for op in (Op.ALLOC, Op.FREE):
-        chosen = code == op
-        if chosen.any():
-            extra[int(op)] = max(0.0, float(np.median(turns[chosen] - local[chosen])))
-    return extra
 
 
 def _kind(nodes: Floats, holds: Floats, remote_ns: float) -> Kind:
@@ -227,7 +243,7 @@ def measure(
     workload: str,
     nr_live: int,
     *,
-    handoff_ns: float,
+    constants: Constants,
     seed: int = 0,
     seconds: float = SECONDS,
     max_visits: int = MAX_VISITS,
@@ -239,33 +255,15 @@ def measure(
     )
     assert counted.op_visits is not None
     nodes = counted.op_visits.astype(np.float64)
-    local, think, lock = _replays(variant, stream, 1, seconds=seconds)
-    remote = _remote(variant, stream, local, seconds=seconds)
+    local, think, lock = _replays(variant, stream, seconds=seconds)
     code = stream.ops["op"][stream.nr_ageing :]
     kinds = {
-        op: _kind(nodes[code == op], local[code == op], remote.get(int(op), 0.0))
+        op: _kind(nodes[code == op], local[code == op], constants.remote_ns)
         for op in (Op.ALLOC, Op.FREE)
     }
     return Service(
         *(counted.variant, workload, nr_live, kinds[Op.ALLOC], kinds[Op.FREE]),
         think_ns=_digits(think),
         lock_ns=_digits(lock),
-        handoff_ns=handoff_ns,
+        handoff_ns=constants.handoff_ns,
     )
-
-
-def handoff_ns(rounds: int = 15, nr_pairs: int = 4_000) -> float:
-    """From a release to the next holder's start, when that one waits; 0 with one CPU.
-
-    Two threads take one lock around nothing.  The least of what is not a hold, of the rounds in
-    which most acquisitions had to queue: all that a busy system does makes it more.
-    """
-    if len(os.sched_getaffinity(0)) < 2:
-        return 0.0
-    found = []
-    for _ in range(rounds):
-        result = iova_variants.bare_lock(2, nr_pairs)
-        lock = result.lock()
-        if lock.nr_queued > 0.5 * lock.nr:
-            found.append((result.ns - lock.hold_ns) / lock.nr)
-    return _digits(min(found)) if found else 0.0

@@ -1,7 +1,8 @@
-"""Which cells make the pictures and the table of lock-ups, and what is measured for them?
+"""Cells of the pictures and of the table of lock-ups, and the measurements that they need.
 
 All of it lies in one folder of JSON lines: services.jsonl (measured here), sweep.jsonl and
-lockups.jsonl (simulated anywhere), validation.jsonl, published.jsonl and host.jsonl.
+lockups.jsonl (simulated anywhere), validation.jsonl, published.jsonl and host.jsonl (the machine
+and its constants).
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ from asv.machine import Machine
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.convoy import lockups, sweep
+from iova_lab.code_digest import code_digest
+from iova_lab.convoy import constants as machine
+from iova_lab.convoy import lockups, plausible, sweep
 from iova_lab.convoy import service as services
+from iova_lab.convoy.constants import Constants, ConstantsError
+from iova_lab.convoy.load import Watch
+from iova_lab.convoy.service import Service
 from iova_lab.convoy.sweep import Cell
 from iova_lab.kernel import rows
 from iova_lab.soak import real_variants
@@ -39,8 +45,10 @@ SCENARIO = "lazy"
 
 #: Of the table of lock-ups.
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-#: 0 is what was measured here; 16 and 33 ns are published for walks over 10^6 nodes (Peng, 2022).
-NS_PER_NODE = (0.0, 16.0, 33.0)
+#: ns a node, published for linear scans of 10^6 nodes (Peng, 2022), so for no other size.
+PUBLISHED_NS_PER_NODE, PUBLISHED_AT = (16.0, 33.0), 1_000_000
+#: A cell is measured so often until its samples are plausible.
+ATTEMPTS = 3
 
 MakeExecutor = Callable[[], AbstractContextManager[Executor]]
 #: variant, workload, nr_live
@@ -78,17 +86,22 @@ def _key(asked: Asked) -> list[object]:
     return [code, workload, nr_live]
 
 
+#: Names in a stored row that are not of its `Service`.
+_BESIDE = ("key", "asked", "code", "load", "handoff_now_ns", "doubts")
+
+
 def measured(
     cells: Iterable[Asked],
     results: Path,
+    constants: Constants,
     *,
     seconds: float = services.SECONDS,
     again: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> dict[Asked, dict[str, Any]]:
-    """Services of ``cells``, as rows; measured where services.jsonl has none, or ``again``.
+    """Rows of services.jsonl for ``cells``; measured where it has none, or ``again``.
 
-    Those that visit too many nodes are left out.  One cell at a time: nothing else may run.
+    One cell at a time: nothing else may run.
     """
     path = results / "services.jsonl"
     have = {} if again else {json.dumps(row["key"]): row for row in rows.read(path)}
@@ -97,21 +110,112 @@ def measured(
         key = _key(asked)
         row = have.get(json.dumps(key))
         if row is None:
-            row = _measure(asked, seconds) | {"key": key, "asked": asked}
+            row = _measure(asked, constants, seconds) | {"key": key, "asked": asked}
+            row["code"] = code_digest(asked[0], "threaded")
             rows.append(path, row)
         advance()
-        if "too_long" not in row:
-            found[asked] = {n: value for n, value in row.items() if n not in ("key", "asked")}
+        found[asked] = row
     compact(path, lambda row: json.dumps(row["asked"]))  # older code makes room for newer
     return found
 
 
-def _measure(asked: Asked, seconds: float) -> dict[str, Any]:
-    handoff = services.handoff_ns()
-    try:
-        return services.measure(*asked, handoff_ns=handoff, seconds=seconds).as_row()
-    except iova_variants.TooLongError as error:
-        return {"too_long": str(error)}
+def stored(results: Path) -> dict[Asked, dict[str, Any]]:
+    """Every cell that services.jsonl has, whatever code it was measured with."""
+    found = {}
+    for row in rows.read(results / "services.jsonl"):
+        variant, workload, nr_live = row["asked"]
+        found[variant, workload, int(nr_live)] = row
+    return found
+
+
+def with_holds(
+    found: dict[Asked, dict[str, Any]], constants: Constants
+) -> dict[Asked, dict[str, Any]]:
+    """Services with plausible holds, all on the same constants, interruptions taken out."""
+    return {
+        asked: _service(row).undisturbed().on(constants).as_row()
+        for asked, row in found.items()
+        if "too_long" not in row and not plausible.service_doubts(row)
+    }
+
+
+def with_nodes(
+    found: dict[Asked, dict[str, Any]], constants: Constants
+) -> dict[Asked, dict[str, Any]]:
+    """Services whose numbers of nodes are used and whose holds are not: a count is exact."""
+    return {
+        asked: _service(row).on(constants).as_row()
+        for asked, row in found.items()
+        if "too_long" not in row
+    }
+
+
+def _service(row: dict[str, Any]) -> Service:
+    return Service.from_row({name: value for name, value in row.items() if name not in _BESIDE})
+
+
+def refused(found: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Reasons by cell, ``mainline on ring at 1,000``, of all rows that `with_holds` leaves out."""
+    reasons = {}
+    for row in found:
+        why = [row["too_long"]] if "too_long" in row else plausible.service_doubts(row)
+        if why:
+            variant, workload, nr_live = row["asked"]
+            reasons[f"{variant} on {workload} at {nr_live:,}"] = why
+    return reasons
+
+
+def _measure(asked: Asked, constants: Constants, seconds: float) -> dict[str, Any]:
+    """One cell, with the load meanwhile; measured again while its samples aren't plausible."""
+    for _ in range(ATTEMPTS):
+        watch = Watch()
+        handoffs = machine.handoffs(3)
+        now = min(handoffs, default=0.0)
+        try:
+            row = services.measure(*asked, constants=constants, seconds=seconds).as_row()
+        except iova_variants.TooLongError as error:
+            return {"too_long": str(error)}
+        doubts = plausible.service_doubts(row)
+        row |= {"load": watch.load().as_row(), "handoff_now_ns": round(now, 2), "doubts": doubts}
+        if not doubts:
+            break
+    return row
+
+
+def constants_for(
+    results: Path,
+    *,
+    again: bool = False,
+    stored: bool = False,
+    given: tuple[float | None, float | None] = (None, None),
+) -> Constants:
+    """The machine constants of ``results``; measured where host.jsonl has none, or ``again``.
+
+    ``given``: hand-over and remote cache cost in ns, each None to be measured; both replace what
+    host.jsonl has.  ``stored``: derived from services.jsonl where host.jsonl has none, and nothing
+    is measured.  Raises `ConstantsError`, also if they are another machine's.
+    """
+    path = results / "host.jsonl"
+    have = {row["what"]: row for row in rows.read(path)}
+    if "constants" in have and not again and given == (None, None):
+        other = have.get("host", {}).get("cpu")
+        here = Machine.get_defaults()["cpu"]
+        if not stored and other not in (None, here):
+            raise ConstantsError(
+                f"{path} has the constants of another machine ({other}, not {here}):"
+                " --again measures everything here, --results names another folder"
+            )
+        return Constants.from_row(have["constants"])
+    if stored and given == (None, None):
+        found = machine.from_services(rows.read(results / "services.jsonl"))
+        rows.append(path, found.as_row())
+    else:
+        watch = Watch()
+        found = machine.measure(*given)
+        rows.append(path, host())
+        rows.append(path, found.as_row() | {"load": watch.load().as_row()})
+    compact(path, lambda row: str(row["what"]))
+    return found
 
 
 def host() -> dict[str, Any]:
@@ -119,9 +223,13 @@ def host() -> dict[str, Any]:
     return {"what": "host", **Machine.get_defaults()}
 
 
-def compact(path: Path, key: Callable[[dict[str, Any]], str]) -> None:
+def compact(
+    path: Path,
+    key: Callable[[dict[str, Any]], str],
+    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
+) -> None:
     """Keep the last row of each key, in order; whoever reads meanwhile sees one whole file."""
-    last = {key(row): row for row in rows.read(path)}
+    last = {key(row): row for row in rows.read(path) if keep(row)}
     partial = path.with_suffix(".partial")
     partial.write_text("".join(json.dumps(last[k]) + "\n" for k in sorted(last)), encoding="utf-8")
     partial.replace(path)
@@ -139,14 +247,17 @@ def _simulated(
     done = sweep.run(
         cells, by_digest, path, make_executor=make_executor, work=work, advance=advance
     )
-    if path.exists():
-        compact(path, _cell_key)
+    if path.exists() and found:
+        used = sweep.constants_of(Service.from_row(next(iter(found.values()))))
+        # A simulation with other constants can't be compared with these: it is made again.
+        compact(path, _cell_key, keep=lambda row: used.items() <= row.items())
     return done
 
 
 def _cell_key(row: dict[str, Any]) -> str:
     """What a cell is of: a newer measurement, or a longer simulation, takes the old one's place."""
     names = Cell.__dataclass_fields__.keys() - {"service", "max_sections"}
+    names -= {"ns_per_node"} if row["here"] else set()
     return json.dumps([row[name] for name in sorted(names)])
 
 
@@ -174,6 +285,17 @@ def simulate_pictures(
     return _simulated(cells, found, path, make_executor, sweep.simulate, advance)
 
 
+def costs_of(nr_live: int, here: dict[int, float]) -> list[tuple[float, bool]]:
+    """Costs of a node to look for lock-ups with, and whether each is this machine's.
+
+    This machine's is that of the next larger size that has one; the published one is of
+    `PUBLISHED_AT` live ranges, and of no other size.
+    """
+    own = [ns for size, ns in sorted(here.items()) if size >= nr_live][:1]
+    published = PUBLISHED_NS_PER_NODE if nr_live == PUBLISHED_AT else ()
+    return [*((ns, True) for ns in own), *((ns, False) for ns in published)]
+
+
 def find_lockups(
     found: dict[Asked, dict[str, Any]],
     results: Path,
@@ -187,10 +309,11 @@ def find_lockups(
         Cell(
             *(*asked, scenario, lockups.MOST_CPUS, sweep.digest(row)),
             ns_per_node=ns,
+            here=here,
             max_sections=300_000,
         )
         for asked, row in found.items()
-        for ns in NS_PER_NODE
+        for ns, here in costs_of(asked[2], plausible.node_costs(found.values()))
     ]
     path = results / "lockups.jsonl"
     return _simulated(cells, found, path, make_executor, lockups.smallest, advance)

@@ -35,9 +35,10 @@ class SweepError(OSError):
 
 @dataclass(frozen=True)
 class Cell:
-    """One simulation; ``ns_per_node`` 0 means what was measured, ``think_ns`` None the scenario's.
+    """One simulation; ``ns_per_node`` 0 means measured holds, ``think_ns`` None the scenario's.
 
     ``service`` is the digest of the service's row, so that a new measurement is a new cell.
+    ``here``: ``ns_per_node`` is this machine's at ``nr_live``, not that of another machine.
     """
 
     variant: str
@@ -47,6 +48,7 @@ class Cell:
     nr_cpus: int
     service: str
     ns_per_node: float = 0.0
+    here: bool = True
     think_ns: float | None = None
     seed: int = 0
     max_sections: int = 400_000
@@ -66,13 +68,19 @@ def simulate(service: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
     """Run one cell, anywhere: plain data in, plain data out."""
     asked = Cell(**cell)
     scenario = scenarios.scenario(asked.scenario, asked.nr_cpus, asked.workload, asked.think_ns)
+    measured = Service.from_row(service)
     found = predict(
-        Service.from_row(service).at(asked.ns_per_node),
+        measured.at(asked.ns_per_node),
         scenario,
         seed=asked.seed,
         max_sections=asked.max_sections,
     )
-    return cell | asdict(found)
+    return cell | constants_of(measured) | asdict(found)
+
+
+def constants_of(service: Service) -> dict[str, float]:
+    """Machine constants that a row was simulated with."""
+    return {"handoff_ns": service.handoff_ns, "remote_ns": service.alloc.remote_ns}
 
 
 #: What is done with a cell: `simulate`, or another function of the same shape.

@@ -1,9 +1,16 @@
-"""How do waits and holds read on a terminal?"""
+"""Waits and holds as text for a terminal and for the page."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 
+from iova_lab.cells import number
+from iova_lab.convoy import study
+from iova_lab.convoy.constants import Constants
+from iova_lab.convoy.load import Load
 from iova_lab.convoy.model import Prediction
 from iova_lab.convoy.service import Kind, Service
 from iova_lab.convoy.threaded import Contention
@@ -16,12 +23,60 @@ _NAMES = {
 }
 
 
+#: Units from the size on, in ns, at which each is used; a minute and an hour from two of them on.
+_UNITS = (
+    ("days", 86_400e9, 2 * 86_400e9),
+    ("h", 3_600e9, 2 * 3_600e9),
+    ("min", 60e9, 2 * 60e9),
+    ("s", 1e9, 1e9),
+    ("ms", 1e6, 1e6),
+    ("us", 1e3, 1e3),
+)
+
+
 def duration(ns: float) -> str:
-    """Three digits and a unit that a reader knows."""
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
-        if ns >= size:
-            return f"{ns / size:.3g} {unit}"
+    """Three significant digits at most, and a unit that a reader knows: 4.67e12 is 77.8 min."""
+    for unit, size, least in _UNITS:
+        # Rounded first: 999.6 us are 1 ms.
+        if float(f"{ns:.3g}") >= least:
+            value = ns / size
+            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:,.0f} {unit}"
     return f"{ns:.3g} ns"
+
+
+def load_line(load: Load) -> str:
+    """The load while something was measured; a warning if it was not idle."""
+    if load.is_loaded:
+        return f"WARNING: this machine was {load}: times are longer than on an idle one"
+    return f"load: {load}"
+
+
+def constants_line(constants: Constants) -> str:
+    """The constants that all cells are simulated with."""
+    return (
+        f"machine constants: hand-over {constants.handoff_ns:.0f} ns, remote cache cost"
+        f" {constants.remote_ns:.0f} ns ({constants.source})"
+    )
+
+
+def refused_lines(found: Iterable[dict[str, Any]]) -> list[str]:
+    """One line per cell that is not simulated, with the reason."""
+    return [
+        f"not simulated: {cell}: {'; '.join(why)}" for cell, why in study.refused(found).items()
+    ]
+
+
+def loaded_lines(found: Iterable[dict[str, Any]]) -> list[str]:
+    """Which cells were measured while the machine was loaded."""
+    loads = [row["load"] for row in found if "load" in row]
+    loaded = [load for load in loads if load["loaded"]]
+    if not loaded:
+        return []
+    return [
+        f"WARNING: {len(loaded)} of {len(loads)} cells were measured on a loaded machine: other"
+        f" programs used up to {max(load['others'] for load in loaded):.1f} CPUs, up to"
+        f" {max(load['stolen'] for load in loaded):.1%} of the CPU time was stolen"
+    ]
 
 
 def lock_rows(found: Contention) -> list[tuple[str, ...]]:
@@ -98,8 +153,8 @@ def _kind_line(name: str, kind: Kind) -> str:
         return f"{name}: none"
     return (
         f"{name}: mean hold {duration(kind.mean_ns)}, longest {duration(kind.max_ns)},"
-        f" {kind.mean_nodes:,.1f} nodes on average; {kind.base_ns:.0f} ns + {kind.ns_per_node:.2f}"
-        f" ns a node fits within {kind.error:.0%}; {kind.remote_ns:.0f} ns more after another CPU"
+        f" {number(kind.mean_nodes)} nodes on average; {kind.base_ns:.0f} ns +"
+        f" {kind.ns_per_node:.3g} ns a node fits within {kind.error:.0%}"
     )
 
 
@@ -108,17 +163,9 @@ def service_lines(service: Service) -> list[str]:
     return [
         _kind_line("alloc", service.alloc),
         _kind_line("free", service.free),
-        _handoff_line(service.handoff_ns),
+        f"from one holder to the next that waits: {service.handoff_ns:.0f} ns; a hold after"
+        f" another CPU's takes {service.alloc.remote_ns:.0f} ns longer",
     ]
-
-
-def _handoff_line(ns: float) -> str:
-    if ns:
-        return f"from one holder to the next that waits: {ns:.0f} ns"
-    return (
-        "WARNING: from one holder to the next: not measured, taken as 0 ns; two threads never met"
-        " (one CPU, or a busy machine): --handoff-ns"
-    )
 
 
 PREDICTION_COLUMNS = (

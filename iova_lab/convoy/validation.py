@@ -1,8 +1,7 @@
-"""Does the model say what one and two real threads do?
+"""Errors of the model against one and two real threads.
 
-Nothing of the runs that are compared goes into the prediction: holds come from one thread alone and
-from two that take turns, the way from one holder to the next from a lock around nothing, all
-measured right before.
+Nothing of the runs that are compared goes into the prediction: holds come from one thread alone,
+the lock's way from one CPU to the next from the machine's constants.
 """
 
 from __future__ import annotations
@@ -17,7 +16,10 @@ import numpy as np
 import pandas as pd
 
 import iova_variants
+from iova_lab.convoy import plausible
 from iova_lab.convoy import service as services
+from iova_lab.convoy.constants import Constants
+from iova_lab.convoy.load import Watch
 from iova_lab.convoy.model import Scenario, predict
 from iova_lab.convoy.service import Service
 from iova_lab.convoy.streams import long_stream
@@ -111,6 +113,7 @@ def predicted(service: Service, threads: int) -> dict[str, float]:
 
 
 def compare(
+    constants: Constants,
     variants: Iterable[str] = VARIANTS,
     workloads: Iterable[tuple[str, int]] = WORKLOADS,
     *,
@@ -121,9 +124,9 @@ def compare(
     able = [threads for threads in THREADS if threads <= len(os.sched_getaffinity(0))]
     for workload, nr_live in workloads:
         for variant in variants:
-            handoff = services.handoff_ns()
+            watch = Watch()
             service = services.measure(
-                variant, workload, nr_live, handoff_ns=handoff, seconds=seconds
+                variant, workload, nr_live, constants=constants, seconds=seconds
             )
             for threads in able:
                 measured = replayed(variant, workload, nr_live, threads, seconds=seconds)
@@ -133,11 +136,12 @@ def compare(
                     "workload": workload,
                     "nr_live": nr_live,
                     "threads": threads,
-                    "handoff_ns": handoff,
+                    "handoff_ns": constants.handoff_ns,
                     "remote_alloc_ns": service.alloc.remote_ns,
                     "remote_free_ns": service.free.remote_ns,
                     "nr_rounds": measured.nr_rounds,
                     "nr_calm": measured.nr_calm,
+                    "load": watch.load().as_row(),
                     **{f"measured_{name}": round(getattr(measured, name), 3) for name in COMPARED},
                     **{f"predicted_{name}": round(model[name], 3) for name in COMPARED},
                 }
@@ -147,6 +151,25 @@ def compare(
 def key(row: dict[str, Any]) -> str:
     """What a row is of."""
     return json.dumps([row[name] for name in ("workload", "nr_live", "variant", "threads")])
+
+
+def doubted(found: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Reasons by cell of the rows that aren't plausible."""
+    return {
+        f"{row['variant']} on {row['workload']} at {row['nr_live']:,}, {row['threads']}"
+        f" thread{'s' * (row['threads'] > 1)}": why
+        for row in found
+        if (why := plausible.validation_doubts(row))
+    }
+
+
+def foreign_caches(frame: pd.DataFrame) -> dict[str, float]:
+    """By variant: what a hold takes longer with most threads than with one, median of cells, ns."""
+    holds = frame.pivot_table(
+        index=["variant", "workload", "nr_live"], columns="threads", values="measured_hold"
+    ).dropna()
+    longer = holds[holds.columns.max()] - holds[1]
+    return {str(name): float(ns) for name, ns in longer.groupby("variant").median().items()}
 
 
 def errors(frame: pd.DataFrame) -> pd.DataFrame:

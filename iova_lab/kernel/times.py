@@ -8,6 +8,7 @@ import numpy as np
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.code_digest import code_digest
 from iova_lab.kernel.fidelity import nodes, sizes
 from iova_lab.kernel.rows import Row
 from iova_lab.soak import real_variants
@@ -36,6 +37,7 @@ def measure(workload: str, tick: Callable[[], object] = lambda: None) -> Iterato
     for name, taken in samples.items():
         low, middle, high = (round(float(q), 2) for q in np.quantile(taken, [0.25, 0.5, 0.75]))
         row = {"workload": workload, "nr_live": nr_live, "variant": name}
+        row["code"] = code_digest(name, "timed")
         yield row | {
             "ns": middle,
             "low": low,
