@@ -69,11 +69,11 @@ claims: .venv/installed tools
 	 test $$status -eq 130 || $(BIN)/iova-lab claims --report || status=$$?; \
 	 exit $$status
 
-# Threads against model, then holds measured and convoys simulated: up to ten minutes, on a machine
-# that does nothing else.
+# Machine constants and holds measured, lock queues simulated, then threads beside the model: up to
+# twenty minutes, on a machine that does nothing else.
 contention: .venv/installed
-	$(BIN)/iova-lab contention validate
 	$(BIN)/iova-lab contention sweep --again
+	$(BIN)/iova-lab contention validate
 	$(BIN)/iova-lab contention report
 
 machine: .venv/installed
