@@ -249,7 +249,7 @@ def noise(seconds: float, advance: Callable[[float, str], None]) -> Check:
     said = f"mainline against itself on near_empty: {found.value - 1:+.1%}"
     said += f" ({found.lo - 1:+.1%} .. {found.hi - 1:+.1%}), {found.nr_processes} processes"
     means = f"differences below {share:.1%} can't be seen here in {seconds:g} s"
-    if found.outcome != "no difference shown":
+    if found.outcome != "no difference found":
         return Check(
             name, "bad", said, "a difference is shown where there is none", "measure later"
         )

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import iova_variants
+from iova_lab import provenance
 from iova_lab.comparison import system
 from iova_lab.comparison.counting import count
 from iova_lab.comparison.plan import Plan
@@ -70,6 +71,8 @@ def measure(plan: Plan, advance: Advance = lambda share, text: None) -> Comparis
         subjects=_subjects(plan),
         cells=[_empty(plan, index) for index in range(len(plan.cells))],
         date=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        commit=provenance.commit(),
+        compiler=provenance.compiler(),
     )
     try:
         _count_all(result, advance)
@@ -102,7 +105,8 @@ def _subjects(plan: Plan) -> tuple[Subject, ...]:
 def _empty(plan: Plan, index: int) -> CellResult:
     cell = plan.cells[index]
     stream = cell.stream(plan.seed)
-    return CellResult(cell, kinds=stream.ops["op"][stream.nr_ageing :].copy())
+    kinds = stream.ops["op"][stream.nr_ageing :].copy()
+    return CellResult(cell, kinds=kinds, stream=stream.digest())
 
 
 #: Shares of the bar: counting and calibrating are short beside the rounds.

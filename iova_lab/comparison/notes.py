@@ -64,12 +64,16 @@ def headline(result: Comparison, which: int) -> str:
         parts.append(f"in the common case {_tally(common)}")
     if bad:
         parts.append(f"in the bad cases {_tally(bad)}")
-    return f"{result.subjects[which].label}: {'; '.join(parts)}."
+    return labelled(result, f"{result.subjects[which].label}: {'; '.join(parts)}.")
 
 
 def headlines(result: Comparison) -> list[str]:
-    """`headline` of every candidate."""
-    return [headline(result, which) for which in range(1, len(result.subjects))]
+    """`headline` of every candidate that keeps ranges; a fake is no allocator."""
+    return [
+        headline(result, which)
+        for which in range(1, len(result.subjects))
+        if not result.subjects[which].is_fake or len(result.subjects) == 2
+    ]
 
 
 def _tally(found: list[Verdict]) -> str:
@@ -84,29 +88,35 @@ def warnings(result: Comparison) -> list[str]:
     """What a reader must know before the first number."""
     lines = []
     if result.partial:
-        lines.append(f"PARTIAL: {result.partial}; what stands here was measured until then.")
-    loads = [load for load in _loads(result) if load > _nr_cpus(result)]
-    if loads:
+        lines.append(f"PARTIAL: {result.partial}; only what was measured until then is shown.")
+    if is_loaded(result):
         lines.append(
-            f"The machine was busy (load average up to {max(loads):.1f} on {_nr_cpus(result)} "
-            "CPUs): intervals are wider than they need be."
+            f"LOADED: the load average was up to {max(result.loads):.1f} on {result.nr_cpus} CPUs."
+            " Load biases a ratio of times, the same way in run after run, and the intervals do not"
+            " include that (docs/compare.md). Measure on an idle machine before you quote a time."
         )
     if not any(cell.cell.workload == "near_empty" for cell in result.cells):
         lines.append("The common case, near_empty, was not measured: reviewers look there first.")
     return lines
 
 
-def _loads(result: Comparison) -> list[float]:
-    return [
-        float(run.get_metadata().get("load_avg_1min", 0))
-        for cell in result.cells
-        for runs in cell.runs.values()
-        for run in runs
-    ]
+def is_loaded(result: Comparison) -> bool:
+    """Did other programs have more than the CPUs could run at once?"""
+    return bool(result.loads and result.nr_cpus and max(result.loads) > result.nr_cpus)
 
 
-def _nr_cpus(result: Comparison) -> int:
-    return int(result.system.get("logical CPUs", "0")) or 1_000_000
+def labels(result: Comparison) -> list[str]:
+    """What has to stand wherever one of these times is shown: partial, loaded."""
+    found = [f"partial: {result.partial}"] if result.partial else []
+    if is_loaded(result):
+        found.append(f"loaded: load average up to {max(result.loads):.1f} on {result.nr_cpus} CPUs")
+    return found
+
+
+def labelled(result: Comparison, text: str) -> str:
+    """``text`` with the labels of the comparison behind it."""
+    found = labels(result)
+    return f"{text} [{'; '.join(found)}]" if found else text
 
 
 def method(result: Comparison) -> list[str]:
@@ -121,12 +131,12 @@ def method(result: Comparison) -> list[str]:
         f"warm-up round each; in all {rounds} rounds, in each of which every variant is measured, "
         f"in changing order. A loop is the least of {NR_REPLAYS} replays, and pyperf chose how "
         "many loops make a value.",
-        f"A process says the median log ratio of its rounds; over processes, Student's t "
+        f"Each process gives the median log ratio of its rounds; over processes, Student's t "
         f"(scipy) gives the interval. All {nr_ratios} ratios hold together with {CONFIDENCE:.0%} "
         f"(Bonferroni), so noise makes a finding anywhere in {1 - CONFIDENCE:.0%} of comparisons.",
         "Equal code in two shared objects has differed by up to 3% in single cells, by 0.4% in the "
-        "median: less between two files is no finding about their code.",
-        f"'Would have been seen': found as slower in {POWER:.0%} of comparisons as noisy as this.",
+        "median: a smaller difference between two files is within measurement error.",
+        f"Smallest detectable: found as slower in {POWER:.0%} of comparisons as noisy as this one.",
         f"Single ops: the least of {NR_OP_REPLAYS} timings of each op in each process; 'worst "
         f"timed' is without that, interrupts included. Two readings of the clock, at least "
         f"{clocks} ns, are in every such time, and cancel in differences.",

@@ -118,7 +118,7 @@ def _ratio_row(
             color=colour,
             marker=marker,
             markersize=6,
-            markerfacecolor="white" if ratio.outcome == "no difference shown" else colour,
+            markerfacecolor="white" if ratio.outcome == "no difference found" else colour,
             capsize=3,
         )
     else:

@@ -36,7 +36,8 @@ class CellResult:
     A variant is in ``counts`` if it survived its counted replay, and in ``failures`` with one line
     if it did not survive that or anything later; then it has no ratio.  ``runs[which][process]`` is
     a pyperf run, ``op_ns[which]`` has one array ``[replay, op]`` per process.  ``kinds`` has the op
-    code of every measured op.
+    code of every measured op, ``stream`` is the digest of the op stream ("": not recorded).
+    ``withdrawn`` says why the times of this cell are not shown, "" where they are.
     """
 
     cell: Cell
@@ -46,6 +47,8 @@ class CellResult:
     runs: dict[int, list[pyperf.Run]] = field(default_factory=dict)
     op_ns: dict[int, list[npt.NDArray[np.uint32]]] = field(default_factory=dict)
     clock_ns: int = 0
+    stream: str = ""
+    withdrawn: str = ""
 
     def values(self, which: int) -> dict[int, npt.NDArray[np.float64]]:
         """Seconds per op of one variant, by the number of the process: one value per round."""
@@ -62,7 +65,10 @@ class CellResult:
 
 @dataclass
 class Comparison:
-    """A plan and all that was measured of it.  ``partial`` says why it is not all, if it is not."""
+    """A plan and all that was measured of it.  ``partial`` says why it is not all, if it is not.
+
+    ``commit`` and ``compiler`` are those of `provenance`, "" where they were not recorded.
+    """
 
     plan: Plan
     subjects: tuple[Subject, ...]
@@ -71,6 +77,25 @@ class Comparison:
     checks: list[str] = field(default_factory=list)
     partial: str = ""
     date: str = ""
+    commit: str = ""
+    compiler: str = ""
+
+    @property
+    def loads(self) -> list[float]:
+        """1-minute load averages of all processes; empty where none was recorded."""
+        found = [
+            run.get_metadata().get("load_avg_1min")
+            for cell in self.cells
+            for runs in cell.runs.values()
+            for run in runs
+        ]
+        return [float(load) for load in found if load is not None]
+
+    @property
+    def nr_cpus(self) -> int | None:
+        """CPUs of the machine, None if that was not recorded."""
+        text = self.system.get("logical CPUs", "")
+        return int(text) if text.isdecimal() else None
 
     @property
     def has_failed(self) -> bool:

@@ -8,15 +8,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from iova_lab.cells import number
 from iova_lab.comparison import bars, latency, notes, view, words
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
-from iova_lab.tables import number
 
 LOOKS = {
     "slower": "bold red",
     "faster": "bold green",
-    "no difference shown": "bold",
+    "no difference found": "bold",
     words.FAILED: "bold red reverse",
     "too few samples": "yellow",
 }

@@ -22,6 +22,8 @@ POWER = 0.8
 
 FEWEST = 3
 
+SAME = "no difference found"
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -43,7 +45,7 @@ NONE = Interval(math.nan, math.nan, math.nan)
 class Ratio(Interval):
     """Time of a candidate over time of the base.
 
-    ``visible`` is the least ratio above 1 that would have been seen as slower.
+    ``visible`` is the least ratio above 1 that is found as slower with `POWER`.
     """
 
     nr_processes: int = 0
@@ -52,12 +54,12 @@ class Ratio(Interval):
 
     @property
     def outcome(self) -> str:
-        """One of ``slower``, ``faster``, ``no difference shown``, ``too few samples``."""
+        """One of ``slower``, ``faster``, `SAME`, ``too few samples``."""
         if not self.known:
             return "too few samples"
         if self.lo > 1:
             return "slower"
-        return "faster" if self.hi < 1 else "no difference shown"
+        return "faster" if self.hi < 1 else SAME
 
 
 def mean(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:

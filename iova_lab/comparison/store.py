@@ -21,6 +21,10 @@ from iova_lab.comparison.result import CellResult, Comparison, Subject
 
 FORMAT = 1
 
+#: Beside comparison.json: the cells whose times were withdrawn, with the reason of each.
+WITHDRAWN = "withdrawn.json"
+CHANGED = "the workload has changed since it was measured"
+
 #: Of pyperf's metadata: where somebody's files lie says nothing of the measurement.
 PRIVATE = ("python_executable", "python_config_args", "python_cflags", "command")
 
@@ -45,6 +49,7 @@ def save(result: Comparison, folder: Path) -> Path:
         _save_runs(result, which, path)
     for cell in result.cells:
         _save_ops(cell, folder / "ops" / f"{cell.cell.name}.npz")
+    (folder / WITHDRAWN).unlink(missing_ok=True)  # of an earlier comparison
     path = folder / "comparison.json"
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(_head(result), indent=1) + "\n", encoding="utf-8")
@@ -83,6 +88,8 @@ def _head(result: Comparison) -> dict[str, Any]:
         "format": FORMAT,
         "date": result.date,
         "partial": result.partial,
+        "commit": result.commit,
+        "compiler": result.compiler,
         "plan": asdict(result.plan),
         "subjects": [asdict(subject) for subject in result.subjects],
         "system": result.system,
@@ -90,6 +97,7 @@ def _head(result: Comparison) -> dict[str, Any]:
         "cells": [
             {
                 "clock_ns": cell.clock_ns,
+                "stream": cell.stream,
                 "counts": {str(which): asdict(counts) for which, counts in cell.counts.items()},
                 "failures": {str(which): reason for which, reason in cell.failures.items()},
             }
@@ -129,11 +137,40 @@ def _load(head: dict[str, Any], folder: Path) -> Comparison:
         checks=head["checks"],
         partial=head["partial"],
         date=head["date"],
+        commit=head.get("commit", ""),
+        compiler=head.get("compiler", ""),
     )
     for which, path in enumerate(pyperf_paths(result, folder)):
         if path.exists():
             _load_runs(result, which, path)
+    for cell in result.cells:
+        _withdraw(cell, withdrawn(folder), plan.seed)
     return result
+
+
+def withdrawn(folder: Path) -> dict[str, str]:
+    """Why the times of a cell are not to be shown, by its name: what ``withdrawn.json`` has."""
+    path = folder / WITHDRAWN
+    found: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
+
+
+def _withdraw(cell: CellResult, reasons: dict[str, str], seed: int) -> None:
+    """Take out the times of a cell that is withdrawn, and all of one whose workload has changed."""
+    cell.withdrawn = reasons.get(cell.cell.name) or _changed(cell, seed)
+    if cell.withdrawn:
+        cell.runs, cell.op_ns = {}, {}
+    if cell.withdrawn == CHANGED:
+        cell.counts = {}
+
+
+def _changed(cell: CellResult, seed: int) -> str:
+    try:
+        stream = cell.cell.stream(seed)
+    except (LookupError, OSError, ValueError):
+        return ""  # a trace that has been moved: nothing to hold it against
+    same = stream.digest() == cell.stream if cell.stream else stream.nr_measured == len(cell.kinds)
+    return "" if same else CHANGED
 
 
 def _load_cell(cell: Cell, found: dict[str, Any], folder: Path) -> CellResult:
@@ -147,6 +184,7 @@ def _load_cell(cell: Cell, found: dict[str, Any], folder: Path) -> CellResult:
         failures={int(which): reason for which, reason in found["failures"].items()},
         op_ns=taken,
         clock_ns=found["clock_ns"],
+        stream=found.get("stream", ""),
     )
 
 

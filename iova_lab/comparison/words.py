@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from iova_lab.cells import number
 from iova_lab.comparison import latency
 from iova_lab.comparison.counting import Counts
 from iova_lab.comparison.result import CellResult, Comparison
-from iova_lab.comparison.statistics import Interval, Ratio, ratio
-from iova_lab.tables import number
+from iova_lab.comparison.statistics import SAME, Interval, Ratio, ratio
 
 #: Between these a ratio is told as a change in per cent, outside as a factor.
 PERCENT_FROM, PERCENT_TO = 0.01, 2.0
 
 FAILED = "failed"
-OUTCOMES = ("slower", "faster", "no difference shown", "too few samples", FAILED)
+WITHDRAWN = "withdrawn"
+OUTCOMES = ("slower", "faster", SAME, "too few samples", FAILED, WITHDRAWN)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def verdict(result: Comparison, cell: CellResult, which: int) -> Verdict:
         if index in cell.failures:
             who = "" if index else f"{result.subjects[0].label}: "
             return Verdict(cell, which, FAILED, None, f"failed: {who}{cell.failures[index]}")
+    if cell.withdrawn:
+        return Verdict(cell, which, WITHDRAWN, None, f"withdrawn: {cell.withdrawn}")
     found = ratio(cell.values(0), cell.values(which), result.plan.nr_ratios)
     if not found.nr_processes:
         return Verdict(cell, which, "too few samples", None, "not measured")
@@ -69,9 +72,14 @@ def say(found: Ratio) -> str:
         return f"too few samples: {change(found.value)}, processes: {found.nr_processes}"
     as_factor = not _in_percent(found.value) or not _in_percent(found.hi)
     value, lo, hi = (change(x, as_factor) for x in (found.value, found.lo, found.hi))
-    if found.outcome == "no difference shown":
-        return f"no difference shown ({lo} .. {hi}); {change(found.visible)} would have been seen"
+    if found.outcome == SAME:
+        return f"{SAME} ({lo} .. {hi}; smallest detectable: {detectable(found.visible)})"
     return f"{found.outcome}: {value} ({lo} .. {hi})"
+
+
+def detectable(visible: float) -> str:
+    """The smallest ratio above 1 that is found as slower: ``1.8 %``, ``x7.25``."""
+    return f"{number(100 * (visible - 1))} %" if _in_percent(visible) else f"x{number(visible)}"
 
 
 def _in_percent(value: float) -> bool:
@@ -102,7 +110,7 @@ def longer(found: Interval | None) -> str:
         return "not known"
     if found.lo > 0:
         return f"longer: {nanoseconds(found)}"
-    return f"{'shorter' if found.hi < 0 else 'no difference shown'}: {nanoseconds(found)}"
+    return f"{'shorter' if found.hi < 0 else SAME}: {nanoseconds(found)}"
 
 
 def caveats(result: Comparison, cell: CellResult, which: int) -> tuple[str, ...]:
