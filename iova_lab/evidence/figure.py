@@ -1,4 +1,4 @@
-"""What does the evidence look like: the common case on the left, the traps on the right?"""
+"""The figure: common case on the left, pathological workloads on the right."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from iova_lab.cells import COMMON_CASE
+from iova_lab.cells import COMMON_CASE, Ratio
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
-from iova_lab.evidence.bars import AIM, MOST, TRAPS, WORST_NODES, in_kernel, largest
+from iova_lab.evidence.bars import AIM, MOST, TRAPS, WORST_NODES, common, in_kernel, largest, short
 from iova_lab.evidence.sources import Sources
 from iova_lab.figures import FLOOR, STYLE, headline
 from iova_lab.looks import COLOURS, MARKERS, styles
@@ -38,22 +38,21 @@ def evidence_figure(sources: Sources, finding: str) -> Figure:
 
 
 def common_ratios(sources: Sources) -> dict[str, pd.Series]:
-    """Per measure, our cost over today's by workload, at the largest size."""
-    found = {}
-    for frame, column, label in (
-        (sources.counts, "nodes", "nodes"),
-        (sources.instructions, "instructions", "instructions, user space"),
-    ):
-        if column in frame:
-            wide = largest(frame, column)
-            if {SUBJECT, TODAY} <= set(wide.columns):
-                found[label] = (wide[SUBJECT] / wide[TODAY]).reindex(COMMON_CASE)
-    kernel = in_kernel(sources)
-    for release, rows in kernel.groupby("release"):
-        short = str(release).split("-")[0].split("+")[0]
-        ratios = rows.set_index("workload")["ratio"]
-        found[f"instructions, kernel {short}"] = ratios.reindex(COMMON_CASE)
-    return found
+    """Per measure, our cost over today's by workload, at the largest size of each."""
+    found = {
+        "nodes": common(sources.counts, "nodes"),
+        "instructions, user space": common(sources.instructions, "instructions"),
+    }
+    for one in in_kernel(sources):
+        if one.cell.is_common:
+            found.setdefault(f"instructions, kernel {short(one.cell.where)}", []).append(one)
+    return {label: _at_largest(ones) for label, ones in found.items() if ones}
+
+
+def _at_largest(found: list[Ratio]) -> pd.Series:
+    by_size = sorted(found, key=lambda one: one.cell.nr_live)
+    values = {one.cell.workload: one.value for one in by_size}
+    return pd.Series(values).reindex(COMMON_CASE)
 
 
 def _common(axes: Axes, sources: Sources) -> None:

@@ -10,14 +10,17 @@ from collections.abc import Callable
 import pandas as pd
 
 from iova_lab import comparison
-from iova_lab.cells import COMMON_CASE
+from iova_lab.cells import COMMON_CASE, USER_SPACE, Ratio, extremes, number
+from iova_lab.comparison import notes
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
-from iova_lab.evidence.bars import TRAPS, counted, in_kernel, largest
-from iova_lab.evidence.sources import Sources
-from iova_lab.tables import number
+from iova_lab.evidence.bars import TRAPS, common, in_kernel, largest, short
+from iova_lab.evidence.sources import Sources, ratios
 from iova_lab.thread import Answer
 
 NOT_MEASURED = "Not measured."
+
+#: Live ranges of a machine at rest.
+SMALL = (100, 1_000)
 
 
 def objections(sources: Sources) -> list[Answer]:
@@ -25,104 +28,163 @@ def objections(sources: Sources) -> list[Answer]:
     return [ask(sources) for ask in ASKED]
 
 
-def _verdicts(sources: Sources, rcache: str, common: bool) -> list[str]:
+def _verdicts(sources: Sources, rcache: str, common: bool) -> list[comparison.Verdict]:
     result = sources.compared.get(rcache)
     if result is None or SUBJECT not in result.plan.labels:
         return []
     which = result.plan.labels.index(SUBJECT)
-    names = {
-        cell.cell.name for cell in result.cells if (cell.cell.workload in COMMON_CASE) == common
-    }
-    return [
-        f"{one.cell.cell.name}: {one.text}."
-        for one in comparison.verdicts(result)
-        if one.which == which and one.cell.cell.name in names
-    ]
+    found = [one for one in comparison.verdicts(result) if one.which == which]
+    return [one for one in found if (one.cell.cell.workload in COMMON_CASE) == common]
+
+
+def _verdict_lines(sources: Sources, rcache: str, found: list[comparison.Verdict]) -> list[str]:
+    """A line each, with what the comparison is labelled as."""
+    result = sources.compared[rcache]
+    lines = [(one, f"{one.cell.cell.name}: {one.text}.") for one in found]
+    return [notes.labelled(result, line) if one.ratio else line for one, line in lines]
 
 
 def _slower(sources: Sources) -> Answer:
     question = '"The overwhelmingly typical case is now almost twice as slow" (of alignable, 2022)?'
-    result, lines = sources.compared.get("off"), _verdicts(sources, "off", common=True)
-    if result is None or not lines:
+    found = _verdicts(sources, "off", common=True)
+    ratios = [one.ratio.value for one in found if one.ratio]
+    if not ratios:
         return Answer(question, NOT_MEASURED)
-    which = result.plan.labels.index(SUBJECT)
-    ratios = [
-        one.ratio.value
-        for one in comparison.verdicts(result)
-        if one.which == which and one.cell.cell.workload in COMMON_CASE and one.ratio
-    ]
     return Answer(
         question,
-        f"The typical case takes {min(ratios):.2f} to {max(ratios):.2f} of {TODAY}'s time, in"
-        " pairs.",
-        lines,
+        notes.labelled(
+            sources.compared["off"],
+            f"In {len(ratios)} of {len(found)} cells of the common case that were measured in"
+            f" pairs, {SUBJECT} takes {min(ratios):.2f} to {max(ratios):.2f} of {TODAY}'s time.",
+        ),
+        _verdict_lines(sources, "off", found),
     )
 
 
 def _constants(sources: Sources) -> Answer:
     question = '"Big O notoriously ignores constant factors"?'
-    ratios = in_kernel(sources)
-    common = ratios[ratios["workload"].isin(COMMON_CASE)]
-    if common.empty:
+    found = [one for one in in_kernel(sources) if one.cell.is_common]
+    ends = extremes(found)
+    if ends is None:
         return Answer(question, NOT_MEASURED)
-    lines = [
-        f"{row.workload}, {row.release.split('-')[0]}, {row.nr_live:,} live: x{row.ratio:.2f}."
-        for row in common.sort_values(["workload", "release"]).itertuples()
-    ]
     return Answer(
         question,
-        f"Counted in booted kernels, instructions per op are {common['ratio'].min():.2f} to"
-        f" {common['ratio'].max():.2f} of the kernel's own in the common case.",
-        lines,
+        f"Counted in booted kernels, instructions per op are {ends[0].value:.2f} to"
+        f" {ends[1].value:.2f} of the kernel's own in the common case.",
+        [_line(one) for one in sorted(found, key=lambda one: one.cell)],
     )
+
+
+def _line(one: Ratio) -> str:
+    where = "" if one.cell.where == USER_SPACE else f", {short(one.cell.where)}"
+    return f"{one.cell.workload} at {one.cell.nr_live:,}{where}: x{one.value:.2f}."
 
 
 def _small(sources: Sources) -> Answer:
     question = "Who has a million live mappings?"
-    rows = sources.counts[sources.counts["nr_live"].isin([100, 1000])]
-    wide = rows.pivot_table(index=["workload", "nr_live"], columns="variant", values="nodes")
-    ratio = (wide[SUBJECT] / wide[TODAY]).dropna()
-    worse = ratio[ratio > 1]
+    found = ratios(sources.counts, "nodes", unit="nodes/op")
+    found = [one for one in found if one.cell.nr_live in SMALL]
+    ends = extremes(found)
+    if ends is None:
+        return Answer(question, NOT_MEASURED)
+    worse = [one for one in found if one.value > 1]
     verdict = (
-        f"Nobody has to: at 100 and 1,000 live ranges it visits at most {ratio.max():.2f} of"
-        f" {TODAY}'s nodes, on every workload."
-        if worse.empty
-        else f"At 100 and 1,000 it visits more nodes than {TODAY} in {len(worse)} of {len(ratio)}"
+        f"Few live ranges are enough: at {_sizes(SMALL)} live ranges {SUBJECT} visits"
+        f" {number(ends[0].value)} to {number(ends[1].value)} of {TODAY}'s nodes, over all"
+        " workloads."
+        if not worse
+        else f"At {_sizes(SMALL)} it visits more nodes than {TODAY} in {len(worse)} of {len(found)}"
         " windows."
     )
-    lines = [f"{name} at {size:,}: x{value:.2f}." for (name, size), value in worse.items()]
-    return Answer(question, verdict, lines)
+    return Answer(question, verdict, [_line(one) for one in worse])
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    return " and ".join(f"{size:,}" for size in sizes)
+
+
+#: Costs in which it may be dearer: of which results, of which column, in words.
+COSTS = (
+    ("instructions per op, user space", False, "instructions"),
+    ("instructions per op, booted kernels", True, "instructions"),
+    ("instructions per alloc, booted kernels", True, "instructions_alloc"),
+    ("instructions per free, booted kernels", True, "instructions_free"),
+)
 
 
 def _dearer(sources: Sources) -> Answer:
-    question = "Where is it dearer than today's?"
-    if sources.instructions.empty:
-        return Answer(question, NOT_MEASURED)
-    wide = sources.instructions.pivot_table(
-        index=["workload", "nr_live"], columns="variant", values="instructions"
-    )
-    ratio = (wide[SUBJECT] / wide[TODAY]).dropna()
-    worse = ratio[ratio > 1]
-    lines = [
-        f"{name}{f' at {size:,}' if size else ''}: {number(wide[TODAY][name, size])} ->"
-        f" {number(wide[SUBJECT][name, size])} instructions per op, x{value:.2f}."
-        for (name, size), value in worse.items()
+    """In every cost, in user space, in kernels and in time; the worst cell of each workload."""
+    question = f"Where is it dearer than {TODAY}?"
+    lines, names = [], set()
+    for what, in_kernels, column in COSTS:
+        found = (
+            in_kernel(sources, column)
+            if in_kernels
+            else ratios(sources.instructions, column, unit="instructions/op")
+        )
+        if not found:
+            lines.append(f"{what}: not measured.")
+            continue
+        worse = [one for one in found if one.value > 1]
+        names |= {one.cell.workload for one in worse}
+        lines.append(f"{what}: in {len(worse)} of {len(found)} cells{_worst_each(worse)}.")
+    slower = [
+        one
+        for common in (True, False)
+        for one in _verdicts(sources, "off", common)
+        if one.outcome == "slower"
     ]
-    names = ", ".join(dict.fromkeys(name for name, _ in worse.index))
-    return Answer(
-        question,
-        f"In instructions per op, user space, in {len(worse)} of {len(ratio)} windows"
-        + (f": {names}, up to x{worse.max():.2f}." if len(worse) else "."),
-        lines,
+    names |= {one.cell.cell.workload for one in slower}
+    lines += _verdict_lines(sources, "off", slower) if slower else []
+    if all(line.endswith("not measured.") for line in lines):
+        return Answer(question, NOT_MEASURED)
+    verdict = (
+        f"On {len(names)} workloads, in at least one cost: {', '.join(sorted(names))}."
+        if names
+        else "In 0 cells of what was measured."
     )
+    return Answer(question, verdict, lines)
+
+
+def _worst_each(worse: list[Ratio]) -> str:
+    by_name: dict[str, float] = {}
+    for one in worse:
+        by_name[one.cell.workload] = max(one.value, by_name.get(one.cell.workload, 0))
+    text = ", ".join(
+        f"{name} x{value:.2f}" for name, value in sorted(by_name.items(), key=lambda i: -i[1])
+    )
+    return f" (at most {text})" if text else ""
 
 
 def _rcache(sources: Sources) -> Answer:
+    """Exact counts of the recorded load through the rcache, then the paired times."""
     question = "Does the rcache not hide all of this?"
-    lines = _verdicts(sources, "6.7", common=True) + _verdicts(sources, "6.7", common=False)
-    if not lines:
+    lines = []
+    if not sources.rcache.empty:
+        traces = sources.rcache[sources.rcache["workload"].str.startswith("trace_")]
+        ours = traces[traces["variant"] == SUBJECT].set_index("workload")
+        base = traces[traces["variant"] == TODAY].set_index("workload")
+        lines = [
+            f"{name}: the rcache of {ours['rcache'][name]} answers {ours['hit_rate'][name]:.1%} of"
+            f" the requests; nodes per op of what it misses, over all ops: {TODAY}"
+            f" {number(base['nodes'][name])}, {SUBJECT} {number(ours['nodes'][name])}."
+            for name in ours.index.intersection(base.index)
+        ]
+    paired = [one for common in (True, False) for one in _verdicts(sources, "6.7", common)]
+    if not lines and not paired:
         return Answer(question, NOT_MEASURED)
-    return Answer(question, "With the rcache of 6.7 in front of both, in pairs:", lines)
+    known = [one for one in paired if one.ratio]
+    if paired:
+        lines += _verdict_lines(sources, "6.7", paired)
+    hidden = (
+        "In the recorded load of a disk it does: what it answers costs both the same."
+        if not sources.rcache.empty
+        else "Not measured with a recorded load."
+    )
+    if paired:
+        hidden += f" Times in pairs: {len(known)} of {len(paired)} cells, the others are withdrawn."
+        hidden = notes.labelled(sources.compared["6.7"], hidden)
+    return Answer(question, hidden, lines)
 
 
 def _traps(sources: Sources) -> Answer:
@@ -132,8 +194,10 @@ def _traps(sources: Sources) -> Answer:
         f"{workload}: " + ", ".join(f"{name} {number(row[name])}" for name in names) + "."
         for workload, row in wide[names].iterrows()
     ]
-    verdict = f"No op of its visits more than {number(wide[SUBJECT].max())} nodes in any of them."
-    return Answer("Has it not a trap of its own?", verdict, lines)
+    verdict = (
+        f"None of its ops visits more than {number(wide[SUBJECT].max())} nodes in any of them."
+    )
+    return Answer("Has it a pathological workload of its own?", verdict, lines)
 
 
 def _elsewhere(sources: Sources) -> Answer:
@@ -153,14 +217,14 @@ def _refusals(sources: Sources) -> Answer:
     rows = sources.counts[sources.counts["variant"].isin([TODAY, *RIVALS, SUBJECT])]
     wrong = rows.groupby("variant")[["spurious", "not_highest"]].sum().astype(int)
     lines = [
-        f"{name}: {row['spurious']:,} needless refusals, {row['not_highest']:,} answers below the"
+        f"{name}: {row['spurious']:,} spurious failures, {row['not_highest']:,} answers below the"
         " highest fit."
         for name, row in wrong.iterrows()
     ]
     ours = wrong.loc[SUBJECT]
     return Answer(
         "What does it refuse, and where does it put things?",
-        f"{ours['spurious']} needless refusals and {ours['not_highest']} answers that are not the"
+        f"{ours['spurious']} spurious failures and {ours['not_highest']} answers that are not the"
         f" highest fit, over all windows.",
         lines,
     )
@@ -200,8 +264,8 @@ def _lock(sources: Sources) -> Answer:
     ratio = (wide["measured_hold"][SUBJECT] / wide["measured_hold"][TODAY]).dropna()
     return Answer(
         question,
-        f"Measured with one and two threads, the mean hold is {ratio.min():.2f} to"
-        f" {ratio.max():.2f} of {TODAY}'s.",
+        f"Measured with one and two threads, the mean hold is {number(ratio.min())} to"
+        f" {number(ratio.max())} of {TODAY}'s.",
         lines,
     )
 
@@ -256,37 +320,44 @@ def _correct(sources: Sources) -> Answer:
     lines = []
     if sources.soak:
         lines.append(
-            f"{sources.soak['nr_ops']:,} random ops, each judged against all gaps:"
-            f" {sources.soak['nr_breaches']} breaches (`iova-lab soak {SUBJECT} --ops 1e9`)."
+            f"{sources.soak['nr_ops']:,} random ops, {sources.soak['nr_judged']:,} requests judged"
+            f" against all gaps: {sources.soak['breach'] or 'no breach'}."
         )
+    else:
+        lines.append("Soak of random ops: not yet measured by a stored run.")
+    equal = ops = 0
     if len(sources.kernel):
         ours = sources.kernel[sources.kernel["variant"] == SUBJECT]
         equal, ops = int(ours["nr_equal"].sum()), int(ours["nr_ops"].sum())
-        if ops:
-            lines.append(f"In booted kernels {equal:,} of {ops:,} addresses are as in user space.")
+    if ops:
+        lines.append(f"In booted kernels {equal:,} of {ops:,} addresses are as in user space.")
     lines.append(
         "Model, judge, state machines, sanitizers, refused memory: tests/ run on it as on all."
     )
-    if not sources.soak:
-        return Answer(question, NOT_MEASURED, lines)
-    verdict = "No breach was found." if not sources.soak["nr_breaches"] else "NO."
+    rows = sources.counts[sources.counts["variant"] == SUBJECT]
+    wrong = int(rows[["spurious", "not_highest"]].sum().sum())
+    fault = bool(sources.soak.get("breach")) or wrong or equal != ops
+    verdict = "NO." if fault else f"No fault was found in {len(rows)} judged windows."
     return Answer(question, verdict, lines)
 
 
 def _given_up(sources: Sources) -> Answer:
-    ratio = counted(sources.counts, COMMON_CASE, "nodes")
-    keeps = largest(sources.counts, "nodes")
     lines = ["docs/candidate.md lists what is given up, and why it can be done without."]
-    if "room_augmented" in keeps:
-        other = (keeps["room_augmented"] / keeps[TODAY]).reindex(COMMON_CASE).dropna()
+    ends = extremes(common(sources.counts, "nodes"))
+    others = ratios(sources.counts, "nodes", unit="nodes/op", subject="room_augmented")
+    kept = extremes(one for one in others if one.cell.is_common)
+    if kept:
         lines.append(
-            f"room_augmented keeps free by address alone, and visits {other.min():.1f} to"
-            f" {other.max():.1f} times {TODAY}'s nodes in the common case."
+            f"room_augmented keeps free by address alone, and visits {kept[0].value:.2f} to"
+            f" {kept[1].value:.1f} times {TODAY}'s nodes in the common case."
         )
+    if ends is None:
+        return Answer("What does it give up?", NOT_MEASURED, lines)
     return Answer(
         "What does it give up?",
-        "A free by address alone: it is told the size, as unmap knows it. That is what buys"
-        f" {ratio.min():.2f} to {ratio.max():.2f} of {TODAY}'s nodes in the common case.",
+        "A free by address alone: free() is given the size, which unmap has."
+        f" {SUBJECT} visits {ends[0].value:.2f} to {ends[1].value:.2f} of {TODAY}'s nodes in the"
+        " common case.",
         lines,
     )
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from iova_lab import comparison
-from iova_lab.evidence import SUBJECT
+from iova_lab import comparison, provenance, workloads
+from iova_lab.cells import Cell, Measured, Ratio, ratio
+from iova_lab.comparison import notes
+from iova_lab.evidence import SUBJECT, TODAY
 from iova_lab.kernel import fidelity_report, rows
+from iova_lab.provenance import Provenance
 from iova_lab.results import ResultsError
 
 COUNTS = "counts.csv"
@@ -18,6 +22,11 @@ INSTRUCTIONS = "instructions.csv"
 #: The plainest exact top-down search, where it can be paid for: whose span ours must have.
 EXACT = "no_cache.csv"
 SOAK = "soak.json"
+#: Nodes of what reaches the tree through the rcache of 6.7, and its hits.
+RCACHE = "rcache.csv"
+
+#: Contention, measured and simulated.
+CONTENTION = ("validation.jsonl", "sweep.jsonl", "lockups.jsonl")
 
 #: The rcaches in front of which the comparison was made, by the folder's name.
 COMPARISONS = {"compare-off": "off", "compare-6.7": "6.7"}
@@ -31,7 +40,8 @@ class Sources:
     ``instructions``: the same with instructions per op in user space, counted by callgrind.
     ``kernel``: rows of `iova-lab kernel fidelity`.  ``lockup``: of `iova-lab kernel lockup`.
     ``compared``: paired times, by rcache.  ``threads``, ``sweep``, ``locks``: contention measured
-    and simulated.  ``soak``: judged random ops.
+    and simulated.  ``soak``: judged random ops, {} unless a command stored them.
+    ``rcache``: counts with the rcache of 6.7 in front.  ``made``: how each file was made.
     """
 
     counts: pd.DataFrame
@@ -42,7 +52,9 @@ class Sources:
     threads: pd.DataFrame
     sweep: pd.DataFrame
     locks: pd.DataFrame
-    soak: dict[str, int]
+    soak: dict[str, Any]
+    rcache: pd.DataFrame = field(default_factory=pd.DataFrame)
+    made: dict[str, Provenance] = field(default_factory=dict)
 
 
 def load(results: Path) -> Sources:
@@ -51,32 +63,117 @@ def load(results: Path) -> Sources:
     if not (own / COUNTS).exists():
         raise ResultsError(f"{own / COUNTS} is not there: `iova-lab counts --help` says how")
     contention = results / "contention"
+    compared = {
+        rcache: comparison.load(own / folder)
+        for folder, rcache in COMPARISONS.items()
+        if (own / folder / "comparison.json").exists()
+    }
+    soak = _soak(own / SOAK)
     return Sources(
         counts=pd.concat([_csv(own / COUNTS), _csv(own / EXACT)], ignore_index=True),
         instructions=_csv(own / INSTRUCTIONS),
         kernel=_kernel(results / "kernel"),
         lockup=pd.DataFrame(rows.read(results / "kernel" / "lockup.jsonl")),
-        compared={
-            rcache: comparison.load(own / folder)
-            for folder, rcache in COMPARISONS.items()
-            if (own / folder).exists()
-        },
+        compared=compared,
         threads=pd.DataFrame(rows.read(contention / "validation.jsonl")),
         sweep=pd.DataFrame(rows.read(contention / "sweep.jsonl")),
         locks=pd.DataFrame(rows.read(contention / "lockups.jsonl")),
-        soak=json.loads((own / SOAK).read_text()) if (own / SOAK).exists() else {},
+        soak=soak,
+        rcache=_csv(own / RCACHE),
+        made=_made(results, compared, soak),
     )
+
+
+def _soak(path: Path) -> dict[str, Any]:
+    """What `iova-lab soak --json` wrote; {} for a file that no command wrote."""
+    if not path.exists():
+        return {}
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = stored.get("variants", {}).get(SUBJECT, {})
+    return found if stored.get("command") else {}
+
+
+def _made(
+    results: Path, compared: dict[str, comparison.Comparison], soak: dict[str, Any]
+) -> dict[str, Provenance]:
+    """How each file was made; empty for one whose command did not record it."""
+    own = results / SUBJECT
+    found = {
+        f"{SUBJECT}/{name}": provenance.read(own / name)
+        for name in (COUNTS, EXACT, INSTRUCTIONS, RCACHE)
+        if (own / name).exists()
+    }
+    if soak:
+        stored = json.loads((own / SOAK).read_text(encoding="utf-8"))
+        found[f"{SUBJECT}/{SOAK}"] = provenance.of(stored)
+    for rcache, result in compared.items():
+        found[f"{SUBJECT}/compare-{rcache}/comparison.json"] = Provenance(
+            command=notes.command(result),
+            commit=result.commit,
+            date=result.date.partition("T")[0],
+            machine={"cpu": result.system["CPU"]} if "CPU" in result.system else {},
+            load=max(result.loads, default=None),
+        )
+    others = [*sorted((results / "kernel").glob("*-amd64.jsonl")), results / "kernel/lockup.jsonl"]
+    others += [results / "contention" / name for name in CONTENTION]
+    return found | {str(p.relative_to(results)): provenance.read(p) for p in others if p.exists()}
+
+
+def ratios(
+    frame: pd.DataFrame, column: str, *, unit: str, base: str = TODAY, subject: str = SUBJECT
+) -> list[Ratio]:
+    """``subject`` over ``base`` in every cell that has both: one `ratio` of like with like each.
+
+    Rows are exact counts; ``release`` and ``rcache``, where there are such columns, are part of the
+    cell.
+    """
+    if column not in frame:
+        return []
+    found: dict[Cell, dict[str, Measured]] = {}
+    for row in frame.dropna(subset=[column]).to_dict("records"):
+        cell = Cell(row["workload"], int(row["nr_live"]), **_where(row))
+        value = Measured.count(row["variant"], column, cell, float(row[column]), unit)
+        found.setdefault(cell, {})[row["variant"]] = value
+    both = (
+        ratio(values[subject], values[base])
+        for values in found.values()
+        if {subject, base} <= set(values)
+    )
+    return [one for one in both if isinstance(one, Ratio)]
+
+
+def _where(row: dict[Any, Any]) -> dict[str, str]:
+    named = {"where": row.get("release"), "level": row.get("rcache")}
+    return {name: str(value) for name, value in named.items() if value and value != "off"}
+
+
+def is_present(workload: str, nr_live: int, nr_measured: float) -> bool:
+    """Is this the window that the workload has now?  A recorded one was another window before."""
+    try:
+        if workloads.get(workload).recorded is None:
+            return True
+        return workloads.generate(workload, nr_live).nr_measured == nr_measured
+    except (LookupError, ValueError):
+        return False
 
 
 def _csv(path: Path) -> pd.DataFrame:
     # One variant is called null.
     if not path.exists():
         return pd.DataFrame()
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"rcache": str})
+    return _present(frame, "nr_ops") if "nr_ops" in frame else frame
+
+
+def _present(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Without rows of a window that a recorded workload no longer has."""
+    keys = zip(frame["workload"], frame["nr_live"], frame[column], strict=True)
+    kept = [pd.isna(nr_ops) or is_present(name, int(size), nr_ops) for name, size, nr_ops in keys]
+    return frame[kept].reset_index(drop=True)
 
 
 def _kernel(results: Path) -> pd.DataFrame:
     try:
-        return fidelity_report.load(results)
+        return _present(fidelity_report.load(results), "nr_measured")
     except ValueError:
         return pd.DataFrame()
