@@ -18,7 +18,11 @@ from setuptools.command.build_py import build_py
 
 
 def _load(path: Path) -> ModuleType:
-    """Import one file alone: its package needs NumPy, a build does not have it."""
+    """Import one file alone: its package needs NumPy, a build does not have it.
+
+    What it imports of iova_lab needs the standard library only.
+    """
+    sys.path.insert(0, str(path.resolve().parent.parent))
     spec = importlib.util.spec_from_file_location("_build", path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,18 +1,20 @@
-"""Which names can an argument of a command have, and which of them begin as what is typed so far?
+"""Types of click for variants, workloads, C files and numbers of seconds; shells complete names.
 
-The types of click that stand for a variant, a workload and a C file; shells complete them.
+An unknown name or a missing file is rejected here, before anything large is imported.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 
 class _Named(click.ParamType[str]):
-    """Text that is checked where it is used, with names to complete and perhaps files."""
+    """Text with names to complete and perhaps files."""
 
     def __init__(self, name: str, suffix: str) -> None:
         self.name = name
@@ -52,12 +54,59 @@ class _Variant(_Named):
 
         return dict.fromkeys(iova_variants.names(), "")
 
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        import iova_variants
+
+        iova_variants.find_source(value)
+        return value
+
 
 class _Workload(_Named):
     def known(self) -> dict[str, str]:
         from iova_lab import workloads
 
         return {name: workloads.get(name).summary for name in workloads.names()}
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from iova_lab import workloads
+
+        workloads.check_name(value)
+        return value
+
+
+class _Number(click.FloatRange):
+    """A finite number; ``nan`` and ``inf`` pass click's own ranges."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+class _Rcache(click.ParamType[str]):
+    name = "rcache"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return self._choice().convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return self._choice().get_metavar(param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return self._choice().shell_complete(ctx, param, incomplete)
+
+    @staticmethod
+    def _choice() -> click.Choice[str]:
+        import iova_variants
+
+        return click.Choice(iova_variants.RCACHES)
 
 
 class _Example(_Named):
@@ -73,5 +122,9 @@ VARIANT = _Variant("variant", ".c")
 WORKLOAD = _Workload("workload", ".npz.json")
 #: The name of an example of a broken promise, or the path of one that `iova-lab try` wrote.
 EXAMPLE = _Example("example", ".json")
+#: A finite number above zero.
+POSITIVE = _Number(0, min_open=True)
+#: Which of the kernel's per-CPU caches is in front of the variant.
+RCACHE = _Rcache()
 #: The path of a C file.
 C_FILE = _Named("file", ".c")

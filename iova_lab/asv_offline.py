@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from iova_lab.errors import IovaLabError
+
 NPM_TIMEOUT_S = 60
 
 
-class OfflineError(RuntimeError):
+class OfflineError(IovaLabError, RuntimeError):
     """The page stays as asv made it; the message says what is missing."""
 
 

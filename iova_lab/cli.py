@@ -1,55 +1,71 @@
-"""The command line: finds the commands, and answers a mistake with one line."""
+"""The command line: finds the commands, and turns an error into one line and an exit status."""
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
-import iova_variants
+import iova_lab
 from iova_lab import commands, extras
-from iova_lab.kernel import KernelError
+from iova_lab.errors import IovaLabError
 
-#: What a user can get wrong, or a variant; everything else is our own mistake and shows itself.
-EXPECTED = (
-    LookupError,
-    ValueError,
-    OSError,
-    MemoryError,
-    iova_variants.VariantError,
-    iova_variants.BuildError,
-    KernelError,
-)
+#: A bug of the lab, or of a library under it.  Above 127, so that `git bisect run` stops.
+BUG = 170
+
+#: Errors of the operating system without a file name that are the environment's all the same.
+_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+_PACKAGE = Path(iova_lab.__file__).resolve().parent
+
+
+def _mistake(error: Exception) -> str | None:
+    """One line for an error that the user or the environment can mend; None for a bug."""
+    if isinstance(error, IovaLabError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}" if str(error) else "not enough memory"
+    if not isinstance(error, OSError) or isinstance(error, TimeoutError):
+        return None
+    if isinstance(error.filename, str | bytes):
+        path = Path(error.filename if isinstance(error.filename, str) else error.filename.decode())
+        return None if path.resolve().is_relative_to(_PACKAGE) else f"{path}: {error.strerror}"
+    return str(error.strerror) if error.errno in _ENVIRONMENT else None
 
 
 class _Lab(click.Group):
-    """A group whose commands answer a mistake with one line and exit status 1."""
+    """A group that prints one line for a user's error, and a traceback for a bug of its own."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except KeyboardInterrupt:
             click.echo("iova-lab: interrupted; what was written so far is whole", err=True)
             ctx.exit(130)
         except BrokenPipeError:
-            # The reader of our output has gone (`| head`): nothing is wrong, and nobody listens.
+            # The reader of our output has gone (`| head`): nothing is wrong.
             sys.stderr.close()
             ctx.exit(0)
-        except ModuleNotFoundError as error:
-            needed = extras.hint(error)
-            if needed is None:
-                raise
-            click.echo(f"iova-lab {ctx.invoked_subcommand}: {needed}", err=True)
-            ctx.exit(1)
-        except EXPECTED as error:
-            text = (
-                str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and (needed := extras.hint(error)):
+                click.echo(f"iova-lab {ctx.invoked_subcommand}: {needed}", err=True)
+                ctx.exit(1)
+            if text := _mistake(error):
+                click.echo(f"iova-lab: {text}", err=True)
+                ctx.exit(1)
+            traceback.print_exc()
+            click.echo(
+                "iova-lab: this is a bug of the lab; please report the lines above", err=True
             )
-            click.echo(f"iova-lab: {text}", err=True)
-            ctx.exit(1)
+            ctx.exit(BUG)
 
 
 @click.group(cls=_Lab, context_settings={"help_option_names": ["-h", "--help"]})

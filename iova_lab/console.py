@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print rows of text under ``columns``; a file or a pipe gets lines as long as they are."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*row)
@@ -25,6 +28,9 @@ def progress() -> Progress:
 
     A file or a pipe gets nothing of it, not even the empty line that rich would leave there.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     console = Console(stderr=True)
     columns = Progress.get_default_columns()
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

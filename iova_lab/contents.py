@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iova_lab.errors import NoResultsError
 from iova_lab.pages import Page, read_page, write_page
 
 INDEX = "index"
@@ -29,10 +30,10 @@ def find_pages(reports: Path) -> dict[str, list[Page]]:
 def write_contents(reports: Path) -> Path:
     """Write index.md and index.html into ``reports``; the path of the latter.
 
-    Raises `PageError` for a page without a question, `ValueError` where there is none at all.
+    Raises `PageError` for a page without a question, `NoResultsError` where there is none at all.
     """
     found = find_pages(reports)
     if not found:
-        raise ValueError(f"{reports} has no pages: `make reports` writes them")
+        raise NoResultsError(f"{reports} has no pages: `make reports` writes them")
     nr_pages = sum(map(len, found.values()))
     return write_page(reports, INDEX, template="contents", nr_pages=nr_pages, folders=found)

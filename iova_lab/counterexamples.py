@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import iova_variants
+from iova_lab.errors import NotFoundError
 from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
 from iova_lab.workloads._common import DMA_32BIT_PFN
 
@@ -151,14 +152,14 @@ def examples() -> dict[str, Example]:
 def find_example(name: str) -> list[Example]:
     """Return the example called ``name``, or else all whose names begin so.
 
-    Raises `LookupError` that lists the names.
+    Raises `NotFoundError` that lists the names.
     """
     known = examples()
     if name in known:
         return [known[name]]
     found = [example for key, example in known.items() if key.startswith(f"{name}-")]
     if not found:
-        raise LookupError(f"no example named {name!r}; there are: {', '.join(sorted(known))}")
+        raise NotFoundError(f"no example named {name!r}; there are: {', '.join(sorted(known))}")
     return found
 
 

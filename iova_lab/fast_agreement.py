@@ -25,6 +25,7 @@ import pandas as pd
 
 import iova_variants
 from iova_lab.agreement import RACE_NS, common_reserves, with_reserves
+from iova_lab.errors import InvalidValueError
 from iova_lab.opstream import Op
 from iova_lab.trace import FastTrace, Trace
 from iova_variants import Rcache
@@ -56,7 +57,9 @@ def rcache_for(trace: Trace) -> Rcache:
     """Return the rcache of the kernel that was recorded, with the recording's clock."""
     found = re.match(r"(\d+)\.(\d+)", trace.kernel)
     if not found:
-        raise ValueError(f"{trace.path}: kernel {trace.kernel!r} does not begin with a version")
+        raise InvalidValueError(
+            f"{trace.path}: kernel {trace.kernel!r} does not begin with a version"
+        )
     version = int(found[1]), int(found[2])
     return Rcache("pre-6.7" if version < (6, 7) else "6.7", t_ns=trace.t_ns)
 

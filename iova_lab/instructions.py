@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import iova_variants
+from iova_lab.errors import IovaLabError
 from iova_lab.opstream import OpStream
 from iova_variants import _build
 
@@ -28,7 +29,7 @@ DRIVER = _build.HARNESS_DIR / "instructions" / "driver.c"
 _COLLECTED = re.compile(r"Collected : (\d+)")
 
 
-class ToolError(OSError):
+class ToolError(IovaLabError, OSError):
     """What counts instructions is missing, or failed; the message says what to do."""
 
 
@@ -43,7 +44,7 @@ def valgrind() -> str:
 def count(variant: str, stream: OpStream) -> int:
     """Count the instructions of the measured window of ``stream`` on one variant, timed build.
 
-    Raises `ToolError`; `LookupError` for an unknown variant; `StreamError` for an impossible one.
+    Raises `ToolError`; `NotFoundError` for an unknown variant; `StreamError` for an impossible one.
     """
     iova_variants.check(stream)
     library = iova_variants.load(variant, build="timed").path

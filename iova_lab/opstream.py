@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.errors import IovaLabError
+
 OP_DTYPE = np.dtype(
     [
         ("limit_pfn", "<u8"),
@@ -44,7 +46,7 @@ class OpFlag(enum.IntFlag):
     PACKED = 2
 
 
-class StreamError(ValueError):
+class StreamError(IovaLabError, ValueError):
     """An op stream that no allocator could be asked to run; ``op`` is the index of the wrong op."""
 
     def __init__(self, reason: str, op: int | None = None) -> None:

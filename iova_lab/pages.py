@@ -21,11 +21,13 @@ from markdown_it.token import Token
 from markupsafe import Markup
 from mdit_py_plugins.anchors import anchors_plugin
 
+from iova_lab.errors import IovaLabError
+
 #: A page of the same folder tree: Markdown links to Markdown, HTML to HTML.
 _LOCAL_PAGE = re.compile(r"^(?![a-z]+:)([^#]*)\.md(#.*)?$")
 
 
-class PageError(ValueError):
+class PageError(IovaLabError, ValueError):
     """A page that does not begin with a question and its answer."""
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import iova_variants
 from iova_lab import scaling, workloads
 from iova_lab.counterexamples import examples
+from iova_lab.errors import IovaLabError
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED, SKIPPED
@@ -56,7 +57,7 @@ COUNTED = {
 COLUMNS = tuple(dict.fromkeys(question.column for question in QUESTIONS.values()))
 
 
-class PromiseError(ValueError):
+class PromiseError(IovaLabError, ValueError):
     """Examples, claims and measurements contradict each other; the message says how to mend it."""
 
 

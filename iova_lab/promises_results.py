@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from iova_lab import peng, promises
+from iova_lab.errors import InvalidValueError
 from iova_lab.results import ResultsError
 from iova_lab.soak import real_variants
 
@@ -49,7 +50,7 @@ def measure(largest: int, tick: Callable[[], object]) -> Measured:
     """Replay the grid up to ``largest`` live ranges; ``tick`` is called `nr_ticks` times."""
     sizes = promises.sizes_up_to(largest)
     if len(sizes) < 2:
-        raise ValueError(f"largest {largest}: growth needs two sizes, so at least 1000")
+        raise InvalidValueError(f"largest {largest}: growth needs two sizes, so at least 1000")
     grid = promises.measure(sizes, tick)
     table, notes = peng.recipes(max(sizes))
     return Measured(

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from iova_lab import workloads
+from iova_lab.errors import IovaLabError
 
 API_VERSION = 2
 PARAM_NAMES = ["variant", "workload", "nr_live"]
@@ -41,7 +42,7 @@ WHY_NOT = {
 }
 
 
-class ResultsError(ValueError):
+class ResultsError(IovaLabError, ValueError):
     """Results that can't be read; the message says which file, what is wrong, how to mend it."""
 
 

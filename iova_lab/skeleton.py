@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
+from iova_lab.errors import InvalidValueError, IovaLabError
+
 Flavour = Literal["list", "rbtree"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
 
@@ -21,11 +23,11 @@ _C_WORDS = frozenset(
 def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
     """Write ``name.c`` into ``folder``, a variant that compiles and passes `iova-lab try`.
 
-    Raises `ValueError` for a name that C can't have, `FileExistsError` where there is such a file.
+    Raises `InvalidValueError` for a name that C can't have, `IovaLabError` where the file exists.
     """
     stem = name.removesuffix(".c")
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", stem) or stem in _C_WORDS:
-        raise ValueError(
+        raise InvalidValueError(
             f"{name!r} can't be a variant's name: its functions are called after it, "
             "so lower case, digits and _"
         )
@@ -42,5 +44,5 @@ def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise FileExistsError(f"{path} exists, and stays as it is: choose another name") from None
+        raise IovaLabError(f"{path} exists, and stays as it is: choose another name") from None
     return path

@@ -19,6 +19,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.errors import IovaLabError
+
 VERSION = 1
 
 TRACE_DTYPE = np.dtype(
@@ -44,7 +46,7 @@ ROWS_AT_ONCE = 1 << 18
 Rows = npt.NDArray[np.void]
 
 
-class TraceError(ValueError):
+class TraceError(IovaLabError, ValueError):
     """A file that is not a trace, or a broken one; the message says what and where."""
 
 

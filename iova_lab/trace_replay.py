@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
+from iova_lab.errors import InvalidValueError
 from iova_lab.fast_agreement import rcache_for
 from iova_lab.opstream import Op
 from iova_lab.trace import Trace, has_tree_level, read_fast_trace, read_trace
@@ -66,7 +67,7 @@ class TraceReplay:
 def level_of(path: str | Path, asked: str = "auto") -> Level:
     """The level to replay: the tree, unless it was not recorded or is not wanted."""
     if asked not in LEVELS:
-        raise ValueError(f"no level {asked!r}; there are: {', '.join(LEVELS)}")
+        raise InvalidValueError(f"no level {asked!r}; there are: {', '.join(LEVELS)}")
     if asked == "auto":
         return "tree" if has_tree_level(path) else "fast"
     return "fast" if asked == "fast" else "tree"
@@ -84,7 +85,7 @@ def replay_trace(
     """Replay a trace on each of ``variants``, names or paths of .c files; ``done`` hears of each.
 
     A variant that crashes, hangs or breaks its contract is told in its ``error``, and takes no
-    other with it.  Raises `TraceError`, and `LookupError` for an unknown variant.
+    other with it.  Raises `TraceError`, and `NotFoundError` for an unknown variant.
     """
     chosen = level_of(path, level)
     trace = read_trace(path) if chosen == "tree" else read_fast_trace(path).trace

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
+from iova_lab.errors import InvalidValueError
 from iova_lab.fast_agreement import rcache_for
 from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_lab.trace import REFUSED, Trace, read_fast_trace, read_trace
@@ -69,12 +70,12 @@ def scale_trace(
     Reserved ranges are a domain's, not a device's: no domain has them twice.  Copy i is
     ``i * stagger_ns`` later; without it, all begin within 2 % of the trace.
 
-    Raises `TraceError`, `ValueError`.
+    Raises `TraceError`, `InvalidValueError`.
     """
     if how not in HOWS:
-        raise ValueError(f"no way to scale {how!r}; there are: {', '.join(HOWS)}")
+        raise InvalidValueError(f"no way to scale {how!r}; there are: {', '.join(HOWS)}")
     if copies < 1:
-        raise ValueError(f"{copies} copies are less than one")
+        raise InvalidValueError(f"{copies} copies are less than one")
     header = open_trace(source)
     level = level_of(source)
     fast = level == "fast" or _has_both(source)
@@ -124,7 +125,9 @@ def _interleave(
     one, stream = trace.stream.ops, trace.stream
     nr_domains = stream.nr_domains * (copies if how == "domains" else 1)
     if nr_domains > 2**16 or stream.nr_slots * copies > 2**32:
-        raise ValueError(f"{copies} copies have more domains or ranges than a trace can name")
+        raise InvalidValueError(
+            f"{copies} copies have more domains or ranges than a trace can name"
+        )
     reserved = np.zeros(stream.nr_slots, bool)
     reserved[one["slot"][one["op"] == Op.RESERVE]] = True
     own = ~reserved[one["slot"]]

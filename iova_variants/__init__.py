@@ -9,6 +9,7 @@
 from iova_variants._build import BuildError
 from iova_variants._child import VariantCrashedError, VariantError
 from iova_variants._deal import Deal, deal
+from iova_variants._native import VariantLoadError
 from iova_variants._rcache import RCACHES, Rcache, RcacheReport
 from iova_variants._replay import ReplayResult, TooLongError, check, replay
 from iova_variants._threads import (
@@ -18,7 +19,7 @@ from iova_variants._threads import (
     bare_lock,
     replay_threads,
 )
-from iova_variants._variant import Claim, Domain, Variant, load, names
+from iova_variants._variant import Claim, Domain, Variant, find_source, load, names
 
 __all__ = [
     "RCACHES",
@@ -36,9 +37,11 @@ __all__ = [
     "Variant",
     "VariantCrashedError",
     "VariantError",
+    "VariantLoadError",
     "bare_lock",
     "check",
     "deal",
+    "find_source",
     "load",
     "names",
     "replay",

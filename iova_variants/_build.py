@@ -2,7 +2,8 @@
 
 Used by the package build and, for a user's own file, at run time: both worlds compile the same
 way.  A shared object is named after a digest of everything that went into it, so it is never
-stale and never built twice.  Standard library only: the package build imports this file alone.
+stale and never built twice.  The package build imports this file alone, so it needs the standard
+library only, and of iova_lab the errors.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
+
+from iova_lab.errors import IovaLabError
 
 Build = Literal["timed", "counted", "sanitized", "threaded", "tsan"]
 BUILDS: tuple[Build, ...] = get_args(Build)
@@ -56,7 +59,7 @@ BUILD_CFLAGS: dict[Build, list[str]] = {
 }
 
 
-class BuildError(RuntimeError):
+class BuildError(IovaLabError, RuntimeError):
     """A C file did not compile; the message is the compiler's own, or names what is missing."""
 
 

@@ -36,6 +36,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+from iova_lab.errors import IovaLabError
+
 T = TypeVar("T")
 
 #: A child that uses no CPU time for so long waits for something that does not come.
@@ -45,7 +47,7 @@ OUTPUT_BYTES = 1 << 18
 _TICK_S = 0.25
 
 
-class VariantError(RuntimeError):
+class VariantError(IovaLabError, RuntimeError):
     """A variant broke its contract; the message says how, and at which op."""
 
 

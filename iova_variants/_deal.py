@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from iova_lab.opstream import OpStream
 
@@ -53,7 +55,7 @@ def deal(stream: OpStream, nr_threads: int) -> Deal:
     With one thread, the stream is what it was.
     """
     if not 1 <= nr_threads <= 1 << 16:
-        raise ValueError(f"{nr_threads} threads are not within 1..65536")
+        raise InvalidValueError(f"{nr_threads} threads are not within 1..65536")
     ops, nr_slots = stream.ops.copy(), stream.nr_slots
     window = ops[stream.nr_ageing :]
     by_cpu = bool(np.any(window["cpu"] != window["cpu"][:1]))

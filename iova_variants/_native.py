@@ -6,6 +6,8 @@ import ctypes as c
 from pathlib import Path
 from typing import Any
 
+from iova_lab.errors import IovaLabError
+
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
 COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START, FREE_NEEDS_SIZE, LOW_RANGE = (
@@ -137,19 +139,26 @@ class Rcache(c.Structure):
     ]
 
 
+class VariantLoadError(IovaLabError, OSError):
+    """A file that is not a variant of this lab, or one of another version of it."""
+
+
 def open_library(path: Path) -> tuple[c.CDLL, Ops]:
     """Load one shared object and check that it speaks this contract.
 
-    Raises `OSError` with one line where it does not.
+    Raises `VariantLoadError` where it does not.
     """
-    library: Any = c.CDLL(str(path))
+    try:
+        library: Any = c.CDLL(str(path))
+    except OSError as error:  # a function that it calls and nobody has, for instance
+        raise VariantLoadError(str(error)) from None
     try:
         library.replay_variant.restype = c.POINTER(Ops)
     except AttributeError:
-        raise OSError(f"{path} is not a variant: it has no replay_variant()") from None
+        raise VariantLoadError(f"{path} is not a variant: it has no replay_variant()") from None
     ops: Ops = library.replay_variant().contents
     if (ops.abi_version, ops.ops_size) != (ABI_VERSION, c.sizeof(Ops)):
-        raise OSError(
+        raise VariantLoadError(
             f"{path} was built for ABI {ops.abi_version} with an ops table of {ops.ops_size} bytes;"
             f" this lab has ABI {ABI_VERSION} with {c.sizeof(Ops)}: build it again"
         )
@@ -158,7 +167,9 @@ def open_library(path: Path) -> tuple[c.CDLL, Ops]:
     fields = [field[0] for field in Ops._fields_ if field[0] not in optional]
     missing = [name for name in fields if not getattr(ops, name)]
     if missing:
-        raise OSError(f"{path}: its ops table has no .{', no .'.join(missing)}: IOVA_VARIANT()")
+        raise VariantLoadError(
+            f"{path}: its ops table has no .{', no .'.join(missing)}: IOVA_VARIANT()"
+        )
     library.replay_check.argtypes = [c.POINTER(Stream), c.POINTER(Result)]
     library.replay_run.argtypes = [c.POINTER(Stream), c.POINTER(Watch), c.POINTER(Result)]
     library.replay_run_rcached.argtypes = [

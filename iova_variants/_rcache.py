@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.errors import InvalidValueError
 from iova_variants import _native
 
 if TYPE_CHECKING:
@@ -59,20 +60,24 @@ class Rcache:
 
     def __post_init__(self) -> None:
         if self.kernel not in get_args(Kernel):
-            raise ValueError(f"no rcache named {self.kernel!r}; there are: {', '.join(RCACHES)}")
+            raise InvalidValueError(
+                f"no rcache named {self.kernel!r}; there are: {', '.join(RCACHES)}"
+            )
         if not 1 <= self.magazine_size <= 1 << 20:
-            raise ValueError(f"magazine_size {self.magazine_size} is not within 1..{1 << 20}")
+            raise InvalidValueError(
+                f"magazine_size {self.magazine_size} is not within 1..{1 << 20}"
+            )
         if self.depot_max < 1:
-            raise ValueError(f"depot_max {self.depot_max} is not positive")
+            raise InvalidValueError(f"depot_max {self.depot_max} is not positive")
         for name in ("nr_cpus", "ns_per_op", "trim_batch"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)} is negative")
+                raise InvalidValueError(f"{name} {getattr(self, name)} is negative")
 
     def cpus_for(self, stream: OpStream) -> int:
-        """CPUs online while ``stream`` runs.  Raises `ValueError` if it uses one that is not."""
+        """CPUs online while ``stream`` runs.  Raises `InvalidValueError` if it uses another."""
         used = int(stream.ops["cpu"].max(initial=0)) + 1
         if self.nr_cpus and self.nr_cpus < used:
-            raise ValueError(f"an op of the stream runs on cpu {used - 1} of {self.nr_cpus}")
+            raise InvalidValueError(f"an op of the stream runs on cpu {used - 1} of {self.nr_cpus}")
         return self.nr_cpus or used
 
     def ticks(self, stream: OpStream) -> npt.NDArray[np.uint64]:
@@ -84,14 +89,14 @@ class Rcache:
             rounds = np.arange(1, (nr_ops - 1) * self.ns_per_op // TIMER_NS + 1, dtype=np.uint64)
             return -(-rounds.astype(np.int64) * TIMER_NS // self.ns_per_op).astype(np.uint64)
         if len(self.t_ns) != nr_ops:
-            raise ValueError(f"t_ns has {len(self.t_ns)} times for {nr_ops} ops")
+            raise InvalidValueError(f"t_ns has {len(self.t_ns)} times for {nr_ops} ops")
         since = np.maximum.accumulate(self.t_ns) - self.t_ns[0]
         rounds = np.arange(1, int(since[-1]) // TIMER_NS + 1, dtype=np.uint64)
         return np.searchsorted(since, rounds * np.uint64(TIMER_NS)).astype(np.uint64)
 
 
 def rcache_of(rcache: Rcache | str) -> Rcache | None:
-    """Look up an rcache by name; None for "off".  Raises `ValueError` for an unknown name."""
+    """Look up an rcache by name; None for "off".  Raises `InvalidValueError` for another name."""
     if isinstance(rcache, Rcache):
         return rcache
     return None if rcache == "off" else Rcache(rcache)  # type: ignore[arg-type]

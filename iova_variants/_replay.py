@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.errors import InvalidValueError
 from iova_variants import _native
 from iova_variants._build import Build
 from iova_variants._child import Tell, VariantError, in_child
@@ -133,14 +134,14 @@ def replay(
     else:
         variant = load(name, build=build or ("counted" if counts else "timed"))
     if (op_visits or max_visits) and variant.build == "timed":
-        raise ValueError("the timed build counts no nodes: ask for build='counted'")
+        raise InvalidValueError("the timed build counts no nodes: ask for build='counted'")
     if fail_alloc_at and variant.build == "timed":
-        raise ValueError("the timed build refuses no memory: ask for build='counted'")
+        raise InvalidValueError("the timed build refuses no memory: ask for build='counted'")
     if fail_alloc_at < 0:
-        raise ValueError(f"fail_alloc_at {fail_alloc_at} is negative: requests count from 1")
+        raise InvalidValueError(f"fail_alloc_at {fail_alloc_at} is negative: requests count from 1")
     layer = rcache_of(rcache)
     if tree_ops and not layer:
-        raise ValueError("without an rcache every op reaches the tree: tree_ops needs one")
+        raise InvalidValueError("without an rcache every op reaches the tree: tree_ops needs one")
     request = _Request(
         *(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits, layer, tree_ops),
         fail_alloc_at,

@@ -14,6 +14,7 @@ from typing import Self, cast
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.errors import InvalidValueError, NotFoundError
 from iova_variants import _native
 from iova_variants._build import VARIANT_DIR, Build, compile_variant, variant_sources
 from iova_variants._child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
@@ -72,18 +73,20 @@ def names() -> list[str]:
     return [source.stem for source in variant_sources()]
 
 
-def _source(name: str) -> Path:
-    """The C file of a variant's name, or of a path to one."""
+def find_source(name: str) -> Path:
+    """Return the C file of a variant's name, or of a path to one.  Raises `NotFoundError`."""
     if name.endswith(".c"):
         path = Path(name)
-        if not path.exists():
-            raise LookupError(f"no such file: {name}")
+        if not path.is_file():
+            raise NotFoundError(f"no such file: {name}")
         return path
     for source in variant_sources():
         if source.stem == name:
             return source
     known = ", ".join(names())
-    raise LookupError(f"no variant named {name!r}; there are: {known}; or give a path to a .c file")
+    raise NotFoundError(
+        f"no variant named {name!r}; there are: {known}; or give a path to a .c file"
+    )
 
 
 #: Of a dump: more than any domain that fits in memory has.
@@ -131,7 +134,7 @@ def _load(source: Path, build: Build, changed_ns: int) -> Variant:
     else:
         variant = _table_of_stranger(source, path, build)
     if variant.name != source.stem:
-        raise OSError(
+        raise _native.VariantLoadError(
             f"{source} calls itself {variant.name!r}: name it after its file, or write a renamed "
             f"copy with `iova-lab new {source.stem} --from {variant.name}`"
         )
@@ -142,12 +145,12 @@ def load(name: str, *, build: Build = "timed") -> Variant:
     """Load one variant by name, or a user's own by the path of its C file; compiles if need be.
 
     ``IOVA_LAB_BUILD`` in the environment overrides ``build`` (the sanitizer tests use it).
-    Raises `LookupError` for an unknown name, `BuildError` where the C does not compile, `OSError`
-    where the contract's version does not match, `VariantCrashedError` where a user's own file does
-    not survive being loaded: that is tried in a child process first.
+    Raises `NotFoundError` for an unknown name, `BuildError` where the C does not compile,
+    `VariantLoadError` where the contract's version does not match, `VariantCrashedError`
+    where a user's own file does not survive being loaded, which is tried in a child process first.
     """
     override = cast(Build, os.environ.get("IOVA_LAB_BUILD", build))
-    source = _source(name).resolve()
+    source = find_source(name).resolve()
     return _load(source, override, source.stat().st_mtime_ns)
 
 
@@ -155,7 +158,7 @@ class Domain:
     """One domain of one variant, one call at a time; a context manager.
 
     Sizes and addresses are in pfns of ``granule`` bytes; ``limit_pfn`` is inclusive.
-    Raises `ValueError` for a request that no kernel would make.
+    Raises `InvalidValueError` for a request that no kernel would make.
     """
 
     def __init__(
@@ -167,10 +170,10 @@ class Domain:
         build: Build = "counted",
     ) -> None:
         if granule < 2 or granule >= 1 << 32 or granule & (granule - 1):
-            raise ValueError(f"granule {granule} is not a power of two from 2 to 2 GiB")
+            raise InvalidValueError(f"granule {granule} is not a power of two from 2 to 2 GiB")
         self.max_pfn = (2**64 - 1) // granule
         if not 0 <= start_pfn <= self.max_pfn:
-            raise ValueError(f"start_pfn {start_pfn} is not within 0..{self.max_pfn:#x}")
+            raise InvalidValueError(f"start_pfn {start_pfn} is not within 0..{self.max_pfn:#x}")
         self.variant = name if isinstance(name, Variant) else load(name, build=build)
         self.start_pfn = start_pfn
         self._sizes: dict[int, int] = {}
@@ -197,20 +200,20 @@ class Domain:
 
     def _open(self) -> int:
         if not self._iovad:
-            raise ValueError("this domain is closed")
+            raise InvalidValueError("this domain is closed")
         return cast(int, self._iovad)
 
     def _pfn(self, pfn: int) -> int:
         if not 0 <= pfn <= self.max_pfn:
-            raise ValueError(f"pfn {pfn} is not within 0..{self.max_pfn:#x}")
+            raise InvalidValueError(f"pfn {pfn} is not within 0..{self.max_pfn:#x}")
         return pfn
 
     def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
         """Allocate; the lowest pfn of the range, or None when refused."""
         if not 1 <= size < 1 << 32:
-            raise ValueError(f"size {size} is not within 1..{2**32 - 1}")
+            raise InvalidValueError(f"size {size} is not within 1..{2**32 - 1}")
         if self._pfn(limit_pfn) < self.start_pfn:
-            raise ValueError(f"limit_pfn {limit_pfn} lies below start_pfn {self.start_pfn}")
+            raise InvalidValueError(f"limit_pfn {limit_pfn} lies below start_pfn {self.start_pfn}")
         pfn: int = self.variant.ops.alloc(self._open(), size, limit_pfn, size_aligned)
         if pfn == _native.REFUSED:
             return None
@@ -233,7 +236,7 @@ class Domain:
     def reserve(self, pfn_lo: int, pfn_hi: int) -> None:
         """Take [``pfn_lo``, ``pfn_hi``] out of use; what it overlaps grows."""
         if self._pfn(pfn_lo) > self._pfn(pfn_hi):
-            raise ValueError(f"pfn_lo {pfn_lo} lies above pfn_hi {pfn_hi}")
+            raise InvalidValueError(f"pfn_lo {pfn_lo} lies above pfn_hi {pfn_hi}")
         if self.variant.ops.reserve(self._open(), pfn_lo, pfn_hi):
             raise MemoryError("reserve() has no memory")
 

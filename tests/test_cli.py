@@ -21,6 +21,7 @@ import iova_variants
 from iova_lab import skeleton, workloads
 from iova_lab.cli import main
 from iova_lab.doctor import Check, noise
+from iova_lab.errors import NotFoundError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,7 +65,7 @@ def parse(words: list[str]) -> None:
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         context = click.Context(command, info_name=words[0], parent=context)
         command, words = command.commands[words[0]], words[1:]
-    with contextlib.suppress(click.BadParameter):  # a file that does not exist here
+    with contextlib.suppress(click.BadParameter, NotFoundError):  # a file that is not here
         command.make_context(" ".join(words), list(words), parent=context)
 
 

@@ -78,6 +78,8 @@ def test_the_base_package_compares_and_names_what_is_left_out(tmp_path: Path) ->
 
 
 def test_a_command_that_needs_an_extra_names_it_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "results" / "mine").mkdir(parents=True)
+    (tmp_path / "results" / "mine" / "machine.json").touch()
     done = run(tmp_path, "report")
     assert done.returncode == 1
     assert done.stderr == (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from alike import assert_alike
 
+from iova_lab.errors import NoResultsError
 from iova_lab.kernel import fidelity_report, lockup_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,9 +96,9 @@ def test_a_difference_and_a_failure_are_on_the_page(tmp_path: Path) -> None:
 
 
 def test_no_results_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="iova-lab kernel fidelity measures them"):
+    with pytest.raises(NoResultsError, match="iova-lab kernel fidelity measures them"):
         fidelity_report.load(tmp_path)
-    with pytest.raises(ValueError, match="iova-lab kernel lockup makes them"):
+    with pytest.raises(NoResultsError, match="iova-lab kernel lockup makes them"):
         lockup_report.load(tmp_path)
 
 
@@ -106,14 +107,14 @@ def test_a_kernel_that_did_not_lock_up_is_no_page(tmp_path: Path) -> None:
     path = tmp_path / "lockup.jsonl"
     rows = [json.loads(line) | {"words": []} for line in path.read_text().splitlines()]
     write(path, *rows)
-    with pytest.raises(ValueError, match="no stock kernel has locked up"):
+    with pytest.raises(NoResultsError, match="no stock kernel has locked up"):
         lockup_report.write_lockup(tmp_path, tmp_path / "out")
 
 
 def test_walks_are_counted_whole_and_asked_for_where_they_lack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match="iova-lab kernel lockup"):
+    with pytest.raises(NoResultsError, match="iova-lab kernel lockup"):
         lockup_report.load_walks(tmp_path)
     monkeypatch.setattr(lockup_report, "_SIZES", (1000, 10_000))
     lockup_report.count_walks(tmp_path)

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from iova_lab.claims import _rules
+from iova_lab.errors import NotFoundError
 
 if TYPE_CHECKING:
     from iova_lab.claims._run import Run
@@ -120,9 +121,9 @@ def all_claims() -> tuple[Claim, ...]:
 
 
 def find(ids: Sequence[str]) -> list[Claim]:
-    """The claims of these ids, in this order.  Raises `LookupError` for an unknown one."""
+    """The claims of these ids, in this order.  Raises `NotFoundError` for an unknown one."""
     known = {one.id: one for one in all_claims()}
     for name in ids:
         if name not in known:
-            raise LookupError(f"no claim named {name!r}; there are: {', '.join(known)}")
+            raise NotFoundError(f"no claim named {name!r}; there are: {', '.join(known)}")
     return [known[name] for name in ids]

@@ -5,27 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from iova_lab.claims._claim import Measured
+from iova_lab.errors import NoResultsError, NotFoundError
 from iova_lab.kernel import rows
 
 FIDELITY = "iova-lab kernel fidelity"
 
 
 def fidelity(results: Path) -> list[rows.Row]:
-    """The last row of every cell, all kernels.  Raises `FileNotFoundError` if there is none."""
+    """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
     files = sorted((results / "kernel").glob("*-amd64.jsonl"))
     found = {}
     for path in files:
         for row in rows.read(path):
             found[row["release"], row["workload"], row["nr_live"], row["variant"]] = row
     if not found:
-        raise FileNotFoundError(f"{results}/kernel has no rows: {FIDELITY} measures them")
+        raise NoResultsError(f"{results}/kernel has no rows: {FIDELITY} measures them")
     return [found[key] for key in sorted(found)]
 
 
 def instructions(results: Path, pair: tuple[str, str], workload: str, nr_live: int) -> Measured:
     """Instructions per alloc and free of two variants, by kernel.
 
-    Raises `LookupError` if no kernel has measured both.
+    Raises `NotFoundError` if no kernel has measured both.
     """
     found: Measured = {}
     for row in fidelity(results):
@@ -34,7 +35,7 @@ def instructions(results: Path, pair: tuple[str, str], workload: str, nr_live: i
             found.setdefault(row["release"], {})[row["variant"]] = kinds
     found = {release: both for release, both in found.items() if len(both) == len(set(pair))}
     if not found:
-        raise LookupError(
+        raise NotFoundError(
             f"no kernel in {results}/kernel has {' and '.join(pair)} on {workload} at {nr_live:,}:"
             f" {FIDELITY} measures it"
         )

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import iova_variants
 from iova_lab import provenance
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
+from iova_lab.errors import IovaLabError, NotFoundError
 
 #: What means that this build or this machine lacks something that the claim needs.
-LACKING = (LookupError, NotImplementedError, FileNotFoundError)
-FAILURES = (iova_variants.VariantError, iova_variants.BuildError, ValueError, OSError, MemoryError)
+LACKING = (NotFoundError, NotImplementedError)
+FAILURES = (IovaLabError, OSError, MemoryError)
 
 
 @dataclass(frozen=True)

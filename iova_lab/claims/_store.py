@@ -8,6 +8,7 @@ from typing import Any
 
 from iova_lab import provenance
 from iova_lab.claims._claim import Claim
+from iova_lab.errors import InvalidValueError
 
 Row = dict[str, Any]
 
@@ -18,7 +19,7 @@ def path_of(results: Path, claim: Claim) -> Path:
 
 
 def read(results: Path, claim: Claim) -> Row | None:
-    """What is stored of a claim, or None.  Raises `ValueError` for a file that is no result."""
+    """What is stored of a claim, or None.  Raises `InvalidValueError` for another file."""
     path = path_of(results, claim)
     if not path.exists():
         return None
@@ -26,9 +27,9 @@ def read(results: Path, claim: Claim) -> Row | None:
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): {mend}") from None
+        raise InvalidValueError(f"{path} is not JSON ({error}): {mend}") from None
     if not isinstance(row, dict) or row.get("id") != claim.id:
-        raise ValueError(f"{path} is not a result of {claim.id}: {mend}")
+        raise InvalidValueError(f"{path} is not a result of {claim.id}: {mend}")
     return row
 
 

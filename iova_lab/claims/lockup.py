@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
 from iova_lab.claims._run import Run
+from iova_lab.errors import NoResultsError
 from iova_lab.kernel import rows
 
 #: When the first of these was said; claims are listed by it.
@@ -17,7 +18,7 @@ def _stored(run: Run) -> Measured:
     path = run.results / "kernel" / "lockup.jsonl"
     stock = [row for row in rows.read(path) if row["variant"] == "stock"]
     if not stock:
-        raise FileNotFoundError(f"{path} has no stock kernel: {COMMAND} boots one")
+        raise NoResultsError(f"{path} has no stock kernel: {COMMAND} boots one")
     return {
         "runs": [
             {

@@ -8,6 +8,7 @@ from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._counting import grow, sizes_for
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
+from iova_lab.errors import NoResultsError
 from iova_lab.scaling import LINEAR
 
 #: When the first of these was said; claims are listed by it.
@@ -26,7 +27,7 @@ def _same(run: Run) -> Measured:
         one["equal"] += row.get("nr_equal") or 0
         one["errors"] += bool(row.get("error"))
     if not found:
-        raise FileNotFoundError(f"{run.results}/kernel: {_kernel.FIDELITY} asks the kernel's own")
+        raise NoResultsError(f"{run.results}/kernel: {_kernel.FIDELITY} asks the kernel's own")
     return found
 
 

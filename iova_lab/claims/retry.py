@@ -17,6 +17,7 @@ from iova_lab import workloads
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
 from iova_lab.claims._counting import REFUSED, count
 from iova_lab.claims._run import Run
+from iova_lab.errors import NotFoundError
 from iova_lab.opstream import Op, OpStream
 from iova_lab.tables import number
 from iova_lab.trace import TRACE_DIR, read_trace
@@ -33,13 +34,13 @@ TRACES = {"trace_6_1": "debian-6.1.npz", "trace_6_12": "debian-6.12.npz"}
 
 
 def marked_source() -> str:
-    """The C of retry, with the mark.  Raises `LookupError` if there is no such place in it."""
+    """The C of retry, with the mark.  Raises `NotFoundError` if there is no such place in it."""
     path = Path(iova_variants.__path__[0], "retry.c")
     if not path.exists():
-        raise LookupError("no variant named 'retry'")
+        raise NotFoundError("no variant named 'retry'")
     text = path.read_text(encoding="utf-8")
     if text.count(BRANCH) != 1:
-        raise LookupError("retry.c has no longer the one place where its second pass begins")
+        raise NotFoundError("retry.c has no longer the one place where its second pass begins")
     return text.replace(BRANCH, MARKED)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import Progress
 
 from iova_lab.console import print_table, progress
+from iova_lab.stored import require
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from iova_lab.claims import Claim, Finding
 
 
@@ -55,11 +57,13 @@ def claims(
       iova-lab claims --all --quick
       iova-lab claims --report
     """
+    if ids and everyone:
+        raise click.UsageError("give IDs or --all, not both")
+    if not ids and not everyone:
+        require(results, "claims/*.json", command="iova-lab claims --all")
     from iova_lab.claims import all_claims, find
     from iova_lab.claims._page import stored, write_claims
 
-    if ids and everyone:
-        raise click.UsageError("give IDs or --all, not both")
     wanted = list(all_claims()) if everyone else find(ids)
     if quick and not wanted:
         raise click.UsageError("--quick measures: give IDs or --all")

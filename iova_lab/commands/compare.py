@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
-import iova_variants
+from iova_lab.arguments import POSITIVE, RCACHE, VARIANT
 from iova_lab.console import progress
+from iova_lab.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
     from iova_lab import comparison
 
 
 @click.command()
-@click.argument("base")
-@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
+@click.argument("base", type=VARIANT)
+@click.argument("candidates", type=VARIANT, nargs=-1, required=True, metavar="CANDIDATE...")
 @click.option(
     "--workloads",
     metavar="NAME[@N],...",
@@ -28,17 +30,24 @@ if TYPE_CHECKING:
     "then one cell for each complaint that the list has heard.",
 )
 @click.option("--nr-live", type=click.IntRange(1), help="Live ranges where no @N says otherwise.")
-@click.option("--budget", default=180.0, show_default=True, help="Seconds that it may take in all.")
-@click.option("--minutes", type=float, help="The same in minutes.")
+@click.option(
+    "--budget",
+    type=POSITIVE,
+    default=180.0,
+    show_default=True,
+    help="Seconds that it may take in all.",
+)
+@click.option("--minutes", type=POSITIVE, help="The same in minutes.")
 @click.option(
     "--rcache",
-    type=click.Choice(iova_variants.RCACHES),
+    type=RCACHE,
     default="off",
     show_default=True,
     help="The kernel's per-CPU caches in front of every variant.",
 )
 @click.option(
     "--timeout",
+    type=POSITIVE,
     default=60.0,
     show_default=True,
     help="Seconds until a variant that does not return from a trial counts as hung.",
@@ -136,7 +145,9 @@ def _cell(text: str, nr_live: int | None) -> comparison.Cell:
     if not at or text.endswith(".npz"):
         return comparison.cell_at(text, nr_live)
     if not re.fullmatch(r"[0-9_]+", number):
-        raise ValueError(f"{text!r}: what follows @ is a number of live ranges, as in ring@1000")
+        raise InvalidValueError(
+            f"{text!r}: what follows @ is a number of live ranges, as in ring@1000"
+        )
     return comparison.cell_at(name, int(number))
 
 
@@ -146,6 +157,8 @@ def _advance(bar: Progress) -> comparison.Advance:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=100)
 
@@ -167,13 +180,16 @@ def compare_pages(results: Path, out: Path) -> None:
       iova-lab compare-pages
       iova-lab compare-pages results/compare/mainline-vs-maple
     """
+    from iova_lab.stored import require
+
+    own = (results / "comparison.json").exists()
+    pattern = "comparison.json" if own else "*/comparison.json"
+    require(results, pattern, command="iova-lab compare", what="comparison", option="RESULTS")
     from iova_lab import comparison
 
-    if (results / "comparison.json").exists():
+    if own:
         pages = comparison.write(comparison.load(results), out / results.name)[:1]
     else:
         pages = comparison.write_all(results, out)
-    if not pages:
-        raise comparison.StoreError(f"{results} holds no comparison: iova-lab compare makes some")
     for page in pages:
         click.echo(page)

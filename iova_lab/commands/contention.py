@@ -7,9 +7,7 @@ from pathlib import Path
 
 import click
 
-import iova_variants
-from iova_lab import workloads
-from iova_lab.arguments import VARIANT, WORKLOAD
+from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
 from iova_lab.console import print_table, progress
 
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
@@ -31,16 +29,28 @@ def contention() -> None:
 @contention.command("run")
 @click.argument("variant", type=VARIANT)
 @click.argument("workload", type=WORKLOAD)
-@click.option("--threads", default=2, show_default=True, help="Each on a CPU of its own.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Each on a CPU of its own.",
+)
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
-@click.option("--seconds", default=2.0, show_default=True, help="Repeat for so long.")
 @click.option(
-    "--timeout", default=600.0, show_default=True, help="Seconds until a round counts as hung."
+    "--seconds", type=POSITIVE, default=2.0, show_default=True, help="Repeat for so long."
+)
+@click.option(
+    "--timeout",
+    type=POSITIVE,
+    default=600.0,
+    show_default=True,
+    help="Seconds until a round counts as hung.",
 )
 @click.option(
     "--rcache",
-    type=click.Choice(iova_variants.RCACHES),
+    type=RCACHE,
     default="off",
     show_default=True,
     help="The kernel's per-CPU caches in front of the variant.",
@@ -127,7 +137,7 @@ RESULTS = click.option(
 )
 @click.option(
     "--rcache",
-    type=click.Choice(iova_variants.RCACHES),
+    type=RCACHE,
     default="off",
     show_default=True,
     help="Only what this one lets through to the tree, as counted in a replay, takes the lock.",
@@ -342,6 +352,7 @@ def sweep_command(
 
 
 def _sizes(text: str) -> dict[str, int]:
+    from iova_lab import workloads
     from iova_lab.convoy import study
 
     found = {}
@@ -370,6 +381,9 @@ def report_command(results: Path, out: Path) -> None:
       iova-lab contention report
       iova-lab contention report --results /tmp/mine --out /tmp/page
     """
+    from iova_lab.stored import require
+
+    require(results, "services.jsonl", "sweep.jsonl", command="iova-lab contention sweep")
     from iova_lab.convoy.report import write_contention
 
     click.echo(f"contention: {write_contention(results, out)}")

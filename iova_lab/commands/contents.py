@@ -16,6 +16,9 @@ def contents(reports: Path) -> None:
     Examples:
       iova-lab contents
     """
+    from iova_lab.stored import require
+
+    require(reports, "*/*.md", command="`make reports`", what="pages", option="REPORTS")
     from iova_lab.contents import write_contents
 
     click.echo(f"contents: {write_contents(reports)}")

@@ -6,19 +6,25 @@ from pathlib import Path
 
 import click
 
-import iova_variants
+from iova_lab.arguments import POSITIVE, RCACHE, VARIANT
 from iova_lab.console import progress
 
 
 @click.command()
-@click.argument("variants", nargs=-1, required=True)
-@click.option("--largest", default=1e6, show_default=True, help="Live ranges: 100, 1000, ... this.")
+@click.argument("variants", type=VARIANT, nargs=-1, required=True)
+@click.option(
+    "--largest",
+    type=POSITIVE,
+    default=1e6,
+    show_default=True,
+    help="Live ranges: 100, 1000, ... this.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The CSV file.")
 @click.option(
     "--rcache",
     default="off",
     show_default=True,
-    type=click.Choice(iova_variants.RCACHES),
+    type=RCACHE,
     help="The kernel's per-CPU caches in front of each variant.",
 )
 @click.option("--instructions", is_flag=True, help="Count them too, with callgrind.")

@@ -8,9 +8,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from iova_lab.console import progress
 
@@ -65,6 +62,10 @@ def doctor(seconds: float, as_json: bool) -> None:
 
 
 def _show(found: Sequence[Check], unfit: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=10_000)

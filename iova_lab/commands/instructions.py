@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from iova_lab import workloads
+from iova_lab.arguments import VARIANT, WORKLOAD
 from iova_lab.console import print_table, progress
 
 
 @click.command()
-@click.argument("variants", nargs=-1, required=True)
-@click.argument("workload")
+@click.argument("variants", type=VARIANT, nargs=-1, required=True)
+@click.argument("workload", type=WORKLOAD)
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: int) -> None:
@@ -23,6 +23,7 @@ def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: i
     Examples:
       iova-lab instructions mainline ./my_patch.c near_empty
     """
+    from iova_lab import workloads
     from iova_lab.instructions import per_op
 
     stream = workloads.generate(workload, nr_live, seed)

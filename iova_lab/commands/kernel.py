@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
-from rich.progress import Progress
 
-from iova_lab import workloads
+from iova_lab.arguments import POSITIVE, WORKLOAD
 from iova_lab.console import print_table, progress
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from iova_lab.kernel.fidelity import Agreement
     from iova_lab.kernel.replay import KernelResult
 
@@ -53,13 +53,17 @@ def fetch(series: str, newest: bool) -> None:
 
 @kernel.command("replay")
 @click.argument("variants", nargs=-1, required=True)
-@click.argument("workload")
+@click.argument("workload", type=WORKLOAD)
 @series_option
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option("--icount/--no-icount", default=True, help="Count instructions; else guest time.")
 @click.option(
-    "--timeout", default=600.0, show_default=True, help="Seconds without a sign of life from a job."
+    "--timeout",
+    type=POSITIVE,
+    default=600.0,
+    show_default=True,
+    help="Seconds without a sign of life from a job.",
 )
 def replay_command(
     variants: tuple[str, ...],
@@ -80,6 +84,7 @@ def replay_command(
       iova-lab kernel replay kernel mainline random_replace --nr-live 10000
       iova-lab kernel replay --kernel 6.1 mainline ./my_patch.c trace_6_1
     """
+    from iova_lab import workloads
     from iova_lab.kernel import fidelity, packages
     from iova_lab.kernel.replay import Job, replay
 
@@ -107,6 +112,8 @@ def replay_command(
 
 
 def _row(result: KernelResult, agreement: Agreement, icount: bool) -> list[str]:
+    import numpy as np
+
     assert result.cycles is not None
     measured = result.cycles[result.job.stream.nr_ageing :].astype(np.float64)
     if not icount:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import Progress, TaskID
 
-from iova_lab import workloads
+from iova_lab.arguments import POSITIVE, WORKLOAD
 from iova_lab.commands.kernel import kernel
 from iova_lab.console import progress
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from iova_lab.kernel.fidelity import Cell
     from iova_lab.kernel.packages import Kernel
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     help="Debian's series; may be given several times.",
 )
 @click.option("--variant", "variants", multiple=True, help="Default: all.")
-@click.option("--workload", "names", multiple=True, help="Default: all.")
+@click.option("--workload", "names", type=WORKLOAD, multiple=True, help="Default: all.")
 @click.option(
     "--results",
     default=Path("results/kernel"),
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--budget",
+    type=POSITIVE,
     default=1e8,
     show_default=True,
     help="Nodes that a job may visit; whoever needs more is measured at a smaller size.",
@@ -61,6 +62,7 @@ def fidelity(
       iova-lab kernel fidelity
       iova-lab kernel fidelity --kernel 6.12 --variant mainline --workload ring
     """
+    from iova_lab import workloads
     from iova_lab.kernel import fidelity as measuring
     from iova_lab.kernel import module, packages, rows, times
 
@@ -85,6 +87,8 @@ def fidelity(
 def _measure(
     bar: Progress, kernels: Sequence[Kernel], cells: Sequence[Cell], results: Path
 ) -> list[str]:
+    from concurrent.futures import ThreadPoolExecutor
+
     from iova_lab.kernel import fidelity as measuring
     from iova_lab.kernel.machine import stop_all
 

@@ -23,6 +23,10 @@ def report(results: Path, out: Path) -> None:
     Examples:
       iova-lab kernel report
     """
+    from iova_lab.stored import require
+
+    require(results, "*-amd64.jsonl", command="iova-lab kernel fidelity")
+    require(results, "lockup.jsonl", command="iova-lab kernel lockup")
     from iova_lab.kernel.fidelity_report import write_fidelity
     from iova_lab.kernel.lockup_report import write_lockup
 

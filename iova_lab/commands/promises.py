@@ -8,6 +8,7 @@ import click
 
 from iova_lab.arguments import C_FILE, EXAMPLE
 from iova_lab.console import progress
+from iova_lab.errors import NotFoundError
 
 
 @click.command()
@@ -34,6 +35,10 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
       iova-lab promises
       iova-lab promises --measure --largest 1000
     """
+    from iova_lab.stored import require
+
+    if not measure:
+        require(results, "promises.json", command="iova-lab promises --measure")
     from iova_lab import promises_results
     from iova_lab.promises_report import write_promises
 
@@ -64,6 +69,8 @@ def example(name: str, variant: str | None) -> None:
       iova-lab example try/my_variant/my_variant-broken.json
     """
     if name.endswith(".json"):
+        if not Path(name).is_file():
+            raise NotFoundError(f"no such file: {name}")
         _again(Path(name), variant)
         return
     from iova_lab.counterexamples import find_example

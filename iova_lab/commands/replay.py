@@ -6,15 +6,17 @@ import dataclasses
 import functools
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-import iova_variants
-from iova_lab import workloads
-from iova_lab.arguments import VARIANT, WORKLOAD
+from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
 from iova_lab.console import print_table
-from iova_lab.opstream import OpStream
+
+if TYPE_CHECKING:
+    import iova_variants
+    from iova_lab import workloads
+    from iova_lab.opstream import OpStream
 
 
 @click.command("list")
@@ -27,6 +29,9 @@ def list_command(as_json: bool) -> None:
       iova-lab list
       iova-lab list --json | python -m json.tool
     """
+    import iova_variants
+    from iova_lab import workloads
+
     variants = [iova_variants.load(name) for name in iova_variants.names()]
     found = [workloads.get(name) for name in workloads.names()]
     if as_json:
@@ -73,11 +78,15 @@ def _claims(variant: iova_variants.Variant) -> str:
 @click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option(
-    "--timeout", default=600.0, show_default=True, help="Seconds until the variant counts as hung."
+    "--timeout",
+    type=POSITIVE,
+    default=600.0,
+    show_default=True,
+    help="Seconds until the variant counts as hung.",
 )
 @click.option(
     "--rcache",
-    type=click.Choice(iova_variants.RCACHES),
+    type=RCACHE,
     default="off",
     show_default=True,
     help="The kernel's per-CPU caches in front of the variant.",
@@ -103,6 +112,9 @@ def replay(
       iova-lab replay ./my_patch.c my_trace.npz
       iova-lab replay mainline cross_cpu --rcache pre-6.7 --json
     """
+    import iova_variants
+    from iova_lab import workloads
+
     stream = workloads.generate(workload, nr_live, seed)
     if workload.endswith(".npz"):
         click.echo(workloads.get(workload).summary)

@@ -24,13 +24,16 @@ def report(
     Examples:
       iova-lab report --machine reference
     """
+    from iova_lab.stored import require
+
+    require(results, "*/machine.json", command="asv run")
     from iova_lab.report import write_report
     from iova_lab.results import machines
 
     if machine is None:
         found = machines(results)
         if len(found) != 1:
-            raise click.UsageError(f"--machine must be one of: {', '.join(found) or '(none yet)'}")
+            raise click.UsageError(f"--machine must be one of: {', '.join(found)}")
         machine = found[0]
     index = write_report(
         results_dir=results,

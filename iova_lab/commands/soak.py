@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress, TextColumn
+
+from iova_lab.arguments import POSITIVE, VARIANT
 
 if TYPE_CHECKING:
     from iova_lab.soak import Soak
 
 
 @click.command()
-@click.argument("variants", nargs=-1)
-@click.option("--ops", "nr_ops", default=1e6, show_default=True, help="For each variant.")
-@click.option("--seed", default=0, show_default=True, help="Of all random numbers.")
-@click.option("--chunk", type=int, help="Replay this chunk only, and record nothing.")
+@click.argument("variants", type=VARIANT, nargs=-1)
+@click.option(
+    "--ops", "nr_ops", type=POSITIVE, default=1e6, show_default=True, help="For each variant."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
+)
+@click.option("--chunk", type=click.IntRange(0), help="Replay this chunk only, and record nothing.")
 @click.option(
     "--out", default=Path("build/soak"), show_default=True, type=click.Path(path_type=Path)
 )
@@ -28,7 +32,11 @@ if TYPE_CHECKING:
     help="Store what came out, and how it was made, in this file.",
 )
 @click.option(
-    "--timeout", default=300.0, show_default=True, help="Seconds until a variant counts as hung."
+    "--timeout",
+    type=POSITIVE,
+    default=300.0,
+    show_default=True,
+    help="Seconds until a variant counts as hung.",
 )
 def soak(
     variants: tuple[str, ...],
@@ -50,6 +58,8 @@ def soak(
       iova-lab soak
       iova-lab soak candidate --ops 1e9 --json results/candidate/soak.json
     """
+    from rich.console import Console
+
     from iova_lab import soak as soaking
 
     names = variants or soaking.real_variants()
@@ -72,6 +82,9 @@ def soak(
 
 
 def _soak_with_progress(run: Soak) -> None:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
     columns = (
         *Progress.get_default_columns(),
         TextColumn("{task.completed:,.0f} ops, {task.fields[rate]:,.0f} /s"),

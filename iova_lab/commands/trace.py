@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iova_lab.arguments import VARIANT
 from iova_lab.console import print_table
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def synthetic_note(synthetic: str | None) -> None:
 
 @trace.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--variant", default="mainline", show_default=True)
+@click.option("--variant", type=VARIANT, default="mainline", show_default=True)
 @click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
 def check(path: Path, variant: str, fast: bool) -> None:
     """Hold a variant's answers against the addresses that a real kernel returned.

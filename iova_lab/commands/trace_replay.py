@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iova_lab.arguments import POSITIVE, VARIANT
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.console import print_table, progress
 from iova_lab.trace_names import LEVELS, NR_TIMINGS
@@ -22,7 +23,7 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
 
 @trace.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.argument("variants", nargs=-1)
+@click.argument("variants", type=VARIANT, nargs=-1)
 @click.option(
     "--level",
     type=click.Choice(LEVELS),
@@ -39,7 +40,11 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
     help="Replays to take the best time of.",
 )
 @click.option(
-    "--timeout", default=600.0, show_default=True, help="Seconds until a variant counts as hung."
+    "--timeout",
+    type=POSITIVE,
+    default=600.0,
+    show_default=True,
+    help="Seconds until a variant counts as hung.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def replay(

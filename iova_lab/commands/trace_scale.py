@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from iova_lab.arguments import POSITIVE
 from iova_lab.commands.trace import trace
 from iova_lab.console import progress
 from iova_lab.trace_names import HOWS
@@ -22,7 +23,7 @@ from iova_lab.trace_names import HOWS
     show_default=True,
     help="Copies share the recorded domains, or each has its own.",
 )
-@click.option("--stagger", type=click.FloatRange(0), help="Seconds from one copy to the next.")
+@click.option("--stagger", type=POSITIVE, help="Seconds from one copy to the next.")
 def scale(path: Path, copies: int, out: Path | None, how: str, stagger: float | None) -> None:
     """Make the pattern of a trace COPIES times as large; the result is synthetic and says so.
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from iova_lab.arguments import C_FILE, VARIANT
 from iova_lab.console import print_table, progress
@@ -236,6 +235,8 @@ def _report(trial: _Trial, as_json: bool) -> None:
     if trial.counted:
         _print_counts(trial.counted)
     if trial.measured:
+        from rich.console import Console
+
         from iova_lab import comparison
 
         click.echo()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.errors import InvalidValueError
 from iova_lab.opstream import OpStream
 
 #: What most callers do most of the time: shown first, whatever else was asked for.
@@ -85,14 +86,14 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.candidates:
-            raise ValueError("nothing to compare with: name at least one candidate")
+            raise InvalidValueError("nothing to compare with: name at least one candidate")
         if not self.cells:
-            raise ValueError("no workload to compare on: name at least one")
+            raise InvalidValueError("no workload to compare on: name at least one")
         if self.budget_s <= 0:
-            raise ValueError(f"a budget of {self.budget_s:g} s leaves no time to measure")
+            raise InvalidValueError(f"a budget of {self.budget_s:g} s leaves no time to measure")
         twice = [name for name, count in Counter(c.name for c in self.cells).items() if count > 1]
         if twice:
-            raise ValueError(f"{twice[0]} stands there twice: name each workload once")
+            raise InvalidValueError(f"{twice[0]} stands there twice: name each workload once")
         common_first = sorted(self.cells, key=lambda cell: not cell.is_common)
         object.__setattr__(self, "cells", tuple(common_first))
 
@@ -125,7 +126,7 @@ class Plan:
         """
         if self.rcache not in iova_variants.RCACHES:
             known = ", ".join(iova_variants.RCACHES)
-            raise ValueError(f"no rcache named {self.rcache!r}; there are: {known}")
+            raise InvalidValueError(f"no rcache named {self.rcache!r}; there are: {known}")
         for variant in self.variants:
             iova_variants.load(variant)
             iova_variants.load(variant, build="counted")
@@ -138,7 +139,7 @@ class Plan:
 def cell_at(workload: str, nr_live: int | None = None) -> Cell:
     """A cell of a workload, at ``nr_live`` or, if None, where `DEFAULT_CELLS` or `NR_LIVE` has it.
 
-    Raises `LookupError` for an unknown workload, `SizeError` for a size that it does not have.
+    Raises `NotFoundError` for an unknown workload, `SizeError` for a size that it does not have.
     """
     found = workloads.get(workload)
     if workload.endswith(".npz") and found.recorded is not None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyperf
 
+from iova_lab.errors import IovaLabError
 from iova_lab.paired_worker import Task
 from iova_variants._child import Limits, run_program
 
@@ -25,7 +26,7 @@ NR_WARMUPS = 1
 MAX_LOOPS = 256
 
 
-class WorkerError(RuntimeError):
+class WorkerError(IovaLabError, RuntimeError):
     """A worker did not finish; ``which`` is the variant that it was at, None if it never began."""
 
     def __init__(self, which: int | None, reason: str) -> None:

@@ -15,6 +15,7 @@ import pyperf
 
 from iova_lab.comparison.counting import Counts
 from iova_lab.comparison.plan import Cell, Plan
+from iova_lab.errors import NotFoundError
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class Comparison:
         return any(cell.failures for cell in self.cells)
 
     def cell(self, name: str) -> CellResult:
-        """Look up one cell by its name, ``near_empty@100``.  Raises `LookupError`."""
+        """Look up one cell by its name, ``near_empty@100``.  Raises `NotFoundError`."""
         for cell in self.cells:
             if cell.cell.name == name:
                 return cell
         known = ", ".join(cell.cell.name for cell in self.cells)
-        raise LookupError(f"no cell named {name!r}; there are: {known}")
+        raise NotFoundError(f"no cell named {name!r}; there are: {known}")

@@ -18,6 +18,7 @@ import pyperf
 from iova_lab.comparison.counting import Counts, KindCounts
 from iova_lab.comparison.plan import Cell, Plan
 from iova_lab.comparison.result import CellResult, Comparison, Subject
+from iova_lab.errors import IovaLabError
 
 FORMAT = 1
 
@@ -29,7 +30,7 @@ CHANGED = "the workload has changed since it was measured"
 PRIVATE = ("python_executable", "python_config_args", "python_cflags", "command")
 
 
-class StoreError(ValueError):
+class StoreError(IovaLabError, ValueError):
     """A folder does not hold a comparison; the message says what is wrong with it."""
 
 

@@ -16,6 +16,7 @@ from iova_lab.convoy.lockups import MOST_CPUS
 from iova_lab.convoy.model import HARD_S, SOFT_S
 from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
 from iova_lab.convoy.tables import duration, error_rows, loaded_lines
+from iova_lab.errors import NoResultsError
 from iova_lab.figures import save
 from iova_lab.kernel import rows
 from iova_lab.pages import write_page
@@ -29,21 +30,21 @@ AGAIN = "`iova-lab contention sweep --again` on an idle machine"
 
 
 def _frame(results: Path, name: str, made_by: str) -> pd.DataFrame:
-    """Rows of one file.  Raises `ValueError` if there is none."""
+    """Rows of one file.  Raises `NoResultsError` if there is none."""
     found = rows.read(results / f"{name}.jsonl")
     if not found:
-        raise ValueError(f"{results}/{name}.jsonl has no rows: iova-lab contention {made_by}")
+        raise NoResultsError(f"{results}/{name}.jsonl has no rows: iova-lab contention {made_by}")
     return pd.DataFrame(found)
 
 
 def _chosen(frame: pd.DataFrame, constants: Constants, where: Path) -> pd.DataFrame:
     """Rows of the page's scenario, at the scenario's own pace.
 
-    Raises `ValueError` if there is none, `ConstantsError` for rows of other machine constants.
+    Raises `NoResultsError` if there is none, `ConstantsError` for rows of other machine constants.
     """
     chosen = frame[(frame["scenario"] == SCENARIO) & frame["think_ns"].isna()]
     if chosen.empty:
-        raise ValueError(f"no row of scenario {SCENARIO}: iova-lab contention sweep")
+        raise NoResultsError(f"no row of scenario {SCENARIO}: iova-lab contention sweep")
     wanted = {"handoff_ns": constants.handoff_ns, "remote_ns": constants.remote_ns}
     alike = pd.Series(True, index=chosen.index)
     for name, value in wanted.items():

@@ -9,6 +9,7 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.convoy.model import FLUSH_QUEUE, MAGAZINE, Scenario
+from iova_lab.errors import NotFoundError
 
 #: Mean time between two requests of one CPU: 100,000 a second, a fast disk's share.
 THINK_NS = 10_000.0
@@ -42,10 +43,10 @@ def names() -> list[str]:
 def scenario(name: str, nr_cpus: int, workload: str, think_ns: float | None = None) -> Scenario:
     """One of `SCENARIOS` for so many CPUs; a trace brings its own times between requests.
 
-    Raises `LookupError` for an unknown name.
+    Raises `NotFoundError` for an unknown name.
     """
     if name not in SCENARIOS:
-        raise LookupError(f"no scenario named {name!r}; there are: {', '.join(SCENARIOS)}")
+        raise NotFoundError(f"no scenario named {name!r}; there are: {', '.join(SCENARIOS)}")
     found = replace(SCENARIOS[name][1], nr_cpus=nr_cpus)
     if think_ns is not None:
         return replace(found, think_ns=think_ns)

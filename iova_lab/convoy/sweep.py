@@ -23,13 +23,14 @@ from typing import Any
 from iova_lab.convoy import scenarios
 from iova_lab.convoy.model import predict
 from iova_lab.convoy.service import Service
+from iova_lab.errors import IovaLabError
 from iova_lab.kernel import rows
 
 #: Each is tried so often: a worker may die under somebody else's load, but not every time.
 ATTEMPTS = 4
 
 
-class SweepError(OSError):
+class SweepError(IovaLabError, OSError):
     """Workers that can't be had, or that died under every attempt."""
 
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from iova_lab.errors import IovaLabError
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -42,7 +44,7 @@ _OTHER = {
 }
 
 
-class ImportTextError(ValueError):
+class ImportTextError(IovaLabError, ValueError):
     """A text that can't be imported; the message says which, where and why, in one line."""
 
 

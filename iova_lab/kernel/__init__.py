@@ -10,6 +10,8 @@ Asking: `replay` sends op streams in and takes answers out, through memory that 
 say what came out.
 """
 
+from iova_lab.errors import IovaLabError
 
-class KernelError(RuntimeError):
+
+class KernelError(IovaLabError, RuntimeError):
     """Something around the booted kernel went wrong; the message says what, and how to mend it."""

@@ -14,6 +14,7 @@ from scipy import stats
 
 from iova_lab import workloads
 from iova_lab.code_digest import is_old
+from iova_lab.errors import NoResultsError
 from iova_lab.evidence import RIVALS, SUBJECT
 from iova_lab.figures import STYLE, save
 from iova_lab.kernel import rows
@@ -34,10 +35,10 @@ CLOSE = 1.5
 
 
 def load(results: Path) -> pd.DataFrame:
-    """The last row of every cell, all kernels.  Raises `ValueError` if there is none."""
+    """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
     found = [row for path in sorted(results.glob("*-amd64.jsonl")) for row in rows.read(path)]
     if not found:
-        raise ValueError(f"{results} has no rows: iova-lab kernel fidelity measures them")
+        raise NoResultsError(f"{results} has no rows: iova-lab kernel fidelity measures them")
     frame = pd.DataFrame(found)
     if "error" not in frame:
         frame["error"] = None

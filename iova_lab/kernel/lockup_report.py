@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 import iova_variants
+from iova_lab.errors import NoResultsError
 from iova_lab.figures import STYLE, save
 from iova_lab.kernel import rows
 from iova_lab.kernel.lockup import (
@@ -39,10 +40,12 @@ NO_ROOM = 1.5
 
 
 def load(results: Path) -> pd.DataFrame:
-    """The last row of every variant and kernel.  Raises `ValueError` if there is none."""
+    """The last row of every variant and kernel.  Raises `NoResultsError` if there is none."""
     found = rows.read(results / "lockup.jsonl")
     if not found:
-        raise ValueError(f"{results}/lockup.jsonl has no rows: iova-lab kernel lockup makes them")
+        raise NoResultsError(
+            f"{results}/lockup.jsonl has no rows: iova-lab kernel lockup makes them"
+        )
     frame = pd.DataFrame(found).drop_duplicates(["release", "variant"], keep="last")
     return frame.sort_values(["release", "variant"]).reset_index(drop=True)
 
@@ -54,7 +57,7 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
     frame["uptime"] = frame["uptime"].round()
     stocks = frame[(frame["variant"] == "stock") & frame["locked_up"]]
     if stocks.empty:
-        raise ValueError(f"{results}/lockup.jsonl: no stock kernel has locked up there")
+        raise NoResultsError(f"{results}/lockup.jsonl: no stock kernel has locked up there")
     walks = load_walks(results)
     out_dir.mkdir(parents=True, exist_ok=True)
     save(figure(walks), out_dir / "lockup")
@@ -142,10 +145,10 @@ def _queues() -> pd.DataFrame:
 
 
 def load_walks(results: Path) -> pd.DataFrame:
-    """What `count_walks` left.  Raises `ValueError` if it has left nothing."""
+    """What `count_walks` left.  Raises `NoResultsError` if it has left nothing."""
     path = results / WALKS
     if not path.exists():
-        raise ValueError(f"{path} is not there: `iova-lab kernel lockup` counts it")
+        raise NoResultsError(f"{path} is not there: `iova-lab kernel lockup` counts it")
     return pd.read_csv(path)
 
 

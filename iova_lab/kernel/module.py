@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from iova_lab.errors import NotFoundError
 from iova_lab.kernel import KernelError, tools
 from iova_lab.kernel.packages import CACHE, Kernel, alone
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR, variant_sources
@@ -33,7 +34,7 @@ def check_name(variant: str) -> None:
     """Raise `LookupError` for what is neither in the module nor a C file."""
     if variant not in variant_names() and not variant.endswith(".c"):
         known = ", ".join(variant_names())
-        raise LookupError(
+        raise NotFoundError(
             f"no variant named {variant!r} in the module; there are: {known}; or give a .c file"
         )
 

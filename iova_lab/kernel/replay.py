@@ -82,7 +82,7 @@ def replay(
     ``on_op(index, op)`` tells now and then which op of which job is under way.  ``silence`` is how
     many seconds a job may go on without such a sign of life.
 
-    Raises `StreamError` for an impossible stream, `LookupError` for an unknown variant,
+    Raises `StreamError` for an impossible stream, `NotFoundError` for an unknown variant,
     `KernelError` for what no job is to blame for.
     """
     for job in jobs:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import iova_variants
 from iova_lab import soak, workloads
+from iova_lab.errors import NotFoundError
 from iova_lab.soak_streams import make_chunk
 from iova_lab.trial import contract, model, standalone
 from iova_lab.trial.compiled import compiler_lines
@@ -254,12 +255,12 @@ def check(
 
 
 def subject_of(file: str | Path, out: Path, seconds: float = 40.0) -> Subject:
-    """A file to be checked.  Raises `LookupError` where there is none."""
+    """A file to be checked.  Raises `NotFoundError` where there is none."""
     source = Path(file)
     if source.suffix != ".c":
-        raise LookupError(f"{file} is no C file: its name must end in .c")
+        raise NotFoundError(f"{file} is no C file: its name must end in .c")
     if not source.is_file():
-        raise LookupError(f"no such file: {file}")
+        raise NotFoundError(f"no such file: {file}")
     return Subject(source.resolve(), out, str(file), seconds)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from iova_lab.counterexamples import Step, step_from_json, step_to_json, stream_of
+from iova_lab.errors import InvalidValueError
 from iova_lab.opstream import Op, OpFlag, OpStream
 
 
@@ -126,7 +127,7 @@ class Saved:
 
 
 def read(path: Path) -> Saved:
-    """Read what `save` wrote.  Raises `ValueError` for another file, with one line."""
+    """Read what `save` wrote.  Raises `InvalidValueError` for another file, with one line."""
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
         history = History(
@@ -138,4 +139,6 @@ def read(path: Path) -> Saved:
         )
         return Saved(history, row["variant"], row["says"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no history that `iova-lab try` wrote: {error!r}") from None
+        raise InvalidValueError(
+            f"{path} is no history that `iova-lab try` wrote: {error!r}"
+        ) from None

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import iova_variants
+from iova_lab.errors import IovaLabError, NotFoundError
 from iova_variants._build import VARIANT_DIR
 
 #: Folders that a path in a diff may have in front of the file's name.
@@ -22,20 +23,20 @@ _MOST_FOLDERS = 8
 _CONTRACT = "iova_variant.h"
 
 
-class PatchError(ValueError):
+class PatchError(IovaLabError, ValueError):
     """A diff that can't be applied; the message is git's reason, in one line."""
 
 
 def apply(diff: Path, onto: str, folder: Path) -> tuple[Path, Path]:
     """Copy variant ``onto`` into ``folder`` twice, and apply ``diff`` to the second.
 
-    Returns the C files of both.  Raises `LookupError` for an unknown variant, `PatchError`.
+    Returns the C files of both.  Raises `NotFoundError` for an unknown variant, `PatchError`.
     """
     if onto not in iova_variants.names():
         known = ", ".join(iova_variants.names())
-        raise LookupError(f"--onto: no variant named {onto!r}; there are: {known}")
+        raise NotFoundError(f"--onto: no variant named {onto!r}; there are: {known}")
     if not diff.is_file():
-        raise LookupError(f"no such file: {diff}")
+        raise NotFoundError(f"no such file: {diff}")
     before, after = (_copy(onto, folder / name) for name in ("before", "after"))
     _apply(diff.resolve(), after.parent)
     changed = [

@@ -16,13 +16,14 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iova_lab.errors import InvalidValueError, IovaLabError, NotFoundError
 from iova_lab.opstream import OpStream
 
 if TYPE_CHECKING:
     from iova_lab.trace import Trace
 
 
-class SizeError(ValueError):
+class SizeError(IovaLabError, ValueError):
     """A workload has no meaning at this number of live ranges; the message says why."""
 
 
@@ -55,22 +56,30 @@ def names() -> list[str]:
     return sorted(name for name in modules if not name.startswith("_"))
 
 
+def check_name(name: str) -> None:
+    """Raise `NotFoundError` unless ``name`` is a workload's, or the path of a file."""
+    if name.endswith((".npz", ".json")):
+        if not Path(name).is_file():
+            raise NotFoundError(f"no such file: {name}")
+    elif name not in names():
+        known = ", ".join(names())
+        raise NotFoundError(
+            f"no workload named {name!r}; there are: {known}; or give a path to a trace (.npz)"
+        )
+
+
 @cache
 def get(name: str) -> Workload:
     """Look up one workload by name, or by its path a trace or what `iova-lab try` has saved.
 
-    Raises `LookupError` for an unknown name, `TraceError` for a file that is not a trace,
-    `ValueError` for one that is not a history.
+    Raises `NotFoundError` for an unknown name, `TraceError` for a file that is not a trace,
+    `InvalidValueError` for one that is not a history.
     """
+    check_name(name)
     if name.endswith(".npz"):
         return _trace_file(name)
     if name.endswith(".json"):
         return _history_file(name)
-    if name not in names():
-        known = ", ".join(names())
-        raise LookupError(
-            f"no workload named {name!r}; there are: {known}; or give a path to a trace (.npz)"
-        )
     module = importlib.import_module(f"{__name__}.{name}")
     doc = module.__doc__ or ""
     return Workload(
@@ -109,12 +118,14 @@ def generate(name: str, nr_live: int, seed: int = 0) -> OpStream:
     """Make the op stream of a workload with ``nr_live`` live ranges in its measured window.
 
     The same bytes on every machine for the same arguments.  Raises `SizeError` where the workload
-    has no meaning at ``nr_live``, `LookupError` for an unknown name.
+    has no meaning at ``nr_live``, `NotFoundError` for an unknown name.
     """
     workload = get(name)
     reason = workload.why_not(nr_live)
     if reason:
         raise SizeError(reason)
+    if seed < 0:
+        raise InvalidValueError(f"seed {seed} is negative: seeds count from 0")
     stream = workload.make(nr_live, seed=seed)
     stream.ops.setflags(write=False)  # every caller gets this one
     return stream

@@ -1,0 +1,22 @@
+"""Check that stored results exist, before a command imports what draws them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iova_lab.errors import NoResultsError
+
+
+def require(
+    folder: Path, *patterns: str, command: str, what: str = "results", option: str = "--results"
+) -> None:
+    """Raise `NoResultsError` unless a file in ``folder`` matches each of ``patterns`` (globs).
+
+    ``command`` makes them, ``what`` names them, ``option`` names another folder.
+    """
+    for pattern in patterns:
+        if next(folder.glob(pattern), None) is None:
+            raise NoResultsError(
+                f"no {what} in {folder.absolute()} ({pattern}): {command} writes them;"
+                f" {option} names another folder"
+            )
