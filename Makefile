@@ -24,6 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # that give a 99 % interval.
 QUICK	:= -a rounds=2 -a repeat=4 \
 	   --bench 'Latency.*, 10000\)$$' --bench 'Latency.*(near_empty|trace_6_1|trace_6_12)., 100\)$$' \
+	   --bench 'Drift.*, 10000\)$$' --bench 'Load.*, 10000\)$$' \
 	   --bench 'NodesMean.*, (100|10000)\)$$' --bench 'Failures.*, 10000\)$$'
 ifdef FULL
 QUICK	:=

@@ -1,15 +1,17 @@
-"""What is the one sentence that a workload's measurements support, or a variant's?
+"""The one sentence that a workload's measurements support, or a variant's.
 
-It stands above the figure and in the page's second line; nodes decide, because they are exact.
+It stands above the figure and in the page's second line.  Nodes decide, because they are exact; a
+time that contradicts them is in the same sentence.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
+from iova_lab.cells import number
 from iova_lab.results import select
-from iova_lab.scorecard import FAULTS, faults, traps
-from iova_lab.tables import number
+from iova_lab.scorecard import FAULTS, faults, nothing_known, traps, unknown_worst
+from iova_lab.tables import common_size
 
 MOST_NAMES = 3
 
@@ -17,107 +19,139 @@ MOST_NAMES = 3
 def of_workload(
     frame: pd.DataFrame,
     exponents: pd.DataFrame,
+    ratios: pd.DataFrame,
     workload: str,
     baseline: str,
     fakes: frozenset[str],
 ) -> str:
-    """Say who grows, who is cheapest, and who refuses what would fit."""
+    """Name who scans linearly, and who visits the fewest nodes at which cost in time."""
     rows = select(frame, workload=workload, metric="nodes_per_op")
     rows = rows[~rows["variant"].isin(fakes)]
-    if rows.empty:
+    nr_live = common_size(frame, workload, fakes)
+    if rows.empty or nr_live is None:
         return "No nodes were counted."
-    faulty = faults(frame)
-    faulty = faulty[faulty["workload"] == workload]
-    sound = rows[~rows["variant"].isin(faulty["variant"])]
+    parts = []
     if rows["nr_live"].nunique() > 1:
-        cost = _growth(rows, exponents, workload) + _fewest(sound)
-    else:
-        cost = _range(rows)
-    base = rows[rows["variant"] == baseline].sort_values("nr_live")
-    if len(base):
-        value, nr_live = base[["value", "nr_live"]].iloc[-1]
-        cost += f"; {baseline} {number(value)} at {int(nr_live):,} live"
+        parts.append(_growth(exponents, workload))
+    parts.append(_fewest(frame, ratios, rows[rows["nr_live"] == nr_live], baseline))
+    return f"{'; '.join(part for part in parts if part)}."
+
+
+def faults_of_workload(frame: pd.DataFrame, workload: str) -> list[str]:
+    """A sentence for each kind of fault that the workload shows, with all its variants."""
+    found = faults(frame)
+    found = found[found["workload"] == workload]
+    sentences = []
     for metric, words in FAULTS.items():
-        who = sorted(set(faulty[faulty["metric"] == metric]["variant"]))
+        who = sorted(set(found[found["metric"] == metric]["variant"]))
         if who:
-            cost += f"; {words}: {_names(who)}"
-    return f"{cost}."
+            sentences.append(f"{words.capitalize()}: {', '.join(who)}.")
+    return sentences
 
 
-def _growth(rows: pd.DataFrame, exponents: pd.DataFrame, workload: str) -> str:
+def _growth(exponents: pd.DataFrame, workload: str) -> str:
     curves = exponents[
         (exponents["workload"] == workload) & (exponents["metric"] == "nodes_per_op")
     ]
     linear = sorted(curves[curves["supported_class"] == "linear"]["variant"])
     if not linear:
-        steep = curves["exponent"].max()
-        return f"No allocator walks over all live ranges (steepest exponent {steep:.2f})"
+        if (curves["supported_class"] == "undecided").all():
+            return ""
+        return "No allocator visits nodes in proportion to the live ranges"
     if len(linear) == len(curves):
         return "Every allocator visits nodes in proportion to the live ranges"
     verb = "visits" if len(linear) == 1 else "visit"
     return (
-        f"{len(linear)} of {len(curves)} allocators ({_names(linear)}) {verb} nodes in proportion"
-        " to the live ranges"
+        f"{len(linear)} of {len(curves)} allocators {verb} nodes in proportion to the live ranges"
     )
 
 
-def _fewest(sound: pd.DataFrame) -> str:
+def _fewest(frame: pd.DataFrame, ratios: pd.DataFrame, rows: pd.DataFrame, baseline: str) -> str:
+    """Who visits the fewest nodes at one size, over the baseline, and whether its time agrees."""
+    if rows.empty:
+        return ""
+    faulty = faults(frame)
+    workload, nr_live = rows["workload"].iloc[0], int(rows["nr_live"].iloc[0])
+    sound = rows[~rows["variant"].isin(faulty[faulty["workload"] == workload]["variant"])]
     if sound.empty:
         return ""
-    last = sound[sound["nr_live"] == sound["nr_live"].max()]
-    least = last["value"].min()
-    names = _names(sorted(last[last["value"] == least]["variant"]))
-    return f"; fewest: {names}, {number(least)} an op"
+    least = sound["value"].min()
+    who = sorted(sound[sound["value"] == least]["variant"])
+    cost = f"{number(least)} per op"
+    base = rows[rows["variant"] == baseline]["value"]
+    if len(base) and baseline not in who and base.iloc[0] > 0:
+        cost = f"x{number(least / base.iloc[0])} of {baseline}'s"
+    text = f"fewest nodes at {nr_live:,} live ranges: {_names(who)}, {cost}"
+    slower = _slower(ratios, workload, nr_live, who[0])
+    return text + (f", but x{number(slower)} of its time" if slower else "")
 
 
-def _range(rows: pd.DataFrame) -> str:
-    ends = rows.sort_values("value").iloc[[0, -1]]
-    least, most = (
-        f"{number(row.value)} ({_names(sorted(rows[rows['value'] == row.value]['variant']))})"
-        for row in ends.itertuples()
-    )
-    return f"From {least} to {most} nodes an op"
-
-
-def _names(names: list[str]) -> str:
-    if len(names) <= MOST_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
+def _slower(ratios: pd.DataFrame, workload: str, nr_live: int, variant: str) -> float | None:
+    """The ratio of times where a variant with fewer nodes is slower, drift and all."""
+    rows = ratios[(ratios["metric"] == "ns_per_op") & (ratios["nr_live"] == nr_live)]
+    rows = rows[(rows["workload"] == workload) & (rows["variant"] == variant) & (rows["lo"] > 1)]
+    return float(rows["ratio"].iloc[0]) if len(rows) else None
 
 
 def of_variant(frame: pd.DataFrame, variant: str, baseline: str) -> str:
-    """Say where it walks, where it refuses what would fit, and where it beats the baseline."""
-    walked = [trap.workload for trap in traps(frame, variant)]
-    parts = [
-        f"Walks over a good part of the live ranges on {len(walked)} workloads:"
-        f" {', '.join(walked)}."
-        if walked
-        else "No op walks over a good part of the live ranges, on any workload measured."
-    ]
+    """Name its pathological workloads, and count where it beats the baseline."""
+    parts = [_scans(frame, variant)]
     found = faults(frame)
     found = found[found["variant"] == variant]
     for metric, words in FAULTS.items():
         where = list(found[found["metric"] == metric]["workload"])
         if where:
             parts.append(f"{words.capitalize()} on {', '.join(where)}.")
-    if found.empty:
-        parts.append("Refuses nothing that would fit, and answers within every limit.")
+    judged = {metric: len(select(frame, metric=metric, variant=variant)) for metric in FAULTS}
+    if found.empty and all(judged.values()):
+        parts.append("Never fails spuriously and never exceeds a limit.")
+    unjudged = [metric for metric, count in judged.items() if not count]
+    if unjudged:
+        parts.append(f"Not measured: {' and '.join(TITLES[metric] for metric in unjudged)}.")
     if variant != baseline:
         parts.append(_against(frame, variant, baseline))
     return " ".join(parts)
+
+
+#: What was not measured, in words.
+TITLES = {"spurious_failures": "spurious failures", "above_limit": "answers above the limit"}
+
+
+def _scans(frame: pd.DataFrame, variant: str) -> str:
+    scanned = [trap.workload for trap in traps(frame, variant)]
+    unknown = unknown_worst(frame, variant)
+    if unknown and nothing_known(frame, variant):
+        return "Worst op not measured."
+    rest = f" Worst op not measured on {', '.join(unknown)}." if unknown else ""
+    if scanned:
+        return (
+            "One op visits more than 10 % of the live ranges on"
+            f" {_workloads(len(scanned))}: {', '.join(scanned)}.{rest}"
+        )
+    measured = "any workload" if not unknown else "the others"
+    return f"No op visits more than 10 % of the live ranges on {measured}.{rest}"
+
+
+def _workloads(count: int) -> str:
+    return f"{count} workload" + "s" * (count != 1)
 
 
 def _against(frame: pd.DataFrame, variant: str, baseline: str) -> str:
     rows = select(frame, metric="nodes_per_op")
     both = rows.pivot_table(index=["workload", "nr_live"], columns="variant", values="value")
     if not {variant, baseline} <= set(both.columns):
-        return "Not measured."
+        return f"Not measured beside {baseline}."
     both = both[[variant, baseline]].dropna().reset_index()
     last = both.loc[both.groupby("workload")["nr_live"].idxmax()]
     ratio = last[variant] / last[baseline]
-    counts = [int((ratio < 0.99).sum()), int((ratio > 1.01).sum())]
-    same = len(ratio) - sum(counts)
+    fewer, more = int((ratio < 0.99).sum()), int((ratio > 1.01).sum())
     return (
-        f"Against {baseline}, nodes an op: fewer on {counts[0]} of {len(ratio)} workloads, more on"
-        f" {counts[1]}, the same within 1 % on {same}."
+        f"It visits fewer nodes than {baseline} on {fewer} of {_workloads(len(ratio))}, more on"
+        f" {more}, the same within 1 % on {len(ratio) - fewer - more}."
     )
+
+
+def _names(names: list[str]) -> str:
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"

@@ -1,4 +1,4 @@
-"""What of a report goes into a mail?  ASCII text of at most 72 columns.
+"""Mail texts of a report: ASCII, at most 72 columns and 120 lines.
 
 One for the whole, and one for each thread and workload, to answer the one thing that was asked.
 """
@@ -14,6 +14,10 @@ from iova_lab.tables import NOTHING
 
 WIDTH = 72
 LONGEST_NAME = 24
+#: A list does not read more of one mail.
+MOST_LINES = 120
+#: Lines of evidence for one answer; the page has them all.
+MOST_EVIDENCE = 3
 
 
 def fill(text: str, indent: str = "", first: str | None = None) -> str:
@@ -24,16 +28,35 @@ def fill(text: str, indent: str = "", first: str | None = None) -> str:
     )
 
 
-def render(data: ReportData) -> dict[str, str]:
-    """Write every mail, by its path in the report.  Raises `ValueError` if a line is too wide."""
-    threads = [_thread(thread) for thread in data.threads]
-    sections = [_section(data, section) for section in data.sections]
-    texts = {"mail.txt": [_head(data), *threads, _notes(data), *sections]}
-    for thread, text in zip(data.threads, threads, strict=True):
-        texts[f"{thread.stem}.txt"] = [_head(data), text, _notes(data)]
-    for section, text in zip(data.sections, sections, strict=True):
-        texts[f"workloads/{section.stem}.txt"] = [_head(data), text, _notes(data)]
-    return {path: joined(parts) for path, parts in texts.items()}
+def render(data: ReportData, headline: str) -> dict[str, str]:
+    """Write every mail, by its path in the report.
+
+    Raises `ValueError` for a line that is too wide, or a mail that is too long.
+    """
+    texts = {"mail.txt": [_head(data), _whole(data, headline)]}
+    for thread in data.threads:
+        texts[f"{thread.stem}.txt"] = [_head(data), _thread(thread), _notes(data)]
+    for section in data.sections:
+        texts[f"workloads/{section.stem}.txt"] = [_head(data), _section(data, section)]
+    found = {path: joined(parts) for path, parts in texts.items()}
+    for path, text in found.items():
+        if text.count("\n") > MOST_LINES:
+            raise ValueError(f"{path} has {text.count(chr(10))} lines, more than {MOST_LINES}")
+    return found
+
+
+def _whole(data: ReportData, headline: str) -> str:
+    """A sentence for the whole, and one for each thread and workload."""
+    lines = [fill(headline)]
+    for thread in data.threads:
+        lines += [
+            "",
+            fill(f"Q: {thread.question}", "   ", ""),
+            fill(f"A: {thread.verdict}", "   ", ""),
+        ]
+    lines += ["", _heading("Nodes per op, by workload")]
+    lines += [fill(f"{one.workload}: {one.finding}", "  ", "") for one in data.sections]
+    return "\n".join(lines)
 
 
 def joined(parts: list[str]) -> str:
@@ -60,13 +83,15 @@ def _thread(thread: Discussion) -> str:
     for answer in thread.answers:
         lines.append("\n" + fill(answer.question, "   ", "Q: "))
         lines.append(fill(answer.verdict, "   ", "A: "))
-        lines += [fill(line, "     ", "   - ") for line in answer.evidence]
+        lines += [fill(line, "     ", "   - ") for line in answer.evidence[:MOST_EVIDENCE]]
+        left = len(answer.evidence) - MOST_EVIDENCE
+        lines += [f"   - {left} more on the page"] if left > 0 else []
     return "\n".join(lines)
 
 
 def _notes(data: ReportData) -> str:
     heading = _heading("What is in the numbers, and what is not")
-    return "\n".join([heading, *(fill(note, "  ", "- ") for note in NOT_IN_NUMBER)])
+    return "\n".join([heading, *(fill(note, "  ", "- ") for note in NOT_IN_NUMBER[:4])])
 
 
 def _section(data: ReportData, section: Section) -> str:
@@ -83,6 +108,7 @@ def _section(data: ReportData, section: Section) -> str:
         table.columns = [name.replace(": exponent", "^") for name in table.columns]
         lines.append("\n" + fill("Exponents (nodes^ exact, ns^ with 99 % interval) and classes:"))
         lines.append(_table(table))
+    lines += [fill(line, "  ", "") for line in section.faults]
     same = [f"Same nodes/op within 1 % at every size: {line}" for line in section.coinciding]
     for line in [*same, *section.undecided, *section.missing]:
         lines.append(fill(f"{line}.", "  ", ""))

@@ -1,7 +1,8 @@
-"""What do the results look like at a glance: every trap, a thread's cases, one variant?"""
+"""The results at a glance: all pathological cases, the cases of a thread, one variant."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from iova_lab import thread_2017, thread_2026
-from iova_lab.figures import FLOOR, REFUSAL, STYLE, headline
+from iova_lab.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
+from iova_lab.figures import (
+    FLOOR,
+    REFUSAL,
+    STYLE,
+    WIDTH,
+    caption,
+    headline,
+    log_ticks,
+    title_height,
+)
 from iova_lab.labels import label_ends
-from iova_lab.looks import COLOURS, styles
+from iova_lab.looks import COLOURS, line_look, styles
 from iova_lab.results import select
 from iova_lab.scaling import ratios
-from iova_lab.scorecard import at_largest, faults, traps
+from iova_lab.scorecard import FAULTS, nothing_known, traps
 
 SHORT = EngFormatter(sep="", places=0)
 
@@ -56,56 +67,88 @@ THREADS = {
 
 
 def worst_ops(frame: pd.DataFrame, fakes: frozenset[str]) -> Figure:
-    """Draw the worst op of every allocator on every workload: dark is many nodes."""
-    rows = at_largest(frame, "worst_nodes")
-    rows = rows[~rows["variant"].isin(fakes)]
-    worst = rows.pivot_table(index="variant", columns="workload", values="value")
-    refused = faults(frame).pivot_table(index="variant", columns="workload", values="value")
-    order = worst.median(axis=1).sort_values(kind="stable").index
-    worst = worst.loc[order, worst.max().sort_values(kind="stable").index]
-    height = 2.2 + 0.3 * len(worst)
+    """Draw the worst op of every allocator on every workload: dark is a large share of all ranges.
+
+    Each workload is drawn at one size for all allocators: the largest at which most were measured.
+    """
+    grid = _Grid.of(frame, fakes)
+    title, nr_rows = _worst_finding(frame, list(grid.worst.index)), max(len(grid.worst), 2)
+    top, bottom = title_height(title, WIDTH) + 0.1, 1.75
+    height = top + bottom + 0.3 * nr_rows
     with mpl.rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(11.0, height))
-        axes = figure.subplots(
-            gridspec_kw={
-                "left": 0.12,
-                "right": 0.99,
-                "top": 1 - 0.45 / height,
-                "bottom": 1.4 / height,
-            }
-        )
-        if worst.size:
-            _heat(axes, worst, refused.reindex_like(worst).fillna(0))
-        nr_traps = sum(bool(traps(frame, name)) for name in worst.index)
-        headline(
+        figure = Figure(figsize=(WIDTH, height))
+        place = (0.12, bottom / height, 0.87, 1 - (top + bottom) / height)
+        axes = figure.add_axes(place)
+        if grid.worst.size:
+            _heat(axes, grid)
+        else:
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "not measured", ha="center", va="center", fontsize=14)
+        headline(figure, title)
+        caption(
             figure,
-            f"{nr_traps} of {len(worst)} allocators have a workload in which one op walks over a"
-            " good part of the live ranges",
-        )
-        figure.text(
-            0.01,
-            0.02,
-            "nodes visited by the worst op, at the largest size measured; x: refuses what fits, or"
-            " answers above the limit",
-            fontsize=8,
-            color="#444444",
+            "Number: nodes visited by the worst operation, exact; shade: its share of the live"
+            " ranges (not shaded below 1,000 live ranges).\nBelow each workload: live ranges, the"
+            " same for all allocators. x: a request failed spuriously or was answered above its"
+            " limit; ?: not measured.",
         )
     return figure
 
 
-def _heat(axes: Axes, worst: pd.DataFrame, refused: pd.DataFrame) -> None:
-    norm = LogNorm(1, max(float(np.nanmax(worst.to_numpy())), 10))
-    axes.imshow(worst.clip(lower=1), cmap="Greys", norm=norm, aspect="auto")
+def _worst_finding(frame: pd.DataFrame, names: list[str]) -> str:
+    known = [name for name in names if not nothing_known(frame, name)]
+    if not known:
+        return "Worst operation: not measured"
+    scanning = sum(bool(traps(frame, name)) for name in known)
+    return (
+        f"{scanning} of {len(known)} allocators have a workload in which one operation visits more"
+        f" than {100 * PATHOLOGICAL_SHARE:.0f} % of the live ranges"
+    )
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Worst ops: a row per variant, a column per workload, one size a column."""
+
+    worst: pd.DataFrame
+    sizes: pd.Series
+    crossed: pd.DataFrame
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, fakes: frozenset[str]) -> _Grid:
+        rows = select(frame, metric="worst_nodes")
+        rows = rows[~rows["variant"].isin(fakes)]
+        counts = rows.groupby(["workload", "nr_live"]).size().reset_index(name="count")
+        ordered = counts.sort_values(["workload", "count", "nr_live"])
+        sizes = ordered.groupby("workload")["nr_live"].last()
+        rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
+        worst = rows.pivot_table(index="variant", columns="workload", values="value")
+        share = worst / sizes.reindex(worst.columns)
+        order = share.median(axis=1).sort_values(kind="stable").index
+        worst = worst.loc[order, share.median().sort_values(kind="stable").index]
+        wrong = select(frame)
+        wrong = wrong[wrong["metric"].isin(list(FAULTS)) & (wrong["value"] > 0)]
+        wrong = wrong[wrong["nr_live"] == wrong["workload"].map(sizes)]
+        crossed = wrong.pivot_table(index="variant", columns="workload", values="value")
+        return cls(worst, sizes.reindex(worst.columns), crossed.reindex_like(worst).fillna(0))
+
+
+def _heat(axes: Axes, grid: _Grid) -> None:
+    worst = grid.worst
+    judged = grid.sizes >= PATHOLOGICAL_FROM
+    share = (worst / grid.sizes).where(judged, 0.0, axis=1).fillna(0.0)
+    norm = LogNorm(1e-4, 1)
+    axes.imshow(share.clip(lower=1e-4), cmap="Greys", norm=norm, aspect="auto")
     for i, name in enumerate(worst.index):
         for j, workload in enumerate(worst.columns):
             value = worst.loc[name, workload]
-            if np.isnan(value):
-                continue
-            mark = f" {REFUSAL}" if refused.loc[name, workload] else ""
-            colour = "white" if norm(value) > 0.55 else "black"
-            text = f"{SHORT(value)}{mark}"
+            mark = f" {REFUSAL}" if grid.crossed.loc[name, workload] else ""
+            text = f"{'?' if np.isnan(value) else SHORT(value)}{mark}"
+            dark = norm(max(share.loc[name, workload], 1e-4)) > 0.55
+            colour = "white" if dark else "black"
             axes.text(j, i, text, ha="center", va="center", fontsize=7.5, color=colour)
-    axes.set_xticks(range(worst.shape[1]), worst.columns, rotation=40, ha="right", fontsize=8.5)
+    labels = [f"{name} @ {SHORT(grid.sizes[name])}" for name in worst.columns]
+    axes.set_xticks(range(worst.shape[1]), labels, rotation=40, ha="right", fontsize=8.5)
     axes.set_yticks(range(worst.shape[0]), worst.index)
     axes.tick_params(length=0)
 
@@ -170,47 +213,38 @@ def _case_finding(rows: pd.DataFrame, case: Case) -> str:
 
 def _case_panel(axes: Axes, rows: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> None:
     for name, line in rows.sort_values("nr_live").groupby("variant"):
-        look = {k: v for k, v in looks[str(name)].items() if k not in ("elinewidth", "capsize")}
-        axes.plot(line["nr_live"], line["value"], **(look | {"markersize": 5, "linewidth": 1.4}))
+        look = line_look(looks[str(name)]) | {"markersize": 5, "linewidth": 1.4}
+        axes.plot(line["nr_live"], line["value"], **look)
     axes.set(xscale="log", yscale="log")
     axes.xaxis.set_major_locator(FixedLocator(sorted(rows["nr_live"].unique())))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(SHORT)
-    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_ticks(axes.yaxis, *axes.get_ylim())
     axes.tick_params(labelsize=8)
 
 
 def variant_figure(
     frame: pd.DataFrame, variant: str, baseline: str, fakes: frozenset[str]
 ) -> Figure:
-    """Draw one variant's nodes and time per op over the baseline's, a row per workload."""
+    """Draw one variant's nodes and time per op over the baseline's, a workload and size a row."""
     table = ratios(frame, baseline, fakes)
-    rows = table[
-        (table["variant"] == variant) & table["metric"].isin(["nodes_per_op", "ns_per_op"])
-    ]
-    rows = rows.loc[rows.groupby(["metric", "workload"])["nr_live"].idxmax()]
-    nodes = rows[rows["metric"] == "nodes_per_op"].set_index("workload")["ratio"]
-    order = list(nodes.sort_values(kind="stable").index)
-    height = 1.5 + 0.25 * max(len(order), 2)
+    rows = one_size(table[table["lo"].notna()], variant)
+    order = list(rows[rows["metric"] == "nodes_per_op"].sort_values("ratio")["row"])
+    order += sorted(set(rows["row"]) - set(order))
+    title = _variant_finding(rows, variant, baseline)
+    top = title_height(title, WIDTH) + 0.25
+    height = top + 0.9 + 0.25 * max(len(order), 2)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11.0, height))
-        axes = figure.subplots(
-            gridspec_kw={
-                "left": 0.16,
-                "right": 0.98,
-                "top": 1 - 0.5 / height,
-                "bottom": 0.7 / height,
-            }
-        )
+        figure = Figure(figsize=(WIDTH, height))
+        axes = figure.add_axes((0.2, 0.8 / height, 0.78, 1 - (top + 0.8) / height))
         for (metric, label), shift, marker, colour in zip(
-            (("nodes_per_op", "nodes (exact)"), ("ns_per_op", "ns (99 % interval)")),
+            (("nodes_per_op", "nodes (exact)"), ("ns_per_op", "ns (99 % interval with drift)")),
             (-0.15, 0.15),
             ("o", "s"),
             (COLOURS[0], COLOURS[1]),
             strict=True,
         ):
-            line = rows[rows["metric"] == metric].set_index("workload").reindex(order)
+            line = rows[rows["metric"] == metric].set_index("row").reindex(order)
             whiskers = np.array([line["ratio"] - line["lo"], line["hi"] - line["ratio"]])
             axes.errorbar(
                 line["ratio"],
@@ -223,17 +257,59 @@ def variant_figure(
                 label=label,
             )
         axes.axvline(1, color=FLOOR, lw=1)
-        axes.set(xscale="log", xlabel=f"over {baseline}, at the largest size that both have")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+        axes.set(xscale="log", xlabel=f"over {baseline}, at the size beside each workload")
         low, high = axes.get_xlim()
-        axes.set_xlim(min(low, 0.4), max(high, 2.5))
+        _ratio_ticks(axes, min(low, 0.4), max(high, 2.5))
         axes.set_yticks(range(len(order)), order, fontsize=9)
         axes.set_ylim(len(order) - 0.4, -0.6)
-        figure.legend(loc="upper right", frameon=False, fontsize=8, ncols=2, borderaxespad=0.3)
-        more, fewer = int((nodes > 1.01).sum()), int((nodes < 0.99).sum())
-        headline(
-            figure,
-            f"{variant} visits fewer nodes than {baseline} on {fewer} of {len(order)} workloads,"
-            f" more on {more}",
+        axes.legend(
+            *(axes.get_legend_handles_labels()),
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            frameon=False,
+            fontsize=8,
+            ncols=2,
+            borderaxespad=0.1,
         )
+        headline(figure, title)
+        about = frame[["machine", "commit"]].iloc[0]
+        caption(figure, f"Time on {about['machine']} at {about['commit'][:8]}; nodes are exact.")
     return figure
+
+
+def one_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Ratios of one variant, each workload at one size: the largest with time and nodes, or nodes.
+
+    Column ``row`` names workload and size.
+    """
+    rows = table[
+        (table["variant"] == variant) & table["metric"].isin(["nodes_per_op", "ns_per_op"])
+    ]
+    counts = rows.groupby(["workload", "nr_live"]).size().reset_index(name="count")
+    counts = counts.sort_values(["workload", "count", "nr_live"])
+    sizes = counts.groupby("workload")["nr_live"].last()
+    rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
+    names = [f"{row.workload} @ {SHORT(row.nr_live)}" for row in rows.itertuples()]
+    return rows.assign(row=names)
+
+
+def _variant_finding(rows: pd.DataFrame, variant: str, baseline: str) -> str:
+    nodes = rows[rows["metric"] == "nodes_per_op"]["ratio"]
+    times = rows[rows["metric"] == "ns_per_op"]
+    more, fewer = int((nodes > 1.01).sum()), int((nodes < 0.99).sum())
+    title = f"{variant} visits fewer nodes than {baseline} on {fewer} workloads, more on {more}"
+    if times.empty:
+        return f"{title}; times are not compared"
+    slower, faster = int((times["lo"] > 1).sum()), int((times["hi"] < 1).sum())
+    return f"{title}; it is faster on {faster}, slower on {slower}"
+
+
+def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
+    """Ticks of one kind: x0.1, x1, x10; x0.5 and x2 as well where there is room."""
+    steps = (1, 2, 5) if high / low < 300 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(low, high)

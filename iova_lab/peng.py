@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
+from iova_lab.cells import number
 from iova_lab.opstream import Op, OpStream
-from iova_lab.tables import number
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
 
 REFUSED = 2**64 - 1

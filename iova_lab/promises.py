@@ -16,13 +16,13 @@ import pandas as pd
 
 import iova_variants
 from iova_lab import scaling, workloads
+from iova_lab.cells import number
 from iova_lab.counterexamples import examples
 from iova_lab.errors import IovaLabError
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.questions import QUESTIONS
-from iova_lab.results import MEASURED, SKIPPED
+from iova_lab.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.soak import real_variants
-from iova_lab.tables import number
 from iova_lab.workloads._common import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
 
@@ -102,16 +102,20 @@ def measure(sizes: Sequence[int], tick: Callable[[], object]) -> pd.DataFrame:
 
 def _cell(variant: str, workload: str, nr_live: int, given_up: set[str]) -> dict[str, Any]:
     reason = workloads.get(workload).why_not(nr_live)
-    if variant in given_up:
-        reason = f"more than {BUDGET:,} nodes"
     if reason:
-        return {"status": SKIPPED, "reason": reason}
+        return {"status": NOT_APPLICABLE, "reason": reason}
+    if variant in given_up:
+        return _over_budget()
     stream = workloads.generate(workload, nr_live)
     try:
         return _counts(variant, stream)
     except iova_variants.TooLongError:
         given_up.add(variant)
-        return {"status": SKIPPED, "reason": f"more than {BUDGET:,} nodes"}
+        return _over_budget()
+
+
+def _over_budget() -> dict[str, Any]:
+    return {"status": OVER_BUDGET, "reason": f"more than {BUDGET:,} nodes"}
 
 
 def _counts(variant: str, stream: OpStream) -> dict[str, Any]:

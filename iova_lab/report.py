@@ -1,6 +1,6 @@
-"""Where does a report go, and what does it look like?
+"""The report's folder, which works from file://.
 
-One folder that works from file://: a page for the whole, for each thread, workload and variant,
+A page for the whole, for each thread, workload and variant,
 figures/ (SVG and PNG), texts for a mail, summary.csv.  It is generated and never edited; the same
 results give the same bytes.
 """
@@ -32,7 +32,7 @@ def write_report(
     Raises `ResultsError` (a `ValueError`) with one line if the results can't be read.
     """
     data = gather(results_dir, machine, baseline, commit)
-    texts = mail.render(data)
+    texts = mail.render(data, headline(data))
     for name in OWN:  # pages and figures of what is no longer there
         shutil.rmtree(out_dir / name, ignore_errors=True)
     for path, text in texts.items():
@@ -53,15 +53,25 @@ def write_report(
 
 
 def headline(data: ReportData) -> str:
-    """How many allocators have no trap and refuse nothing needlessly, of how many."""
+    """How many allocators have no pathological workload, of how many; or that it is not known."""
     names = [one.variant for one in data.variants]
-    clean = [name for name in names if is_clean(data.frame, name)]
+    found = {name: is_clean(data.frame, name) for name in names}
+    clean = [name for name in names if found[name]]
+    unknown = [name for name in names if found[name] is None]
+    if len(unknown) == len(names):
+        return (
+            "Which allocators have a pathological workload was not measured: the worst operation"
+            " was not counted at 1,000 live ranges or more."
+        )
     who = f": {', '.join(clean)}" if clean else ""
-    return (
-        f"Of {len(names)} allocators on {len(data.sections)} workloads, {len(clean)} never walk"
-        " over a good part of the live ranges, refuse what would fit or answer above the"
-        f" limit{who}."
-    )
+    rest = f"; {len(unknown)} of them can't be judged by what was measured" if unknown else ""
+    return f"{len(clean)} of {len(names)} allocators have no pathological workload{who}{rest}."
+
+
+def about(data: ReportData) -> str:
+    """Where, when and how the numbers of every page were measured, in one paragraph."""
+    keys = ("machine", "commit", "compiled with", "load", "drift", "cells")
+    return "Measured: " + "; ".join(f"{key}: {data.facts[key]}" for key in keys) + "."
 
 
 def _write_parts(data: ReportData, out_dir: Path) -> None:
@@ -73,13 +83,26 @@ def _write_parts(data: ReportData, out_dir: Path) -> None:
             thread=thread,
             alt=overview.THREADS[thread.stem].alt,
             command=data.facts["report by"],
+            about=about(data),
         )
     for section in data.sections:
         write_page(
-            out_dir / "workloads", section.stem, template="workload", section=section, data=data
+            out_dir / "workloads",
+            section.stem,
+            template="workload",
+            section=section,
+            data=data,
+            about=about(data),
         )
     for one in data.variants:
-        write_page(out_dir / "variants", one.variant, template="variant", one=one, data=data)
+        write_page(
+            out_dir / "variants",
+            one.variant,
+            template="variant",
+            one=one,
+            data=data,
+            about=about(data),
+        )
 
 
 def _draw(data: ReportData, folder: Path) -> None:
@@ -93,6 +116,6 @@ def _draw(data: ReportData, folder: Path) -> None:
             drawn = figures.workload_figure(data.frame, section.workload, data.fakes, finding)
             figures.save(drawn, folder / section.stem)
     for one in data.variants:
-        if len(one.costs):
+        if one.has_figure:
             drawn = overview.variant_figure(data.frame, one.variant, data.baseline, data.fakes)
             figures.save(drawn, folder / f"variant-{one.variant}")

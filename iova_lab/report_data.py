@@ -1,4 +1,4 @@
-"""What does a report say?  Everything but its layout, taken from one asv run."""
+"""The contents of a report: everything but its layout, taken from one asv run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from pathlib import Path
 import pandas as pd
 
 import iova_variants
-from iova_lab import finding, results, scaling, tables, thread_2017, thread_2026, workloads
+from iova_lab import (
+    drift,
+    finding,
+    flags,
+    results,
+    scaling,
+    tables,
+    thread_2017,
+    thread_2026,
+    workloads,
+)
+from iova_lab.fakes import fake_variants, load
 from iova_lab.thread import Answer
-
-#: Named where no variant's claims can be asked: results may be of variants that are gone.
-FLOOR = "null"
 
 HARNESS = (
     "IOVA allocators replaying fixed op streams in user space: variant x workload x live ranges,"
@@ -21,14 +29,17 @@ HARNESS = (
 
 NOT_IN_NUMBER = [
     "ns/op: time of the measured window divided by its ops, allocs and frees alike. A sample is the"
-    " fastest of several replays; shown is asv's median with its 99 % interval, from one build on"
-    " one machine: the luck of code and memory layout is not in it.",
+    " fastest of several replays; shown is asv's median, from one build on one machine. The effect"
+    " of code and memory layout is not in it.",
+    "A ratio of times has a 99 % interval that includes the drift of the run: asv measures one cell"
+    " after the other, so the lab times one variant twice in each run. A difference that the drift"
+    " could explain is printed as 'none shown'; `iova-lab compare` measures two variants in turn.",
     "nodes/op: gap steps + descents + nodes whose bookkeeping is updated, per op, from a separate"
     " counted build. Exact and the same on every machine; another seed of a random workload is"
     " another number.",
     "In user space, one thread: no contention, no interrupts to switch off, no rcache. Ageing,"
     " draining and making the stream are outside the clock. The slab is warm.",
-    "null keeps no books: its time is the floor of the harness, drawn as a grey dashed line."
+    "null keeps no ranges: its time is the floor of the harness, drawn as a grey dashed line."
     " It has no ratio and no exponent.",
     "refused: requests of the window that got nothing; spurious: those of them for which an"
     " exhaustive search finds a fit under the limit; above limit: requests that got an address"
@@ -38,7 +49,11 @@ NOT_IN_NUMBER = [
     " decide first: they are exact, and time adds the processor's caches.",
     "A node is what the structure is made of: of a B-tree (maple) one holds up to 16 ranges, so its"
     " nodes are fewer, and each costs more.",
-    "To walk: one op visits more than a tenth of the live ranges, where there are 1,000 or more.",
+    "Pathological: one op visits more than 10 % of the live ranges, where there are 1,000 or more,"
+    " or a request fails spuriously, or an answer lies above its limit.",
+    "not measured: nobody asked for the cell in this run; n/a: there can be no such cell; over"
+    " budget: the window would visit too many nodes; failed: error, crash or time-out. 0 is a"
+    " measured value.",
 ]
 
 GONE = "not in this checkout"
@@ -52,6 +67,7 @@ class Section:
     finding: str
     summary: str
     doc: str
+    faults: list[str]
     nr_live: int | None
     size: str
     costs: pd.DataFrame
@@ -76,6 +92,7 @@ class VariantPage:
     kernel_release: str
     claims: str
     finding: str
+    has_figure: bool
     costs: pd.DataFrame
     growth: pd.DataFrame
 
@@ -106,23 +123,6 @@ class ReportData:
     variants: list[VariantPage]
 
 
-def fake_variants(names: set[str]) -> frozenset[str]:
-    """Which of these keep no books: as they claim, or by name where they can't be loaded."""
-    return frozenset(name for name in names if _is_fake(name))
-
-
-def _is_fake(name: str) -> bool:
-    loaded = _load(name)
-    return iova_variants.Claim.FAKE in loaded.claims if loaded else name == FLOOR
-
-
-def _load(name: str) -> iova_variants.Variant | None:
-    try:
-        return iova_variants.load(name)
-    except (LookupError, OSError, iova_variants.BuildError):
-        return None
-
-
 def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -> ReportData:
     """Read one run and work out all that the report says.  Raises `ResultsError`."""
     run = results.find_run(results_dir, machine, commit)
@@ -139,12 +139,12 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
         fakes=fakes,
         baseline=baseline,
         harness=HARNESS,
-        facts=_facts(results_dir, run, baseline, commit) | _measured_sizes(frame),
-        ratio_note=f"to {baseline}, 99 % interval",
+        facts=_facts(results_dir, run, baseline, commit) | _conditions(frame, run),
+        ratio_note=f"to {baseline}, 99 % interval, drift included",
         threads=_threads(frame, exponents),
         sections=sections,
         variants=[
-            _variant(frame, sections, name, baseline)
+            _variant(frame, ratios, sections, name, baseline)
             for name in sorted(set(frame["variant"]) - fakes)
         ],
     )
@@ -184,14 +184,43 @@ def _facts(
     }
 
 
+def _conditions(frame: pd.DataFrame, run: results.Run) -> dict[str, str]:
+    """What was measured of what there is, how busy the machine was, and how it was compiled."""
+    load = drift.load(frame)
+    floor = drift.floor(frame)
+    return {
+        "compiled with": flags.at(run.commit),
+        "load": f"median {load[0]:.1f}, at most {load[1]:.1f} (one-minute average, the measuring"
+        " process included)"
+        if load
+        else "not recorded",
+        "drift": str(floor)
+        if floor
+        else "not measured, so times have no intervals and are not compared",
+        **_measured_sizes(frame),
+        "cells": _coverage(frame),
+    }
+
+
 def _measured_sizes(frame: pd.DataFrame) -> dict[str, str]:
     """The sizes that the run chose: asv does not record its options."""
     facts = {}
-    for what, metric in (("times at", "ns_per_op"), ("nodes at", "nodes_per_op")):
+    for what, metric in (
+        ("times at", "ns_per_op"),
+        ("nodes at", "nodes_per_op"),
+        ("worst op at", "worst_nodes"),
+    ):
         rows = results.select(frame, metric=metric)
         sizes = ", ".join(f"{size:,}" for size in sorted(set(rows["nr_live"])))
-        facts[what] = f"{sizes} live ranges" if sizes else "none was measured"
+        facts[what] = f"{sizes} live ranges" if sizes else "not measured"
     return facts
+
+
+def _coverage(frame: pd.DataFrame) -> str:
+    """How many cells of the suite's own metrics have a value, and why the others have none."""
+    shown = frame[frame["metric"].isin([*tables.SHOWN, "worst_nodes", *results.OF_LIVE])]
+    counts = shown["status"].value_counts()
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
 def _section(
@@ -206,11 +235,12 @@ def _section(
     summary, doc = _words(workload)
     return Section(
         workload=workload,
-        finding=finding.of_workload(frame, exponents, workload, baseline, fakes),
+        finding=finding.of_workload(frame, exponents, ratios, workload, baseline, fakes),
+        faults=finding.faults_of_workload(frame, workload),
         summary=summary,
         doc=doc,
         nr_live=nr_live,
-        size=_size(workload, nr_live),
+        size=_size(nr_live),
         costs=tables.costs(frame, ratios, workload, nr_live or 0, baseline, fakes),
         others=tables.others(frame, workload, nr_live or 0, fakes),
         growth=tables.growth(exponents, workload),
@@ -226,25 +256,29 @@ def _words(workload: str) -> tuple[str, str]:
         found = workloads.get(workload)
     except LookupError:
         return "A workload that this checkout does not have.", ""
-    return found.summary.replace("``", ""), found.doc.partition("\n")[2].strip("\n")
+    doc = found.doc.replace("``", "`")
+    return found.summary.replace("``", ""), doc.partition("\n")[2].strip("\n")
 
 
-def _size(workload: str, nr_live: int | None) -> str:
-    if nr_live is None:
-        return "Nothing was measured"
-    if workload.startswith("trace"):
-        return "The trace's own number of live ranges"
-    return f"{nr_live:,} live ranges"
+def _size(nr_live: int | None) -> str:
+    return "Nothing was measured" if nr_live is None else f"{nr_live:,} live ranges"
 
 
-def _variant(frame: pd.DataFrame, sections: list[Section], name: str, baseline: str) -> VariantPage:
-    loaded = _load(name)
+def _variant(
+    frame: pd.DataFrame,
+    ratios: pd.DataFrame,
+    sections: list[Section],
+    name: str,
+    baseline: str,
+) -> VariantPage:
+    loaded = load(name)
     return VariantPage(
         variant=name,
         summary=loaded.summary if loaded else f"A variant that is {GONE}.",
         kernel_release=loaded.kernel_release if loaded else GONE,
         claims=_claims(loaded),
         finding=finding.of_variant(frame, name, baseline),
+        has_figure=name != baseline and name in set(ratios["variant"]),
         costs=tables.across({_at(one): one.costs for one in sections}, name),
         growth=tables.across({one.workload: one.growth for one in sections}, name),
     )

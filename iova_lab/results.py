@@ -19,27 +19,32 @@ from typing import Any
 import pandas as pd
 
 from iova_lab import workloads
+from iova_lab.cells import Missing
 from iova_lab.errors import IovaLabError
+from iova_lab.fakes import fake_variants
+from iova_lab.opstream import Op
 
 API_VERSION = 2
 PARAM_NAMES = ["variant", "workload", "nr_live"]
 NOT_RESULTS = {"machine.json", "benchmarks.json"}
 
-MEASURED, SKIPPED, FAILED, STALE = "measured", "skipped", "failed", "stale"
-NOT_RUN = "not run"
+MEASURED, STALE = "measured", "stale"
+NOT_MEASURED, NOT_APPLICABLE = str(Missing.NOT_MEASURED), str(Missing.NOT_APPLICABLE)
+OVER_BUDGET, FAILED = str(Missing.OVER_BUDGET), str(Missing.FAILED)
+
+NO_SUCH_SIZE = "not applicable: the workload has no such size"
+KEEPS_NONE = "not applicable: it keeps no ranges"
+ENDS_EMPTY = "not applicable: the workload ends with no live range"
 
 REASONS = {
-    FAILED: "failed (error, crash or time-out; asv run --show-stderr says which)",
-    SKIPPED: "skipped (not selected for this run, or not in this build)",
+    FAILED: "failed (error, crash or time-out; `asv run --show-stderr` prints which)",
+    NOT_MEASURED: "not measured in this run",
     STALE: "measured with an older version of the benchmark",
-    NOT_RUN: "not run",
+    OVER_BUDGET: "over the node budget (the window would take too long)",
 }
 
-#: Answers of the metric why_not, in coverage.py's words.
-WHY_NOT = {
-    1: "the workload has no such size",
-    2: "over the node budget (the window would take too long)",
-}
+#: Values of the metric why_not, as in benchmarks/coverage.py.
+WHY_NOT = {1: NOT_APPLICABLE, 2: OVER_BUDGET}
 
 
 class ResultsError(IovaLabError, ValueError):
@@ -68,9 +73,18 @@ METRICS = {
         Metric("refusals.AboveLimit.track_above_limit", "above_limit", "requests"),
         Metric("memory.BytesPerRange.track_bytes_per_range", "bytes_per_range", "bytes"),
         Metric("span.Span.track_span_per_pfn", "span_per_pfn", "pfns/live pfn"),
+        Metric("drift.Drift.time_window", "ns_again", "ns/op"),
+        Metric("drift.Load.track_load", "load", "processes"),
         Metric("coverage.Coverage.track_why_not", "why_not", "reason"),
     )
 }
+
+
+TIMES = ("ns_per_op", "ns_again")
+#: What a variant has that keeps no ranges.
+OF_FAKES = (*TIMES, "nodes_per_op", "why_not", "load")
+#: What needs a live range after the window.
+OF_LIVE = ("bytes_per_range", "span_per_pfn")
 
 
 @dataclass(frozen=True)
@@ -190,7 +204,7 @@ def _status(value: float | None, stale: bool) -> str:
         return STALE
     if value is None:
         return FAILED
-    return SKIPPED if math.isnan(value) else MEASURED
+    return NOT_MEASURED if math.isnan(value) else MEASURED
 
 
 def _finite(value: float | None) -> float:
@@ -220,7 +234,7 @@ def _cells(run: Run, metric: Metric, stale: bool) -> Iterator[dict[str, Any]]:
     for combo, value, low, high, repeat in zip(combos, *columns, strict=True):
         status = _status(value, stale)
         measured = status == MEASURED
-        timed = measured and metric.name == "ns_per_op"
+        timed = measured and metric.name in TIMES
         factor = 1e9 / _nr_measured(combo[1]) if timed else 1.0
         yield {
             "metric": metric.name,
@@ -245,9 +259,11 @@ def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
 
     Columns: machine, commit, date, metric, variant, workload, nr_live, value, ci_lo and ci_hi
     (99 %; NaN where asv stored none or an infinite one), nr_samples, unit, status, and reason:
-    empty, or why there is no value.  Status is measured, skipped (asv's NaN: not implemented, or
-    not selected), failed (asv's null: error, crash, time-out), stale (of another version of the
-    benchmark) or not run.  Times are in ns per measured op.
+    empty, or why there is no value.  Status is measured, failed (asv's null: error, crash,
+    time-out), stale (of another version of the benchmark), not applicable (there is no such cell),
+    over the node budget, or not measured (nobody asked for it).  asv stores the last three alike,
+    as NaN; they are told apart by the metric why_not and by the workloads of this checkout.  Times
+    are in ns per measured op.
     """
     path = results_dir / "benchmarks.json"
     benchmarks = _read_json(path)
@@ -268,22 +284,59 @@ def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
 
 
 def _complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the cells that were not run, and the reasons."""
+    """Add the cells that asv has no row for, and the reason of each that has no value."""
     units = {metric.name: metric.unit for metric in METRICS.values()}
     axes = [sorted(units), *(sorted(set(frame[key])) for key in ("workload", "variant", "nr_live"))]
     keys = ["metric", "workload", "variant", "nr_live"]
     grid = pd.MultiIndex.from_product(axes, names=keys)
     frame = frame.set_index(keys).reindex(grid).reset_index()
-    frame["status"] = frame["status"].fillna(NOT_RUN)
+    frame["status"] = frame["status"].fillna(NOT_MEASURED)
     frame["unit"] = frame["metric"].map(units)
     frame["nr_samples"] = frame["nr_samples"].fillna(0).astype(int)
-    why = frame[frame["metric"] == "why_not"].set_index(keys[1:])["value"].map(WHY_NOT)
-    known = frame.set_index(keys[1:]).index.map(why)
-    # A failure is a failure whatever coverage says; all else has coverage's reason, if any.
-    known = pd.Series(known, frame.index).mask(frame["status"] == FAILED)
-    reason = known.fillna(frame["status"].map(REASONS))
-    frame["reason"] = reason.mask(frame["status"] == MEASURED, "")
+    why = frame[frame["metric"] == "why_not"].set_index(keys[1:])["value"].map(WHY_NOT).to_dict()
+    fakes = fake_variants(set(frame["variant"]))
+    found = [
+        _why(row, why.get((row.workload, row.variant, row.nr_live)), fakes)
+        for row in frame[[*keys, "status"]].itertuples(index=False)
+    ]
+    frame["status"], frame["reason"] = zip(*found, strict=True)
     return frame
+
+
+def _why(row: Any, coverage: str | None, fakes: frozenset[str]) -> tuple[str, str]:
+    """Status and reason of one cell; ``coverage`` is what the metric why_not found, if anything."""
+    if row.status == MEASURED:
+        return MEASURED, ""
+    if row.status != NOT_MEASURED:
+        return row.status, REASONS[row.status]
+    if row.variant in fakes and row.metric not in OF_FAKES:
+        return NOT_APPLICABLE, KEEPS_NONE
+    if coverage == NOT_APPLICABLE or _no_such_size(row.workload, row.nr_live):
+        return NOT_APPLICABLE, NO_SUCH_SIZE
+    if coverage == OVER_BUDGET:
+        return OVER_BUDGET, REASONS[OVER_BUDGET]
+    if row.metric in OF_LIVE and _ends_empty(row.workload):
+        return NOT_APPLICABLE, ENDS_EMPTY
+    return NOT_MEASURED, REASONS[NOT_MEASURED]
+
+
+def _no_such_size(workload: str, nr_live: int) -> bool:
+    try:
+        return workloads.get(workload).why_not(nr_live) is not None
+    except LookupError:
+        return False
+
+
+@cache
+def _ends_empty(workload: str) -> bool:
+    """Does no range outlive the window?  The same at every size."""
+    try:
+        smallest = max(workloads.get(workload).min_nr_live, 100)
+        ops = workloads.generate(workload, smallest).ops
+    except LookupError:
+        return False
+    last_op = dict(zip(ops["slot"].tolist(), ops["op"].tolist(), strict=True))
+    return all(op == Op.FREE for op in last_op.values())
 
 
 def select(frame: pd.DataFrame, **where: str | int) -> pd.DataFrame:
@@ -300,4 +353,4 @@ def why_missing(
     """Why this cell has no value; None if it has one."""
     cell = {"metric": metric, "variant": variant, "workload": workload, "nr_live": nr_live}
     row = frame[frame[list(cell)].eq(pd.Series(cell)).all(axis=1)]
-    return str(row["reason"].iat[0]) or None if len(row) else REASONS[NOT_RUN]
+    return str(row["reason"].iat[0]) or None if len(row) else REASONS[NOT_MEASURED]

@@ -1,6 +1,7 @@
 """How does a variant's cost grow with the number of live ranges, and how does it compare?
 
-Slopes and ratios come from asv's 99 % intervals; counts are exact, so theirs have no width.
+Slopes and ratios come from asv's 99 % intervals, widened by how far times of the same run drift
+(`iova_lab.drift`); counts are exact, so theirs have no width.
 
 **Exponent**: the slope of log(value) over log(nr_live) between the two largest sizes that are a
 decade apart: what still grows shows at the top end, while constant parts (n/6 + 20) flatten the
@@ -35,6 +36,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
+from iova_lab import drift
+from iova_lab.drift import Floor
 from iova_lab.results import ResultsError, select
 
 #: Within this of 0 an exponent counts as flat, within that of 1 as linear.
@@ -70,12 +73,22 @@ class Interval:
         return math.isfinite(self.lo) and math.isfinite(self.hi)
 
 
-def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give exact counts an interval without width; times keep asv's, or none."""
+def with_intervals(frame: pd.DataFrame, floor: Floor | None) -> pd.DataFrame:
+    """Give exact counts an interval without width, and times asv's, widened by the run's drift.
+
+    asv's interval is of one cell alone, and cells are minutes apart.  Two times that were each
+    widened by a half (in squares of logarithms) of the drift have a ratio that is widened by all of
+    it, so no ratio within the floor is known not to be 1.  Without a floor times have no interval.
+    """
     exact = ~frame["metric"].isin(TIMES)
+    half = math.log(floor.ratio) / math.sqrt(2) if floor else math.nan
+    value = frame["value"].astype(float)
+    lo, hi = frame["ci_lo"].astype(float).clip(lower=0), frame["ci_hi"].astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below = np.exp(-np.hypot(np.log(value / lo), half))
+        above = np.exp(np.hypot(np.log(hi / value), half))
     return frame.assign(
-        ci_lo=frame["ci_lo"].mask(exact, frame["value"]),
-        ci_hi=frame["ci_hi"].mask(exact, frame["value"]),
+        ci_lo=(value * below).mask(exact, value), ci_hi=(value * above).mask(exact, value)
     )
 
 
@@ -100,7 +113,7 @@ def ratios(frame: pd.DataFrame, baseline: str, fakes: frozenset[str]) -> pd.Data
         raise ResultsError(
             f"no baseline {baseline!r} in the results; there are: {', '.join(known)}"
         )
-    rows = with_intervals(select(frame))
+    rows = with_intervals(select(frame), drift.floor(frame))
     rows = rows[~rows["variant"].isin(fakes)]
     keys = ["metric", "workload", "nr_live"]
     base = rows[(rows["variant"] == baseline) & (rows["value"] > 0)]
@@ -118,7 +131,7 @@ def exponents(frame: pd.DataFrame, fakes: frozenset[str]) -> pd.DataFrame:
     Columns: metric, workload, variant, nr_from and nr_to (the decade of the exponent), exponent,
     lo, hi (99 %; equal for counts), supported_class and reason (of undecided, else empty).
     """
-    rows = with_intervals(select(frame))
+    rows = with_intervals(select(frame), drift.floor(frame))
     rows = rows[rows["metric"].isin(["nodes_per_op", *TIMES]) & ~rows["variant"].isin(fakes)]
     keys = ["metric", "workload", "variant"]
     records = [

@@ -1,7 +1,7 @@
-"""Which allocator has which trap, refuses what it need not, and what does its common case cost?
+"""Pathological workloads, spurious failures and the common case of each allocator.
 
 Everything is taken at the largest size that was measured, from counts, which are exact; a ratio of
-times has asv's interval.
+times has an interval that includes the drift of its run.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from iova_lab.cells import COMMON_CASE, PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
-from iova_lab.results import select
+from iova_lab.cells import (
+    COMMON_CASE,
+    PATHOLOGICAL_FROM,
+    Missing,
+    exceeds_share,
+    is_pathological,
+)
+from iova_lab.results import NOT_APPLICABLE, select
 from iova_lab.scaling import ratios
 
-#: Whoever does this looks cheap: what it is, in words.
-FAULTS = {"spurious_failures": "refuses what would fit", "above_limit": "answers above the limit"}
+#: What makes a variant look cheap: a verb phrase for each.
+FAULTS = {"spurious_failures": "fails spuriously", "above_limit": "exceeds the limit"}
 
 
 @dataclass(frozen=True)
 class Trap:
-    """A workload in which one op walks over a good part of the live ranges."""
+    """A workload in which one op visits more than 10 % of at least 1,000 live ranges."""
 
     workload: str
     nr_live: int
@@ -34,13 +40,63 @@ def at_largest(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def traps(frame: pd.DataFrame, variant: str) -> list[Trap]:
-    """The workloads that are a trap for this variant, the worst first."""
+    """The workloads that this variant scans linearly, the worst first; measured ones alone."""
     rows = at_largest(frame, "worst_nodes")
-    walked = rows["value"] > PATHOLOGICAL_SHARE * rows["nr_live"]
-    rows = rows[(rows["variant"] == variant) & walked & (rows["nr_live"] >= PATHOLOGICAL_FROM)]
+    rows = rows[rows["variant"] == variant]
     rows = rows.sort_values(["value", "workload"], ascending=[False, True])
     found = rows[["workload", "nr_live", "value"]].itertuples(index=False)
-    return [Trap(workload, int(nr_live), float(worst)) for workload, nr_live, worst in found]
+    return [
+        Trap(workload, int(nr_live), float(worst))
+        for workload, nr_live, worst in found
+        if exceeds_share(int(nr_live), float(worst))
+    ]
+
+
+def worst_is_known(frame: pd.DataFrame, variant: str, workload: str) -> bool:
+    """Was the worst op counted where it can be judged: at 1,000 live ranges or more?
+
+    True as well for a workload that has no such size.
+    """
+    rows = frame[(frame["variant"] == variant) & (frame["workload"] == workload)]
+    rows = rows[(rows["metric"] == "worst_nodes") & (rows["nr_live"] >= PATHOLOGICAL_FROM)]
+    return bool((rows["status"] == NOT_APPLICABLE).all() or rows["value"].notna().any())
+
+
+def unknown_worst(frame: pd.DataFrame, variant: str) -> list[str]:
+    """Workloads whose worst op was not counted for this variant at 1,000 live ranges or more."""
+    names = sorted(set(frame["workload"]))
+    return [name for name in names if not worst_is_known(frame, variant, name)]
+
+
+def nothing_known(frame: pd.DataFrame, variant: str) -> bool:
+    """Was the worst op of this variant counted nowhere at 1,000 live ranges or more?"""
+    rows = select(frame, metric="worst_nodes", variant=variant)
+    return not (rows["nr_live"] >= PATHOLOGICAL_FROM).any()
+
+
+def verdicts(frame: pd.DataFrame, variant: str) -> dict[str, bool | None]:
+    """Is each workload pathological for this variant?  None where that was not measured."""
+    walked = {trap.workload: trap for trap in traps(frame, variant)}
+    counts = {
+        metric: at_largest(frame[frame["variant"] == variant], metric).set_index("workload")[
+            "value"
+        ]
+        for metric in FAULTS
+    }
+    found = {}
+    for workload in sorted(set(frame["workload"])):
+        worst: float | Missing = 0.0
+        if workload in walked:
+            worst = walked[workload].worst_nodes
+        elif not worst_is_known(frame, variant, workload):
+            worst = Missing.NOT_MEASURED
+        nr_live = walked[workload].nr_live if workload in walked else PATHOLOGICAL_FROM
+        spurious, above = (
+            float(count[workload]) if workload in count else Missing.NOT_MEASURED
+            for count in counts.values()
+        )
+        found[workload] = is_pathological(nr_live, worst, spurious, above)
+    return found
 
 
 def faults(frame: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +106,7 @@ def faults(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def needless(frame: pd.DataFrame, variant: str) -> dict[str, int]:
-    """Requests of the window that were refused although there was room, by workload."""
+    """Spurious failures of the window, by workload."""
     return _counts(frame, variant, "spurious_failures")
 
 
@@ -65,18 +121,20 @@ def _counts(frame: pd.DataFrame, variant: str, metric: str) -> dict[str, int]:
     return {row.workload: int(row.value) for row in rows.itertuples()}
 
 
-def is_clean(frame: pd.DataFrame, variant: str) -> bool:
-    """No trap, no needless refusal, no answer above a limit, in anything measured."""
-    return not traps(frame, variant) and variant not in set(faults(frame)["variant"])
+def is_clean(frame: pd.DataFrame, variant: str) -> bool | None:
+    """Is no workload pathological for this variant?  None if what was measured can't decide it."""
+    found = set(verdicts(frame, variant).values())
+    if True in found:
+        return False
+    return None if None in found else True
 
 
 def common_case(frame: pd.DataFrame, variant: str, baseline: str) -> pd.DataFrame:
-    """Cost over the baseline's in the common case: a row per workload and metric.
+    """Cost over the baseline's in the common case: a row per workload, size and metric.
 
-    Columns: metric, workload, nr_live, ratio, lo, hi; at the largest size that both have.
+    Columns: metric, workload, nr_live, ratio, lo, hi; at every size that both have.
     """
     table = ratios(frame, baseline, frozenset())
     is_cost = table["metric"].isin(["nodes_per_op", "ns_per_op"])
     rows = table[(table["variant"] == variant) & is_cost & table["workload"].isin(COMMON_CASE)]
-    largest = rows.groupby(["metric", "workload"])["nr_live"].idxmax()
-    return rows.loc[largest].drop(columns="variant").reset_index(drop=True)
+    return rows.drop(columns="variant").reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""How are the numbers of one workload put into a table, and what is missing from it?"""
+"""The numbers of one workload as tables of text, and what is missing from them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,36 @@ import math
 import numpy as np
 import pandas as pd
 
-from iova_lab.results import select
+from iova_lab.cells import number as number
+from iova_lab.results import (
+    FAILED,
+    NOT_APPLICABLE,
+    NOT_MEASURED,
+    OVER_BUDGET,
+    STALE,
+    TIMES,
+    select,
+)
 from iova_lab.scaling import Interval
 
 #: What a reader should not have to miss without being told why.
-SHOWN = ["ns_per_op", "nodes_per_op", "failures", "spurious_failures", "above_limit"]
+SHOWN = {
+    "ns_per_op": "time",
+    "nodes_per_op": "nodes",
+    "failures": "failures",
+    "spurious_failures": "spurious failures",
+    "above_limit": "answers above the limit",
+}
 NOTHING = "-"
 
 
-def number(value: float) -> str:
-    """Three digits at least, thousands in groups; ``-`` for NaN."""
-    if math.isnan(value):
-        return NOTHING
-    if value == 0 or value >= 999.5:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}".rstrip(".")
-
-
 def change(ratio: Interval) -> str:
-    """Write a ratio as kernel people do: +x %, or times x where percents get out of hand."""
-    if math.isnan(ratio.value):
+    """Write a ratio as kernel people do: +x %, or times x where percents get out of hand.
+
+    A time whose interval includes 1 shows no difference, and one without an interval is not
+    compared.
+    """
+    if not ratio.known:
         return NOTHING
     three = (ratio.value, ratio.lo, ratio.hi)
     if ratio.value < 10:
@@ -35,7 +45,11 @@ def change(ratio: Interval) -> str:
     else:
         value, lo, hi = (number(x) for x in three)
         value = f"x{value}"
-    return f"( {value} [{lo}..{hi}] )" if ratio.known and ratio.lo != ratio.hi else f"( {value} )"
+    if ratio.lo == ratio.hi:
+        return f"( {value} )"
+    if ratio.lo <= 1 <= ratio.hi:
+        return f"( none shown [{lo}..{hi}{'%' if ratio.value < 10 else ''}] )"
+    return f"( {value} [{lo}..{hi}] )"
 
 
 def exponent(slope: Interval) -> str:
@@ -64,6 +78,29 @@ def cells(frame: pd.DataFrame, workload: str, nr_live: int) -> pd.DataFrame:
     ).reindex(columns=sorted(set(frame["metric"])))
 
 
+#: A cell of a table that has no value; 0 is a value.
+MARKS = {
+    NOT_MEASURED: "not measured",
+    NOT_APPLICABLE: "n/a",
+    OVER_BUDGET: "over budget",
+    FAILED: "failed",
+    STALE: "old",
+}
+
+
+def texts(frame: pd.DataFrame, workload: str, nr_live: int) -> pd.DataFrame:
+    """As `cells`, for a reader: a number, or why there is none."""
+    rows = frame[(frame["workload"] == workload) & (frame["nr_live"] == nr_live)]
+    text = [
+        MARKS.get(row.status) or number(row.value, exact=row.metric not in TIMES)
+        for row in rows[["metric", "value", "status"]].itertuples(index=False)
+    ]
+    wide = rows.assign(text=text).pivot_table(
+        index="variant", columns="metric", values="text", aggfunc="first"
+    )
+    return wide.reindex(columns=sorted(set(frame["metric"]))).fillna(NOTHING)
+
+
 def intervals(rows: pd.DataFrame, value: str) -> dict[str, Interval]:
     """One `Interval` per variant, from the columns ``value``, lo and hi."""
     columns = rows[["variant", value, "lo", "hi"]].itertuples(index=False)
@@ -85,20 +122,21 @@ def costs(
 
     The refusals of the window and how many should not have been follow where there are any.
     """
-    values = cells(frame, workload, nr_live)
+    values, written = cells(frame, workload, nr_live), texts(frame, workload, nr_live)
+    written = written.reindex(values.index)
     rows = ratios[(ratios["workload"] == workload) & (ratios["nr_live"] == nr_live)]
     columns: dict[str, list[str]] = {"variant": list(values.index)}
     for metric, title in (("ns_per_op", "ns/op"), ("nodes_per_op", "nodes/op")):
         known = intervals(rows[rows["metric"] == metric], "ratio")
-        columns[title] = [number(value) for value in values[metric]]
+        columns[title] = list(written[metric])
         columns[f"{title} vs {baseline}"] = [
             _versus(name, known.get(name, NONE), baseline, fakes) for name in values.index
         ]
     if (values["failures"] > 0).any():
-        columns["refused"] = [number(value) for value in values["failures"]]
-        columns["spurious"] = [number(value) for value in values["spurious_failures"]]
+        columns["refused"] = list(written["failures"])
+        columns["spurious"] = list(written["spurious_failures"])
     if (values["above_limit"] > 0).any():
-        columns["above limit"] = [number(value) for value in values["above_limit"]]
+        columns["above limit"] = list(written["above_limit"])
     return pd.DataFrame(columns)
 
 
@@ -123,13 +161,13 @@ def growth(exponents: pd.DataFrame, workload: str) -> pd.DataFrame:
 
 def others(frame: pd.DataFrame, workload: str, nr_live: int, fakes: frozenset[str]) -> pd.DataFrame:
     """Worst op, memory and address span at one size, as text; nothing of it holds for fakes."""
-    values = cells(frame[~frame["variant"].isin(fakes)], workload, nr_live)
+    written = texts(frame[~frame["variant"].isin(fakes)], workload, nr_live)
     titles = {
         "worst_nodes": "nodes of the worst op",
         "bytes_per_range": "bytes/live range",
         "span_per_pfn": "span/live pfn",
     }
-    text = values[list(titles)].map(number).rename(columns=titles)
+    text = written.reindex(columns=list(titles)).rename(columns=titles)
     return text.rename_axis(columns=None).reset_index()
 
 
@@ -175,12 +213,14 @@ def undecided(exponents: pd.DataFrame, workload: str) -> list[str]:
         (exponents["workload"] == workload) & (exponents["supported_class"] == "undecided")
     ]
     found = rows.groupby(["metric", "reason"])["variant"].agg(", ".join)
-    return [f"{metric} undecided: {who}: {why}" for (metric, why), who in found.items()]
+    return [
+        f"growth of {SHOWN[metric]} undecided: {who}: {why}" for (metric, why), who in found.items()
+    ]
 
 
 def missing(frame: pd.DataFrame, workload: str, fakes: frozenset[str]) -> list[str]:
     """Every cell without a value, cells with a common reason in one line."""
-    asked = (frame["workload"] == workload) & frame["metric"].isin(SHOWN)
+    asked = (frame["workload"] == workload) & frame["metric"].isin(list(SHOWN))
     rows = frame[asked & (frame["reason"] != "") & ~frame["variant"].isin(fakes)]
     everyone = set(frame["variant"]) - fakes
     variants = rows.groupby(["reason", "nr_live", "metric"])["variant"].agg(tuple).reset_index()
@@ -189,6 +229,6 @@ def missing(frame: pd.DataFrame, workload: str, fakes: frozenset[str]) -> list[s
     lines = []
     for (reason, names, what), at in sizes.items():
         who = "all variants" if set(names) == everyone else ", ".join(names)
-        of = "" if len(what) == len(SHOWN) else f" ({', '.join(what)})"
+        of = "" if len(what) == len(SHOWN) else f" ({', '.join(SHOWN[metric] for metric in what)})"
         lines.append(f"{who} at {', '.join(f'{n:,}' for n in at)}{of}: {reason}")
     return lines

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from iova_lab.results import select, why_missing
+from iova_lab.cells import number
+from iova_lab.results import TIMES, select, why_missing
 from iova_lab.scaling import Interval
-from iova_lab.tables import exponent, number
+from iova_lab.tables import exponent
 
 #: A difference in time below this is not claimed: asv measures one variant after the other.
 MARGIN = 0.05
@@ -73,7 +74,9 @@ def growth_lines(thread: Thread, variant: str, workload: str) -> list[str]:
         row = thread.growth(variant, workload, metric)
         if not len(curve):
             continue
-        ends = [f"{number(curve.loc[size])} at {size:,}" for size in curve.index[[0, -1]]]
+        sizes = dict.fromkeys([curve.index[0], curve.index[-1]])
+        exact = metric not in TIMES
+        ends = [f"{number(curve.loc[size], exact=exact)} at {size:,}" for size in sizes]
         line = f"{unit}: {', '.join(ends)} live ranges"
         if len(row):
             slope = Interval(row["exponent"], row["lo"], row["hi"])
@@ -89,7 +92,7 @@ def growth_lines(thread: Thread, variant: str, workload: str) -> list[str]:
 def judge(ratio: Interval) -> str:
     """Say in words what the interval of a ratio of times supports."""
     if not ratio.known:
-        return "not comparable in time, no interval"
+        return "not comparable in time: no interval"
     if ratio.lo > 1 + MARGIN:
         return "slower"
     if ratio.hi < 1 - MARGIN:

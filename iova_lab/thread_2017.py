@@ -12,8 +12,10 @@ import math
 
 import pandas as pd
 
+from iova_lab.cells import number
+from iova_lab.results import TIMES
 from iova_lab.scaling import FLAT, Interval, ratios
-from iova_lab.tables import NONE, change, number
+from iova_lab.tables import NONE, change
 from iova_lab.thread import COSTS, Answer, Thread, by_class, growth_lines, judge
 
 ORIGINAL, PATCH, ROBIN = "cached32", "cached64", "anchor"
@@ -126,8 +128,8 @@ def _advice(said: dict[str, str]) -> str:
     doubtful = [workload for workload, words in said.items() if words in ("slower", "faster")]
     cells = ",".join(doubtful or [CASE])
     return (
-        "asv measures one variant after the other, so what slows the machine for a while can pass"
-        f" for a difference. `iova-lab compare {PATCH} {ROBIN} --workloads {cells}` measures both"
+        "asv measures one variant after the other, so a difference within the drift of the run is"
+        f" not claimed. `iova-lab compare {PATCH} {ROBIN} --workloads {cells}` measures both"
         " in turn."
     )
 
@@ -140,7 +142,10 @@ def _compare_one(
         for metric in COSTS
     }
     values = {
-        (variant, metric): number(thread.curve(variant, workload, metric).get(nr_live, math.nan))
+        (variant, metric): number(
+            thread.curve(variant, workload, metric).get(nr_live, math.nan),
+            exact=metric not in TIMES,
+        )
         for variant in (PATCH, ROBIN)
         for metric in found
     }

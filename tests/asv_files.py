@@ -101,6 +101,14 @@ def seconds(variant: str, workload: str, nr_live: int) -> Value:
     return [window * (1 + 0.01 * math.sin(index)) for index in range(8)]
 
 
+def again(variant: str, workload: str, nr_live: int) -> Value:
+    """Mainline a second time, 1 % slower or faster."""
+    window = seconds(variant, workload, nr_live)
+    if variant != "mainline" or not isinstance(window, list):
+        return math.nan
+    return [sample * (1.01 if len(workload) % 2 else 0.99) for sample in window]
+
+
 def spurious(variant: str, workload: str, nr_live: int) -> float:
     """lost_space loses space, but for mainline; 150 requests of the window."""
     if not exists(workload, nr_live):
@@ -125,6 +133,7 @@ def suite(**replaced: Any) -> Suite:
     costs: dict[str, Cost] = {
         "nodes_per_op": nodes,
         "ns_per_op": seconds,
+        "ns_again": again,
         "failures": spurious,
         "spurious_failures": spurious,
         "above_limit": above_limit,

@@ -46,6 +46,8 @@ def test_the_suite_is_what_reports_expect() -> None:
         "contention.ContendedWait.track_mean_wait",
         "contention.ContendedWindow.time_window",
         "coverage.Coverage.track_why_not",
+        "drift.Drift.time_window",
+        "drift.Load.track_load",
         "latency.Latency.time_window",
         "memory.BytesPerRange.track_bytes_per_range",
         "nodes.NodesMean.track_nodes_per_op",

@@ -22,16 +22,28 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from iova_lab import figures, finding, labels, looks, mail, thread_2026
+from iova_lab import (
+    figures,
+    finding,
+    labels,
+    looks,
+    mail,
+    overview,
+    scaling,
+    scorecard,
+    thread_2026,
+)
+from iova_lab.cells import number
 from iova_lab.cli import main
 from iova_lab.contents import write_contents
+from iova_lab.fakes import fake_variants
 from iova_lab.pages import read_page
-from iova_lab.report import write_report
-from iova_lab.report_data import fake_variants, gather
+from iova_lab.report import headline, write_report
+from iova_lab.report_data import gather
 from iova_lab.results import METRICS, ResultsError, find_run, tidy
 from iova_lab.scaling import Interval, exponents
-from iova_lab.tables import change, coinciding, common_size, missing, number
-from iova_lab.thread import Answer, judge
+from iova_lab.tables import change, coinciding, common_size, missing
+from iova_lab.thread import Answer, Thread, growth_lines, judge
 from iova_lab.thread_2017 import answer
 
 FAKES = frozenset({"null"})
@@ -96,7 +108,7 @@ def test_what_is_not_known_is_not_answered(tmp_path: Path) -> None:
     assert few[2].verdict.startswith("Undecided: the growth of cached64 and anchor")
 
     absent = answers(tmp_path / "absent", variants=["anchor", "mainline", "null"])
-    assert absent[0].verdict == "Not measured: not run."
+    assert absent[0].verdict == "Not measured: not measured in this run."
     assert absent[2].verdict.startswith("Undecided: the growth of cached64 on startup")
 
     failed = answers(tmp_path / "failed", nodes_per_op=lambda *_: None)
@@ -129,7 +141,7 @@ def test_a_slower_anchor_is_called_slower(tmp_path: Path) -> None:
         ((0.96, 1.04), "the same within 5%"),
         ((0.9, 1.2), "no difference beyond 5% shown"),
         ((1.01, 1.2), "no difference beyond 5% shown"),
-        ((math.nan, math.nan), "not comparable in time, no interval"),
+        ((math.nan, math.nan), "not comparable in time: no interval"),
     ],
 )
 def test_judge_claims_what_the_whole_interval_supports(
@@ -143,7 +155,15 @@ def test_judge_claims_what_the_whole_interval_supports(
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (2, "2.00"), (9.999, "10.0"), (862.4, "862"), (999.9, "1,000"), (123456, "123,456")],
+    [
+        (0, "0"),
+        (2, "2"),
+        (2.004, "2.00"),
+        (9.999, "10.0"),
+        (862.4, "862"),
+        (999.9, "1,000"),
+        (123456, "123,456"),
+    ],
 )
 def test_number(value: float, text: str) -> None:
     assert number(value) == text
@@ -154,7 +174,8 @@ def test_number(value: float, text: str) -> None:
     [
         (Interval(1.024, 1.016, 1.031), "( +2.4% [+1.6..+3.1] )"),
         (Interval(0.5, 0.5, 0.5), "( -50.0% )"),
-        (Interval(1.0, math.nan, math.nan), "( +0.0% )"),
+        (Interval(0.769, math.nan, math.nan), "-"),
+        (Interval(0.769, 0.6, 1.1), "( none shown [-40.0..+10.0%] )"),
         (Interval(0.99999, 0.99999, 0.99999), "( +0.0% )"),
         (Interval(930.0, 519.0, 954.0), "( x930 [519..954] )"),
         (Interval(math.nan, math.nan, math.nan), "-"),
@@ -176,8 +197,8 @@ def test_every_missing_cell_is_named_once_with_its_reason(tmp_path: Path) -> Non
     frame = frame_of(tmp_path, nodes_per_op=nodes, why_not=why_not, workloads=["ring"])
     lines = missing(frame, "ring", FAKES)
     assert sorted(line.partition(":")[0] for line in lines) == [
-        "anchor at 1,000 (nodes_per_op)",
-        "cached32 at 100,000 (nodes_per_op)",
+        "anchor at 1,000 (nodes)",
+        "cached32 at 100,000 (nodes)",
     ]
     assert "node budget" in next(line for line in lines if "cached32" in line)
 
@@ -284,24 +305,149 @@ def test_the_finding_stands_above(tmp_path: Path) -> None:
 
 def test_findings_say_who_grows_and_who_refuses(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
-    table = exponents(frame, FAKES)
+    table, ratios = exponents(frame, FAKES), scaling.ratios(frame, "mainline", FAKES)
 
     def found(workload: str) -> str:
-        return finding.of_workload(frame, table, workload, "mainline", FAKES)
+        return finding.of_workload(frame, table, ratios, workload, "mainline", FAKES)
 
-    assert found("startup").startswith("1 of 4 allocators (cached32) visits nodes in proportion")
-    assert "refuses what would fit: anchor, cached32, cached64" in found("lost_space")
-    assert "refuses" not in found("ring")
-    assert "answers above the limit: cached32" in found("ring")
-    assert found("near_empty").startswith("From ")
+    assert found("startup").startswith("1 of 4 allocators visits nodes in proportion")
+    assert "fewest nodes at 100,000 live ranges: anchor, cached64, mainline" in found("startup")
+    assert found("near_empty").startswith("fewest nodes at 100 live ranges")
+    assert finding.faults_of_workload(frame, "lost_space") == [
+        "Fails spuriously: anchor, cached32, cached64."
+    ]
+    assert finding.faults_of_workload(frame, "ring") == ["Exceeds the limit: cached32."]
     nothing = frame_of(tmp_path / "none", nodes_per_op=lambda *_: None)
-    assert finding.of_workload(nothing, exponents(nothing, FAKES), "ring", "mainline", FAKES) == (
-        "No nodes were counted."
+    assert finding.of_workload(
+        nothing, exponents(nothing, FAKES), ratios, "ring", "mainline", FAKES
+    ) == ("No nodes were counted.")
+    assert "Fails spuriously on lost_space." in finding.of_variant(frame, "anchor", "mainline")
+
+
+def test_fewer_nodes_in_more_time_is_one_sentence(tmp_path: Path) -> None:
+    """Seen: candidate's nodes praised on aligned_holes, where its time is x1.7 mainline's."""
+
+    def slow(variant: str, workload: str, nr_live: int) -> Any:
+        cost = asv_files.seconds(variant, workload, nr_live)
+        return [1.7 * x for x in cost] if variant == "anchor" and isinstance(cost, list) else cost
+
+    frame = frame_of(
+        tmp_path,
+        nodes_per_op=lambda v, w, n: 1.0 if v == "anchor" else 2.0,
+        ns_per_op=slow,
+        spurious_failures=lambda *_: 0.0,
     )
-    assert finding.of_variant(frame, "anchor", "mainline").startswith("No op walks")
-    assert "Refuses what would fit on lost_space." in finding.of_variant(
-        frame, "anchor", "mainline"
+    table, ratios = exponents(frame, FAKES), scaling.ratios(frame, "mainline", FAKES)
+    said = finding.of_workload(frame, table, ratios, "startup", "mainline", FAKES)
+    assert "fewest nodes at 100,000 live ranges: anchor, x0.500 of mainline's" in said
+    assert said.endswith("but x1.70 of its time.")
+
+
+def quick(**replaced: Any) -> dict[str, Any]:
+    """What `make bench` measured before it counted the worst op: nothing of it, nor coverage."""
+    absent = {"worst_nodes": lambda *_: math.nan, "why_not": lambda *_: math.nan}
+    return absent | replaced
+
+
+def test_a_worst_op_that_was_not_measured_is_not_a_short_one(tmp_path: Path) -> None:
+    """Seen: "6 never walk", no_cache among them; "0 of 0 allocators" over an empty figure."""
+    asv_files.suite(**quick(spurious_failures=lambda *_: 0.0, above_limit=lambda *_: 0.0)).write(
+        tmp_path
     )
+    data = gather(tmp_path, "lab-1", "mainline", None)
+    assert headline(data).startswith("Which allocators have a pathological workload was not")
+    assert all(one.finding.startswith("Worst op not measured.") for one in data.variants)
+    figure = overview.worst_ops(data.frame, FAKES)
+    assert figure.get_suptitle() == "Worst operation: not measured"
+    assert [text.get_text() for text in figure.axes[0].texts] == ["not measured"]
+    thread = {
+        one.question: one.verdict
+        for one in thread_2026.answer(
+            data.frame, pd.DataFrame(columns=["variant", "workload", "metric"])
+        )
+    }
+    assert thread["Does mainline scan live ranges linearly?"] == "Worst op not measured."
+    assert "worst op at" in data.facts
+    assert data.facts["worst op at"] == "not measured"
+
+
+def test_a_fault_is_known_although_the_worst_op_is_not(tmp_path: Path) -> None:
+    asv_files.suite(**quick()).write(tmp_path)
+    said = headline(gather(tmp_path, "lab-1", "mainline", None))
+    assert said == (
+        "0 of 4 allocators have no pathological workload; 1 of them can't be judged by what was"
+        " measured."
+    )
+
+
+def test_an_allocator_is_clean_only_if_all_was_measured(tmp_path: Path) -> None:
+    def worst(variant: str, workload: str, nr_live: int) -> float:
+        if variant == "cached64" and workload == "ring":
+            return math.nan
+        return asv_files.nodes(variant, workload, nr_live) if workload != "random_replace" else 9.0
+
+    sound = {"spurious_failures": lambda *_: 0.0, "above_limit": lambda *_: 0.0}
+    frame = frame_of(tmp_path, worst_nodes=worst, **sound)
+    assert scorecard.is_clean(frame, "mainline") is True
+    assert scorecard.is_clean(frame, "cached64") is None
+    assert scorecard.is_clean(frame, "cached32") is False
+    assert [trap.workload for trap in scorecard.traps(frame, "cached32")] == ["startup"]
+
+
+def test_the_overview_draws_each_workload_at_one_size(tmp_path: Path) -> None:
+    """Seen: 10^6 live ranges for mainline beside 10^5 for others, in one scale of grey."""
+
+    def worst(variant: str, workload: str, nr_live: int) -> float:
+        far = nr_live == 100_000 and variant != "mainline"
+        return math.nan if far or not asv_files.exists(workload, nr_live) else float(nr_live)
+
+    frame = frame_of(tmp_path, worst_nodes=worst, variants=["anchor", "mainline", "null", "retry"])
+    axes = overview.worst_ops(frame, FAKES).axes[0]
+    labels = {label.get_text() for label in axes.get_xticklabels()}
+    assert {"ring @ 10k", "startup @ 10k", "near_empty @ 100"} <= labels
+    assert {text.get_text().split()[0] for text in axes.texts} == {"10k", "100"}
+    shades = np.unique(np.asarray(axes.images[0].get_array()))
+    assert shades.tolist() == [1e-4, 1.0]
+
+
+def test_a_ratio_of_a_variant_has_one_size_for_nodes_and_time(tmp_path: Path) -> None:
+    """Seen: nodes at 10^6 beside ns at 10^4 on one row."""
+
+    def seconds(variant: str, workload: str, nr_live: int) -> Any:
+        return asv_files.seconds(variant, workload, nr_live) if nr_live <= 10_000 else math.nan
+
+    frame = frame_of(tmp_path, ns_per_op=seconds)
+    rows = overview.one_size(scaling.ratios(frame, "mainline", FAKES), "anchor")
+    assert set(rows.groupby("workload")["nr_live"].nunique()) == {1}
+    assert set(rows[rows["workload"] == "ring"]["row"]) == {"ring @ 10k"}
+    assert set(rows[rows["workload"] == "ring"]["metric"]) == {"nodes_per_op", "ns_per_op"}
+    figure = overview.variant_figure(frame, "anchor", "mainline", FAKES)
+    assert "ring @ 10k" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+def test_the_common_case_carries_its_sizes(tmp_path: Path) -> None:
+    """Seen: "ring, 1,000,000 live: ns/op +189.3 %" where no time was taken at 10^6."""
+
+    def seconds(variant: str, workload: str, nr_live: int) -> Any:
+        return asv_files.seconds(variant, workload, nr_live) if nr_live <= 10_000 else math.nan
+
+    frame = frame_of(tmp_path, variants=["candidate", "mainline", "null"], ns_per_op=seconds)
+    said = {one.question: one for one in thread_2026.answer(frame, exponents(frame, FAKES))}
+    lines = said["Is candidate at least no worse than mainline in the common case?"].evidence
+    ring = [line for line in lines if line.startswith("ring")]
+    assert ["ns/op" in line for line in ring if "100,000 live" in line] == [False]
+    assert ["ns/op" in line for line in ring if " 10,000 live" in line] == [True]
+
+
+def test_one_size_is_written_once(tmp_path: Path) -> None:
+    """Seen: "ns/op: 29,626 at 10,000, 29,626 at 10,000"."""
+
+    def seconds(variant: str, workload: str, nr_live: int) -> Any:
+        return [29_626e-9 * 1200] * 8 if nr_live == 10_000 else math.nan
+
+    frame = frame_of(tmp_path, ns_per_op=seconds)
+    lines = growth_lines(Thread(frame, exponents(frame, FAKES)), "mainline", "startup")
+    assert "ns/op: 29,600 at 10,000 live ranges." in lines
 
 
 def walking(variant: str, workload: str, nr_live: int) -> float:
@@ -319,17 +465,19 @@ def test_the_thread_of_2026_is_answered_by_what_walks(tmp_path: Path) -> None:
         spurious_failures=lambda variant, *_: 3.0 if variant == "maple" else 0.0,
     )
     said = {one.question: one for one in thread_2026.answer(frame, exponents(frame, FAKES))}
-    assert said[
-        "Does mainline walk over all live ranges without fragmentation?"
-    ].verdict.startswith("Yes, on 2 workloads")
-    assert said["Does augmented end the walks?"].verdict == "No: it still walks on high_limit."
-    assert said["Does augmented end the walks?"].evidence[-1] == "Cured: random_replace."
-    assert said["Does maple end the walks?"].verdict.startswith("Yes, on every workload measured")
-    assert said["Does any refuse a request that would fit?"].verdict == "Yes: maple."
-    headline = thread_2026.headline(frame)
-    assert "none of those measured" in headline
-    assert "refuses needlessly on high_limit, near_empty, random_replace, ring" in headline
-    assert "`alignable`" not in headline
+    scans = said["Does mainline scan live ranges linearly?"].verdict
+    assert scans.startswith("Yes, on 2 workloads, fragmented ones among them")
+    ends = said["Does augmented end the linear scans?"]
+    assert ends.verdict == "No: it still scans on high_limit."
+    assert ends.evidence[-1] == "Cured: random_replace."
+    assert said["Does maple end the linear scans?"].verdict == (
+        "Yes, on every workload measured: no op visits more than 20 nodes."
+    )
+    assert said["Does any fail spuriously?"].verdict == "Yes: maple."
+    assert thread_2026.headline(frame) == "Without a pathological workload: none of those measured."
+    sentences = thread_2026.summaries(frame)
+    assert "fails spuriously on high_limit, near_empty, random_replace, ring" in sentences[1]
+    assert not any("alignable" in one for one in sentences)
 
 
 def test_without_mainline_the_thread_of_2026_has_no_answer(tmp_path: Path) -> None:
@@ -540,7 +688,7 @@ def test_the_same_results_give_the_same_report(report: Path, tmp_path: Path) -> 
     second = write_report(tmp_path, "lab-1", "mainline", tmp_path / "out").parent
     names = [path.relative_to(first) for path in sorted(first.rglob("*")) if path.is_file()]
     nr_variants = len(asv_files.VARIANTS) - 1
-    nr_figures = 3 + len(REPORTED) + nr_variants
+    nr_figures = 3 + len(REPORTED) + nr_variants - 1  # none of mainline against itself
     nr_pages = 3 + len(REPORTED) + nr_variants
     nr_texts = 3 + len(REPORTED)
     assert len(names) == 2 * nr_figures + 2 * nr_pages + nr_texts + 1
@@ -561,17 +709,23 @@ def test_every_mail_fits_and_says_how_to_make_it_again(report: Path) -> None:
         assert "iova-lab report --machine lab-1 --baseline mainline" in text
         assert "asv run --machine lab-1" in text
     text = texts["mail.txt"]
-    assert "refused 150, spurious 150: anchor, cached32, cached64" in text
-    assert text.index("Was David Woods right") < text.index("startup\n-------")
-    assert "1,000, 10,000, 100,000: the workload has no such size" in text.replace("\n  ", " ")
+    assert text.index("Was David Woods right") < text.index("startup: 1 of 4 allocators")
+    lost = texts["lost_space.txt"]
+    assert "refused 150, spurious 150: anchor, cached32, cached64" in lost
+    near = " ".join(texts["near_empty.txt"].split())
+    assert "1,000, 10,000, 100,000: not applicable: the workload has no such size" in near
+    for text in texts.values():
+        assert text.count("\n") <= 120
+        for fact in ("machine:", "commit:", "compiled with:", "load:", "drift:"):
+            assert fact in text
 
 
 def test_long_names_still_fit_the_mail(tmp_path: Path) -> None:
     long = "a_variant_with_a_name_as_long_as_its_author_cared"
     asv_files.suite(variants=[*asv_files.VARIANTS, long]).write(tmp_path)
-    text = mail.render(gather(tmp_path, "lab-1", long, None))["mail.txt"]
-    assert max(map(len, text.splitlines())) <= 72
-    assert long in text
+    texts = mail.render(gather(tmp_path, "lab-1", long, None), "A sentence.")
+    assert max(len(line) for text in texts.values() for line in text.splitlines()) <= 72
+    assert long in texts["mail.txt"]
 
 
 def test_a_quick_run_reports_without_intervals(tmp_path: Path) -> None:

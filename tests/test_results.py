@@ -17,10 +17,11 @@ from iova_lab.results import (
     FAILED,
     MEASURED,
     METRICS,
-    NOT_RUN,
-    SKIPPED,
+    NOT_APPLICABLE,
+    NOT_MEASURED,
+    OVER_BUDGET,
+    REASONS,
     STALE,
-    WHY_NOT,
     ResultsError,
     find_run,
     machines,
@@ -88,11 +89,11 @@ def test_failed_skipped_and_not_run_are_told_apart(tmp_path: Path) -> None:
 
     asv_files.suite(nodes_per_op=nodes).write(tmp_path)
     frame = read(tmp_path)
-    expected = {"anchor": FAILED, "cached32": SKIPPED, "mainline": MEASURED}
+    expected = {"anchor": FAILED, "cached32": NOT_MEASURED, "mainline": MEASURED}
     for variant, status in expected.items():
         row = cell(frame, "nodes_per_op", variant, "ring", 100)
         assert (row["status"], row["reason"] == "") == (status, status == MEASURED)
-    assert cell(frame, "span_per_pfn", "anchor", "ring", 100)["status"] == NOT_RUN
+    assert cell(frame, "span_per_pfn", "anchor", "ring", 100)["status"] == NOT_MEASURED
 
 
 def test_all_failed_is_failed_although_asv_stores_one_null(tmp_path: Path) -> None:
@@ -114,11 +115,30 @@ def test_a_cell_without_value_says_why(tmp_path: Path) -> None:
 
     asv_files.suite(nodes_per_op=nodes, why_not=why_not).write(tmp_path)
     frame = read(tmp_path)
-    assert why_missing(frame, "nodes_per_op", "cached32", "ring", 100_000) == WHY_NOT[2]
+    assert why_missing(frame, "nodes_per_op", "cached32", "ring", 100_000) == REASONS[OVER_BUDGET]
     assert why_missing(frame, "nodes_per_op", "cached32", "ring", 100) is None
     assert "failed" in (why_missing(frame, "nodes_per_op", "mainline", "ring", 100) or "")
-    assert why_missing(frame, "nodes_per_op", "maple", "ring", 100) == "not run"
+    assert why_missing(frame, "nodes_per_op", "maple", "ring", 100) == ("not measured in this run")
     assert cell(frame, "ns_per_op", "cached32", "ring", 100_000)["reason"] == ""
+
+
+def test_missing_is_told_apart_although_asv_stores_nan_for_all_of_it(tmp_path: Path) -> None:
+    """Also in the quick form, which measures no coverage."""
+    asv_files.suite(
+        nodes_per_op=lambda v, w, n: asv_files.nodes(v, w, n) if n == 10_000 else math.nan,
+        worst_nodes=lambda v, w, n: math.nan if v == "null" else 0.0,
+        why_not=lambda *_: math.nan,
+    ).write(tmp_path)
+    frame = read(tmp_path)
+
+    def status(*place: Any) -> str:
+        return str(cell(frame, *place)["status"])
+
+    assert status("nodes_per_op", "mainline", "near_empty", 1_000) == NOT_APPLICABLE
+    assert status("nodes_per_op", "mainline", "ring", 1_000) == NOT_MEASURED
+    assert status("worst_nodes", "null", "ring", 10_000) == NOT_APPLICABLE
+    assert status("worst_nodes", "mainline", "ring", 10_000) == MEASURED
+    assert cell(frame, "worst_nodes", "mainline", "ring", 10_000)["value"] == 0
 
 
 def test_results_of_another_version_of_a_benchmark_are_stale(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from asv_runner.statistics import compute_stats
 
+from iova_lab import drift
 from iova_lab.results import MEASURED, ResultsError
 from iova_lab.scaling import CLASSES, exponents, ratios
 
@@ -28,6 +29,13 @@ SHAPES: dict[str, Curve] = {
     "other": lambda n: n**0.5,
     "other, quadratic": lambda n: n**2 / 1000,
 }
+
+
+@pytest.fixture(autouse=True)
+def no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that does not drift, so that intervals are asv's own."""
+    steady = drift.Floor(1.0, "a", "w", 100, 3)
+    monkeypatch.setattr(drift, "floor", lambda frame: steady)
 
 
 def rows(

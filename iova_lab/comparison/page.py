@@ -94,7 +94,11 @@ def _summary(result: Comparison) -> pd.DataFrame:
 
 
 def _value(ns: float, percent: float) -> str:
-    return f"{number(ns)} ±{percent:.0f}%" if percent == percent else number(ns)
+    return (
+        f"{number(ns, exact=False)} ±{percent:.0f}%"
+        if percent == percent
+        else number(ns, exact=False)
+    )
 
 
 def _caveats(result: Comparison) -> list[str]:

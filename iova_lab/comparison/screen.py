@@ -64,7 +64,7 @@ def _verdicts(result: Comparison) -> Table:
         row = [name if name != last else ""]
         if many:
             row.append(result.subjects[verdict.which].label)
-        table.add_row(*row, number(base_ns), number(ns), said(verdict))
+        table.add_row(*row, number(base_ns, exact=False), number(ns, exact=False), said(verdict))
         last = name
     return table
 

@@ -107,18 +107,25 @@ def detail_texts(result: Comparison, cell: CellResult) -> pd.DataFrame:
     texts = {"": list(numbers.index)}
     for which, label in enumerate(numbers.columns):
         texts[label] = [
-            number(value) if which == 0 or metric.endswith(NOISE) else _against(value, reference)
+            number(value, exact=not _is_time(metric))
+            if which == 0 or metric.endswith(NOISE)
+            else _against(value, reference, exact=not _is_time(metric))
             for metric, value, reference in zip(numbers.index, numbers[label], base, strict=True)
         ]
     return pd.DataFrame(texts)
 
 
-def _against(value: float, reference: float) -> str:
+def _is_time(metric: str) -> bool:
+    return "ns" in metric.split() or metric.endswith(NOISE)
+
+
+def _against(value: float, reference: float, *, exact: bool) -> str:
     if math.isnan(value):
         return NOTHING
+    text = number(value, exact=exact)
     if math.isnan(reference) or not reference or not value:
-        return f"{number(value)} ({'=' if value == reference else '-':>8})"
-    return f"{number(value)} ({change(value / reference).replace(' %', '%'):>8})"
+        return f"{text} ({'=' if value == reference else '-':>8})"
+    return f"{text} ({change(value / reference).replace(' %', '%'):>8})"
 
 
 def long(result: Comparison) -> pd.DataFrame:

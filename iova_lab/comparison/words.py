@@ -91,7 +91,7 @@ def change(value: float, as_factor: bool = False) -> str:
     if math.isnan(value):
         return "-"
     if as_factor or not _in_percent(value):
-        return f"x{number(value)}"
+        return f"x{number(value, exact=False)}"
     # -0.0 would claim a direction that the digits do not show
     return f"{100 * (value - 1):+.1f}%".replace("-0.0%", "+0.0%")
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from scipy import stats
 
 from iova_lab import workloads
+from iova_lab.cells import number
 from iova_lab.code_digest import is_old
 from iova_lab.errors import NoResultsError
 from iova_lab.evidence import RIVALS, SUBJECT
@@ -22,7 +23,7 @@ from iova_lab.kernel.fidelity import COUNTERPARTS, code_digest, counterpart
 from iova_lab.looks import COLOURS, MARKERS
 from iova_lab.pages import write_page
 from iova_lab.soak import real_variants
-from iova_lab.tables import NOTHING, number
+from iova_lab.tables import NOTHING
 
 BASE = "mainline"
 #: Whose ratios the headline gives: other designs.

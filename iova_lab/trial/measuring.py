@@ -20,8 +20,8 @@ from typing import Any
 
 import iova_variants
 from iova_lab import comparison, workloads
+from iova_lab.cells import number
 from iova_lab.comparison.counting import Counts, count
-from iova_lab.tables import number
 
 #: Live ranges of a counted replay, or as near to that as a workload goes.
 NR_LIVE = 10_000

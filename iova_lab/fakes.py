@@ -1,0 +1,26 @@
+"""Variants that keep no ranges: the floor of the harness, not allocators."""
+
+from __future__ import annotations
+
+import iova_variants
+
+#: Named where no variant's claims can be read: results may be of variants that are gone.
+FLOOR = "null"
+
+
+def load(name: str) -> iova_variants.Variant | None:
+    """A variant of this checkout, or None: results may be of variants that are gone."""
+    try:
+        return iova_variants.load(name)
+    except (LookupError, OSError, iova_variants.BuildError):
+        return None
+
+
+def fake_variants(names: set[str]) -> frozenset[str]:
+    """Which of these keep no ranges: as they claim, or by name where they can't be loaded."""
+    return frozenset(name for name in names if _is_fake(name))
+
+
+def _is_fake(name: str) -> bool:
+    loaded = load(name)
+    return iova_variants.Claim.FAKE in loaded.claims if loaded else name == FLOOR
