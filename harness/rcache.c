@@ -163,37 +163,25 @@ static struct magazine *depot_pop(struct rcache_order *depot, u64 nr_keep,
 	return magazine;
 }
 
-static u64 depot_trim(struct rcache *rcache, unsigned int order, u64 nr_keep,
-		      u64 most)
-{
-	u64 magazine_size = rcache->run->config.magazine_size, nr = 0;
-	struct magazine *magazine;
-
-	while (nr < most) {
-		magazine = depot_pop(&rcache->orders[order], nr_keep,
-				     magazine_size);
-		if (!magazine)
-			break;
-		magazine_retire(rcache, order, magazine);
-		nr++;
-	}
-	return nr;
-}
-
 void rcache_tick(struct rcache *rcache)
 {
 	const struct rcache_config *config = &rcache->run->config;
-	u64 most = config->trim_batch ? config->trim_batch : ~0ULL;
+	struct magazine *magazine;
 	unsigned int order;
 
 	if (config->depot_max)
 		return;
-	for (order = 0; order < RCACHE_NR_ORDERS; order++)
-		rcache_stats_of(rcache->run)->nr_trims +=
-			depot_trim(rcache, order, config->nr_cpus, most);
+	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
+		magazine = depot_pop(&rcache->orders[order], config->nr_cpus,
+				     config->magazine_size);
+		if (!magazine)
+			continue;
+		magazine_retire(rcache, order, magazine);
+		rcache_stats_of(rcache->run)->nr_trims++;
+	}
 }
 
-void rcache_flush(struct rcache *rcache)
+static void flush_cpus(struct rcache *rcache)
 {
 	unsigned long flags;
 	unsigned int order;
@@ -209,8 +197,44 @@ void rcache_flush(struct rcache *rcache)
 			magazine_empty(rcache, order, cache->previous);
 			spin_unlock_irqrestore(&cache->lock, flags);
 		}
-	for (order = 0; order < RCACHE_NR_ORDERS; order++)
-		depot_trim(rcache, order, 0, ~0ULL);
+}
+
+static void depot_reverse(struct rcache_order *depot)
+{
+	struct magazine *reversed = NULL, *magazine;
+	unsigned long flags;
+
+	spin_lock_irqsave(&depot->lock, flags);
+	while ((magazine = depot->depot)) {
+		depot->depot = magazine->next;
+		magazine->next = reversed;
+		reversed = magazine;
+	}
+	depot->depot = reversed;
+	spin_unlock_irqrestore(&depot->lock, flags);
+}
+
+/* A bounded depot is an array, emptied from its first entry: oldest first. */
+static void flush_depots(struct rcache *rcache)
+{
+	const struct rcache_config *config = &rcache->run->config;
+	struct magazine *magazine;
+	unsigned int order;
+
+	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
+		struct rcache_order *depot = &rcache->orders[order];
+
+		if (config->depot_max)
+			depot_reverse(depot);
+		while ((magazine = depot_pop(depot, 0, config->magazine_size)))
+			magazine_retire(rcache, order, magazine);
+	}
+}
+
+void rcache_flush(struct rcache *rcache)
+{
+	flush_cpus(rcache);
+	flush_depots(rcache);
 }
 
 /* ---- get and put ---- */
@@ -316,14 +340,12 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	rcache_stats_of(run)->nr_allocs[order]++;
 	if (order < RCACHE_NR_ORDERS) {
 		size = 1UL << order;
-		if (limit_pfn + 1 >= size) {
-			pfn = cache_get(rcache, cpu, order,
-					limit_pfn + 1 - size);
-			if (likely(pfn != IOVA_REFUSED)) {
-				rcache_stats_of(run)->nr_hits[order]++;
-				rcache_stats_of(run)->held_pfns -= size;
-				return pfn;
-			}
+		/* Wraps as the kernel's does: then any cached range will do. */
+		pfn = cache_get(rcache, cpu, order, limit_pfn + 1 - size);
+		if (likely(pfn != IOVA_REFUSED)) {
+			rcache_stats_of(run)->nr_hits[order]++;
+			rcache_stats_of(run)->held_pfns -= size;
+			return pfn;
 		}
 	}
 	pfn = tree_alloc(rcache, size, limit_pfn);
@@ -331,7 +353,9 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 		return pfn;
 
 	rcache_stats_of(run)->nr_flushes++;
-	rcache_flush(rcache);
+	flush_cpus(rcache);
+	if (run->config.flush_depots)
+		flush_depots(rcache);
 	return tree_alloc(rcache, size, limit_pfn);
 }
 

@@ -30,16 +30,16 @@
  * @magazine_size: pfns in a full magazine
  * @depot_max: full magazines that a depot takes; one more is freed into the
  *	tree.  0 for no bound: rcache_tick() trims instead.
- * @trim_batch: most magazines that one tick takes from one depot; 0 for all
- *	above @nr_cpus
- * @flush: a request that the tree refuses empties all caches and tries again
+ * @flush: a request that the tree refuses empties all CPUs' magazines and tries
+ *	again
+ * @flush_depots: it empties the depots as well
  */
 struct rcache_config {
 	u64 nr_cpus;
 	u64 magazine_size;
 	u64 depot_max;
-	u64 trim_batch;
 	u64 flush;
+	u64 flush_depots;
 };
 
 /**
@@ -134,7 +134,10 @@ void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 void rcache_free_past(struct rcache *rcache, unsigned long pfn,
 		      unsigned long size);
 
-/* The timer: every 100 ms of virtual time. */
+/*
+ * The timer, every 100 ms of virtual time: a depot with more magazines than
+ * there are CPUs frees one.
+ */
 void rcache_tick(struct rcache *rcache);
 /* All that is held goes back to the tree. */
 void rcache_flush(struct rcache *rcache);

@@ -112,7 +112,7 @@ def _draw_rcache(
         magazine_size=int(rng.choice([1, 3, 16, 127])),
         flush=bool(rng.random() < 0.8),
         ns_per_op=int(rng.choice([0, 1_000, 100_000])),
-        trim_batch=int(rng.integers(2)),
+        flush_depots=bool(rng.integers(2)),
         depot_max=int(rng.choice([1, 4, 32])),
     )
 

@@ -39,23 +39,26 @@ TREE_OP_DTYPE = np.dtype(
 class Rcache:
     """The rcache of a kernel, on a machine.
 
-    ``magazine_size`` is in pfns (128 before v6.0).  ``nr_cpus`` CPUs are online; 0 means the
-    highest cpu of the stream and all below.  ``flush``: a refused request empties all caches and
+    "6.7" is that of v6.7 to 7.2, "pre-6.7" that of v6.0 to v6.6; v5.11 to v5.19 had a
+    ``magazine_size`` of 128 pfns, and before v5.11 ``flush_depots`` was False as well.
+
+    ``nr_cpus`` CPUs are online; 0 means the highest cpu of the stream and all below.  ``flush``: a
+    refused request empties the magazines of all CPUs, and with ``flush_depots`` all depots, and
     tries again.  ``depot_max`` bounds the depots of pre-6.7: one more magazine is freed into the
     tree.
 
     The timer of 6.7 runs on a virtual clock: each op takes ``ns_per_op`` (0: time stands still), or
-    op ``i`` happens at ``t_ns[i]``.  Every 100 ms after the first op it trims each depot to
-    ``nr_cpus`` magazines; with ``trim_batch``, by at most that many magazines a round.
+    op ``i`` happens at ``t_ns[i]``.  Every 100 ms after the first op, each depot with more than
+    ``nr_cpus`` magazines frees one.
     """
 
     kernel: Kernel
     magazine_size: int = 127
     nr_cpus: int = 0
     flush: bool = True
+    flush_depots: bool = True
     ns_per_op: int = 1000
     t_ns: npt.NDArray[np.uint64] | None = None
-    trim_batch: int = 0
     depot_max: int = 32
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class Rcache:
             )
         if self.depot_max < 1:
             raise InvalidValueError(f"depot_max {self.depot_max} is not positive")
-        for name in ("nr_cpus", "ns_per_op", "trim_batch"):
+        for name in ("nr_cpus", "ns_per_op"):
             if getattr(self, name) < 0:
                 raise InvalidValueError(f"{name} {getattr(self, name)} is negative")
 
@@ -149,8 +152,8 @@ class NativeRcache:
             nr_cpus=rcache.cpus_for(stream),
             magazine_size=rcache.magazine_size,
             depot_max=rcache.depot_max if rcache.kernel == "pre-6.7" else 0,
-            trim_batch=rcache.trim_batch,
             flush=rcache.flush,
+            flush_depots=rcache.flush_depots,
             ticks=ticks.ctypes.data,
             nr_ticks=len(ticks),
             tree_ops=None if rows is None else rows.ctypes.data,

@@ -98,34 +98,35 @@ class Caches:
         self.tree_free(overflow)
 
     def tick(self) -> None:
-        """Trim every depot, the newest magazine first."""
+        """One round: the newest magazine of every depot with more of them than there are CPUs."""
         for depot in self.depots:
-            most = self.rcache.trim_batch or len(depot)
-            for _ in range(min(most, len(depot) - self.nr_cpus)):
+            if len(depot) > self.nr_cpus:
                 self.tree_free(depot.pop())
 
-    def flush(self) -> None:
+    def flush(self, depots: bool = True) -> None:
         """Empty the CPUs' magazines one CPU after the other, then the depots."""
         for cpu in range(self.nr_cpus):
             for cpus in self.cpus:
                 self.tree_free(cpus[cpu].loaded)
                 self.tree_free(cpus[cpu].previous)
                 cpus[cpu] = CpuCache()
-        for depot in self.depots:
+        oldest_first = self.rcache.kernel == "pre-6.7"
+        for depot in self.depots if depots else ():
             while depot:
-                self.tree_free(depot.pop())
+                self.tree_free(depot.pop(0 if oldest_first else -1))
 
     def alloc(self, cpu: int, size: int, limit_pfn: int) -> int | None:
         """alloc_iova_fast()"""
         if size < MAX_SIZE:
             size = next_power_of_two(size)
         if size <= MAX_SIZE:
-            pfn = self.get(cpu, size.bit_length() - 1, limit_pfn - size + 1)
+            highest = (limit_pfn - size + 1) % 2**64  # unsigned: a small limit is a large one
+            pfn = self.get(cpu, size.bit_length() - 1, highest)
             if pfn is not None:
                 return pfn
         pfn = self.tree_alloc(size, limit_pfn)
         if pfn is None and self.rcache.flush:
-            self.flush()
+            self.flush(self.rcache.flush_depots)
             pfn = self.tree_alloc(size, limit_pfn)
         return pfn
 

@@ -82,7 +82,7 @@ RCACHES = st.builds(
     nr_cpus=st.sampled_from([0, 4]),
     flush=st.sampled_from([True, True, False]),
     ns_per_op=st.sampled_from([0, 1000, 10**7, 3 * 10**8]),
-    trim_batch=st.integers(0, 2),
+    flush_depots=st.booleans(),
     depot_max=st.integers(1, 3),
 )
 
@@ -177,7 +177,7 @@ def test_no_two_callers_have_one_pfn(variant: str, kernel: Kernel) -> None:
     assert result.pfns is not None
     assert result.rcache is not None
     assert sum(result.rcache.nr_hits) > 100
-    above_allowed = Claim.ABOVE_LIMIT in iova_variants.load(variant).claims
+    breaches = Claim.ABOVE_LIMIT in iova_variants.load(variant).claims
     taken: dict[int, int] = {}  # pfn -> slot
     owned: dict[int, range] = {}
     for row, pfn in zip(map(Row._make, stream.ops.tolist()), result.pfns.tolist(), strict=True):
@@ -189,7 +189,8 @@ def test_no_two_callers_have_one_pfn(variant: str, kernel: Kernel) -> None:
             pages = range(pfn, pfn + size)
             assert not any(page in taken for page in pages)
             assert pfn % next_power_of_two(size) == 0
-            assert above_allowed or pages[-1] <= row.limit_pfn
+            wraps = row.limit_pfn + 1 < size <= 32  # see test_a_limit_below_the_size_wraps
+            assert breaches or wraps or pages[-1] <= row.limit_pfn
             taken |= dict.fromkeys(pages, row.slot)
             owned[row.slot] = pages
 
@@ -245,17 +246,68 @@ def with_idle_time(stream: OpStream, idle_ns: int) -> npt.NDArray[np.uint64]:
 
 
 @pytest.mark.parametrize(
-    ("idle_ms", "trim_batch", "nr_trims"), [(99, 0, 0), (100, 0, 8), (100, 3, 3), (250, 3, 6)]
+    ("idle_ms", "nr_trims"), [(99, 0), (100, 1), (250, 2), (800, 8), (900, 8), (5000, 8)]
 )
-def test_depot_is_trimmed_to_the_number_of_cpus(
-    idle_ms: int, trim_batch: int, nr_trims: int
-) -> None:
+def test_depot_is_trimmed_to_the_number_of_cpus(idle_ms: int, nr_trims: int) -> None:
     # Two with the CPU, ten in the depot, of which two may stay with two CPUs.
     stream = fill_and_free(127 * 12, free_cpu=1)
     times = with_idle_time(stream, idle_ms * 10**6)
-    report = report_of(stream, Rcache("6.7", t_ns=times, trim_batch=trim_batch))
+    report = report_of(stream, Rcache("6.7", t_ns=times))
     assert report.nr_trims == nr_trims
     assert report.held_pfns == 127 * (12 - nr_trims)
+
+
+@pytest.mark.parametrize(
+    ("idle_ms", "nr_held"), [(0, 636), (100, 509), (200, 382), (300, 255), (400, 255)]
+)
+def test_one_magazine_is_trimmed_per_round(idle_ms: int, nr_held: int) -> None:
+    """What a kernel's own text held, run on 1 CPU: 636 pages allocated, freed, and then idle."""
+    nr = 636
+    ops = new_ops(2 * nr + 2, limit_pfn=LIMIT_48BIT)
+    ops["slot"] = [*range(nr + 1), *range(nr), nr]  # one more stays, to be looked up after a while
+    ops["op"][nr + 1 :] = Op.FREE
+    ops["op"][-1] = Op.FIND
+    stream = OpStream(ops)
+    times = with_idle_time(stream, idle_ms * 10**6)
+    assert report_of(stream, Rcache("6.7", t_ns=times)).held_pfns == nr_held
+
+
+def refused_with_full_depots(rcache: Rcache) -> ReplayResult:
+    """Thirty cached pages in magazines of one; then sixteen pages at once are asked for."""
+    rows = [alloc(slot, 1, 31) for slot in range(30)] + [free(slot) for slot in range(30)]
+    return run(stream_of([*rows, alloc(30, 16, 31)], **SMALL), rcache)
+
+
+def test_before_5_11_a_flush_leaves_the_depots_alone() -> None:
+    """Of 30 ranges two are with the CPU and 28 in the depot: the tree gets two back, or all."""
+    flushed = refused_with_full_depots(Rcache("pre-6.7", magazine_size=1))
+    assert (flushed.nr_failures, flushed.rcache and flushed.rcache.held_pfns) == (0, 0)
+    left = refused_with_full_depots(Rcache("pre-6.7", magazine_size=1, flush_depots=False))
+    assert (left.nr_failures, left.rcache and left.rcache.held_pfns) == (1, 28)
+
+
+def test_a_bounded_depot_is_emptied_oldest_first() -> None:
+    """They were freed from 31 down; the CPU's two magazines hold the first and the last."""
+    orders = {}
+    for kernel in KERNELS:
+        result = refused_with_full_depots(Rcache(kernel, magazine_size=1, ns_per_op=0))
+        assert result.tree_ops is not None
+        frees = result.tree_ops["op"] == Op.FREE
+        orders[kernel] = result.tree_ops["pfn"][frees & (result.tree_ops["index"] == 60)].tolist()
+    from_depot = [*range(30, 2, -1)]
+    assert orders["pre-6.7"][-28:] == from_depot
+    assert orders["6.7"][-28:] == from_depot[::-1]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_limit_below_the_size_wraps(kernel: Kernel) -> None:
+    """As in kernels: limit 20 leaves no room for 32 pfns, and any cached range is handed out."""
+    rows = [alloc(0, 32, LIMIT_48BIT), free(0), alloc(1, 32, 20)]
+    result = run(stream_of(rows), Rcache(kernel))
+    assert result.pfns is not None
+    assert result.pfns[2] == result.pfns[0] == LIMIT_48BIT - 31
+    nothing_cached = run(stream_of([alloc(0, 32, 20)]), Rcache(kernel))
+    assert nothing_cached.nr_failures == 1
 
 
 def test_the_clock_is_the_same_by_rate_and_by_times() -> None:
