@@ -40,8 +40,12 @@ class Cells:
     timeout = 600
     fake_too = True
 
+    def exists(self, variant: str, workload: str, nr_live: int) -> bool:
+        """Will asv measure this cell, or find at once that there is nothing to measure?"""
+        fake = Claim.FAKE in load(variant).claims and not self.fake_too
+        return not fake and workloads.get(workload).why_not(nr_live) is None
+
     def setup(self, variant: str, workload: str, nr_live: int) -> None:
-        begin_cell()
         claims = load(variant).claims
         if Claim.FAKE in claims and not self.fake_too:
             raise NotImplementedError(f"{variant} keeps no books, so this says nothing of it")
@@ -49,6 +53,7 @@ class Cells:
             self.stream = generate(workload, nr_live)
         except workloads.SizeError as error:
             raise NotImplementedError(str(error)) from error
+        begin_cell()
 
 
 def begin_cell() -> None:

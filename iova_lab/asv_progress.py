@@ -1,14 +1,15 @@
-"""How far is a run of asv, and how long will it take?
+"""Progress of a run of asv: one line, and an estimate from the cells that have run.
 
-asv tells which benchmark it runs, and nothing while that takes minutes.  This runs asv's command
-line with a bar below its output: each cell of the suite that begins adds a line to a file
-(`begin_cell` in benchmarks/_common.py), and the lines are counted.
+asv prints a table of every cell, most of which do not exist.  This runs asv's command line, keeps
+its output in a file, and shows how many of the cells that exist have begun: each adds a line to a
+file (`begin_cell` in benchmarks/_common.py), and the lines are counted.
 
     python -m iova_lab.asv_progress asv run ...
 """
 
 from __future__ import annotations
 
+import ast
 import itertools
 import os
 import re
@@ -17,33 +18,63 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from asv_runner.discovery import disc_benchmarks
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 #: The environment variable that names the file.
 PROGRESS_FILE = "IOVA_LAB_PROGRESS"
-QUIET_S = 15.0  # without a terminal, a line this often
+#: Where asv's own output is kept.
+LOG = Path("build/asv.log")
+QUIET_S = 30.0  # without a terminal, a line this often
+#: Share of the cells that must have begun before their rate is worth an estimate.
+KNOWN = 0.05
+#: Lines of asv's that are shown where it failed.
+NR_SHOWN = 20
+
+#: A step of asv's, and not one of the cells in it: "[12.34%] ·· Installing ...".
+_STEP = re.compile(r"^(?:\[ *[\d.]+%\] )?·{1,2} (\w.*)")
+_FAILED = re.compile(r"\bfailed\b")
 
 
-def count_cells(pattern: str, folder: Path = Path("benchmarks")) -> int:
-    """How many processes asv will start for ``--bench pattern``: cells, times their rounds."""
+def count_cells(pattern: str, rounds: int | None = None, folder: Path = Path("benchmarks")) -> int:
+    """Processes that ``asv run --bench pattern`` starts for cells that exist: cells times rounds.
+
+    ``rounds`` is what ``-a rounds=`` sets; None leaves each benchmark its own.
+    """
     nr_cells = 0
     for benchmark in disc_benchmarks(str(folder)):
-        rounds = getattr(benchmark, "rounds", 1) if benchmark.type == "time" else 1
-        for values in itertools.product(*benchmark.params):
-            label = f"{benchmark.name}({', '.join(map(str, values))})"
-            nr_cells += rounds if re.search(pattern, label) else 0
+        timed = benchmark.type == "time"
+        own = int(getattr(benchmark, "rounds", 1))
+        nr_rounds = (rounds or own) if timed else 1
+        exists = benchmark.func.__self__.exists
+        for values in itertools.product(*benchmark.params):  # each as Python writes it
+            label = f"{benchmark.name}({', '.join(values)})"
+            if re.search(pattern, label) and exists(*map(ast.literal_eval, values[:3])):
+                nr_cells += nr_rounds
     return nr_cells
 
 
-def _forward(stream: IO[str], console: Console) -> None:
-    """Print what asv says, above the bar."""
+def remaining(nr_begun: int, nr_cells: int, seconds: float) -> str:
+    """How long the rest takes at the rate so far, ``seconds`` after the first cell began."""
+    if nr_begun < KNOWN * nr_cells or nr_begun < 2:
+        return "estimating"
+    left = seconds / nr_begun * (nr_cells - nr_begun)
+    return "less than a minute left" if left < 60 else f"about {left / 60:.0f} min left"
+
+
+def _forward(stream: IO[str], log: IO[str], show: Callable[[str], object]) -> None:
+    """Keep what asv prints, and show the step that it is at."""
     for line in stream:
-        console.print(line.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+        log.write(line)
+        log.flush()
+        step = _STEP.match(line)
+        if step:
+            show(step[1].rstrip())
 
 
 def _nr_begun(path: Path) -> int:
@@ -52,26 +83,45 @@ def _nr_begun(path: Path) -> int:
 
 
 def _watch(command: list[str], nr_cells: int, path: Path, bar: Progress) -> int:
-    task = bar.add_task("cells", total=nr_cells)
+    task = bar.add_task("asv starts", total=nr_cells, left="")
     environment = {**os.environ, PROGRESS_FILE: str(path)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as asv:
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        LOG.open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as asv,
+    ):
         assert asv.stdout is not None
-        reader = threading.Thread(target=_forward, args=(asv.stdout, bar.console))
+
+        def show(step: str) -> None:
+            bar.update(task, description=step[:40])
+
+        reader = threading.Thread(target=_forward, args=(asv.stdout, log, show))
         reader.start()
-        said, started = time.monotonic(), time.monotonic()
+        printed, began = time.monotonic(), 0.0
         while asv.poll() is None:
             time.sleep(0.5)
-            nr_begun = min(_nr_begun(path), nr_cells)
-            bar.update(task, completed=nr_begun)
             now = time.monotonic()
-            if not bar.console.is_terminal and nr_begun and now - said > QUIET_S:
-                left = (now - started) / nr_begun * (nr_cells - nr_begun)
-                bar.console.print(f"{nr_begun} of {nr_cells} cells, about {left:.0f} s left")
-                said = now
+            nr_begun = min(_nr_begun(path), nr_cells)
+            began = began or (now if nr_begun else 0.0)
+            left = remaining(nr_begun, nr_cells, now - began) if began else "estimating"
+            bar.update(task, completed=nr_begun, left=left)
+            if not bar.console.is_terminal and now - printed > QUIET_S:
+                bar.console.print(f"{nr_begun:,} of {nr_cells:,} cells, {left}")
+                printed = now
         reader.join()
         return asv.returncode
+
+
+def troubles(log: Path, status: int) -> Iterator[str]:
+    """Lines of asv's output that show why it failed, at most `NR_SHOWN` of them."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    if status == 2:  # some cells failed
+        lines = [line for line in lines if _FAILED.search(line)]
+        yield from lines[:NR_SHOWN]
+    else:
+        yield from lines[-NR_SHOWN:]
 
 
 def run(command: list[str], nr_cells: int) -> int:
@@ -79,17 +129,27 @@ def run(command: list[str], nr_cells: int) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with tempfile.NamedTemporaryFile(prefix="iova-lab-") as file:
         console = Console(soft_wrap=True)
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        with Progress(
+            *columns, TextColumn("{task.fields[left]}"), console=console, transient=True
+        ) as bar:
             try:
-                return _watch(command, nr_cells, Path(file.name), bar)
+                status = _watch(command, nr_cells, Path(file.name), bar)
             except KeyboardInterrupt:
-                # asv has been told too, and keeps the benchmarks that it has finished.
+                # asv has been interrupted too, and keeps the benchmarks that it has finished.
                 print("interrupted: what asv has finished is in results/", file=sys.stderr)
                 return 130
+    if status:
+        print(*troubles(LOG, status), f"all of asv's output: {LOG}", sep="\n", file=sys.stderr)
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command ``arguments``, an ``asv run``."""
+    following = list(itertools.pairwise(arguments))
+    patterns = [value for option, value in following if option == "--bench"]
+    rounds = [int(value[7:]) for option, value in following if value.startswith("rounds=")]
+    return run(arguments, count_cells("|".join(patterns), rounds[-1] if rounds else None))
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    following = itertools.pairwise(arguments)
-    patterns = [value for option, value in following if option == "--bench"]
-    sys.exit(run(arguments, count_cells("|".join(patterns))))
+    sys.exit(main(sys.argv[1:]))

@@ -85,13 +85,14 @@ def link_commits(conf: Any) -> None:
         conf.show_commit_url = conf.show_commit_url or f"{server}/{project}/commit/"
 
 
-def finish(html: Path, reports: Path) -> None:
-    """Add all that is ours to asv's folder."""
+def finish(html: Path, *reports: Path) -> None:
+    """Add all that is ours to asv's folder; ``reports`` are copied in that order."""
     from iova_lab import asv_offline, asv_reports, asv_views
 
     lab = asv_views.add_to_index(html)
-    add_to_page(html, asv_reports.menu(reports, lab["machines"]))
-    asv_reports.copy(reports, html, lab)
+    for folder in reports:
+        asv_reports.copy(folder, html, lab)
+    add_to_page(html, asv_reports.menu(html / "reports", lab["machines"]))
     add_scripts_of_data(html)
     try:
         asv_offline.add(html, cache=html.parent / "npm")
@@ -123,7 +124,8 @@ def publish(conf: Any, range_spec: Any = None, pull: bool = True) -> None:
             f"not in the dashboard: {name}, for what is checked out does not have this commit"
             " (a shallow clone? git fetch --unshallow)"
         )
-    finish(Path(conf.html_dir), Path("reports"))
+    # The committed ones, then those of this machine's results (`make bench`).
+    finish(Path(conf.html_dir), Path("reports"), Path("build/reports"))
 
 
 def is_about_results(record: logging.LogRecord) -> bool:

@@ -36,8 +36,9 @@ def copy(reports: Path, html: Path, lab: dict[str, Any]) -> None:
     """Copy all of ``reports`` into ``html``/reports, with links to the dashboard in each page."""
     if not reports.is_dir():
         return
-    shutil.copytree(reports, html / "reports")
-    for page in (html / "reports").rglob("*.html"):
+    shutil.copytree(reports, html / "reports", dirs_exist_ok=True)
+    for original in reports.rglob("*.html"):
+        page = html / "reports" / original.relative_to(reports)
         top = Path(os.path.relpath(html, page.parent))
         # asv's icon; without one, browsers ask the server's root for it.
         icon = f'<link rel="icon" href="{top / "swallow.ico"}">\n'
