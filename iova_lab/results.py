@@ -124,7 +124,7 @@ def _expect_version(path: Path, data: dict[str, Any], version: int) -> None:
 
 def machines(results_dir: Path) -> list[str]:
     """Names of the machines that have results, sorted."""
-    found = {path.parent.name for path in results_dir.glob("*/*.json")}
+    found = {path.parent.name for path in results_dir.glob("*/machine.json")}
     return sorted(name for name in found if _result_files(results_dir / name))
 
 

@@ -179,6 +179,8 @@ def test_machines_are_listed_and_named_in_errors(tmp_path: Path) -> None:
         find_run(tmp_path, "lab-1")
     asv_files.suite(machine="lab-2").write(tmp_path)
     asv_files.suite().write(tmp_path)
+    (tmp_path / "candidate").mkdir()  # results of another kind are no machine's
+    (tmp_path / "candidate" / "counts.csv.json").write_text("{}")
     assert machines(tmp_path) == ["lab-1", "lab-2"]
     with pytest.raises(ResultsError, match="'lab-3'; there are: lab-1, lab-2"):
         find_run(tmp_path, "lab-3")
