@@ -197,7 +197,9 @@ def test_a_band_is_half_to_twice_the_change(published: float, low: float, high: 
         (Ratio(1.5, 1.21, 1.87), "same side"),
         (Ratio(1.5, 1.23, 1.87), "in"),
         (Ratio(1.5, 1.23, 1.89), "same side"),
-        (Ratio(3.0, 2.9, 3.1), "same side"),
+        (Ratio(2.7, 2.6, 2.75), "same side"),
+        (Ratio(3.0, 2.9, 3.1), "far"),
+        (Ratio(1.05, 1.04, 1.06), "far"),
         (Ratio(1.1, 0.99, 1.23), "undecided"),
         (Ratio(1.1, 0.99, 1.21), "absent"),
         (Ratio(0.9, 0.85, 0.99), "other side"),
@@ -210,7 +212,8 @@ def test_an_interval_is_held_against_a_band(ratio: Ratio, word: str) -> None:
 
 def test_a_band_below_one_is_the_same_turned_round() -> None:
     assert compare(exact(0.5), *band(0.5)) == "in"
-    assert compare(exact(0.9), *band(0.5)) == "same side"
+    assert compare(exact(0.75), *band(0.5)) == "same side"
+    assert compare(exact(0.9), *band(0.5)) == "far"
     assert compare(exact(1.1), *band(0.5)) == "other side"
 
 
@@ -446,7 +449,7 @@ def test_a_lockup_at_will() -> None:
         run = {"release": "6.1", "nr_live": 5, "cpus": 2, "uptime": 29.0}
         return verdict("lockup-at-will", {"runs": [run | {"words": one} for one in words]})
 
-    assert [decide("BUG", "BUG"), decide("BUG", ""), decide("", "")] == [N, P, R]
+    assert [decide("BUG", "BUG"), decide("BUG", ""), decide("", "")] == [R, P, N]
 
 
 # ---- what can't be measured ----

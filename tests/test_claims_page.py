@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,9 @@ def test_a_list_in_markdown_is_a_list_in_the_browser() -> None:
 
 def test_nothing_measured_is_a_page_that_says_so(tmp_path: Path) -> None:
     text = written(tmp_path)
-    missing = sum(not claim.cannot for claim in all_claims())
-    assert f"{missing} not measured" in text.splitlines()[2]
+    for origin, label in page.LABELS.items():
+        missing = sum(not one.cannot and one.origin == origin for one in all_claims())
+        assert re.search(rf"\d+ {label}: [^;]*\b{missing} not measured", text.splitlines()[2])
     assert "iova-lab claims woods-linear measures it" in text
     assert "claims.svg" not in text
     assert not (tmp_path / "out" / "claims.svg").exists()
@@ -184,7 +186,7 @@ def test_the_title_counts_what_can_be_tested() -> None:
         found(Verdict.REPRODUCED, Verdict.REPRODUCED, Verdict.NOT, Verdict.PARTLY, Verdict.CANNOT)
     )
     assert title.startswith("Of 4 published claims")
-    assert "2 hold as they stand and 1 do" in title
+    assert "2 are reproduced and 1 are not" in title
 
 
 def test_the_figure_has_a_row_for_every_claim_with_two_numbers() -> None:
@@ -204,3 +206,24 @@ def test_report_needs_nothing_but_results(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["claims", *arguments])
     assert done.exit_code == 0, done.output
     assert_alike(tmp_path / "out" / "claims.md", REPORTS / "claims.md")
+
+
+def test_what_nobody_published_is_counted_apart() -> None:
+    """Seven are from the lab's notes, and two ask more than their author claimed."""
+    by_origin = Counter(claim.origin for claim in all_claims())
+    assert by_origin["the lab's notes"] == 7
+    assert {one.id for one in all_claims() if one.is_extension} == {
+        *("augmented-log-aligned", "augmented-log-odd-limit")
+    }
+    found = page.stored(REPORTS.parent.parent / "results")
+    published = [one for one in found if one[0].origin == "published"]
+    assert f"{len(published)} published: " in page.summary(found)
+    assert (
+        "inside the rule's band" in {claim.id: one.answer for claim, one in found}["typical-twice"]
+    )
+
+
+def test_a_commit_that_is_not_here_is_labelled() -> None:
+    rows = [{"machine": dict.fromkeys(("cpu", "ram", "os", "num_cpu"), "x"), "date": "d"}]
+    rows[0] |= {"commit": "abc", "commit_note": "not in this repository"}
+    assert "commit abc (not in this repository): " in page._taken(rows)[0]

@@ -42,6 +42,11 @@ CONFIDENCE = {
 }
 
 
+#: Said in public; in the lab's own notes, by no one else; or of a case to which the lab extends
+#: what was said.
+ORIGINS = ("published", "the lab's notes", "the lab's extension")
+
+
 @dataclass(frozen=True)
 class Quantity:
     """One number of a claim, for the figure: ``kind`` is "exponent" or "ratio"; lo <= hi."""
@@ -68,7 +73,8 @@ class Claim:
     numbers, ``judge`` applies the rule to them; a claim without ``measure`` can't be tested here
     for the reason ``cannot``.  With both, something beside the claim is measured, and decides
     nothing.  ``elsewhere`` is the command whose results ``measure`` reads, if it reads any;
-    ``seconds`` is about what ``measure`` takes.
+    ``seconds`` is about what ``measure`` takes.  ``is_extension``: its author said it of another
+    case, and the lab asks whether it holds in this one too.
     """
 
     id: str
@@ -84,6 +90,14 @@ class Claim:
     elsewhere: str = ""
     seconds: float = 1.0
     published: Quantity | None = None
+    is_extension: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Who said it: one of `ORIGINS`."""
+        if self.is_extension:
+            return ORIGINS[2]
+        return ORIGINS[1] if self.source.startswith("the lab's ") else ORIGINS[0]
 
     @property
     def command(self) -> str:

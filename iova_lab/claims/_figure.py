@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from iova_lab.claims._claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims._claim import ORIGINS, Claim, Finding, Quantity, Verdict
 from iova_lab.figures import STYLE
 from iova_lab.looks import COLOURS
 
@@ -22,7 +22,7 @@ LOOKS: dict[Verdict, dict[str, Any]] = {
     Verdict.NOT: {"marker": "X", "color": COLOURS[1]},
     Verdict.UNDECIDED: {"marker": "s", "color": COLOURS[6], "markerfacecolor": "none"},
 }
-PUBLISHED = "#b8b8b8"
+PUBLISHED = "#dcdcdc"
 TICKS = [0.3, 1, 3, 10, 100, 1_000, 10_000, 100_000]
 
 
@@ -66,12 +66,16 @@ def figure(found: Sequence[tuple[Claim, Finding]]) -> Figure:
 
 def title(found: Sequence[tuple[Claim, Finding]]) -> str:
     """The finding in a sentence."""
-    tested = [finding.verdict for _, finding in found if finding.verdict in LOOKS]
+    tested = [
+        finding.verdict
+        for claim, finding in found
+        if finding.verdict in LOOKS and claim.origin == ORIGINS[0]
+    ]
     held = sum(verdict is Verdict.REPRODUCED for verdict in tested)
     refuted = sum(verdict is Verdict.NOT for verdict in tested)
     return (
-        f"Of {len(tested)} published claims that can be tested here, {held} hold as they stand "
-        f"and {refuted} do not hold at all"
+        f"Of {len(tested)} published claims that can be tested here, {held} are reproduced "
+        f"and {refuted} are not; the lab's own notes and extensions are not counted"
     )
 
 
@@ -83,7 +87,8 @@ def _panel(axes: Axes, rows: Sequence[Drawn]) -> None:
         ends = [row.measured.lo, row.measured.hi]
         look = LOOKS[row.verdict]
         axes.plot(ends, [y, y], color=look["color"], linewidth=2)
-        axes.plot([_middle(row.measured)], [y], linestyle="none", markersize=7, **look)
+        edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 0.8, "zorder": 3}
+        axes.plot([_middle(row.measured)], [y], linestyle="none", markersize=8, **(edge | look))
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
 

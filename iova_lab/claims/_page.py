@@ -10,7 +10,15 @@ from typing import Any
 import pandas as pd
 
 from iova_lab.claims import _ledger, _rules, _store
-from iova_lab.claims._claim import CONFIDENCE, Claim, Finding, Quantity, Verdict, all_claims
+from iova_lab.claims._claim import (
+    CONFIDENCE,
+    ORIGINS,
+    Claim,
+    Finding,
+    Quantity,
+    Verdict,
+    all_claims,
+)
 from iova_lab.claims._figure import drawable, figure
 from iova_lab.claims._run import judge
 from iova_lab.figures import save
@@ -29,10 +37,20 @@ def stored(results: Path, claims: Sequence[Claim] | None = None) -> list[tuple[C
 
 
 def summary(found: Found) -> str:
-    """So many claims, so many of each verdict."""
-    counts = Counter(finding.verdict for _, finding in found)
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{len(found)} claims: {said}"
+    """So many claims, so many of each verdict; those that nobody published are counted apart."""
+    parts = []
+    for origin in ORIGINS:
+        counts = Counter(finding.verdict for claim, finding in found if claim.origin == origin)
+        verdicts = ", ".join(f"{counts[one]} {one}" for one in Verdict if counts[one])
+        if counts:
+            parts.append(f"{counts.total()} {LABELS[origin]}: {verdicts}")
+    return f"{len(found)} claims: {'; '.join(parts)}"
+
+
+#: What claims of an origin are called where they are counted.
+LABELS = dict(
+    zip(ORIGINS, ("published", "from the lab's notes", "extended by the lab"), strict=True)
+)
 
 
 def _named(found: Found) -> list[str]:
@@ -80,7 +98,10 @@ def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
         if "machine" in row:
             machine = ", ".join(row["machine"][key] for key in ("cpu", "ram", "os"))
             where = f"{machine}, {row['machine']['num_cpu']} CPUs"
-            key = f"{row['date']}, commit {row.get('commit', '-')}: {where}"
+            commit = row.get("commit") or "not recorded"
+            if "commit_note" in row:
+                commit = f"{commit} ({row['commit_note']})"
+            key = f"{row['date']}, commit {commit}: {where}"
             loads.setdefault(key, []).append(row.get("load", 0.0))
     return [
         f"{key}, load average up to {max(found):g}" if max(found) else key
@@ -105,6 +126,7 @@ def table(found: Found) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": [_link(claim, finding) for claim, finding in found],
+            "said by": [claim.origin for claim, _ in found],
             "source": [claim.confidence for claim, _ in found],
             "published": [said(claim.published) for claim, _ in found],
             "measured": [said(finding.measured) for _, finding in found],

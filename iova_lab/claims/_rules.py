@@ -14,8 +14,10 @@ same nanoseconds, and rarely the same ratio.  Its size counts as reproduced if w
 differs from "no change" by half as much to twice as much: +44 % by +22 % to +88 %; x4.8 by x2.9
 to x8.6.  A factor of two either way is one bucket of the log2 histograms in which such figures are
 published.  The verdict is the strongest that the 99 % interval supports: all of it in that band,
-reproduced; all of it on the published side of 1, partly (the direction holds, the size doesn't);
-all of it on the other side, or too small to be half the change, not; anything else is undecided.
+reproduced; all of it on the published side of 1, partly (the direction holds, the size doesn't),
+unless all of it is below a quarter or above four times the change: x670 for x4.8 is another effect,
+so not; all of it on the other side, or too small to be half the change, not; anything else is
+undecided.
 """
 
 from __future__ import annotations
@@ -94,9 +96,11 @@ def band(published: float) -> tuple[float, float]:
 
 
 def compare(measured: Ratio, low: float, high: float) -> str:
-    """Hold an interval against a band: "in", "same side", "absent", "other side", "undecided".
+    """Hold an interval against a band, in a word.
 
-    The band lies on one side of 1.  "absent": the interval contains 1 and doesn't reach the band.
+    "in", "same side", "far", "absent", "other side" or "undecided".  The band lies on one side of
+    1.  "absent": the interval contains 1 and doesn't reach the band.  "far": all of it is on the
+    side of the band, and its change below half or above twice what the band allows.
     """
     if high < 1:
         turned = Ratio(1 / measured.value, 1 / measured.hi, 1 / measured.lo)
@@ -104,7 +108,8 @@ def compare(measured: Ratio, low: float, high: float) -> str:
     if low <= measured.lo and measured.hi <= high:
         return "in"
     if measured.lo > 1:
-        return "same side"
+        far = measured.hi < 1 + (low - 1) / FACTOR or measured.lo > 1 + (high - 1) * FACTOR
+        return "far" if far else "same side"
     if measured.hi < 1:
         return "other side"
     return "absent" if measured.hi < low else "undecided"

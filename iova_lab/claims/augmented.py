@@ -43,6 +43,7 @@ COMMON = Claim(
 
 ALIGNED = Claim(
     id="augmented-log-aligned",
+    is_extension=True,
     claim="Taken at its word, that holds for aligned requests too.",
     source=MAIL,
     confidence="-",
@@ -56,6 +57,7 @@ ALIGNED = Claim(
 
 ODD_LIMIT = Claim(
     id="augmented-log-odd-limit",
+    is_extension=True,
     claim="Taken at its word, that holds for any limit, not only for 32 and 64 bits.",
     source=MAIL,
     confidence="-",

@@ -42,9 +42,9 @@ def _judge_at_will(measured: Measured) -> Finding:
         for run in locked
     )
     answer = f"{len(locked)} of {len(runs)} runs of stock kernels locked up: {said or 'none'}"
-    if len(locked) == len(runs):
-        return Finding(Verdict.NOT, f"a way is known: {answer}")
-    return Finding(Verdict.PARTLY if locked else Verdict.REPRODUCED, answer)
+    if locked and len(locked) == len(runs):
+        return Finding(Verdict.REPRODUCED, f"the lock-up is reproduced on demand: {answer}")
+    return Finding(Verdict.PARTLY if locked else Verdict.NOT, answer)
 
 
 AT_WILL = Claim(
@@ -52,9 +52,10 @@ AT_WILL = Claim(
     claim='"I do not know of any way to reproduce the linear search soft lockups at will."',
     source="Rik van Riel, iommu list, 2026",
     confidence="-",
-    rule="Stored runs of the lab's recipe on stock kernels, at the watchdog's own 20 s: the claim "
-    "is reproduced if no run locks up, partly if some do, not reproduced if every one does.",
-    why="At will is every time; that a way is known is the claim's refutation.",
+    rule="Stored runs of the lab's recipe on stock kernels, at the watchdog's own 20 s: the "
+    "lock-up is reproduced if every run locks up, partly if some do, not reproduced if none does.",
+    why="At will is every time. What is tested is the lock-up: that its author knew of no way to "
+    "reproduce it is true of its author, and no measurement decides it.",
     not_in="That any driver does this. QEMU's CPUs are slow, so fewer requests do here what takes "
     "a longer burst or a longer queue on hardware: the page on the soft lockup has both.",
     judge=_judge_at_will,

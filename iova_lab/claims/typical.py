@@ -7,7 +7,7 @@ from iova_lab import workloads
 from iova_lab.claims import _kernel
 from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._judging import judge_kind
-from iova_lab.claims._rules import ratio_of
+from iova_lab.claims._rules import compare, ratio_of
 from iova_lab.claims._run import Run
 from iova_lab.claims._timing import paired
 from iova_lab.opstream import OpStream
@@ -38,8 +38,11 @@ def _typical(run: Run) -> Measured:
 
 def _judge_typical(measured: Measured) -> Finding:
     found = judge_kind(measured, "alloc", *ALMOST_TWICE)
-    both = number(ratio_of(measured["log_ratios"]["both"]).value)
-    beside = f"alloc and free together x{both}; {_kernel.said(measured['kernel'], PAIR, 'alloc')}"
+    both = ratio_of(measured["log_ratios"]["both"])
+    inside = "inside" if compare(both, *ALMOST_TWICE) == "in" else "outside"
+    span = f"x{number(both.value)} [{number(both.lo)}..{number(both.hi)}]"
+    beside = f"alloc and free together {span}, {inside} the rule's band"
+    beside += f"; {_kernel.said(measured['kernel'], PAIR, 'alloc')}"
     return Finding(found.verdict, f"{found.answer}; beside it, {beside}", found.measured)
 
 
