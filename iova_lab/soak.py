@@ -27,6 +27,8 @@ from iova_lab.soak_streams import Chunk, make_chunk
 from iova_variants import Claim, ReplayResult, VariantError
 
 REFUSED = 2**64 - 1
+#: The largest size that an rcache takes, in pfns.
+MAX_CACHED = 32
 Line = dict[str, Any]
 Rows = npt.NDArray[np.intp]
 
@@ -82,15 +84,22 @@ def _given(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
 
 
 def _above_limit(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
+    """Limits below the size of a cached class are left out: the rcache's check of them wraps."""
     rows = _given(ops, pfns)
-    pfn_hi = pfns[rows] + ops["size"][rows] - np.uint64(1)
-    return np.compress(pfn_hi > ops["limit_pfn"][rows], rows)
+    limits, size = ops["limit_pfn"][rows], ops["size"][rows]
+    pfn_hi = pfns[rows] + size - np.uint64(1)
+    wraps = (size <= MAX_CACHED) & (limits + np.uint64(1) < _rounded(size))
+    return np.compress((pfn_hi > limits) & ~wraps, rows)
 
 
 def _misaligned(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
     rows = _given(ops, pfns)
-    align = np.exp2(np.ceil(np.log2(ops["size"][rows]))).astype(np.uint64)
-    return np.compress(pfns[rows] % align != 0, rows)
+    return np.compress(pfns[rows] % _rounded(ops["size"][rows]) != 0, rows)
+
+
+def _rounded(sizes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    """The next powers of two."""
+    return np.exp2(np.ceil(np.log2(sizes))).astype(np.uint64)
 
 
 def _handed_out_twice(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:

@@ -142,6 +142,9 @@ def test_what_the_rcache_does_right_is_let_through() -> None:
     soak.check_callers(stream_of(rows), np.array(pfns, np.uint64))
     domains = [alloc(0, 1, 9), alloc(1, 1, 9, dom=1)]
     soak.check_callers(stream_of(domains, nr_domains=2), np.array([9, 9], np.uint64))
+    wraps = stream_of([alloc(0, 17, 20)])  # 32 pfns: the rcache's check wraps
+    soak.check_callers(wraps, np.array([64], np.uint64))
+    assert "ends above its limit" in callers([alloc(0, 33, 20)], [64])
 
 
 # ---- stopped and taken up again ----
