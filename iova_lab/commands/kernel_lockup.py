@@ -1,4 +1,4 @@
-"""Does the allocator lock up a CPU, and can anybody see it at will?"""
+"""Soft lockups of the stock kernel, and of a variant in its place, on demand."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import iova_variants
 from iova_lab import workloads
 from iova_lab.kernel import image, module
-from iova_lab.kernel.fidelity import addresses, counterpart
+from iova_lab.kernel.fidelity import addresses, code_digest, counterpart
 from iova_lab.kernel.machine import Machine
 from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.replay import Job, replay
@@ -27,6 +27,8 @@ NR_LIVE = 524_288
 CPUS = 2
 #: Enough for the complaint, and an end to it: what comes after says how long a request took.
 ROUNDS = 512
+#: Live ranges of the stream in a digest.
+SHORT = 1_000
 #: Cycles of unmap, map, map in vain from which the worst is taken: all are alike.
 NR_CYCLES = 16
 
@@ -177,9 +179,23 @@ def queue(nodes: int, seconds: float = HARD_SECONDS) -> tuple[float, float]:
     return fewest, most
 
 
+def code(variant: str) -> str:
+    """Digest of a variant's C as the module compiles it; "" for the stock kernel's own, or a file.
+
+    Of a short stream: what a variant does here does not depend on which.
+    """
+    if variant == "stock" or variant.endswith(".c"):
+        return ""
+    try:
+        return code_digest(variant, stream(SHORT))
+    except FileNotFoundError:  # the variant has another name now, or is gone
+        return ""
+
+
 def as_row(kernel: Kernel, nr_live: int, outcome: Outcome, hold: Hold | None) -> dict[str, object]:
     """One line of results/kernel/lockup.jsonl."""
     row = {"release": kernel.release, "nr_live": nr_live, "cpus": CPUS, **asdict(outcome)}
+    row["code"] = code(outcome.variant)
     if hold:
         row |= {"instructions": hold.instructions, "nodes": hold.nodes}
     return row

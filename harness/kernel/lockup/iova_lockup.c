@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iova_lockup - a soft lockup in the IOVA allocator, at will.
+ * iova_lockup - a soft lockup in the IOVA allocator, on demand.
  *
  * Uses what <linux/iova.h> exports and nothing else.  One domain, all its pages
  * below 4 GiB taken.  Then each CPU does what a driver does that refills a ring
@@ -153,5 +153,5 @@ static void __exit lockup_exit(void)
 
 module_init(lockup_init);
 module_exit(lockup_exit);
-MODULE_DESCRIPTION("A soft lockup in the IOVA allocator, at will");
+MODULE_DESCRIPTION("A soft lockup in the IOVA allocator, on demand");
 MODULE_LICENSE("GPL");
