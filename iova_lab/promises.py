@@ -236,7 +236,7 @@ def _measured(variant: str, counts: pd.DataFrame, curves: pd.DataFrame, span: fl
         "nodes/op near_empty": number(common["nodes_per_op"].iloc[0]),
         "node bytes": f"{largest['node_bytes']:.0f}",
         "slab bytes/range": number(largest["bytes_per_range"]),
-        "span in churn": f"{span:.2f}",
+        "span in churn": number(round(span, 2)),
         "free() takes": free_takes(variant),
     }
     anchors = ("growth", "common", "memory", "memory", "span", "common")

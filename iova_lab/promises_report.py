@@ -1,4 +1,4 @@
-"""What does the page of promises look like?
+"""The page of promises.
 
 One folder that works from file://: promises.html, promises.md for a mail or a repository's page,
 and promises.csv with every cell.  Generated, never edited; the same results give the same bytes.
@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 import iova_variants
 from iova_lab import promises, promises_results
-from iova_lab.cells import number
+from iova_lab.cells import Missing, number
 from iova_lab.counterexamples import Example, examples
 from iova_lab.drawing import draw
 from iova_lab.figures import save
@@ -31,7 +31,7 @@ from iova_lab.promises_results import Measured
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED
 from iova_lab.scaling import Interval
-from iova_lab.tables import NOTHING, exponent
+from iova_lab.tables import exponent
 
 SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"
 
@@ -150,16 +150,18 @@ def _gather(measured: Measured) -> PageData:
 
 
 def _answer(cells: Iterable[Cell]) -> str:
-    """Who breaks nothing, or who breaks least."""
+    """Allocators that break no promise, or the fewest, and the most that one breaks."""
     broken: dict[str, int] = {}
     for cell in cells:
         if cell.column in COLUMNS:
             broken[cell.variant] = broken.get(cell.variant, 0) + (cell.answer == "no")
     least = min(broken.values())
-    best = ", ".join(name for name, count in broken.items() if count == least)
-    asked = f"Of {len(COLUMNS)} promises asked of {len(broken)} allocators, "
-    ranks = f"the most broken by one is {max(broken.values())}"
-    return f"{asked}{best} break{'s' if ',' not in best else ''} {least or 'none'}; {ranks}."
+    *others, last = [name for name, count in broken.items() if count == least]
+    best = f"{', '.join(others)} and {last} break" if others else f"{last} breaks"
+    return (
+        f"Of {len(broken)} allocators, {best} {least or 'none'} of {len(COLUMNS)} promises; the"
+        f" worst breaks {max(broken.values())}."
+    )
 
 
 def _evidence(column: str, cells: Iterable[Cell], frame: pd.DataFrame) -> Evidence:
@@ -196,17 +198,21 @@ def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     wide = rows.assign(text=text).pivot_table(
         index="workload", columns="variant", values="text", aggfunc="first"
     )
-    return wide.fillna(NOTHING).rename_axis(index=None, columns=None)
+    return wide.fillna(str(Missing.NOT_MEASURED)).rename_axis(index=None, columns=None)
 
 
 def _growth_lines(frame: pd.DataFrame) -> list[str]:
-    """Who grows how under each workload, the worst first."""
+    """Variants by class of growth under each workload, the worst class first."""
     rows = promises.growth(frame, "nodes_per_op")
+    variants = set(rows["variant"])
     lines = []
     for workload, group in rows.groupby("workload"):
         who = group.groupby("supported_class")["variant"].agg(", ".join)
         known = [name for name in promises.CLASSES if name in who.index]
-        lines.append(f"{workload}: " + "; ".join(f"{name}: {who[name]}" for name in known))
+        parts = [f"{name}: {who[name]}" for name in known]
+        if missing := sorted(variants - set(group["variant"])):
+            parts.append(f"{Missing.NOT_MEASURED}: {', '.join(missing)}")
+        lines.append(f"{workload}: " + "; ".join(parts))
     return lines
 
 

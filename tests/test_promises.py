@@ -19,7 +19,7 @@ from iova_lab.drawing import draw, highest_fit
 from iova_lab.example_search import search
 from iova_lab.opstream import Op
 from iova_lab.promises import PromiseError
-from iova_lab.promises_report import write_promises
+from iova_lab.promises_report import _growth, _growth_lines, write_promises
 from iova_lab.questions import QUESTIONS, breaks
 from iova_lab.workloads import full_32bit
 from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_24BIT, LIMIT_32BIT
@@ -284,3 +284,14 @@ def test_what_the_examples_say_is_what_the_variants_declare() -> None:
         assert (f"{variant}-limit" in examples()) == bool(claims & Claim.ABOVE_LIMIT)
         assert (f"{variant}-start" in examples()) == bool(claims & Claim.BELOW_START)
         assert (f"{variant}-memory" in examples()) == bool(claims & Claim.FREE_NEEDS_MEM)
+
+
+def test_whole_numbers_are_whole_and_what_was_not_measured_is_told(page: Path) -> None:
+    cells = pd.read_csv(page / "promises.csv")
+    bytes_of = cells[cells["column"] == "slab bytes/range"].set_index("variant")["answer"]
+    assert bytes_of["mainline"] == "64"
+    frame = promises_results.load(page.parent).grid
+    lacking = frame[(frame["variant"] != "maple") | (frame["workload"] != "ring")]
+    line = next(one for one in _growth_lines(lacking) if one.startswith("ring:"))
+    assert line.endswith("; not measured: maple")
+    assert _growth(lacking, "nodes_per_op").loc["ring", "maple"] == "not measured"
