@@ -204,7 +204,7 @@ def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _growth_lines(frame: pd.DataFrame) -> list[str]:
     """Variants by class of growth under each workload, the worst class first."""
     rows = promises.growth(frame, "nodes_per_op")
-    variants = set(rows["variant"])
+    variants = set(frame["variant"])
     lines = []
     for workload, group in rows.groupby("workload"):
         who = group.groupby("supported_class")["variant"].agg(", ".join)

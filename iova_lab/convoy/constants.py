@@ -17,6 +17,7 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.convoy import plausible
+from iova_lab.errors import InvalidValueError
 
 #: Rounds of each measurement, and pairs of a release and an acquisition in a round.
 NR_ROUNDS, NR_PAIRS = 15, 4_000
@@ -26,7 +27,7 @@ REFERENCE = ("mainline", "near_empty", 100)
 AGREE = 1.5
 
 
-class ConstantsError(ValueError):
+class ConstantsError(InvalidValueError):
     """The machine constants can't be measured, or rows of one page were made with several."""
 
 

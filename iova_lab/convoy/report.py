@@ -61,9 +61,9 @@ def _chosen(frame: pd.DataFrame, constants: Constants, where: Path) -> pd.DataFr
 def write_contention(results: Path, out_dir: Path) -> Path:
     """Write contention.md, contention.html and the figures; the path of the HTML."""
     machine = _frame(results, "host", "sweep").set_index("what", drop=False)
-    if "constants" not in machine.index:
+    if not {"host", "constants"} <= set(machine.index):
         raise ConstantsError(
-            f"{results}/host.jsonl has no machine constants: iova-lab contention sweep"
+            f"{results}/host.jsonl has no machine, or no constants of it: iova-lab contention sweep"
         )
     constants = Constants.from_row(machine.loc["constants"].to_dict())
     services = [row for row in _rows(results, "services", "sweep") if "too_long" not in row]

@@ -23,6 +23,7 @@ from iova_lab.convoy import plausible
 from iova_lab.convoy.constants import Constants
 from iova_lab.convoy.load import Load
 from iova_lab.convoy.plausible import fit_doubts
+from iova_lab.errors import InvalidValueError
 from iova_lab.opstream import Op, OpStream
 
 #: A distribution keeps the means of so many equal parts of its sorted values, and its maximum.
@@ -133,7 +134,7 @@ class Service:
         return cls(**values)
 
 
-class ImplausibleError(ValueError):
+class ImplausibleError(InvalidValueError):
     """Measured holds that nothing can be predicted from."""
 
 
