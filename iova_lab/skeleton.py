@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
-from iova_lab.errors import InvalidValueError, IovaLabError
+from iova_lab.errors import InvalidValueError, IovaLabError, NotFoundError
 
 Flavour = Literal["list", "rbtree"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
@@ -20,10 +20,14 @@ _C_WORDS = frozenset(
 )
 
 
-def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
+def write(
+    name: str, flavour: Flavour, folder: Path = Path(), *, original: str | None = None
+) -> Path:
     """Write ``name.c`` into ``folder``, a variant that compiles and passes `iova-lab try`.
 
-    Raises `InvalidValueError` for a name that C can't have, `IovaLabError` where the file exists.
+    With ``original``, a copy of that variant of the lab under the new name.  Raises
+    `InvalidValueError` for a name that C can't have, `NotFoundError` for an unknown ``original``,
+    `IovaLabError` where the file exists.
     """
     stem = name.removesuffix(".c")
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", stem) or stem in _C_WORDS:
@@ -31,14 +35,7 @@ def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
             f"{name!r} can't be a variant's name: its functions are called after it, "
             "so lower case, digits and _"
         )
-    import jinja2  # every command line imports this module, and one in a hundred writes a file
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    text = environment.get_template(f"skeleton_{flavour}.c.j2").render(name=stem)
+    text = _copy(stem, original) if original else _render(stem, flavour)
     path = folder / f"{stem}.c"
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -46,3 +43,24 @@ def write(name: str, flavour: Flavour, folder: Path = Path()) -> Path:
     except FileExistsError:
         raise IovaLabError(f"{path} exists, and stays as it is: choose another name") from None
     return path
+
+
+def _render(stem: str, flavour: Flavour) -> str:
+    import jinja2  # every command line imports this module, and one in a hundred writes a file
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(f"skeleton_{flavour}.c.j2").render(name=stem)
+
+
+def _copy(stem: str, original: str) -> str:
+    import iova_variants
+
+    if original not in iova_variants.names():
+        known = ", ".join(iova_variants.names())
+        raise NotFoundError(f"--from: no variant named {original!r}; there are: {known}")
+    text = Path(iova_variants.__path__[0], f"{original}.c").read_text(encoding="utf-8")
+    return re.sub(rf'(\.name\s*=\s*)"{original}"', rf'\1"{stem}"', text)

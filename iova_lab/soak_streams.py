@@ -122,7 +122,7 @@ def _draw_space(rng: np.random.Generator, *, most_slots: int, small: bool) -> _S
 
     With ``small`` sizes up to 32, it is the space that is made to fit.
     """
-    granule = 1 << int(rng.choice([12, 12, 12, 16, 16, 21, 24, 26]))
+    granule = 1 << int(rng.choice([12, 12, 14, 16, 13, 21, 24, 26]))
     highest = (2**64 - 1) // granule
     # 24, 32 (as often as all the rest), 33 to 56 and 64 bits.
     bits = int(rng.choice([24, 32, 32, 32, 32, 33, int(rng.integers(34, 57)), 64]))

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 
 from iova_lab.errors import IovaLabError
 
-Build = Literal["timed", "counted", "sanitized", "threaded", "tsan"]
+Build = Literal["timed", "counted", "sanitized", "threaded", "tsan", "traced"]
 BUILDS: tuple[Build, ...] = get_args(Build)
 #: Those that many threads may use at once: another lock and another slab, which are timed.
 THREADED: tuple[Build, ...] = ("threaded", "tsan")
@@ -56,7 +56,10 @@ BUILD_CFLAGS: dict[Build, list[str]] = {
     ).split(),
     "threaded": ["-DIOVA_THREADED", "-pthread"],
     "tsan": ["-DIOVA_THREADED", "-pthread", "-fsanitize=thread"],
+    "traced": [],
 }
+#: For the variant alone, not for the harness around it.
+VARIANT_CFLAGS: dict[Build, list[str]] = {"traced": ["-fsanitize-coverage=trace-pc"]}
 
 
 class BuildError(IovaLabError, RuntimeError):
@@ -87,7 +90,13 @@ def _harness_sources(build: Build) -> list[Path]:
     shim = {path.name: path for path in HARNESS_DIR.glob("userspace/*.c")}
     if build in THREADED:  # its slab.c includes the other one
         shim |= {path.name: path for path in HARNESS_DIR.glob("threaded/*.c")}
-    return sorted([*HARNESS_DIR.glob("*.c"), *shim.values()])
+    more = HARNESS_DIR.glob("traced/*.c") if build == "traced" else ()
+    return sorted([*HARNESS_DIR.glob("*.c"), *shim.values(), *more])
+
+
+def shim_sources() -> list[Path]:
+    """What of the kernel's API is no inline function."""
+    return sorted(HARNESS_DIR.glob("userspace/*.c"))
 
 
 @cache
@@ -102,7 +111,9 @@ def _common_digest(build: Build) -> bytes:
     for path in [*_harness_sources(build), *sorted(headers)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     version = subprocess.run([compiler(), "--version"], capture_output=True, check=False)
-    digest.update(version.stdout + repr((CFLAGS, BUILD_CFLAGS[build])).encode())
+    digest.update(
+        version.stdout + repr((CFLAGS, BUILD_CFLAGS[build], VARIANT_CFLAGS.get(build))).encode()
+    )
     return digest.digest()
 
 
@@ -153,8 +164,26 @@ def compile_variant(source: Path, build: Build) -> Path:
     target = built_path(source, build)
     if not target.exists():
         objects = [_object(path, build) for path in _harness_sources(build)]
-        _atomically(target, source, build, ["-shared", source, *objects])
+        flags = VARIANT_CFLAGS.get(build, [])
+        _atomically(target, source, build, ["-shared", *flags, source, *objects])
     return target
+
+
+def compile_object(source: Path, target: Path, build: Build) -> None:
+    """Compile a variant alone, to see what it links to.  Raises `BuildError`."""
+    _atomically(target, source, build, ["-c", source])
+
+
+def harness_object(source: Path, build: Build) -> Path:
+    """One file of the harness, compiled."""
+    return _object(source, build)
+
+
+@cache
+def accepts(flag: str) -> bool:
+    """Does the compiler know this flag?"""
+    command = [compiler(), "-Werror", flag, "-x", "c", "-c", os.devnull, "-o", os.devnull]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def compile_program(source: Path, build: Build) -> Path:
@@ -166,18 +195,22 @@ def compile_program(source: Path, build: Build) -> Path:
     return target
 
 
-def compile_standalone(source: Path) -> Path:
-    """Compile one variant, with sanitizers, as a program of its own: harness/standalone/main.c.
+#: Programs that hold one variant, in harness/standalone.
+PROGRAMS: dict[Build, str] = {"sanitized": "main.c", "tsan": "threads.c"}
+
+
+def compile_standalone(source: Path, build: Build = "sanitized") -> Path:
+    """Compile one variant, with sanitizers, as a program of its own: one of `PROGRAMS`.
 
     Does nothing where that program exists.  Raises `BuildError`.
     """
-    main = HARNESS_DIR / "standalone" / "main.c"
-    name = built_path(source, "sanitized").with_suffix("")
+    main = HARNESS_DIR / "standalone" / PROGRAMS[build]
+    name = built_path(source, build).with_suffix("")
     digest = hashlib.sha256(main.read_bytes()).hexdigest()[:8]
     target = name.with_name(f"{name.name}-{digest}")
     if not target.exists():
-        objects = [_object(path, "sanitized") for path in _harness_sources("sanitized")]
-        _atomically(target, source, "sanitized", [main, source, *objects])
+        objects = [_object(path, build) for path in _harness_sources(build)]
+        _atomically(target, source, build, [main, source, *objects])
     return target
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from iova_lab.arguments import VARIANT
 from iova_lab.skeleton import FLAVOURS, Flavour, write
 
 
@@ -19,12 +20,18 @@ from iova_lab.skeleton import FLAVOURS, Flavour, write
     help="list: everything in one file.  rbtree: on range_variant.h, so only the search is yours.",
 )
 @click.option(
+    "--from",
+    "original",
+    type=VARIANT,
+    help="Copy this variant of the lab under the new name, in place of a flavour.",
+)
+@click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
     help="Where the file goes.  Default: here.",
 )
-def new(name: str, flavour: Flavour, folder: Path) -> None:
+def new(name: str, flavour: Flavour, original: str | None, folder: Path) -> None:
     """Write NAME.c, a small correct allocator with comments that say where to begin.
 
     It compiles and passes `iova-lab try`.  A file that exists is left alone.
@@ -33,6 +40,7 @@ def new(name: str, flavour: Flavour, folder: Path) -> None:
     Examples:
       iova-lab new my_variant
       iova-lab new my_tree --flavour rbtree
+      iova-lab new mine --from mainline
     """
-    path = write(name, flavour, folder)
+    path = write(name, flavour, folder, original=original)
     click.echo(f"{path}: check and measure it with `iova-lab try {path}`")

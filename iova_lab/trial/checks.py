@@ -1,9 +1,10 @@
 """In which order is a file checked, and when is that enough?
 
-It compiles; its table is whole; short histories that Hypothesis draws, and shrinks where they break
-it; what no history asks, call by call; histories with memory refused; every workload and both
-recorded traces; random streams of the soak, with an rcache in front of it in turn.  The first thing
-that is wrong ends it.
+It compiles; its table is whole; it links to nothing that a kernel has not; short histories that
+Hypothesis draws, and shrinks where they break it; what no history asks, call by call; threads,
+under ThreadSanitizer; what it counts, held against what it does; histories with memory refused;
+every workload and both recorded traces, on all builds; random streams of the soak, with an rcache
+in front of it in turn.  The first thing that is wrong ends it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from pathlib import Path
 import iova_variants
 from iova_lab import soak, workloads
 from iova_lab.errors import NotFoundError
+from iova_lab.opstream import OpStream
 from iova_lab.soak_streams import make_chunk
-from iova_lab.trial import contract, model, standalone
+from iova_lab.trial import builds, contract, model, odds, races, standalone, symbols
 from iova_lab.trial.compiled import compiler_lines
 from iova_lab.trial.finding import Finding, draw, says_of
 from iova_lab.trial.history import History, read, save
@@ -58,6 +60,7 @@ class Subject:
     facts: list[str] = field(default_factory=list)
     advance: Advance = lambda name, share: None
     all_done: bool = False
+    nr_histories: int = 0
 
     @cached_property
     def variant(self) -> iova_variants.Variant:
@@ -138,6 +141,49 @@ def _table(subject: Subject) -> Finding | None:
     return None
 
 
+def _symbols(subject: Subject) -> Finding | None:
+    foreign = symbols.foreign(subject.source)
+    if not foreign:
+        subject.facts.append("links to nothing that a kernel has not; reads no clock")
+        return None
+    # What such a call does says more than its name.
+    searched = search(subject.judged, search_s=0.1 * subject.seconds, shrink_s=_SHRINK_S)
+    broken = subject.broken("histories", *searched.found) if searched.found else None
+    return broken or subject.finding("symbols", foreign)
+
+
+def _races(subject: Subject) -> Finding | None:
+    if Claim.FAKE in subject.variant.claims:
+        return None
+    try:
+        for seed in range(races.NR_SEEDS):
+            subject.advance("threads", seed / races.NR_SEEDS)
+            race = races.run(subject.source, races.stream_of(seed))
+            if race:
+                return subject.finding("threads", race.says, lines=race.frames)
+    except (races.UnavailableError, BuildError) as error:
+        subject.facts.append(f"threads: NOT CHECKED ({str(error).splitlines()[0]})")
+        return None
+    subject.facts.append(
+        f"{races.NR_SEEDS} streams by {races.NR_THREADS} threads: ThreadSanitizer, no data race"
+    )
+    return None
+
+
+def _builds(subject: Subject) -> Finding | None:
+    try:
+        if not builds.can_trace():
+            subject.facts.append("counts: NOT CHECKED (the compiler has no -fsanitize-coverage)")
+        elif Claim.FAKE not in subject.variant.claims:
+            wrong = builds.uncounted(subject.source)
+            if wrong:
+                return subject.finding("builds", wrong)
+            subject.facts.append("counted nodes grow where the work of the timed build grows")
+    except VariantError as error:
+        return subject.finding("builds", str(error))
+    return None
+
+
 def _contract(subject: Subject) -> Finding | None:
     broken = contract.run(subject.variant)
     if broken is None:
@@ -171,12 +217,13 @@ def _search(
     if searched.found:
         finding = subject.broken(check, *searched.found)
         if finding:
-            return finding
+            return replace(finding, shrunk=not searched.cut_short)
     how = "judge, sanitizers" if fails_memory else "judge, verify(), model, sanitizers"
     refused = ", memory refused" if fails_memory else ""
     subject.facts.append(
         f"{searched.nr_histories:,} short histories{refused}, {searched.nr_ops:,} ops: {how}"
     )
+    subject.nr_histories += searched.nr_histories
     return None
 
 
@@ -191,6 +238,9 @@ def _workloads(subject: Subject) -> Finding | None:
         verdict = standalone.run(subject.source, stream, verify=False, cpu_ms=_WORKLOAD_MS)
         nr_ops += len(stream.ops)
         if not verdict:
+            differs = _differs(subject, stream, verdict)
+            if differs:
+                return subject.finding("builds", f"{name} with {nr_live:,} live ranges: {differs}")
             continue
         reduced = None if verdict.kind == "hang" else reduce(stream, verdict, subject.quickly)
         finding = subject.broken("workloads", *reduced) if reduced else None
@@ -200,8 +250,18 @@ def _workloads(subject: Subject) -> Finding | None:
             lines=verdict.frames,
             again=f"iova-lab replay {shlex.quote(subject.shown)} {name} --nr-live {nr_live}",
         )
-    subject.facts.append(f"{len(names)} workloads and traces, {nr_ops:,} ops: judge, sanitizers")
+    subject.facts.append(
+        f"{len(names)} workloads and traces, {nr_ops:,} ops: judge, sanitizers; 4 builds agree"
+    )
     return None
+
+
+def _differs(subject: Subject, stream: OpStream, verdict: Verdict) -> str | None:
+    """Where the builds do not agree on addresses, or another one than the sanitized one breaks."""
+    try:
+        return builds.differing(subject.source, stream, verdict.pfns)
+    except VariantError as error:
+        return f"in a build without sanitizers: {error}"
 
 
 def _soak(subject: Subject) -> Finding | None:
@@ -235,8 +295,11 @@ def _soaked(subject: Subject, index: int, error: VariantError) -> Finding | None
 CHECKS: dict[str, tuple[Callable[[Subject], Finding | None], float]] = {
     "compiles": (_compiles, 0.1),
     "table": (_table, 0.01),
+    "symbols": (_symbols, 0.02),
     "histories": (_histories, 0.32),
     "contract": (_contract, 0.02),
+    "threads": (_races, 0.05),
+    "builds": (_builds, 0.05),
     "no memory": (_memory, 0.15),
     "workloads": (_workloads, 0.2),
     "soak": (_soak, 0.2),
@@ -291,4 +354,5 @@ def check_all(subject: Subject, advance: Advance) -> Finding | None:
         if name == "table" and Claim.FAKE in subject.variant.claims:
             subject.facts.append("claims to keep no books: nothing that it answers is judged")
     subject.all_done = True
+    subject.facts.append(odds.words(subject.nr_histories))
     return None

@@ -23,8 +23,8 @@ class Finding:
 
     ``check`` is the name of the check that found it, ``says`` one line.  ``lines`` are the
     compiler's, or the calls that led there, or places in the file; ``history`` the shortest op
-    stream that does it, ``saved`` where that lies, ``drawn`` its gaps, ``again`` the command that
-    shows it again.
+    stream that does it (``shrunk``: nothing shorter was left to try), ``saved`` where that lies,
+    ``drawn`` its gaps, ``again`` the command that shows it again.
     """
 
     file: str
@@ -35,16 +35,19 @@ class Finding:
     saved: Path | None = None
     drawn: str = ""
     again: str = ""
+    shrunk: bool = True
 
     def __str__(self) -> str:
         """The whole of it, for a terminal."""
         head = textwrap.fill(f"{self.file}: {self.says}", WIDTH, subsequent_indent="  ")
-        parts = [head, *(f"  {line}" for line in _shortened(self.lines))]
+        parts = [head, *map(_wrapped, _shortened(self.lines))]
         if self.drawn:
             parts += ["", textwrap.indent(self.drawn, "  ")]
         elif self.history:
             parts += ["", f"  Domain from pfn {self.history.start_pfn:#x}:"]
-            parts += [f"    {line}" for line in _shortened(tuple(self.history.described()))]
+            parts += [_wrapped(line) for line in _shortened(tuple(self.history.described()))]
+        if not self.shrunk:
+            parts += ["", "  not shrunk to the end: the time was up, a shorter stream may do"]
         if self.again:
             parts += ["", f"  again: {self.again}"]
         return "\n".join(parts)
@@ -60,6 +63,13 @@ class Finding:
             "saved": str(self.saved) if self.saved else None,
             "again": self.again or None,
         }
+
+
+def _wrapped(line: str) -> str:
+    """One line, indented, in as many as it takes; what a compiler shows keeps its columns."""
+    if len(line) + 2 <= WIDTH:
+        return f"  {line}"
+    return textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="      ")
 
 
 def _shortened(lines: tuple[str, ...]) -> list[str]:

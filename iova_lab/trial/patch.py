@@ -69,7 +69,47 @@ def _apply(diff: Path, folder: Path) -> None:
         if done.returncode == 0 and not done.stderr.startswith("Skipped patch"):
             return
         said.append(done.stderr)
+    if kernel := _kernels_own(diff):
+        raise PatchError(f"{diff.name} {kernel}")
     raise PatchError(f"{diff.name} does not apply: {_reason(said)}")
+
+
+#: Functions of the kernel's drivers/iommu/iova.c by what of the lab stands for them.
+_IN_THE_LAB = {
+    "mainline.c and range_variant.h": (
+        *("alloc_iova", "__alloc_and_insert_iova_range", "iova_insert_rbtree", "remove_iova"),
+        *("__cached_rbnode_insert_update", "__cached_rbnode_delete_update", "__free_iova"),
+        *("private_find_iova", "find_iova", "free_iova", "reserve_iova", "init_iova_domain"),
+        *("put_iova_domain", "__get_cached_rbnode", "iova_find_limit"),
+    ),
+    "harness/rcache.c": (
+        *("alloc_iova_fast", "free_iova_fast", "iova_rcache_insert", "iova_rcache_get"),
+        *("__iova_rcache_insert", "__iova_rcache_get", "iova_magazine_alloc", "iova_depot_push"),
+        *("iova_depot_work_func", "free_cpu_cached_iovas", "free_global_cached_iovas"),
+    ),
+}
+
+
+def _kernels_own(diff: Path) -> str | None:
+    """What a diff against the kernel's own files touches, and what of the lab stands for that."""
+    text = diff.read_text(encoding="utf-8", errors="replace")
+    files = list(dict.fromkeys(re.findall(r"^\+\+\+ (?:b/)?(\S+)", text, re.M)))
+    kernel = [path for path in files if re.search(r"(^|/)(drivers|include|lib|mm|kernel)/", path)]
+    if not kernel:
+        return None
+    heads = re.findall(r"^@@[^@]*@@.*?(\w+)\(", text, re.M)
+    functions = list(dict.fromkeys(heads))
+    lab = [
+        f"{', '.join(found)} is {home}"
+        for home, names in _IN_THE_LAB.items()
+        if (found := [f"{name}()" for name in functions if name in names])
+    ]
+    touched = f" in {', '.join(f'{name}()' for name in functions)}" if functions else ""
+    here = f"; here {'; '.join(lab)}" if lab else ""
+    return (
+        f"patches the kernel's own {', '.join(kernel)}{touched}{here}; the lab can't apply that: "
+        "make the same change in a copy (`iova-lab new mine --from mainline`), then try mine.c"
+    )
 
 
 def _git(diff: Path, folder: Path, nr_folders: int) -> subprocess.CompletedProcess[str]:

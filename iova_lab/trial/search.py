@@ -42,6 +42,8 @@ _LIMITS = (
     *(LIMIT_32BIT, LIMIT_48BIT, LIMIT_24BIT, LIMIT_40BIT, LIMIT_64BIT),
     *(DMA_32BIT_PFN, DMA_32BIT_PFN + 3, LIMIT_32BIT - 1, 2 * DMA_32BIT_PFN - 1),
 )
+#: Shifts; pfns above are of 4 KiB, and move with the granule: 32 bits of address are 32 bits.
+_GRANULES = (12, 14, 16, 13, 21)
 _SIZES = (1, 2, 3, 4, 5, 8, 64, 513, 1 << 18, 1 << 19)
 _RESERVED_SIZES = (1, 2, 5, 20)
 #: Of the filled slots in the order in which they were filled: the oldest, the newest, every other.
@@ -109,8 +111,47 @@ def steps_of(runs: Sequence[Run], start_pfn: int, first_slot: int = 0) -> tuple[
     return tuple(steps)
 
 
-def _together(parts: Sequence[Sequence[Run]], start_pfn: int, fail_alloc_at: int) -> History:
-    """One domain after the other, in one process: starting that is what takes time."""
+def _scaled(pfn: int, shift: int) -> int:
+    """The pfn of the same address under another granule; a distance to 4 GiB stays one."""
+    for bits in (24, 32, 33, 40, 48, 64):
+        edge = 1 << (bits - 12)
+        if abs(pfn - edge) <= 1024 and pfn > 2048:
+            return max((1 << (bits - shift)) + pfn - edge, 1)
+    return pfn
+
+
+def _moved(run: Run, shift: int) -> Run:
+    return run._replace(limit_pfn=_scaled(run.limit_pfn, shift)) if run.limit_pfn else run
+
+
+def _interleaved(steps: Sequence[Step], doms: Sequence[int]) -> tuple[list[Step], list[int]]:
+    """The domains' steps in turn, each domain's in its own order."""
+    queues: dict[int, list[Step]] = {}
+    for dom, step in zip(doms, steps, strict=True):
+        queues.setdefault(dom, []).append(step)
+    placed = [
+        (queue[index], dom)
+        for index in range(max(map(len, queues.values()), default=0))
+        for dom, queue in queues.items()
+        if index < len(queue)
+    ]
+    return [step for step, _ in placed], [dom for _, dom in placed]
+
+
+def _together(
+    parts: Sequence[Sequence[Run]],
+    start_pfn: int,
+    fail_alloc_at: int,
+    shift: int = 12,
+    *,
+    in_turn: bool = False,
+) -> History:
+    """Several domains in one process: starting that is what takes time.
+
+    One after the other, or in turn.
+    """
+    start_pfn = _scaled(start_pfn, shift)
+    parts = [[_moved(run, shift) for run in runs] for runs in parts]
     steps: list[Step] = []
     doms: list[int] = []
     dom = 0
@@ -120,8 +161,10 @@ def _together(parts: Sequence[Sequence[Run]], start_pfn: int, fail_alloc_at: int
         steps += more
         doms += [dom] * len(more)
         dom += bool(more)
+    if in_turn:
+        steps, doms = _interleaved(steps, doms)
     return History(
-        tuple(steps), start_pfn, fail_alloc_at=fail_alloc_at, doms=tuple(doms) if dom > 1 else ()
+        tuple(steps), start_pfn, 1 << shift, fail_alloc_at, tuple(doms) if dom > 1 else ()
     )
 
 
@@ -132,7 +175,8 @@ def histories(draw: st.DrawFn, most_runs: int, most: int, *, fails_memory: bool)
     parts = draw(st.lists(one, min_size=1, max_size=1 if fails_memory else MOST_AT_ONCE))
     start_pfn = draw(st.sampled_from(_STARTS))
     fail_alloc_at = draw(st.integers(1, 2 * most_runs)) if fails_memory else 0
-    return _together(parts, start_pfn, fail_alloc_at)
+    shift, in_turn = draw(st.sampled_from(_GRANULES)), draw(st.booleans())
+    return _together(parts, start_pfn, fail_alloc_at, shift, in_turn=in_turn)
 
 
 @dataclass
@@ -141,6 +185,7 @@ class Searched:
 
     nr_histories: int = 0
     nr_ops: int = 0
+    cut_short: bool = False
     found: tuple[History, Verdict] | None = None
 
 
@@ -163,6 +208,7 @@ def search(
     def breaks(history: History) -> bool:
         nonlocal deadline
         if time.monotonic() > deadline:
+            searched.cut_short = True
             raise _OutOfTime
         if not history.steps:
             return False

@@ -72,16 +72,21 @@ class Verdict:
         return bool(self.kind)
 
 
+def stream_bytes(stream: OpStream) -> bytes:
+    """``struct replay_stream`` without its pointer, and the ops."""
+    header = _native.Stream(
+        None,
+        *(len(stream.ops), stream.nr_ageing, stream.nr_slots),
+        *(stream.nr_domains, stream.granule, stream.start_pfn),
+    )
+    return bytes(header) + stream.ops.tobytes()
+
+
 @contextlib.contextmanager
 def _files(stream: OpStream) -> Iterator[tuple[Path, Path]]:
     with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
         folder = Path(name)
-        header = _native.Stream(
-            None,
-            *(len(stream.ops), stream.nr_ageing, stream.nr_slots),
-            *(stream.nr_domains, stream.granule, stream.start_pfn),
-        )
-        (folder / "stream").write_bytes(bytes(header) + stream.ops.tobytes())
+        (folder / "stream").write_bytes(stream_bytes(stream))
         pfns = np.full(len(stream.ops), _UNANSWERED, np.uint64)
         (folder / "answers").write_bytes(bytes(_HEADER_BYTES) + pfns.tobytes())
         yield folder / "stream", folder / "answers"
@@ -137,7 +142,7 @@ def _verdict(source: Path, stream: OpStream, end: End, answers: bytes) -> Verdic
     op = len(stream.ops) if over else progress
     pfns[op:] = _native.REFUSED  # the op under way has given none yet
     kind, says = _death(end, said)
-    return Verdict(kind, says, op, pfns, tuple(_frames(source, said)))
+    return Verdict(kind, says, op, pfns, tuple(own_frames(source, said)))
 
 
 def _where(end: End) -> str:
@@ -181,16 +186,15 @@ def _sanitizer_says(report: str, said: str) -> tuple[str, str]:
     return kind, kind
 
 
-def _frames(source: Path, said: str) -> Iterator[str]:
+def own_frames(source: Path, said: str) -> list[str]:
     """Calls in the user's own files, innermost first: `mine_alloc(), mine.c:42`.
 
     By name, for the same text may have been compiled elsewhere before.
     """
-    seen = set()
-    for function, path, line in re.findall(r"^ *#\d+ \S+ in (\S+) (/\S+?):(\d+)", said, re.M):
+    frames = []
+    stack = r"^ *#\d+ (?:0x\S+ in )?(\S+) (/\S+?):(\d+)"
+    for function, path, line in re.findall(stack, said, re.M):
         is_own = not Path(path).is_relative_to(_build.HARNESS_DIR)
         if is_own and (source.parent / Path(path).name).exists():
-            frame = f"{function}(), {Path(path).name}:{line}"
-            if frame not in seen:
-                seen.add(frame)
-                yield frame
+            frames.append(f"{function}(), {Path(path).name}:{line}")
+    return list(dict.fromkeys(frames))
