@@ -83,7 +83,7 @@ def test_a_file_that_ends_the_process_while_loaded_is_no_success(command: str) -
 
 
 def test_a_sleeper_is_told_though_it_uses_no_cpu_time() -> None:
-    done = run("try", in_alloc("sleeper", REST), "--check-only", "--budget", "60")
+    done = run("try", in_alloc("sleeper", REST), "--check-only", "--budget", "600")
     assert done.exit_code == 1
     assert "does not return: asleep, without CPU time" in done.stderr
     assert "sleeper_alloc(), sleeper.c:" in done.stderr
@@ -91,7 +91,7 @@ def test_a_sleeper_is_told_though_it_uses_no_cpu_time() -> None:
 
 def test_output_without_end_is_bounded_and_told_in_one_line() -> None:
     noisy = '\textern int puts(const char *text);\n\n\tfor (;;)\n\t\tputs("still here");\n'
-    done = run("try", in_alloc("noisy", noisy), "--check-only", "--budget", "60")
+    done = run("try", in_alloc("noisy", noisy), "--check-only", "--budget", "600")
     assert done.exit_code == 1
     assert "writes to standard output without end: 'still here'" in done.stderr
     assert len(done.output) < 4000
@@ -231,7 +231,7 @@ def test_every_way_to_end_has_its_words() -> None:
 )
 def test_a_member_that_answers_nonsense_is_a_finding(old: str, new: str) -> None:
     path = write("mine", old, new)
-    done = run("try", path, "--check-only", "--budget", "40")
+    done = run("try", path, "--check-only", "--budget", "600")
     assert done.exit_code == 1
     assert done.stderr.startswith("mine.c: "), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
@@ -257,7 +257,7 @@ STATE = """	static struct iova_domain *last, *before;
 
 def test_what_is_wrong_only_over_several_domains_in_turn_is_found() -> None:
     path = in_alloc("mine", STATE)
-    done = run("try", path, "--check-only", "--budget", "60")
+    done = run("try", path, "--check-only", "--budget", "600")
     assert done.exit_code == 1, done.output
 
 
@@ -267,6 +267,6 @@ def test_what_is_wrong_only_with_granules_of_16_kib_is_found() -> None:
     member = "\tspinlock_t lock;\n"
     text = path.read_text().replace(member, f"{member}\tunsigned long granule;\n", 1)
     path.write_text(text.replace(IN_ALLOC, IN_ALLOC + LARGE_PAGES))
-    done = run("try", path, "--check-only", "--budget", "60")
+    done = run("try", path, "--check-only", "--budget", "600")
     assert done.exit_code == 1, done.output
     assert "is refused though a fit exists" in " ".join(done.stderr.split())

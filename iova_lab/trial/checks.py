@@ -147,7 +147,8 @@ def _symbols(subject: Subject) -> Finding | None:
         subject.facts.append("links to nothing that a kernel has not; reads no clock")
         return None
     # What such a call does says more than its name.
-    searched = search(subject.judged, search_s=0.1 * subject.seconds, shrink_s=_SHRINK_S)
+    search_s = max(0.1 * subject.seconds, _SHRINK_S)
+    searched = search(subject.judged, search_s=search_s, shrink_s=_SHRINK_S)
     broken = subject.broken("histories", *searched.found) if searched.found else None
     return broken or subject.finding("symbols", foreign)
 
