@@ -19,5 +19,9 @@ class InvalidValueError(IovaLabError, ValueError):
     """A value that is out of range, or that does not fit the others; the message has the range."""
 
 
+class InvalidTypeError(IovaLabError, TypeError):
+    """A value of another type than was asked for."""
+
+
 class NoResultsError(NotFoundError):
     """Nothing has been measured yet; the message has the folder and the command that measures."""

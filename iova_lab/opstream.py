@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_lab.errors import IovaLabError
+from iova_lab.whole import whole
 
 OP_DTYPE = np.dtype(
     [
@@ -77,6 +78,11 @@ class OpStream:
             raise StreamError(f"op stream has dtype {self.ops.dtype}, not {OP_DTYPE}")
         if self.ops.ndim != 1:
             raise StreamError(f"op stream has {self.ops.ndim} dimensions, not 1")
+        for name in ("nr_ageing", "nr_slots", "nr_domains", "granule", "start_pfn"):
+            value = whole(name, getattr(self, name))
+            if not -1 <= value < 1 << 64:
+                raise StreamError(f"{name} {value} is not within 0..{(1 << 64) - 1}")
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "ops", np.ascontiguousarray(self.ops))
         if self.nr_slots < 0:
             nr_slots = int(self.ops["slot"].max(initial=0)) + 1

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import iova_variants
+from iova_lab.errors import InvalidValueError
 from iova_variants import _build
 
 NOT_RECORDED = "not recorded"
@@ -84,7 +85,7 @@ def write(path: Path, made: Provenance) -> Path:
 def read(path: Path) -> Provenance:
     """The description of the result ``path``; empty where there is none.
 
-    Raises `ValueError` with one line for a description that is not one.
+    Raises `InvalidValueError` with one line for a description that is not one.
     """
     source = beside(path)
     if not source.exists():
@@ -92,7 +93,7 @@ def read(path: Path) -> Provenance:
     try:
         return of(json.loads(source.read_text(encoding="utf-8")))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{source} does not describe a result: {error}") from None
+        raise InvalidValueError(f"{source} does not describe a result: {error}") from None
 
 
 def of(stored: Any) -> Provenance:

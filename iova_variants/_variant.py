@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_lab.errors import InvalidValueError, NotFoundError
+from iova_lab.whole import whole
 from iova_variants import _native
-from iova_variants._build import VARIANT_DIR, Build, compile_variant, variant_sources
+from iova_variants._build import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
 from iova_variants._child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
 
 
@@ -141,6 +142,22 @@ def _load(source: Path, build: Build, changed_ns: int) -> Variant:
     return variant
 
 
+#: What the runtime library of a sanitizer exports, and the library's name.
+_RUNTIMES = {"sanitized": ("__asan_init", "libasan.so"), "tsan": ("__tsan_init", "libtsan.so")}
+
+
+def _check_runtime(build: Build) -> None:
+    """Raise `VariantLoadError` where loading this build would end the process."""
+    if build not in _RUNTIMES:
+        return
+    symbol, library = _RUNTIMES[build]
+    if not hasattr(c.CDLL(None), symbol):
+        raise _native.VariantLoadError(
+            f"build {build!r} needs its sanitizer from the start of the process:"
+            f' LD_PRELOAD="$(cc -print-file-name={library})" python ...'
+        )
+
+
 def load(name: str, *, build: Build = "timed") -> Variant:
     """Load one variant by name, or a user's own by the path of its C file; compiles if need be.
 
@@ -150,6 +167,9 @@ def load(name: str, *, build: Build = "timed") -> Variant:
     where a user's own file does not survive being loaded, which is tried in a child process first.
     """
     override = cast(Build, os.environ.get("IOVA_LAB_BUILD", build))
+    if override not in BUILDS:
+        raise InvalidValueError(f"no build named {override!r}; there are: {', '.join(BUILDS)}")
+    _check_runtime(override)
     source = find_source(name).resolve()
     return _load(source, override, source.stat().st_mtime_ns)
 
@@ -169,6 +189,7 @@ class Domain:
         *,
         build: Build = "counted",
     ) -> None:
+        granule, start_pfn = whole("granule", granule), whole("start_pfn", start_pfn)
         if granule < 2 or granule >= 1 << 32 or granule & (granule - 1):
             raise InvalidValueError(f"granule {granule} is not a power of two from 2 to 2 GiB")
         self.max_pfn = (2**64 - 1) // granule
@@ -204,12 +225,14 @@ class Domain:
         return cast(int, self._iovad)
 
     def _pfn(self, pfn: int) -> int:
+        pfn = whole("pfn", pfn)
         if not 0 <= pfn <= self.max_pfn:
             raise InvalidValueError(f"pfn {pfn} is not within 0..{self.max_pfn:#x}")
         return pfn
 
     def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
         """Allocate; the lowest pfn of the range, or None when refused."""
+        size, limit_pfn = whole("size", size), whole("limit_pfn", limit_pfn)
         if not 1 <= size < 1 << 32:
             raise InvalidValueError(f"size {size} is not within 1..{2**32 - 1}")
         if self._pfn(limit_pfn) < self.start_pfn:
@@ -229,12 +252,14 @@ class Domain:
         if Claim.FREE_NEEDS_SIZE not in self.variant.claims:
             self.variant.ops.free(self._open(), self._pfn(pfn))
             return
-        iovad, size = self._open(), self._sizes.pop(self._pfn(pfn), 0)
+        pfn = self._pfn(pfn)
+        iovad, size = self._open(), self._sizes.pop(pfn, 0)
         if size:
             self.variant.ops.free_sized(iovad, pfn, size)
 
     def reserve(self, pfn_lo: int, pfn_hi: int) -> None:
         """Take [``pfn_lo``, ``pfn_hi``] out of use; what it overlaps grows."""
+        pfn_lo, pfn_hi = whole("pfn_lo", pfn_lo), whole("pfn_hi", pfn_hi)
         if self._pfn(pfn_lo) > self._pfn(pfn_hi):
             raise InvalidValueError(f"pfn_lo {pfn_lo} lies above pfn_hi {pfn_hi}")
         if self.variant.ops.reserve(self._open(), pfn_lo, pfn_hi):

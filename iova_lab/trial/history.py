@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 
-from iova_lab.counterexamples import Step, step_from_json, step_to_json, stream_of
-from iova_lab.errors import InvalidValueError
+from iova_lab.counterexamples import Step, step_to_json, stream_of
 from iova_lab.opstream import Op, OpFlag, OpStream
+from iova_lab.reading import read_json, wrong
 
 
 @dataclass(frozen=True)
@@ -126,19 +128,49 @@ class Saved:
     says: str
 
 
+_Pfn = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{1,16}$")]
+_Size = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{1,8}$")]
+
+
+class _StepRow(msgspec.Struct, forbid_unknown_fields=True):
+    op: Literal["alloc", "free", "reserve", "find"]
+    slot: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    size: _Size = "0x0"
+    limit_pfn: _Pfn = "0x0"
+    aligned: bool = False
+    dom: Annotated[int, msgspec.Meta(ge=0, lt=2**16)] = 0
+
+
+class _HistoryRow(msgspec.Struct):
+    """What `save` writes."""
+
+    variant: str
+    says: str
+    start_pfn: _Pfn
+    granule: Annotated[int, msgspec.Meta(ge=2, le=2**31)]
+    fail_alloc_at: Annotated[int, msgspec.Meta(ge=0)] | None
+    steps: Annotated[list[_StepRow], msgspec.Meta(min_length=1)]
+
+
 def read(path: Path) -> Saved:
-    """Read what `save` wrote.  Raises `InvalidValueError` for another file, with one line."""
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-        history = History(
-            tuple(map(step_from_json, row["steps"])),
-            int(row["start_pfn"], 16),
-            row["granule"],
-            row["fail_alloc_at"],
-            tuple(step["dom"] for step in row["steps"] if "dom" in step),
-        )
-        return Saved(history, row["variant"], row["says"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidValueError(
-            f"{path} is no history that `iova-lab try` wrote: {error!r}"
-        ) from None
+    """Read what `save` wrote.  Raises `FileError` for another file, with one line."""
+    row = read_json(path, _HistoryRow, written_by="`iova-lab try`")
+    for index, step in enumerate(row.steps):
+        if step.slot >= len(row.steps):
+            reason = f"steps[{index}].slot: {step.slot} is not below the number of steps"
+            raise wrong(path, reason, "`iova-lab try`")
+    if row.granule & (row.granule - 1):
+        raise wrong(path, f"granule: {row.granule} is not a power of two", "`iova-lab try`")
+    steps = tuple(
+        Step(Op[one.op.upper()], one.slot, int(one.size, 16), int(one.limit_pfn, 16), one.aligned)
+        for one in row.steps
+    )
+    doms = tuple(one.dom for one in row.steps)
+    history = History(
+        steps,
+        int(row.start_pfn, 16),
+        row.granule,
+        row.fail_alloc_at or 0,
+        doms if any(doms) else (),
+    )
+    return Saved(history, row.variant, row.says)
