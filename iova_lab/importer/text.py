@@ -29,7 +29,7 @@ UNREADABLE = "records of ours in another form than those of docs/recording.md"
 #: Where a record's task ends: its name may hold anything.
 _RECORD = re.compile(
     rb"""[-\s/](?P<pid>\d{1,10})\s+(?:\([^()]{0,20}\)\s+)?
-    \[(?P<cpu>\d{1,5})\]\s+(?:(?P<flags>[^\s:]{4,6})\s+)?(?P<seconds>\d{1,12})\.(?P<fraction>\d{1,9}):\s+
+    \[(?P<cpu>\d{1,5})\]\s+(?:(?P<flags>[^\s:]{4,8})\s+)?(?P<seconds>\d{1,12})\.(?P<fraction>\d{1,9}):\s+
     (?:[\w.]{1,64}:)?(?P<event>\w{1,64}):(?P<fields>.*)""",
     re.VERBOSE | re.DOTALL,
 ).search
@@ -121,7 +121,7 @@ def _event(match: re.Match[bytes], name: str, number: int, line: bytes) -> Event
         int(seconds + fraction) * _NS[len(fraction)],
         cpu_number,
         int(pid) or -1 - cpu_number,
-        flags is not None and flags[2] in _IN_INTERRUPT,
+        flags is not None and any(flag in _IN_INTERRUPT for flag in flags[2:4]),
         name,
         fields,
         number,
