@@ -66,7 +66,7 @@ def measure(
         remote_ns = _agreed(_remotes(rounds), "the remote cache cost", "--remote-ns", rounds)
         how.append("remote cache cost")
     measured = f"{' and '.join(how)}: median of {rounds} rounds" if how else ""
-    given = "" if len(how) == 2 else "others given on the command line"
+    given = "" if len(how) == 2 else f"{'the other ' * len(how)}given on the command line"
     return Constants(handoff_ns, remote_ns, "; ".join(filter(None, (measured, given))))
 
 

@@ -154,7 +154,7 @@ def _kind_line(name: str, kind: Kind) -> str:
     return (
         f"{name}: mean hold {duration(kind.mean_ns)}, longest {duration(kind.max_ns)},"
         f" {number(kind.mean_nodes)} nodes on average; {kind.base_ns:.0f} ns +"
-        f" {kind.ns_per_node:.3g} ns a node fits within {kind.error:.0%}"
+        f" {number(round(kind.ns_per_node, 2))} ns a node fits within {kind.error:.0%}"
     )
 
 
