@@ -75,7 +75,7 @@ def title(found: Sequence[tuple[Claim, Finding]]) -> str:
     refuted = sum(verdict is Verdict.NOT for verdict in tested)
     return (
         f"Of {len(tested)} published claims that can be tested here, {held} are reproduced "
-        f"and {refuted} are not; the lab's own notes and extensions are not counted"
+        f"and {refuted} are not"
     )
 
 

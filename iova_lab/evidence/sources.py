@@ -12,6 +12,7 @@ import pandas as pd
 from iova_lab import comparison, provenance, workloads
 from iova_lab.cells import Cell, Measured, Ratio, ratio
 from iova_lab.comparison import notes
+from iova_lab.errors import NoResultsError
 from iova_lab.evidence import SUBJECT, TODAY
 from iova_lab.kernel import fidelity_report, rows
 from iova_lab.provenance import Provenance
@@ -175,5 +176,5 @@ def _present(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 def _kernel(results: Path) -> pd.DataFrame:
     try:
         return _present(fidelity_report.load(results), "nr_measured")
-    except ValueError:
+    except NoResultsError:
         return pd.DataFrame()
