@@ -7,6 +7,7 @@ every machine, whatever its load.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -19,7 +20,7 @@ from typing import Literal
 
 import psutil
 
-from iova_lab import comparison
+from iova_lab import comparison, extras
 from iova_lab.comparison import system
 from iova_lab.kernel import tools
 from iova_variants import BuildError, _build
@@ -194,6 +195,42 @@ def _git() -> Check:
     return Check("git", "missing", "none", "try --patch and asv need it", "apt install git")
 
 
+#: What each extra is for, in the words of the command line.
+_EXTRA_FOR = {
+    "reports": "figures and pages: report, claims, evidence, compare.html",
+    "asv": "make bench and the dashboard",
+    "sweep": "contention sweep --scheduler",
+}
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _extras() -> Check:
+    """Which commands lack a Python package."""
+    lacking = {
+        extra: _EXTRA_FOR[extra]
+        for module, extra in extras.EXTRA_OF.items()
+        if not _is_installed(module)
+    }
+    if not lacking:
+        return Check("Python packages", "fine", "all extras are installed")
+    means = "not available: " + "; ".join(lacking.values())
+    do = f"pip install 'iova-lab[{','.join(lacking)}]'"
+    return Check("Python packages", "note", f"without {', '.join(lacking)}", means, do)
+
+
+def _valgrind() -> Check:
+    if shutil.which("valgrind"):
+        return Check("valgrind", "fine", "installed")
+    means = "iova-lab instructions and counts --instructions do not work"
+    return Check("valgrind", "note", "not installed", means, "apt install valgrind")
+
+
 def _kernel_tools() -> Check:
     lacking = tools.missing()
     if lacking is None:
@@ -223,7 +260,7 @@ def _cpu_name() -> str:
 
 _LOOKS: tuple[Callable[[], Check], ...] = (
     *(_python, _load, _virtual, _frequency, _turbo, _smt, _isolation, _clock, _counters, _memory),
-    *(_pyperf, _compiler, _git, _kernel_tools),
+    *(_pyperf, _compiler, _git, _extras, _valgrind, _kernel_tools),
 )
 
 

