@@ -31,18 +31,24 @@ def fill(text: str, indent: str = "", first: str | None = None) -> str:
 def render(data: ReportData, headline: str) -> dict[str, str]:
     """Write every mail, by its path in the report.
 
-    Raises `ValueError` for a line that is too wide, or a mail that is too long.
+    Raises `ValueError` for a line that is too wide.
     """
     texts = {"mail.txt": [_head(data), _whole(data, headline)]}
     for thread in data.threads:
         texts[f"{thread.stem}.txt"] = [_head(data), _thread(thread), _notes(data)]
     for section in data.sections:
         texts[f"workloads/{section.stem}.txt"] = [_head(data), _section(data, section)]
-    found = {path: joined(parts) for path, parts in texts.items()}
-    for path, text in found.items():
-        if text.count("\n") > MOST_LINES:
-            raise ValueError(f"{path} has {text.count(chr(10))} lines, more than {MOST_LINES}")
-    return found
+    return {path: shortened(joined(parts), path) for path, parts in texts.items()}
+
+
+def shortened(text: str, path: str) -> str:
+    """Cut a mail to `MOST_LINES`, with a last line that gives the page with the rest."""
+    lines = text.splitlines()
+    if len(lines) <= MOST_LINES:
+        return text
+    kept = lines[: MOST_LINES - 1]
+    page = path.replace("mail.txt", "index.md").replace(".txt", ".md")
+    return "\n".join([*kept, f"[{len(lines) - len(kept)} more lines: {page}]"]) + "\n"
 
 
 def _whole(data: ReportData, headline: str) -> str:

@@ -805,3 +805,11 @@ def test_there_are_no_contents_of_nothing(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["contents", str(tmp_path)])
     assert done.exit_code == 1
     assert done.output == f"iova-lab: {tmp_path} has no pages: `make reports` writes them\n"
+
+
+def test_a_long_mail_is_cut_with_the_page_that_has_the_rest() -> None:
+    text = "".join(f"line {index}\n" for index in range(300))
+    lines = mail.shortened(text, "thread-2026.txt").splitlines()
+    assert len(lines) == 120
+    assert lines[-1] == "[181 more lines: thread-2026.md]"
+    assert mail.shortened("a\n", "mail.txt") == "a\n"
