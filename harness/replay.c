@@ -6,6 +6,7 @@
  * time or visits per op, the judge, verify) is recorded by a second loop, and
  * its cost is then part of the time.
  */
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,32 @@
 #include "replay.h"
 
 #define MAX_ALIGNS	33	/* sizes have 32 bits */
+#define SPARE_OBJECTS	256ULL
 #define REPLAY_TOO_LONG	"more nodes visited than the budget allows"
+/* No op needs as many nodes as this, and so many for each op of the stream. */
+#define ENDLESS_VISITS	(10ULL << 20)
+#define ENDLESS_PER_OP	1000ULL
 
+/*
+ * Where the variant counts its visits, an op that makes too many is left by a
+ * long jump: what the variant holds then is in an unknown state, and its lock
+ * is held, so its domains are never touched again.
+ */
 #ifdef IOVA_COUNTED
 struct iova_visits iova_visits;
+u64 iova_visits_left = ~0ULL;
+#define COUNTED	true
+static jmp_buf too_many_visits;
+
+void iova_visits_spent(void)
+{
+	iova_visits_left = ~0ULL;
+	longjmp(too_many_visits, 1);
+}
 #else
 static const struct iova_visits iova_visits;
+static u64 iova_visits_left;
+#define COUNTED	false
 #endif
 
 /* What every op needs; a local copy stays in registers across calls. */
@@ -42,6 +63,8 @@ struct cached {
 
 struct replay {
 	u64 visits_at_start;
+	u64 visits_before_op;
+	bool abandoned;			/* see iova_visits_spent() */
 	const struct replay_stream *stream;
 	const struct replay_watch *watch;
 	struct replay_result *result;
@@ -52,6 +75,8 @@ struct replay {
 	struct rcache_run rcache_run;
 	struct cached cached;
 	u32 *sizes;	/* per slot, if free() needs them; 0: can't be freed */
+	u64 *lows;	/* per domain, while it is packed */
+	u64 *first_caches;	/* per domain and one more: shim_nr_caches() */
 	u64 next_tick;
 	u64 index;			/* op under way */
 	u64 nr_refused;			/* memory requests, before it */
@@ -329,8 +354,13 @@ static int build(struct replay *replay)
 	}
 	if (replay->watch->flags & REPLAY_JUDGE && !new_judges(replay))
 		return fail(replay->result, 0, "no memory for the judge");
+	replay->lows = calloc(stream->nr_domains + 1, sizeof(u64));
+	replay->first_caches = calloc(stream->nr_domains + 1, sizeof(u64));
+	if (!replay->lows || !replay->first_caches)
+		return fail(replay->result, 0, "no memory for the domains");
 
 	for (i = 0; i < stream->nr_domains; i++) {
+		replay->first_caches[i] = shim_nr_caches();
 		int err = iova_variant.init_domain(domain_of(replay, i),
 						   stream->granule,
 						   stream->start_pfn);
@@ -339,6 +369,7 @@ static int build(struct replay *replay)
 				    "init_domain() failed: %s", strerror(-err));
 		replay->nr_domains++;
 	}
+	replay->first_caches[i] = shim_nr_caches();
 	return replay->rcache ? build_rcaches(replay) : 0;
 }
 
@@ -348,11 +379,15 @@ static void drain(struct replay *replay)
 
 	for (i = 0; replay->cached.rcaches && i < replay->nr_domains; i++)
 		rcache_exit(&replay->cached.rcaches[i]);
+	if (replay->abandoned)
+		shim_abandon(replay->first_caches[0]);
+	for (i = 0; !replay->abandoned && i < replay->nr_domains; i++)
+		iova_variant.put_domain(domain_of(replay, i));
 	free(replay->cached.rcaches);
 	free(replay->cached.sizes);
 	free(replay->sizes);
-	for (i = 0; i < replay->nr_domains; i++)
-		iova_variant.put_domain(domain_of(replay, i));
+	free(replay->first_caches);
+	free(replay->lows);
 	for (i = 0; replay->judges && i < replay->stream->nr_domains; i++)
 		judge_put(replay->judges[i]);
 	free(replay->judges);
@@ -674,6 +709,15 @@ static __always_inline void tick(struct replay *replay, u64 index)
 	}
 }
 
+static u64 visits_left(const struct replay *replay)
+{
+	u64 most = ENDLESS_VISITS + ENDLESS_PER_OP * replay->stream->nr_ops;
+	u64 budget = replay->watch->max_visits;
+	u64 spent = total_visits() - replay->visits_at_start;
+
+	return budget ? min(most, budget - min(budget, spent)) : most;
+}
+
 /* One op with everything that is watched around it. */
 static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 {
@@ -694,6 +738,8 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 		verdict = judge_before(replay, op);
 
 	visits = total_visits();
+	replay->visits_before_op = visits;
+	iova_visits_left = visits_left(replay);
 	before = watch->op_ns ? now_ns() : 0;
 	if (op->flags & REPLAY_PACKED)
 		pfn = step_packed(replay, op, packed_pfn);
@@ -706,6 +752,7 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 	if (watch->op_ns && index >= nr_ageing)
 		watch->op_ns[index - nr_ageing] =
 			min(now_ns() - before, (u64)~0U);
+	iova_visits_left = ~0ULL;
 	visits = total_visits() - visits;
 	if (watch->op_visits && index >= nr_ageing) {
 		watch->op_visits[index - nr_ageing] = visits;
@@ -728,24 +775,18 @@ static int watched_step(struct replay *replay, u64 index, u64 packed_pfn)
 	    !(iova_variant.flags & IOVA_V_FAKE) &&
 	    !(pfn == IOVA_REFUSED && starved(replay)))
 		wrong = "is not at the top of the only gap";
-	if (!wrong && watch->max_visits &&
-	    total_visits() - replay->visits_at_start > watch->max_visits)
-		return fail(replay->result, index, REPLAY_TOO_LONG);
 	return wrong ? complain(replay, op, pfn, wrong) : 0;
 }
 
 static int age(struct replay *replay)
 {
 	const struct replay_stream *stream = replay->stream;
-	u64 *lows = calloc(stream->nr_domains + 1, sizeof(*lows));
 	int err = 0;
 	u64 i;
 
-	if (!lows)
-		return fail(replay->result, 0, "no memory to age the domains");
 	for (i = 0; !err && i < stream->nr_ageing; i++) {
 		const struct replay_op *op = &stream->ops[i];
-		u64 *low = &lows[op->dom];
+		u64 *low = &replay->lows[op->dom];
 
 		if (op->flags & REPLAY_PACKED)
 			*low = (*low ? *low : op->limit_pfn + 1) - op->size;
@@ -755,7 +796,6 @@ static int age(struct replay *replay)
 		    replay->hot.slots[op->slot] == IOVA_REFUSED)
 			*low += op->size;
 	}
-	free(lows);
 	return err;
 }
 
@@ -822,16 +862,84 @@ static void begin_stats(struct rcache_stats *stats)
 	stats->peak_held_pfns = held_pfns;
 }
 
+/* How many ranges of a domain are live, and how many more than at first. */
+struct demand {
+	u64 nr_live;
+	u64 nr_live_at_start;
+	u64 peak;
+	u64 nr_allocs;
+	u64 nr_frees;
+};
+
+static void count_demand(struct demand *demand, const struct replay_op *op)
+{
+	if (op->op == REPLAY_ALLOC || op->op == REPLAY_RESERVE) {
+		demand->nr_allocs++;
+		demand->nr_live++;
+		demand->peak = max(demand->peak, demand->nr_live);
+	} else if (op->op == REPLAY_FREE) {
+		demand->nr_frees++;
+		demand->nr_live--;
+	}
+}
+
+/*
+ * Objects that a variant may need on top of those it has: one for each range
+ * that comes to be, and one for each hole.  An rcache keeps ranges in the tree,
+ * and gives back many at once.  Some more are held for a moment only.
+ */
+static u64 most_objects(const struct demand *demand, bool rcache)
+{
+	u64 nr_ranges = demand->peak - demand->nr_live_at_start;
+	u64 nr_holes = min(demand->nr_frees, demand->peak);
+
+	if (rcache) {
+		nr_ranges = demand->nr_allocs;
+		nr_holes = demand->peak;
+	}
+	return nr_ranges + nr_holes + SPARE_OBJECTS;
+}
+
+/* No page is to be taken from the system within the window. */
+static bool prepare_memory(struct replay *replay)
+{
+	const struct replay_stream *stream = replay->stream;
+	struct demand *demands = calloc(stream->nr_domains + 1,
+					sizeof(*demands));
+	bool prepared = demands;
+	u64 i;
+
+	for (i = 0; prepared && i < stream->nr_ops; i++) {
+		const struct replay_op *op = &stream->ops[i];
+		struct demand *demand = &demands[op->dom];
+
+		count_demand(demand, op);
+		if (i >= stream->nr_ageing)
+			continue;
+		*demand = (struct demand){
+			.nr_live = demand->nr_live,
+			.nr_live_at_start = demand->nr_live,
+			.peak = demand->nr_live,
+		};
+	}
+	for (i = 0; prepared && i < stream->nr_domains; i++)
+		prepared = shim_prepare(replay->first_caches[i],
+					replay->first_caches[i + 1],
+					most_objects(&demands[i],
+						     replay->rcache));
+	free(demands);
+	return prepared;
+}
+
 static int measure(struct replay *replay)
 {
 	const struct replay_stream *stream = replay->stream;
 	const struct replay_watch *watch = replay->watch;
 	const struct replay_op *op = stream->ops + stream->nr_ageing;
 	const struct replay_op *end = stream->ops + stream->nr_ops;
-	bool watched = watch->flags || watch->max_visits || watch->pfns ||
-		       watch->op_ns || watch->op_visits || watch->progress ||
-		       replay->rcache_run.told;
-	u64 before, i, nr_failures = 0;
+	bool watched = COUNTED || watch->flags || watch->pfns || watch->op_ns ||
+		       watch->progress || replay->rcache_run.told;
+	u64 before, i, nr_arenas, nr_failures = 0;
 	struct iova_visits visits;
 	int err = 0;
 
@@ -840,6 +948,10 @@ static int measure(struct replay *replay)
 	replay->result->nr_above_limit = 0;
 	replay->result->nr_leaked = 0;
 	begin_stats(&replay->rcache_run.stats);
+	if (!prepare_memory(replay))
+		return fail(replay->result, stream->nr_ageing,
+			    "no memory for what the window may allocate");
+	nr_arenas = shim_memory.nr_arenas;
 	visits = iova_visits;
 
 	before = now_ns();
@@ -854,6 +966,7 @@ static int measure(struct replay *replay)
 		nr_failures = measured_loop(replay->hot, op, end);
 	replay->result->ns = now_ns() - before;
 
+	replay->result->nr_arenas = shim_memory.nr_arenas - nr_arenas;
 	replay->result->nr_failures += nr_failures;
 	replay->result->visits.search = iova_visits.search - visits.search;
 	replay->result->visits.descend = iova_visits.descend - visits.descend;
@@ -933,6 +1046,38 @@ static int empty_rcaches(struct replay *replay)
 	return 0;
 }
 
+#ifdef IOVA_COUNTED
+/* The op under way has made too many visits; it never came back. */
+static int stopped(struct replay *replay)
+{
+	const struct replay_op *op = &replay->stream->ops[replay->index];
+	u64 budget = replay->watch->max_visits;
+	u64 visits = total_visits();
+
+	replay->abandoned = true;
+	if (budget && visits - replay->visits_at_start > budget)
+		return fail(replay->result, replay->index, REPLAY_TOO_LONG);
+	replay->result->endless = true;
+	return fail(replay->result, replay->index,
+		    "%s, for size %u below 0x%llx: has visited %llu nodes and does not return",
+		    iova_variant.name, op->size,
+		    (unsigned long long)op->limit_pfn,
+		    (unsigned long long)(visits - replay->visits_before_op));
+}
+#endif
+
+static int age_and_measure(struct replay *replay)
+{
+	int err;
+
+#ifdef IOVA_COUNTED
+	if (setjmp(too_many_visits))
+		return stopped(replay);
+#endif
+	err = age(replay);
+	return err ? err : measure(replay);
+}
+
 static int run(const struct replay_stream *stream,
 	       const struct replay_watch *watch, struct replay_rcache *rcache,
 	       struct replay_result *result)
@@ -952,9 +1097,7 @@ static int run(const struct replay_stream *stream,
 	shim_memory.nr_requests = 0;
 	shim_memory.fail_at = watch->fail_alloc_at;
 	if (!err)
-		err = age(&replay);
-	if (!err)
-		err = measure(&replay);
+		err = age_and_measure(&replay);
 	result->node_bytes = shim_memory.object_size;
 	result->nr_requests = shim_memory.nr_requests;
 	shim_memory.fail_at = 0;
@@ -963,6 +1106,10 @@ static int run(const struct replay_stream *stream,
 	if (!err && rcache)
 		err = empty_rcaches(&replay);
 	drain(&replay);
+	if (replay.abandoned) {
+		shim_memory.nr_objects = objects;
+		shim_memory.bytes = bytes;
+	}
 	if (!err && shim_memory.nr_objects != objects)
 		err = fail(result, stream->nr_ops,
 			   "%s: put_domain() leaked %llu objects",
@@ -1004,6 +1151,20 @@ void replay_domain_put(struct iova_domain *iovad)
 {
 	iova_variant.put_domain(iovad);
 	free(iovad);
+}
+
+int replay_domain_alloc(struct iova_domain *iovad, unsigned long size,
+			unsigned long limit_pfn, bool size_aligned,
+			unsigned long *pfn)
+{
+#ifdef IOVA_COUNTED
+	if (setjmp(too_many_visits))
+		return -1;
+#endif
+	iova_visits_left = ENDLESS_VISITS;
+	*pfn = iova_variant.alloc(iovad, size, limit_pfn, size_aligned);
+	iova_visits_left = ~0ULL;
+	return 0;
 }
 
 const struct iova_variant_ops *replay_variant(void)

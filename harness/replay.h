@@ -28,7 +28,8 @@ struct replay_stream {
 /**
  * struct replay_watch - what to record besides the totals; pointers may be NULL
  * @flags: REPLAY_JUDGE, REPLAY_VERIFY
- * @max_visits: give up once the stream has visited more nodes; 0 for never
+ * @max_visits: give up once the stream has visited more nodes; 0 for never, but
+ *	an op that seems endless is always given up
  * @pfns: one per op of the stream: the answer; the address freed; ~0 if none
  * @op_ns: one per measured op, the cost of the two clock readings included
  * @op_visits: one per measured op; counted build only
@@ -63,6 +64,9 @@ struct replay_watch {
  * @bytes: memory of the variant after the window: slabs and domains
  * @node_bytes: of one node of the variant, before the slab rounds it up
  * @nr_requests: for memory, ageing included; counted build only
+ * @nr_arenas: taken from the system within the window: none, or times are wrong
+ * @endless: the op @error_op was stopped because it visited more nodes than any
+ *	needs; counted build only
  * @error: empty, or what stopped the replay, at op @error_op
  */
 struct replay_result {
@@ -82,6 +86,8 @@ struct replay_result {
 	u64 peak_bytes;
 	u64 node_bytes;
 	u64 nr_requests;
+	u64 nr_arenas;
+	u64 endless;
 	u64 error_op;
 	char error[192];
 };
@@ -149,5 +155,12 @@ REPLAY_API int replay_run_rcached(const struct replay_stream *stream,
 REPLAY_API struct iova_domain *replay_domain_new(unsigned long granule,
 						 unsigned long start_pfn);
 REPLAY_API void replay_domain_put(struct iova_domain *iovad);
+/*
+ * 0, with alloc()'s answer in @pfn; -1 if that seems endless, counted build only:
+ * then nothing more may be asked of the domain, not even to go away.
+ */
+REPLAY_API int replay_domain_alloc(struct iova_domain *iovad,
+				   unsigned long size, unsigned long limit_pfn,
+				   bool size_aligned, unsigned long *pfn);
 
 #endif

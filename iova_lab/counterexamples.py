@@ -52,6 +52,7 @@ class Outcome(NamedTuple):
     above_limit: int
     below_start: int
     leaked: int
+    endless: int
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,17 @@ def outcomes(example: Example) -> list[Outcome]:
 def outcome_of(example: Example, last: int) -> Outcome:
     """What request number ``last`` gets: a replay whose window is that op alone."""
     steps = example.steps[: last + 1]
-    result = iova_variants.replay(
-        example.variant,
-        stream_of(steps, example.start_pfn, last),
-        judge=True,
-        pfns=True,
-        fail_alloc_at=example.fail_alloc_at,
-        build="counted",
-    )
+    try:
+        result = iova_variants.replay(
+            example.variant,
+            stream_of(steps, example.start_pfn, last),
+            judge=True,
+            pfns=True,
+            fail_alloc_at=example.fail_alloc_at,
+            build="counted",
+        )
+    except iova_variants.EndlessError:
+        return Outcome(None, 0, 0, 0, 0, 0, 0, 0, endless=1)
     assert result.pfns is not None
     assert result.visits is not None
     pfn = int(result.pfns[-1])
@@ -127,6 +131,7 @@ def outcome_of(example: Example, last: int) -> Outcome:
         above_limit=result.nr_above_limit or 0,
         below_start=int(steps[-1].op == Op.ALLOC and pfn < example.start_pfn),
         leaked=result.nr_leaked or 0,
+        endless=0,
     )
 
 

@@ -188,6 +188,8 @@ def _answer(example: Example, step: Step, outcome: Outcome, live: Live) -> str:
     if step.op == Op.RESERVE:
         return f"done; {nodes}"
     fit = highest_fit(step, live, example.start_pfn)
+    if outcome.endless:
+        return "NEVER RETURNS, and holds the lock"
     if outcome.pfn is None:
         text = f"refused, though {fit:#x} fits" if outcome.spurious else "refused"
         return f"{text}; {nodes}"

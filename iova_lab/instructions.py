@@ -47,7 +47,8 @@ def count(variant: str, stream: OpStream) -> int:
     Raises `ToolError`; `NotFoundError` for an unknown variant; `StreamError` for an impossible one.
     """
     iova_variants.check(stream)
-    library = iova_variants.load(variant, build="timed").path
+    loaded = iova_variants.load(variant, build="timed")
+    iova_variants.check_returns(variant, loaded, stream)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stream")
         _write(stream, path)
@@ -55,7 +56,7 @@ def count(variant: str, stream: OpStream) -> int:
             [
                 *(valgrind(), "--tool=callgrind", "--callgrind-out-file=/dev/null"),
                 *("--collect-atstart=no", *(f"--toggle-collect={loop}*" for loop in LOOPS)),
-                *(str(_build.compile_program(DRIVER, "timed")), str(library), str(path)),
+                *(str(_build.compile_program(DRIVER, "timed")), str(loaded.path), str(path)),
             ],
             capture_output=True,
             text=True,

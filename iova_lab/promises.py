@@ -47,6 +47,7 @@ CLAIMED = {"complete": Claim.COMPLETE, "exact top-down": Claim.EXACT}
 DECLARED = {
     "respects the limit": Claim.ABOVE_LIMIT,
     "respects start_pfn": Claim.BELOW_START,
+    "every request returns": Claim.ENDLESS,
     "frees without memory": Claim.FREE_NEEDS_MEM,
 }
 COUNTED = {

@@ -16,6 +16,7 @@ from iova_lab.workloads._common import (
     LIMIT_40BIT,
     LIMIT_48BIT,
 )
+from iova_variants import EndlessError
 
 #: Gaps that a request with a limit of its own may look at although all lie above its limit.
 FEW_GAPS = 8
@@ -38,6 +39,11 @@ def _below_start(example: Example) -> bool:
     assert pfns is not None
     allocs = np.array([step.op == Op.ALLOC for step in example.steps])
     return bool((pfns[allocs] < example.start_pfn).any())
+
+
+def _endless(example: Example) -> bool:
+    judged(example)
+    return False  # or EndlessError; see `breaks`
 
 
 def _answers_differ(example: Example) -> bool:
@@ -133,6 +139,7 @@ QUESTIONS = {
             "no answer lies below start_pfn, even if pfns further down are reserved, or freed",
             _below_start,
             (
+                Pool(limits=(2,), sizes=(1, 2, 3), aligned=UNALIGNED),
                 Pool(
                     limits=(14, 20),
                     sizes=(1, 2, 3, 4, 5),
@@ -150,6 +157,13 @@ QUESTIONS = {
                     freed=(0,),
                 ),
             ),
+        ),
+        Question(
+            "returns",
+            "every request returns",
+            "no request searches for ever, with the lock held",
+            _endless,
+            (Pool(limits=(0, 3), sizes=(1, 2), aligned=UNALIGNED, starts=(0,)), Pool()),
         ),
         Question(
             "complete",
@@ -243,5 +257,11 @@ QUESTIONS = {
 
 
 def breaks(example: Example) -> bool:
-    """Does this stream break the promise that it is an example of?"""
-    return QUESTIONS[example.question].breach(example)
+    """Does this stream break the promise that it is an example of?
+
+    A request that never returns ends a stream, and breaks that one promise only.
+    """
+    try:
+        return QUESTIONS[example.question].breach(example)
+    except EndlessError:
+        return example.question == "returns"

@@ -7,6 +7,7 @@ any chunk replayed alone.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +25,7 @@ import iova_variants
 from iova_lab import provenance
 from iova_lab.opstream import Op, OpStream
 from iova_lab.soak_streams import Chunk, make_chunk
-from iova_variants import Claim, ReplayResult, VariantError
+from iova_variants import Claim, EndlessError, ReplayResult, VariantError
 
 REFUSED = 2**64 - 1
 #: The largest size that an rcache takes, in pfns.
@@ -42,8 +43,20 @@ def real_variants() -> list[str]:
 def run_chunk(variant: str, chunk: Chunk, *, timeout: float | None) -> Line:
     """Replay one chunk on one variant, judged; returns what was counted.
 
-    Raises `VariantError` with the op where the variant, or the rcache before it, goes wrong.
+    A chunk ends before a request that never returns, where the variant declares that.  Raises
+    `VariantError` with the op where the variant, or the rcache before it, goes wrong.
     """
+    try:
+        return _run_chunk(variant, chunk, timeout)
+    except EndlessError as error:
+        if Claim.ENDLESS not in iova_variants.load(variant, build="counted").claims:
+            raise
+        stream = dataclasses.replace(chunk.stream, ops=chunk.stream.ops[: error.op])
+        line = _run_chunk(variant, dataclasses.replace(chunk, stream=stream), timeout)
+        return line | {"nr_endless": 1}
+
+
+def _run_chunk(variant: str, chunk: Chunk, timeout: float | None) -> Line:
     result = iova_variants.replay(
         variant,
         chunk.stream,
@@ -127,6 +140,7 @@ def _line(chunk: Chunk, result: ReplayResult) -> Line:
         "nr_spurious": result.nr_spurious,
         "nr_not_highest": result.nr_not_highest,
         "nr_above_limit": result.nr_above_limit,
+        "nr_endless": 0,
         "nr_hits": sum(layer.nr_hits) if layer else 0,
         "nr_flushes": layer.nr_flushes if layer else 0,
         "nr_overflows": layer.nr_overflows if layer else 0,
@@ -253,6 +267,7 @@ COLUMNS = {
     "spurious": ("nr_spurious", "nr_judged"),
     "not highest": ("nr_not_highest", "nr_judged"),
     "above limit": ("nr_above_limit", "nr_judged"),
+    "endless": ("nr_endless", "nr_judged"),
 }
 
 

@@ -11,7 +11,7 @@ from iova_variants._child import VariantCrashedError, VariantError
 from iova_variants._deal import Deal, deal
 from iova_variants._native import VariantLoadError
 from iova_variants._rcache import RCACHES, Rcache, RcacheReport
-from iova_variants._replay import ReplayResult, TooLongError, check, replay
+from iova_variants._replay import ReplayResult, TooLongError, check, check_returns, replay
 from iova_variants._threads import (
     LockTimes,
     ThreadShare,
@@ -19,7 +19,15 @@ from iova_variants._threads import (
     bare_lock,
     replay_threads,
 )
-from iova_variants._variant import Claim, Domain, Variant, find_source, load, names
+from iova_variants._variant import (
+    Claim,
+    Domain,
+    EndlessError,
+    Variant,
+    find_source,
+    load,
+    names,
+)
 
 __all__ = [
     "RCACHES",
@@ -27,6 +35,7 @@ __all__ = [
     "Claim",
     "Deal",
     "Domain",
+    "EndlessError",
     "LockTimes",
     "Rcache",
     "RcacheReport",
@@ -40,6 +49,7 @@ __all__ = [
     "VariantLoadError",
     "bare_lock",
     "check",
+    "check_returns",
     "deal",
     "find_source",
     "load",

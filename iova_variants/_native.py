@@ -10,9 +10,8 @@ from iova_lab.errors import IovaLabError
 
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
-COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT, BELOW_START, FREE_NEEDS_SIZE, LOW_RANGE = (
-    1 << bit for bit in range(8)
-)
+COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT = (1 << bit for bit in range(5))
+BELOW_START, FREE_NEEDS_SIZE, LOW_RANGE, UNALIGNED, ENDLESS = (1 << bit for bit in range(5, 10))
 
 JUDGE, VERIFY = 1 << 0, 1 << 1
 
@@ -96,6 +95,8 @@ class Result(c.Structure):
         ("peak_bytes", c.c_uint64),
         ("node_bytes", c.c_uint64),
         ("nr_requests", c.c_uint64),
+        ("nr_arenas", c.c_uint64),
+        ("endless", c.c_uint64),
         ("error_op", c.c_uint64),
         ("error", c.c_char * 192),
     ]
@@ -177,6 +178,7 @@ def open_library(path: Path) -> tuple[c.CDLL, Ops]:
     ]
     library.replay_domain_new.argtypes = [c.c_ulong, c.c_ulong]
     library.replay_domain_new.restype = _DOMAIN
+    library.replay_domain_alloc.argtypes = [_DOMAIN, _PFN, _PFN, c.c_bool, _PFN_P]
     library.replay_domain_put.argtypes = [_DOMAIN]
     library.replay_domain_put.restype = None
     return library, ops

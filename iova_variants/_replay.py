@@ -15,7 +15,7 @@ from iova_variants import _native
 from iova_variants._build import Build
 from iova_variants._child import Tell, VariantError, in_child
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
-from iova_variants._variant import Variant, load
+from iova_variants._variant import Claim, EndlessError, Variant, load
 
 if TYPE_CHECKING:
     from iova_lab.opstream import OpStream
@@ -33,6 +33,9 @@ class ReplayResult:
     the pfns from the lowest to the highest live one, summed over domains.
     ``pfns`` has one entry per op of the stream (2**64 - 1 where there is no address); ``op_ns`` and
     ``op_visits`` one per measured op.  ``op_ns`` holds the clock's own cost, at least ``clock_ns``.
+
+    ``nr_arenas`` is how often memory was taken from the system within the window: 0, or ``ns`` has
+    that in it.
 
     ``node_bytes`` is the size of one node (of the first slab cache), before the slab rounds it up.
 
@@ -55,6 +58,7 @@ class ReplayResult:
     peak_bytes: int
     clock_ns: int
     node_bytes: int
+    nr_arenas: int
     visits: dict[str, int] | None
     worst_visits: int | None = None
     nr_spurious: int | None = None
@@ -126,7 +130,8 @@ def replay(
     ageing starts.  The op that made it may be refused, and is not blamed for it; the rest goes on.
 
     Raises `StreamError` for an impossible stream, before anything runs; `VariantError` where the
-    variant breaks its contract; `VariantCrashedError`; `LookupError` for an unknown variant.
+    variant breaks its contract, `EndlessError` among these, which every build that counts nodes
+    raises; `VariantCrashedError`; `LookupError` for an unknown variant.
     """
     counts = op_visits or judge or bool(max_visits) or bool(fail_alloc_at)
     if isinstance(name, Variant):
@@ -146,6 +151,7 @@ def replay(
         *(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits, layer, tree_ops),
         fail_alloc_at,
     )
+    check_returns(name if isinstance(name, str) else variant.name, variant, stream, layer)
     if timeout is None:
         return _run(request, None)
     nr_ops = len(stream.ops)
@@ -155,6 +161,27 @@ def replay(
 
 def _run_in_child(request: _Request, tell: Tell) -> ReplayResult:
     return _run(request, tell.address)
+
+
+#: Streams that are known to return, by shared object and digest.
+_returns: set[tuple[str, str]] = set()
+
+
+def check_returns(
+    name: str, variant: Variant, stream: OpStream, layer: Rcache | None = None
+) -> None:
+    """Raise `EndlessError` if a request of ``stream`` would never return.
+
+    Asks only a variant that declares it (`Claim.ENDLESS`), in a build that would not notice.
+    """
+    if Claim.ENDLESS not in variant.claims or variant.build in ("counted", "sanitized"):
+        return
+    key = (str(variant.path), stream.digest())
+    if layer or key not in _returns:
+        counted = load(name, build="counted")
+        _run(_Request(counted, stream, False, False, False, False, False, 0, layer, False, 0), None)
+        if not layer:
+            _returns.add(key)
 
 
 def check(stream: OpStream) -> None:
@@ -208,6 +235,15 @@ def _replay(
     return bool(library.replay_run_rcached(*pointers, c.byref(layer.native), c.byref(result)))
 
 
+def _error(result: _native.Result) -> VariantError:
+    text = f"op {result.error_op}: {result.error.decode()}"
+    if result.endless:
+        error = EndlessError(text)
+        error.op = result.error_op
+        return error
+    return TooLongError(text) if b"budget" in result.error else VariantError(text)
+
+
 def _run(request: _Request, progress: int | None) -> ReplayResult:
     variant, stream = request.variant, request.stream
     pfns = _buffer(request.pfns, len(stream.ops), np.uint64)
@@ -223,8 +259,7 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     if request.rcache:
         layer = NativeRcache(request.rcache, stream, tree_ops=request.tree_ops)
     if _replay(variant, native, watch, layer, result):
-        kind = TooLongError if b"budget" in result.error else VariantError
-        raise kind(f"op {result.error_op}: {result.error.decode()}")
+        raise _error(result)
     return ReplayResult(
         variant=variant.name,
         build=variant.build,
@@ -246,6 +281,7 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         nr_above_limit=result.nr_above_limit if request.judge else None,
         nr_leaked=result.nr_leaked if request.judge else None,
         node_bytes=result.node_bytes,
+        nr_arenas=result.nr_arenas,
         nr_memory_requests=None if variant.build == "timed" else result.nr_requests,
         pfns=pfns,
         op_ns=op_ns,

@@ -16,7 +16,7 @@ from iova_variants._build import Build
 from iova_variants._child import Tell, VariantError, in_child
 from iova_variants._deal import Deal, deal
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
-from iova_variants._replay import native_stream, raise_stream_error
+from iova_variants._replay import check_returns, native_stream, raise_stream_error
 from iova_variants._variant import Variant, load
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ def replay_threads(
     dealt = stream if isinstance(stream, Deal) else deal(stream, threads)
     variant = load(name, build=build)
     request = _Request(variant, dealt, threads, rcache_of(rcache), judge, in_turn, per_op)
+    check_returns(name, variant, dealt.stream, request.rcache)
     if timeout is None:
         return request.run()
     where = f"in a replay by {threads} threads"

@@ -21,6 +21,15 @@ from iova_variants._build import BUILDS, VARIANT_DIR, Build, compile_variant, va
 from iova_variants._child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
 
 
+class EndlessError(VariantError):
+    """A request visited more nodes than any needs, and was stopped; `op` is its index in a stream.
+
+    Only builds that count nodes notice; in the others such a request loops for ever.
+    """
+
+    op = 0
+
+
 class Claim(enum.IntFlag):
     """What a variant claims: the ``IOVA_V_*`` flags of iova_variant.h."""
 
@@ -32,6 +41,8 @@ class Claim(enum.IntFlag):
     BELOW_START = _native.BELOW_START
     FREE_NEEDS_SIZE = _native.FREE_NEEDS_SIZE
     LOW_RANGE = _native.LOW_RANGE
+    UNALIGNED = _native.UNALIGNED
+    ENDLESS = _native.ENDLESS
 
 
 @dataclass(frozen=True)
@@ -231,17 +242,28 @@ class Domain:
         return pfn
 
     def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
-        """Allocate; the lowest pfn of the range, or None when refused."""
+        """Allocate; the lowest pfn of the range, or None when refused.
+
+        Raises `EndlessError` if the request does not return: then the domain is closed.
+        """
         size, limit_pfn = whole("size", size), whole("limit_pfn", limit_pfn)
-        if not 1 <= size < 1 << 32:
-            raise InvalidValueError(f"size {size} is not within 1..{2**32 - 1}")
+        if not 1 <= size <= self.max_pfn:
+            raise InvalidValueError(f"size {size} is not within 1..{self.max_pfn:#x}")
         if self._pfn(limit_pfn) < self.start_pfn:
             raise InvalidValueError(f"limit_pfn {limit_pfn} lies below start_pfn {self.start_pfn}")
-        pfn: int = self.variant.ops.alloc(self._open(), size, limit_pfn, size_aligned)
-        if pfn == _native.REFUSED:
+        found = c.c_ulong()
+        if self.variant.library.replay_domain_alloc(
+            self._open(), size, limit_pfn, size_aligned, c.byref(found)
+        ):
+            self._iovad = None  # its lock is held, so it is lost
+            raise EndlessError(
+                f"{self.variant.name}: alloc({size}, {limit_pfn:#x}, {size_aligned})"
+                " visits nodes and does not return"
+            )
+        if found.value == _native.REFUSED:
             return None
-        self._sizes[pfn] = size
-        return pfn
+        self._sizes[found.value] = size
+        return found.value
 
     def free(self, pfn: int) -> None:
         """Free the live range that contains ``pfn``; nothing happens if none does.

@@ -17,8 +17,12 @@
  * Declared breach: start_pfn is held against the last gap only, so above a range
  * that was reserved below start_pfn a request can get a range below it too.
  *
+ * Declared breach: alignment is computed in 32 bits, so a range of 2^32 pfns or
+ * more is not aligned to its size.
+ *
  * Invariant, under lock: cached32 is NULL or in the tree, below 4 GiB.
  */
+#define RANGE_PAD	u32
 #include "range_legacy.h"
 
 struct iova_domain {
@@ -89,6 +93,7 @@ RANGE_VARIANT(
 	.name		= "cached32",
 	.summary	= "rbtree, one cached node for 32-bit requests, others from the top",
 	.kernel_release	= "v2.6.24 - v4.14",
-	.flags		= IOVA_V_ABOVE_LIMIT | IOVA_V_BELOW_START,
+	.flags		= IOVA_V_ABOVE_LIMIT | IOVA_V_BELOW_START |
+			  IOVA_V_UNALIGNED,
 	.place		= range_place,
 );

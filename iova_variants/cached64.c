@@ -15,8 +15,12 @@
  * Declared breach: start_pfn is held against the last gap only, so above a range
  * that was reserved below start_pfn a request can get a range below it too.
  *
+ * Declared breach: alignment is computed in 32 bits, so a range of 2^32 pfns or
+ * more is not aligned to its size.
+ *
  * Invariant, under lock: each cached node is NULL or in the tree.
  */
+#define RANGE_PAD	u32
 #include "range_legacy.h"
 
 struct iova_domain {
@@ -106,5 +110,6 @@ RANGE_VARIANT(
 	.name		= "cached64",
 	.summary	= "rbtree, one cached node for 32-bit and one for 64-bit requests",
 	.kernel_release	= "Sep 2017, withdrawn",
-	.flags		= IOVA_V_ABOVE_LIMIT | IOVA_V_BELOW_START,
+	.flags		= IOVA_V_ABOVE_LIMIT | IOVA_V_BELOW_START |
+			  IOVA_V_UNALIGNED,
 );

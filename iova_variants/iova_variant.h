@@ -33,7 +33,7 @@
 #define IOVA_V_FREE_NEEDS_MEM	(1U << 3) /* free() may have to allocate */
 /* Declared breaches: the answer may lie above the request's limit ... */
 #define IOVA_V_ABOVE_LIMIT	(1U << 4)
-/* ... or below start_pfn, above a range that was reserved there. */
+/* ... or below start_pfn ... */
 #define IOVA_V_BELOW_START	(1U << 5)
 /*
  * No books of live ranges: free_sized() takes the place of free(), and both
@@ -45,6 +45,10 @@
  * 0: find() returns it, free() frees it, and reserve() goes on above it.
  */
 #define IOVA_V_LOW_RANGE	(1U << 7)
+/* ... or be aligned to less than asked for, if it has 2^32 pfns or more ... */
+#define IOVA_V_UNALIGNED	(1U << 8)
+/* ... or never come: alloc() may loop for ever, with its lock held. */
+#define IOVA_V_ENDLESS		(1U << 9)
 
 /* The variant's own, defined in its C file; the harness sees only bytes. */
 struct iova_domain;
@@ -131,7 +135,14 @@ struct iova_visits {
 
 #ifdef IOVA_COUNTED
 extern struct iova_visits iova_visits;
-#define iova_visit(kind)	(iova_visits.kind++)
+/* How many more the op under way may make; then the harness takes over. */
+extern u64 iova_visits_left;
+void iova_visits_spent(void) __attribute__((__noreturn__));
+#define iova_visit(kind) do {			\
+	iova_visits.kind++;			\
+	if (!iova_visits_left--)		\
+		iova_visits_spent();		\
+} while (0)
 #else
 #define iova_visit(kind)	do { } while (0)
 #endif

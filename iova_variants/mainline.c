@@ -2,8 +2,10 @@
 /*
  * mainline - anchor, two cached nodes, two passes, size of the last failure.
  *
- * Linux v5.18 and later (5b61343b5059): as v5.11 - v5.17, except that any free
- * below 4 GiB forgets the recorded failure.  A request starts at a node kept
+ * Linux v6.1.7, v6.2 and later: as retry, except that any free below 4 GiB
+ * forgets the recorded failure (5b61343b5059, v5.18), and that the second pass
+ * keeps to start_pfn and ends (dcdb3ba7e2a8, v6.2-rc4 and 6.1.7): v5.18 - v6.1.6
+ * are this with retry's two breaches, CVE-2023-52910.  A request starts at a node kept
  * near the last allocation of its kind and walks down; if that fails, a second
  * pass looks above the starting node.
  *
@@ -53,7 +55,7 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 
 	/* The first pass never saw what lies above its start. */
 	if (retry_pfn < limit) {
-		start = is_32bit ? range_tree_at_limit(&domain->ranges, limit)
+		start = is_32bit ? range_tree_above(&domain->ranges, limit)
 				 : &domain->anchor.node;
 		if (range_walk_down(start, size, limit, retry_pfn + 1, mask,
 				    gap))
@@ -113,5 +115,5 @@ static void dump_state(struct iova_domain *iovad, struct iova_words *out)
 RANGE_VARIANT(
 	.name		= "mainline",
 	.summary	= "anchor, two cached nodes, second pass, max32 reset by any 32-bit free",
-	.kernel_release	= "v5.18 - 7.x",
+	.kernel_release	= "v6.1.7, v6.2 - 7.x",
 );

@@ -2,9 +2,11 @@
 /*
  * max32 - anchor, two cached nodes, and the size of the last failure.
  *
- * Linux v4.20 - v5.10 (bee60e94a1e2).  As v4.15 - v4.19, and a 32-bit request
- * at least as large as one that failed is refused without a search, until a
- * free moves cached32_node.
+ * Linux v4.20 - v5.10 (bee60e94a1e2); not today's 5.10 LTS: 5.10.262 also has the
+ * reset by any 32-bit free (5b61343b5059) backported.
+ *
+ * As v4.15 - v4.19, and a 32-bit request at least as large as one that failed is
+ * refused without a search, until a free moves cached32_node.
  *
  * Cost in live ranges n: as anchor; nothing for a request refused that way.
  * The record does not say which limit or alignment failed: a failed 24-bit

@@ -7,12 +7,17 @@
 
 #include "range_variant.h"
 
+/* What pads are computed in: u32 in the kernels that had them. */
+#ifndef RANGE_PAD
+#define RANGE_PAD	unsigned long
+#endif
+
 /* What must stay free above an aligned range that ends as close to @limit. */
-static inline unsigned long range_legacy_pad(unsigned long size,
-					     unsigned long limit,
-					     bool size_aligned)
+static inline RANGE_PAD range_legacy_pad(RANGE_PAD size, RANGE_PAD limit,
+					 bool size_aligned)
 {
-	if (!size_aligned)
+	/* Never 0, but of 2^32 nothing may be left. */
+	if (!size_aligned || !size)
 		return 0;
 	return (limit - size) & (roundup_pow_of_two(size) - 1);
 }

@@ -130,6 +130,24 @@ static inline struct rb_node *range_tree_at_limit(const struct rb_root *root,
 	return found;
 }
 
+/* The lowest node that is wholly above the exclusive bound @limit. */
+static inline struct rb_node *range_tree_above(const struct rb_root *root,
+					       unsigned long limit)
+{
+	struct rb_node *node = root->rb_node, *found = NULL;
+
+	while (node) {
+		iova_visit(search);
+		if (to_iova(node)->pfn_lo >= limit) {
+			found = node;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
 /*
  * Take [@pfn_lo, @pfn_hi] out of use.  Every node that it meets is stretched
  * down to the request, and the request goes on above that node; what is left

@@ -51,7 +51,7 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 
 	/* The first pass never saw what lies above its start. */
 	if (retry_pfn < limit) {
-		start = range_tree_at_limit(&domain->ranges, limit);
+		start = range_tree_above(&domain->ranges, limit);
 		if (range_walk_down(start, size, limit, retry_pfn + 1, mask,
 				    gap))
 			return true;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from lineage import REFERENCES, Reference
+from lineage import REFERENCES, NeverReturnsError, Reference
 
 import iova_variants
 from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
@@ -140,13 +141,16 @@ def random_stream(
 
 
 def answers(reference: Reference, stream: OpStream) -> npt.NDArray[np.uint64]:
-    """What `ReplayResult.pfns` would be if ``reference`` were run."""
+    """What `ReplayResult.pfns` would be if ``reference`` were run; it ends before an endless op."""
     slots: dict[int, int | None] = {}
     pfns = []
     for row in map(Row._make, stream.ops.tolist()):
         if row.op == Op.ALLOC:
             aligned = bool(row.flags & OpFlag.SIZE_ALIGNED)
-            slots[row.slot] = reference.alloc(row.size, row.limit_pfn, aligned)
+            try:
+                slots[row.slot] = reference.alloc(row.size, row.limit_pfn, aligned)
+            except NeverReturnsError:
+                break
         elif row.op == Op.RESERVE:
             slots[row.slot] = row.limit_pfn - row.size + 1
             reference.reserve(row.limit_pfn - row.size + 1, row.limit_pfn)
@@ -157,3 +161,16 @@ def answers(reference: Reference, stream: OpStream) -> npt.NDArray[np.uint64]:
             pfn = None
         pfns.append(REFUSED if pfn is None else pfn)
     return np.array(pfns, np.uint64)
+
+
+def as_far_as_it_returns(variant: str, stream: OpStream) -> OpStream:
+    """The stream, cut short before the first op that never returns where one is declared."""
+    if Claim.ENDLESS not in iova_variants.load(variant).claims:
+        return stream
+    try:
+        iova_variants.replay(variant, stream, build="counted")
+    except iova_variants.EndlessError as error:
+        ops = stream.ops[: error.op]
+        nr_ageing = min(stream.nr_ageing, error.op)
+        return dataclasses.replace(stream, ops=ops, nr_ageing=nr_ageing)
+    return stream

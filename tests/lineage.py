@@ -9,13 +9,14 @@ from lineage_walks import (
     Cached64,
     Mainline,
     Max32,
+    NeverReturnsError,
     NoCache,
     Reference,
     Retry,
     SingleCached,
 )
 
-__all__ = ["REFERENCES", "Reference"]
+__all__ = ["REFERENCES", "NeverReturnsError", "Reference"]
 
 REFERENCES: dict[str, type[Reference]] = {
     "alignable": Alignable,

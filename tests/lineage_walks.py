@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from iova_lab.books import Books, Range, next_power_of_two
 
-M64 = 2**64 - 1
+M32, M64 = 2**32 - 1, 2**64 - 1
+
+
+class NeverReturnsError(Exception):
+    """The variant would search for ever, with its lock held."""
 
 
 class Reference(Books):
@@ -106,6 +110,10 @@ class Cached32(Legacy):
 
     cached32: Range | None = None
 
+    def pad(self, limit: int, size: int, size_aligned: bool) -> int:
+        size, limit = size & M32, limit & M32
+        return super().pad(limit, size, size_aligned) if size else 0
+
     def start(self, asked: int) -> Range | None:
         return self.cached32 if asked <= self.d32 else None
 
@@ -172,14 +180,15 @@ class Anchor(Reference):
             lower = self.before(lower)
             if new < stop or (lower and new > lower.hi):
                 break
-        return new if limit >= size and new >= max(stop, self.start_pfn) else None
+        return new if limit >= size and new >= stop else None
 
     def alloc(self, size: int, limit_pfn: int, size_aligned: bool = False) -> int | None:
         limit = limit_pfn + 1
         start = self.cached32 if limit <= self.d32 else self.cached
         lo = self.walk(start, limit, size, size_aligned)
-        if lo is not None:
-            self.inserted(self.add(lo, lo + size - 1))
+        if lo is None or lo < self.start_pfn:
+            return None
+        self.inserted(self.add(lo, lo + size - 1))
         return lo
 
     def inserted(self, new: Range) -> None:
@@ -244,14 +253,19 @@ class Mainline(Anchor):
         limit = limit_pfn + 1
         if limit <= self.d32 and size >= self.max32:
             return None
-        start = self.start(limit)
-        lo = self.walk(start, limit, size, size_aligned, self.start_pfn)
-        if lo is None and start.hi < limit:
-            lo = self.walk(self.second_start(limit), limit, size, size_aligned, start.hi + 1)
+        lo = self.passes(limit, size, size_aligned)
         if lo is None:
             self.max32 = size
             return None
         self.inserted(self.add(lo, lo + size - 1))
+        return lo
+
+    def passes(self, limit: int, size: int, aligned: bool) -> int | None:
+        """What one or two passes find; the second looks above the start of the first only."""
+        start = self.start(limit)
+        lo = self.walk(start, limit, size, aligned, self.start_pfn)
+        if lo is None and start.hi < limit:
+            lo = self.walk(self.second_start(limit), limit, size, aligned, start.hi + 1)
         return lo
 
     def deleted(self, freed: Range) -> None:
@@ -261,7 +275,20 @@ class Mainline(Anchor):
 
 
 class Retry(Mainline):
-    """`Mainline`, but the size that failed is forgotten as in `Max32`."""
+    """`Mainline`, but the size that failed is forgotten as in `Max32`; and CVE-2023-52910.
+
+    What lies right above the first pass's start is computed in 64 bits before it is used.
+    """
+
+    def passes(self, limit: int, size: int, aligned: bool) -> int | None:
+        start = self.start(limit)
+        lo = self.walk(start, limit, size, aligned, self.start_pfn)
+        above = (start.hi + 1) & M64
+        if lo is None and above < limit:
+            lo = self.walk(self.second_start(limit), limit, size, aligned, above)
+            if lo is None and above == self.start_pfn:
+                raise NeverReturnsError
+        return lo
 
     def deleted(self, freed: Range) -> None:
         cached32 = self.cached32

@@ -41,7 +41,8 @@ def short_soak(variant: str) -> pd.DataFrame:
 def test_a_short_soak_breaks_nothing(variant: str) -> None:
     lines = short_soak(variant)
     assert len(lines) == len(SHORT)
-    assert lines["nr_verified"].min() > 10_000
+    whole = lines[lines["nr_endless"] == 0]  # the others end early, as declared
+    assert whole["nr_verified"].min() > 10_000
 
 
 @pytest.mark.parametrize("index", range(8))

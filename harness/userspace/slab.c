@@ -48,7 +48,12 @@ struct kmem_cache {
 	size_t arena_used;		/* bytes cut from the newest */
 	u64 nr_objects, bytes;
 	void (*ctor)(void *object);
+	u64 number;
+	struct kmem_cache *older, *newer;
 };
+
+static struct kmem_cache *newest;
+static u64 nr_caches;
 
 #ifndef IOVA_THREADED
 struct shim_books shim_memory;
@@ -104,17 +109,23 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
 		shim_memory.object_size = size;
 	cache->slab_bytes = max(SLAB_BYTES, cache->stride);
 	cache->ctor = ctor;
+	cache->number = nr_caches++;
+	cache->older = newest;
+	if (newest)
+		newest->newer = cache;
+	newest = cache;
 	return cache;
 }
 
-static bool grow_arena(struct kmem_cache *cache)
+/* With room for @least bytes, in whole slabs. */
+static bool grow_arena(struct kmem_cache *cache, size_t least)
 {
 	struct arena *arena = malloc(sizeof(*arena));
 	size_t size = cache->arenas ? cache->arenas->size * 2 : ARENA_MIN;
 
 	if (!arena)
 		return false;
-	size = max(min(size, ARENA_MAX), cache->slab_bytes);
+	size = max(min(size, ARENA_MAX), least);
 	arena->memory = aligned_alloc(SLAB_BYTES, size);
 	if (!arena->memory) {
 		free(arena);
@@ -126,15 +137,22 @@ static bool grow_arena(struct kmem_cache *cache)
 	arena->next = cache->arenas;
 	cache->arenas = arena;
 	cache->arena_used = 0;
+	shim_memory.nr_arenas++;
 	return true;
+}
+
+/* What was not cut from the arena before is left where it is. */
+static bool has_room(struct kmem_cache *cache, size_t bytes)
+{
+	return (cache->arenas &&
+		cache->arenas->size - cache->arena_used >= bytes) ||
+	       grow_arena(cache, bytes);
 }
 
 static bool grow(struct kmem_cache *cache)
 {
-	if (!cache->arenas ||
-	    cache->arenas->size - cache->arena_used < cache->slab_bytes)
-		if (!grow_arena(cache))
-			return false;
+	if (!has_room(cache, cache->slab_bytes))
+		return false;
 
 	cache->fresh = cache->arenas->memory + cache->arena_used;
 	cache->fresh_end = cache->fresh + cache->slab_bytes;
@@ -187,6 +205,9 @@ void kmem_cache_destroy(struct kmem_cache *cache)
 
 	if (!cache)
 		return;
+	*(cache->newer ? &cache->newer->older : &newest) = cache->older;
+	if (cache->older)
+		cache->older->newer = cache->newer;
 	for (arena = cache->arenas; arena; arena = next) {
 		next = arena->next;
 		unpoison(arena->memory, arena->size);
@@ -195,6 +216,32 @@ void kmem_cache_destroy(struct kmem_cache *cache)
 	}
 	shim_memory.bytes -= cache->bytes;
 	free(cache);
+}
+
+u64 shim_nr_caches(void)
+{
+	return nr_caches;
+}
+
+bool shim_prepare(u64 first, u64 end, u64 nr_objects)
+{
+	struct kmem_cache *cache;
+	size_t nr_slabs;
+
+	for (cache = newest; cache && cache->number >= first;
+	     cache = cache->older) {
+		nr_slabs = nr_objects / (cache->slab_bytes / cache->stride) + 1;
+		if (cache->number < end &&
+		    !has_room(cache, nr_slabs * cache->slab_bytes))
+			return false;
+	}
+	return true;
+}
+
+void shim_abandon(u64 first)
+{
+	while (newest && newest->number >= first)
+		kmem_cache_destroy(newest);
 }
 
 /* A kmalloc block remembers its class in front of itself. */

@@ -27,7 +27,7 @@ YEAR = 2021
 
 MAIL = "Zhen Lei, iommu list, January 2021 (fio 4k randread on 12 SSDs)"
 MARK = 1 << 24
-BRANCH = "\tif (retry_pfn < limit) {\n"
+BRANCH = "\t\tlow_pfn = retry_pfn;\n"
 MARKED = f"{BRANCH}#ifdef IOVA_COUNTED\n\t\tiova_visits.update += {MARK};\n#endif\n"
 
 TRACES = {"trace_6_1": "debian-6.1.npz", "trace_6_12": "debian-6.12.npz"}

@@ -6,7 +6,9 @@
  * rounds to the kernel's size classes.  Bytes are counted in whole slabs.
  * Different: no per-CPU lists and no atomic exchange, so an allocation costs
  * about 1 ns where SLUB's fast path takes several; memory comes in arenas that
- * are touched beforehand, so no page is taken in the middle of a measurement.
+ * are touched beforehand, and the harness asks for what a measured window can
+ * use before it begins, so that no page is taken within one.  What kmalloc()
+ * gives is the C library's, and may be a new page.
  * One cache may be used by one thread at a time; threaded builds put magazines
  * in front (harness/threaded/slab.c).  The counted build can be told to refuse
  * one request; in the timed build nothing of that is left.
@@ -57,6 +59,7 @@ static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
  * @nr_requests: requests since the harness last set it to 0; counted build
  * @fail_at: the request that is refused, from 1; 0 for none; counted build
  * @nr_refused: requests refused for that reason
+ * @nr_arenas: arenas taken from the system, ever
  */
 struct shim_books {
 	u64 bytes;
@@ -66,11 +69,22 @@ struct shim_books {
 	u64 nr_requests;
 	u64 fail_at;
 	u64 nr_refused;
+	u64 nr_arenas;
 };
 
 /* In threaded builds each thread keeps books of its own. */
 #ifndef IOVA_THREADED
 extern struct shim_books shim_memory;
 #endif
+
+/*
+ * For the harness.  Caches are numbered in the order of their creation, from 0;
+ * how many there have been so far:
+ */
+u64 shim_nr_caches(void);
+/* Have room for @nr_objects more in each of the caches [@first, @end). */
+bool shim_prepare(u64 first, u64 end, u64 nr_objects);
+/* Destroy all caches from number @first on, whatever is in them. */
+void shim_abandon(u64 first);
 
 #endif
