@@ -150,6 +150,9 @@ def replay_threads(
     ``rcache`` as for `replay`; its timer never fires, because a window is shorter than its 100 ms.
     With ``timeout`` (seconds) it all happens in a child process.
 
+    A variant that declares `Claim.ENDLESS` is checked in the stream's order only: in another order
+    of its threads a request may still loop for ever, so give it a ``timeout``.
+
     Raises as `replay` does.
     """
     dealt = stream if isinstance(stream, Deal) else deal(stream, threads)

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import REAL, REFUSED, Row, alloc, find, free, random_stream, reserve, stream_of
+from lab import (
+    REAL,
+    REFUSED,
+    Row,
+    alloc,
+    as_far_as_it_returns,
+    find,
+    free,
+    random_stream,
+    reserve,
+    stream_of,
+)
 
 import iova_variants
 from iova_lab.books import books_of
@@ -55,6 +66,7 @@ def brute_force(
 
 def judged(variant: str, stream: OpStream) -> tuple[Counts, Counts]:
     """The judge's counts, and brute force's of the same answers."""
+    stream = as_far_as_it_returns(variant, stream)
     result = iova_variants.replay(variant, stream, judge=True, pfns=True)
     assert result.pfns is not None
     counts = (result.nr_spurious, result.nr_not_highest, result.nr_above_limit)

@@ -23,7 +23,7 @@ from lab import REAL, Row, alloc, free, random_stream, reserve, source_of, strea
 import iova_variants
 from iova_lab import workloads
 from iova_lab.opstream import Op, OpStream
-from iova_variants import VariantCrashedError, VariantError, _build, _native_threads
+from iova_variants import Claim, VariantCrashedError, VariantError, _build, _native_threads
 
 NR_LIVE = {"near_empty": 50, "random_replace": 300, "cross_cpu": 200, "full_32bit": 300}
 
@@ -63,6 +63,8 @@ def test_two_threads_never_own_the_same(variant: str, workload: str, rcache: str
 
 @pytest.mark.parametrize("variant", REAL)
 def test_two_threads_through_a_random_history(variant: str) -> None:
+    if Claim.ENDLESS in iova_variants.load(variant).claims:
+        pytest.skip("which request never returns depends on the order of two threads")
     for seed in range(4):
         stream = on_cpus(random_stream(seed, 800, reserves=0), 2, seed)
         iova_variants.replay_threads(variant, stream, threads=2, judge=True)
