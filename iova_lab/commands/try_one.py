@@ -244,9 +244,21 @@ def _report(trial: _Trial, as_json: bool) -> None:
         comparison.terminal(
             trial.measured, console if console.is_terminal else Console(width=80), brief=True
         )
+        if not _is_timed(trial.measured):
+            click.echo(
+                "not timed: too few samples on a machine as busy as this one; the counts above "
+                "are exact;\na larger --budget gives the clock more time"
+            )
         click.echo(f"report: {trial.out}/, of all that was measured", err=True)
     if trial.in_kernel:
         _print_kernel(trial.in_kernel)
+
+
+def _is_timed(measured: comparison.Comparison) -> bool:
+    """Has any cell enough samples for a verdict?"""
+    from iova_lab.comparison import words
+
+    return any(verdict.outcome != "too few samples" for verdict in words.verdicts(measured))
 
 
 def _print_counts(counted: Sequence[Counted]) -> None:
@@ -306,6 +318,7 @@ def _as_json(trial: _Trial) -> dict[str, Any]:
         "finding": finding.as_json() if finding else None,
         "counts": [row.row() for row in trial.counted],
         "comparison": json.loads(comparison.as_json(trial.measured)) if trial.measured else None,
+        "timed": bool(trial.measured and _is_timed(trial.measured)),
         "kernel": [asdict(row) for row in trial.in_kernel],
         "out": str(trial.out),
     }
