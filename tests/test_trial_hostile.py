@@ -16,8 +16,11 @@ from lab import alloc, source_of, stream_of
 import iova_variants
 from iova_lab import skeleton, workloads
 from iova_lab.cli import main
+from iova_lab.opstream import Op
 from iova_lab.trial import builds, odds, races, symbols
 from iova_lab.trial.patch import PatchError, apply
+from iova_lab.trial.search import Run, steps_of
+from iova_lab.workloads._common import LIMIT_24BIT
 from iova_variants import VariantCrashedError
 from iova_variants._child import End, Limits
 
@@ -270,3 +273,10 @@ def test_what_is_wrong_only_with_granules_of_16_kib_is_found() -> None:
     done = run("try", path, "--check-only", "--budget", "600")
     assert done.exit_code == 1, done.output
     assert "is refused though a fit exists" in " ".join(done.stderr.split())
+
+
+def test_a_reserve_that_would_begin_below_0_is_no_history() -> None:
+    """The 24-bit edge moves with the granule: of 2 MiB, eight pfns lie below it."""
+    long, short = (Run(Op.RESERVE, 1, size=size, limit_pfn=LIMIT_24BIT >> 9) for size in (20, 5))
+    assert steps_of([long], start_pfn=1) == ()
+    assert len(steps_of([short], start_pfn=1)) == 1

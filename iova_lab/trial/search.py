@@ -103,12 +103,17 @@ def steps_of(runs: Sequence[Run], start_pfn: int, first_slot: int = 0) -> tuple[
                 steps.append(Step(run.op, slot))
                 if run.op == Op.FREE:
                     filled.remove(slot)
-        elif run.limit_pfn >= start_pfn:
+        elif run.limit_pfn >= start_pfn and not _begins_below_0(run):
             for _ in range(run.times):
                 steps.append(Step(run.op, next_slot, run.size, run.limit_pfn, run.aligned))
                 filled.append(next_slot)
                 next_slot += 1
     return tuple(steps)
+
+
+def _begins_below_0(run: Run) -> bool:
+    """A range of 20 that ends at the 24-bit edge, where a granule leaves eight pfns below it."""
+    return run.op == Op.RESERVE and run.size > run.limit_pfn + 1
 
 
 def _scaled(pfn: int, shift: int) -> int:
