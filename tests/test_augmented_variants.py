@@ -7,6 +7,7 @@ where it fails.  That they answer as described is in test_model.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,23 @@ LIMIT_48BIT = 2**36 - 1
 Make = Callable[[int], OpStream]
 
 
+#: Seeds of streams in which a request of retry never returns (CVE-2023-52910).
+NEVER_RETURNS = {("retry", 4)}
+
+
 @pytest.mark.parametrize("variant", LINEAGE)
 def test_what_is_not_claimed_does_not_hold(variant: str) -> None:
     """Of complete and exact, each variant claims all that the judge can't refute."""
-    results = [
-        iova_variants.replay(variant, random_stream(seed, 1500), judge=True) for seed in range(8)
-    ]
     claims = iova_variants.load(variant).claims
+    results = []
+    for seed in range(8):
+        with (
+            pytest.raises(iova_variants.EndlessError)
+            if (variant, seed) in NEVER_RETURNS
+            else nullcontext()
+        ):
+            results.append(iova_variants.replay(variant, random_stream(seed, 1500), judge=True))
+    assert results
     assert (Claim.COMPLETE not in claims) == any(result.nr_spurious for result in results)
     assert (Claim.EXACT not in claims) == any(result.nr_not_highest for result in results)
 

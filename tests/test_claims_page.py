@@ -45,7 +45,19 @@ def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path, nam
 def test_every_claim_has_been_measured_by_the_rule_in_force() -> None:
     for claim, finding in page.stored(RESULTS):
         assert finding.verdict is not Verdict.MISSING, f"{claim.id}: {finding.answer}"
-    assert "**Stale**" not in (REPORTS / "claims.md").read_text()
+
+
+def test_a_result_of_an_older_rule_says_so_and_why_the_rule_was_changed() -> None:
+    sections = (REPORTS / "claims.md").read_text().split("\n## ")
+    stale = {section.split(":")[0] for section in sections if "**Stale**" in section}
+    older = {
+        claim.id
+        for claim in all_claims()
+        for path in [RESULTS / "claims" / f"{claim.id}.json"]
+        if path.exists() and json.loads(path.read_text())["rule"] != claim.rule_digest
+    }
+    assert stale == older
+    assert not stale or "**The rule was changed**" in "".join(sections)
 
 
 def test_question_then_answer_then_figure_then_table() -> None:

@@ -311,7 +311,6 @@ def test_ctrl_c_writes_what_there_is_and_exits_130(
         (["mainline", "maple", "--workloads", "nope"], "no workload named 'nope'"),
         (["mainline", "maple", "--workloads", ","], "name at least one"),
         (["mainline", "maple", "--workloads", "x.npz"], "x.npz"),
-        (["mainline", "maple", "--budget", "0"], "leaves no time"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_runs(arguments: list[str], message: str) -> None:
@@ -333,4 +332,4 @@ def test_pages_are_made_again_from_what_is_kept(tmp_path: Path) -> None:
         assert (out / "comparison" / "mail.txt").read_text() == kept.read_text()
     done = CliRunner().invoke(cli.main, ["compare-pages", str(tmp_path / "nowhere")])
     assert done.exit_code == 1
-    assert "holds no comparison" in done.stderr
+    assert "iova-lab compare writes them" in done.stderr

@@ -804,7 +804,9 @@ def test_the_contents_are_made_of_the_pages(report: Path, tmp_path: Path) -> Non
 def test_there_are_no_contents_of_nothing(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["contents", str(tmp_path)])
     assert done.exit_code == 1
-    assert done.output == f"iova-lab: {tmp_path} has no pages: `make reports` writes them\n"
+    (line,) = done.output.splitlines()
+    assert line.startswith(f"iova-lab: no pages in {tmp_path} ")
+    assert "`make reports` writes them" in line
 
 
 def test_a_long_mail_is_cut_with_the_page_that_has_the_rest() -> None:

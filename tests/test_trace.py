@@ -13,6 +13,7 @@ import pytest
 
 import iova_variants
 from iova_lab import agreement, workloads
+from iova_lab.errors import IovaLabError
 from iova_lab.opstream import Op, OpFlag
 from iova_lab.trace import TRACE_DIR, TRACE_DTYPE, TraceError, read_trace
 
@@ -157,7 +158,7 @@ def test_a_file_that_is_not_a_trace_is_told(tmp_path: Path, kind: str, message: 
         read_trace(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
-    with pytest.raises(TraceError):
+    with pytest.raises(IovaLabError):
         workloads.generate(str(path), 100)
 
 
