@@ -1,4 +1,4 @@
-"""The compiler flags that a measured commit had, held against those of this checkout.
+"""The compiler flags and the code that a measured commit had, held against this checkout's.
 
 asv compiles the commit that it measures, and its result file names that commit; the commit's own
 iova_variants/_build.py has the flags.
@@ -26,13 +26,26 @@ def at(commit: str) -> str:
     return f"OLD FLAGS, so times are not those of this checkout (`git show {commit[:12]}:{SOURCE}`)"
 
 
+def changed_since(commit: str) -> str:
+    """Which variants and workloads have another source file now than ``commit`` had, in words."""
+    listed = _git(
+        "diff", "--name-only", commit, "--", "iova_variants/*.c", "iova_lab/workloads/*.py"
+    )
+    if listed is None:
+        return "not known: the commit is not in this repository"
+    stems = [Path(line).stem for line in listed.splitlines()]
+    names = sorted(stem for stem in stems if not stem.startswith("_"))
+    return f"OLD CODE: {', '.join(names)} have changed since" if names else "as in this checkout"
+
+
 def _source_at(commit: str) -> str | None:
+    return _git("show", f"{commit}:{SOURCE}")
+
+
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), "show", f"{commit}:{SOURCE}"],
-            capture_output=True,
-            text=True,
-            check=True,
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

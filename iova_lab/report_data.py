@@ -190,6 +190,7 @@ def _conditions(frame: pd.DataFrame, run: results.Run) -> dict[str, str]:
     floor = drift.floor(frame)
     return {
         "compiled with": flags.at(run.commit),
+        "code": flags.changed_since(run.commit),
         "load": f"median {load[0]:.1f}, at most {load[1]:.1f} (one-minute average, the measuring"
         " process included)"
         if load
