@@ -715,6 +715,8 @@ static u64 visits_left(const struct replay *replay)
 	u64 budget = replay->watch->max_visits;
 	u64 spent = total_visits() - replay->visits_at_start;
 
+	if (budget == REPLAY_UNBOUNDED)
+		return budget;
 	return budget ? min(most, budget - min(budget, spent)) : most;
 }
 

@@ -25,11 +25,13 @@ struct replay_stream {
 #define REPLAY_JUDGE	(1U << 0) /* judge every answer against every gap */
 #define REPLAY_VERIFY	(1U << 1) /* variant's verify() after every op */
 
+#define REPLAY_UNBOUNDED	~0ULL /* max_visits: another limit is set */
+
 /**
  * struct replay_watch - what to record besides the totals; pointers may be NULL
  * @flags: REPLAY_JUDGE, REPLAY_VERIFY
  * @max_visits: give up once the stream has visited more nodes; 0 for never, but
- *	an op that seems endless is always given up
+ *	an op that seems endless is given up; REPLAY_UNBOUNDED for never
  * @pfns: one per op of the stream: the answer; the address freed; ~0 if none
  * @op_ns: one per measured op, the cost of the two clock readings included
  * @op_visits: one per measured op; counted build only

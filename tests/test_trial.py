@@ -157,7 +157,10 @@ WAYS = {
         r"put_domain\(\) leaked 1 objects",
     ),
     "a leak of the cache": Way(
-        "\tkmem_cache_destroy(iovad->cache);\n", "", "histories", r"leaks memory \(detected memory"
+        "\tkmem_cache_destroy(iovad->cache);\n",
+        "",
+        "histories|threads",
+        r"leaks memory \(detected memory|put_domain\(\) leaked \d+ objects",
     ),
     "an endless loop": Way(
         "\t\tlink = &(*link)->below;\n\t}\n}",

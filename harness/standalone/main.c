@@ -88,6 +88,8 @@ int main(int argc, char **argv)
 	watch.fail_alloc_at = strtoull(argv[4], NULL, 0);
 	watch.progress = &answers->progress;
 	watch.pfns = answers->pfns;
+	/* The timer ends a loop inside it, with the line where it loops. */
+	watch.max_visits = REPLAY_UNBOUNDED;
 	limit_cpu(strtoul(argv[5], NULL, 0));
 	replay_run(&stream, &watch, &answers->result);
 	answers->done = 1;
