@@ -321,6 +321,13 @@ def test_a_mistake_is_one_line_before_anything_runs(arguments: list[str], messag
     assert done.stdout == ""
 
 
+def test_a_budget_of_nothing_is_refused_before_anything_runs() -> None:
+    done = run("mainline", "maple", "--budget", "0")
+    assert done.exit_code == 2
+    assert "'--budget': 0.0 is not in the range" in done.stderr
+    assert done.stdout == ""
+
+
 def test_pages_are_made_again_from_what_is_kept(tmp_path: Path) -> None:
     golden = Path(__file__).parent / "golden"
     for results in (golden, golden / "comparison"):
