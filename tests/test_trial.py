@@ -294,7 +294,7 @@ def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "mine.c: nothing wrong found"
     assert "claims: complete, exact" in done.stdout
-    assert len(lines) == 1 + 6
+    assert len(lines) == 1 + 10
 
 
 @pytest.mark.parametrize("name", ["mainline", "cached32", "maple", "candidate"])
@@ -351,4 +351,7 @@ def test_what_broke_it_runs_again_until_it_is_mended() -> None:
     assert mended.exit_code == 0, mended.output
     assert "breaks nothing any more" in mended.stdout
     Path(saved).write_text("{}", encoding="utf-8")
-    assert "is no history that `iova-lab try` wrote" in run("example", saved).stderr
+    told = run("example", saved).stderr
+    assert told.startswith(f"iova-lab: {saved}: ")
+    assert "missing required field `variant`" in told
+    assert told.endswith("`iova-lab try` writes such a file\n")

@@ -2,8 +2,8 @@
 
 It compiles; its table is whole; it links to nothing that a kernel has not; short histories that
 Hypothesis draws, and shrinks where they break it; what no history asks, call by call; threads,
-under ThreadSanitizer; what it counts, held against what it does; histories with memory refused;
-every workload and both recorded traces, on all builds; random streams of the soak, with an rcache
+under ThreadSanitizer; histories with memory refused; every workload and both recorded traces, on
+all builds; what it counts, held against what it does; random streams of the soak, with an rcache
 in front of it in turn.  The first thing that is wrong ends it.
 """
 
@@ -300,9 +300,9 @@ CHECKS: dict[str, tuple[Callable[[Subject], Finding | None], float]] = {
     "histories": (_histories, 0.32),
     "contract": (_contract, 0.02),
     "threads": (_races, 0.05),
-    "builds": (_builds, 0.05),
     "no memory": (_memory, 0.15),
     "workloads": (_workloads, 0.2),
+    "builds": (_builds, 0.05),
     "soak": (_soak, 0.2),
 }
 
