@@ -103,3 +103,13 @@ def test_the_second_pass_begins_above_a_range_that_holds_the_limit() -> None:
         assert result.pfns is not None
         assert result.visits is not None
         assert (int(result.pfns[2]), result.visits["search"]) == (0x17, 1 + 2 + 2)
+
+
+@pytest.mark.parametrize(("variant", "nr_nodes"), [("retry", 1), ("mainline", 1 + 2 + 1)])
+def test_nothing_lies_between_the_start_and_the_limit(variant: str, nr_nodes: int) -> None:
+    """The topmost range ends right below the limit: only since the fix is there a second pass."""
+    rows = [alloc(0, 1, 0xFFFFF), alloc(1, 4, 0xFFFFF)]
+    stream = stream_of(rows, start_pfn=0xFFFFE, nr_ageing=1)
+    result = iova_variants.replay(variant, stream, op_visits=True)
+    assert result.visits is not None
+    assert (result.nr_failures, result.visits["search"]) == (1, nr_nodes)
