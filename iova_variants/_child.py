@@ -55,6 +55,10 @@ class VariantCrashedError(VariantError):
     """A variant died or hung in its child process; nothing else did."""
 
 
+class NotBackError(VariantCrashedError):
+    """A variant did not return within the time on the wall that it was given."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a child may use: seconds on the wall, of CPU time, and asleep; bytes of output.
@@ -110,13 +114,15 @@ class Report:
     """What came of a function in a child.
 
     ``answer`` or ``error`` is what it returned or raised; ``died`` says in words how it ended
-    instead, "" if it did not.  ``told`` has all that it told before, ``progress`` the last value
-    of its word of shared memory.  ``wrote`` is the first line that it printed.
+    instead, "" if it did not, and ``broke`` names the limit that it broke.  ``told`` has all that
+    it told before, ``progress`` the last value of its word of shared memory.  ``wrote`` is the
+    first line that it printed.
     """
 
     answer: Any = None
     error: Exception | None = None
     died: str = ""
+    broke: str = ""
     told: list[str] = field(default_factory=list)
     progress: int = 0
     wrote: str = ""
@@ -153,7 +159,8 @@ def in_child(
     """
     report = run_in_child(work, Limits(wall_s, cpu_s))
     if report.died:
-        raise VariantCrashedError(f"{name}: {report.died} {where(report.progress)}")
+        kind = NotBackError if report.broke == "wall" else VariantCrashedError
+        raise kind(f"{name}: {report.died} {where(report.progress)}")
     if report.wrote:
         print(f"{name} prints {report.wrote!r}", file=sys.stderr)
     if report.error:
@@ -192,6 +199,7 @@ def _report(end: End, frames: bytes, progress: int) -> Report:
                 setattr(report, kind, what)
     if not answered:
         report.died = end.words or "ends the process (exit status 0)"
+        report.broke = end.broke
     return report
 
 

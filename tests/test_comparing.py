@@ -6,6 +6,7 @@ import faulthandler
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from iova_lab import cli, comparison, paired_worker
 from iova_lab.comparison import measuring, process, system
 from iova_lab.paired_worker import Sampler, Task, order
 from iova_lab.workloads import generate
+from iova_variants._child import NotBackError
 
 NEAR_EMPTY = comparison.Cell("near_empty", 20)
 STARTUP = comparison.Cell("startup", 100)
@@ -222,16 +224,87 @@ def test_a_base_that_breaks_leaves_the_candidates_measured(tmp_path: Path) -> No
 def test_an_interruption_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     take: Callable[..., None] = measuring._take
 
-    def until_the_second(plan: Any, cell: Any, turn: int) -> None:
+    def until_the_second(plan: Any, cell: Any, turn: int, limit: Any) -> None:
         if turn == 2:
             raise KeyboardInterrupt
-        take(plan, cell, turn)
+        take(plan, cell, turn, limit)
 
     monkeypatch.setattr(measuring, "_take", until_the_second)
     plan = comparison.Plan("mainline", ("maple",), (NEAR_EMPTY, STARTUP), budget_s=1)
     result = comparison.measure(plan)
     assert result.partial == "interrupted"
     assert [len(cell.runs[1]) for cell in result.cells] == [2, 2]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time that a comparison's limit is held against: 0.0 until a test moves it."""
+    moved = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(monotonic=lambda: moved.now))
+    return moved
+
+
+@pytest.mark.usefixtures("_few_processes")
+def test_a_limit_ends_it_between_two_processes_in_any_thread(
+    monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace
+) -> None:
+    take: Callable[..., None] = measuring._take
+
+    def late_after_the_second(plan: Any, cell: Any, turn: int, limit: Any) -> None:
+        take(plan, cell, turn, limit)
+        clock.now = 61.0 * (turn == 1)
+
+    monkeypatch.setattr(measuring, "_take", late_after_the_second)
+    plan = comparison.Plan("mainline", ("maple",), (NEAR_EMPTY, STARTUP), budget_s=1)
+    with ThreadPoolExecutor(1) as thread:
+        result = thread.submit(comparison.measure, plan, limit_s=60.0).result()
+    assert result.partial == "ended by its time limit of 60 s"
+    assert [len(cell.runs[1]) for cell in result.cells] == [2, 1]
+    assert not result.has_failed
+
+
+@pytest.mark.usefixtures("_few_processes")
+def test_a_limit_ends_a_process_and_blames_no_variant(
+    monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace
+) -> None:
+    given: list[float] = []
+
+    def never_back(workers: Any, loops: Any, *, timeout_s: float, **more: Any) -> None:
+        given.append(timeout_s)
+        clock.now += timeout_s
+        raise process.WorkerError(0, "does not return within 60 s", is_late=True)
+
+    monkeypatch.setattr(process.Workers, "measure", never_back)
+    result = comparison.measure(
+        comparison.Plan("mainline", ("maple",), (NEAR_EMPTY,), budget_s=1), limit_s=60.0
+    )
+    assert given == [60.0]  # not the patience of a worker, which is more
+    assert result.partial == "ended by its time limit of 60 s"
+    assert not result.has_failed
+
+
+def test_a_limit_ends_a_count_and_blames_no_variant(
+    monkeypatch: pytest.MonkeyPatch, clock: SimpleNamespace
+) -> None:
+    def never_back(plan: comparison.Plan, variant: str, cell: comparison.Cell) -> None:
+        clock.now += plan.timeout_s
+        raise NotBackError("mainline: does not return within 60 s at op 0 of 9")
+
+    monkeypatch.setattr(measuring, "count", never_back)
+    monkeypatch.setattr(system, "look", lambda result: None)
+    plan = comparison.Plan("mainline", ("maple",), (NEAR_EMPTY,), timeout_s=60)
+    ended = comparison.measure(plan, limit_s=50.0)
+    assert ended.partial == "ended by its time limit of 50 s"
+    assert not ended.has_failed
+
+
+@pytest.mark.parametrize("limit_s", [0.0, -17.0])
+def test_no_time_at_all_measures_nothing(limit_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "look", lambda result: None)
+    plan = comparison.Plan("mainline", ("maple",), (NEAR_EMPTY,))
+    result = comparison.measure(plan, limit_s=limit_s)
+    assert result.partial == "ended by its time limit of 0 s"
+    assert result.cells[0].counts == {}
 
 
 @pytest.mark.usefixtures("_few_processes")
@@ -287,7 +360,7 @@ def test_json_is_all_that_stdout_has(tmp_path: Path) -> None:
 def test_ctrl_c_writes_what_there_is_and_exits_130(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(plan: Any, cell: Any, turn: int) -> None:
+    def interrupt(plan: Any, cell: Any, turn: int, limit: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(measuring, "_take", interrupt)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import iova_variants
 from iova_lab import provenance
@@ -23,6 +24,7 @@ from iova_lab.comparison.process import WorkerError, Workers
 from iova_lab.comparison.result import CellResult, Comparison, Subject
 from iova_lab.paired_worker import NR_OP_REPLAYS
 from iova_variants import Claim
+from iova_variants._child import NotBackError
 
 #: The process is the unit of all intervals: with fewer of them there is little to say.
 MIN_PROCESSES = 8
@@ -59,13 +61,37 @@ class _Cell:
         return max(MIN_VALUES, min(MAX_VALUES, round(slice_s / self.round_s)))
 
 
-def measure(plan: Plan, advance: Advance = lambda share, text: None) -> Comparison:
+class _TimeIsUpError(Exception):
+    """The limit of a whole comparison is reached."""
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """When a comparison ends, by `time.monotonic`.  Checked before each step, and each step's."""
+
+    end: float
+
+    def left(self, at_most: float = math.inf) -> float:
+        """Seconds that the next step may take.  Raises `_TimeIsUpError` where none are left."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise _TimeIsUpError
+        return min(at_most, left)
+
+
+def measure(
+    plan: Plan, advance: Advance = lambda share, text: None, *, limit_s: float = math.inf
+) -> Comparison:
     """Measure a plan.  Ctrl-C ends it early: what was measured is returned, ``partial`` says so.
+
+    So does ``limit_s``, counted from here: unlike the budget, it holds for the fewest processes
+    too.  A process that is under way then is ended, and its variant is not blamed for it.
 
     Raises what `Plan.check` raises, before anything is measured.
     """
     plan.check()
     begin = time.monotonic()
+    limit = _Limit(begin + limit_s)
     result = Comparison(
         plan=plan,
         subjects=_subjects(plan),
@@ -75,9 +101,11 @@ def measure(plan: Plan, advance: Advance = lambda share, text: None) -> Comparis
         compiler=provenance.compiler(),
     )
     try:
-        _count_all(result, advance)
-        cells = _calibrate_all(result, advance)
-        _take_rounds(result, cells, begin + plan.budget_s, advance)
+        _count_all(result, limit, advance)
+        cells = _calibrate_all(result, limit, advance)
+        _take_rounds(result, cells, begin + plan.budget_s, limit, advance)
+    except _TimeIsUpError:
+        result.partial = f"ended by its time limit of {max(limit_s, 0):.0f} s"
     except KeyboardInterrupt:
         result.partial = "interrupted"
     with contextlib.suppress(KeyboardInterrupt):  # who presses it twice gets no checks
@@ -113,42 +141,44 @@ def _empty(plan: Plan, index: int) -> CellResult:
 COUNTED, CALIBRATED = 0.05, 0.1
 
 
-def _count_all(result: Comparison, advance: Advance) -> None:
+def _count_all(result: Comparison, limit: _Limit, advance: Advance) -> None:
     plan = result.plan
     nr_steps = len(plan.cells) * len(plan.variants)
     for index, cell in enumerate(result.cells):
         for which, variant in enumerate(plan.variants):
             share = (index * len(plan.variants) + which) / nr_steps
             advance(COUNTED * share, f"count {cell.cell.name}")
+            bounded = replace(plan, timeout_s=limit.left(plan.timeout_s))
             try:
-                cell.counts[which] = count(plan, variant, cell.cell)
+                cell.counts[which] = count(bounded, variant, cell.cell)
             except iova_variants.VariantError as error:
+                if isinstance(error, NotBackError):
+                    limit.left()
                 name = iova_variants.load(variant).name
                 cell.failures[which] = str(error).removeprefix(f"{name}: ")
 
 
-def _calibrate_all(result: Comparison, advance: Advance) -> list[_Cell]:
+def _calibrate_all(result: Comparison, limit: _Limit, advance: Advance) -> list[_Cell]:
     cells = []
     for index, cell in enumerate(result.cells):
         share = index / len(result.cells)
         advance(COUNTED + (CALIBRATED - COUNTED) * share, f"calibrate {cell.cell.name}")
-        under_way = _calibrate(result.plan, cell)
+        under_way = _calibrate(result.plan, cell, limit)
         if under_way is not None:
             cells.append(under_way)
     return cells
 
 
-def _calibrate(plan: Plan, cell: CellResult) -> _Cell | None:
+def _calibrate(plan: Plan, cell: CellResult, limit: _Limit) -> _Cell | None:
     """Let pyperf find the loops, and time a short process; None if no variant is left."""
     workers = Workers(plan.variants, cell.cell.workload, cell.cell.nr_live, plan.seed, plan.rcache)
     while len(fit := tuple(which for which in cell.counts if which not in cell.failures)):
+        patience = PATIENCE_S + plan.timeout_s * len(fit)
         try:
-            loops = workers.calibrate(fit, PATIENCE_S + plan.timeout_s * len(fit))
-            taken = workers.measure(
-                loops, turn=0, nr_values=1, timeout_s=PATIENCE_S + plan.timeout_s * len(fit)
-            )
+            loops = workers.calibrate(fit, limit.left(patience))
+            taken = workers.measure(loops, turn=0, nr_values=1, timeout_s=limit.left(patience))
         except WorkerError as error:
-            _blame(cell, fit, error)
+            _blame(cell, fit, error, limit)
             continue
         measured_s = _measured_s(taken.runs[fit[0]].get_metadata())
         round_s = measured_s / 2  # a warm-up and a value
@@ -161,8 +191,13 @@ def _measured_s(metadata: dict[str, float]) -> float:
     return float(metadata["duration"])
 
 
-def _blame(cell: CellResult, fit: tuple[int, ...], error: WorkerError) -> None:
-    """Take out of the cell who was at work when its process ended; all if that is not known."""
+def _blame(cell: CellResult, fit: tuple[int, ...], error: WorkerError, limit: _Limit) -> None:
+    """Take out of the cell who was at work when its process ended; all if that is not known.
+
+    Nobody where the limit of the whole comparison ended the process.
+    """
+    if error.is_late:
+        limit.left()
     for which in fit if error.which is None else (error.which,):
         cell.failures[which] = error.reason
 
@@ -178,7 +213,9 @@ def _choose(cells: list[_Cell], left_s: float) -> int:
     return max(MIN_PROCESSES, min(MAX_PROCESSES, nr_rounds))
 
 
-def _take_rounds(result: Comparison, cells: list[_Cell], end: float, advance: Advance) -> None:
+def _take_rounds(
+    result: Comparison, cells: list[_Cell], end: float, limit: _Limit, advance: Advance
+) -> None:
     begin = time.monotonic()
     nr_rounds = _choose(cells, end - begin)
     for turn in range(nr_rounds):
@@ -188,19 +225,19 @@ def _take_rounds(result: Comparison, cells: list[_Cell], end: float, advance: Ad
         for index, cell in enumerate(cells):
             done = (turn + index / len(cells)) / nr_rounds
             advance(CALIBRATED + (1 - CALIBRATED) * done, f"measure {cell.result.cell.name}")
-            _take(result.plan, cell, turn)
+            _take(result.plan, cell, turn, limit)
 
 
-def _take(plan: Plan, cell: _Cell, turn: int) -> None:
+def _take(plan: Plan, cell: _Cell, turn: int, limit: _Limit) -> None:
     """One fresh process for one cell; who breaks in it is out, and the others go on."""
     while fit := {w: n for w, n in cell.loops.items() if w not in cell.result.failures}:
         patience = PATIENCE_S + plan.timeout_s + 20 * cell.process_s() * NR_OP_REPLAYS
         try:
             taken = cell.workers.measure(
-                fit, turn=turn, nr_values=cell.nr_values, timeout_s=patience
+                fit, turn=turn, nr_values=cell.nr_values, timeout_s=limit.left(patience)
             )
         except WorkerError as error:
-            _blame(cell.result, tuple(fit), error)
+            _blame(cell.result, tuple(fit), error, limit)
             continue
         for which, run in taken.runs.items():
             cell.result.runs.setdefault(which, []).append(run)

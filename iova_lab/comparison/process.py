@@ -27,12 +27,16 @@ MAX_LOOPS = 256
 
 
 class WorkerError(IovaLabError, RuntimeError):
-    """A worker did not finish; ``which`` is the variant that it was at, None if it never began."""
+    """A worker did not finish; ``which`` is the variant that it was at, None if it never began.
 
-    def __init__(self, which: int | None, reason: str) -> None:
+    ``is_late``: it was ended for the time that it was given.
+    """
+
+    def __init__(self, which: int | None, reason: str, *, is_late: bool = False) -> None:
         super().__init__(reason)
         self.which = which
         self.reason = reason
+        self.is_late = is_late
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ def _wait(command: list[str], task: Task, output: Path, timeout_s: float) -> Non
     lines = end.stderr.decode(errors="replace").strip().splitlines()
     if end.status > 0 and lines:  # a traceback of the worker's own
         reason = lines[-1]
-    raise WorkerError(_at(Path(task.status_path)), reason)
+    raise WorkerError(_at(Path(task.status_path)), reason, is_late=end.broke == "wall")
 
 
 def _at(status_path: Path) -> int | None:

@@ -7,15 +7,11 @@ is room for a few cells: the common case first, then what the list has complaine
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import iova_variants
@@ -35,10 +31,6 @@ Advance = Callable[[str, float], None]
 _FIRST = ("near_empty", "random_replace", "trace_6_12", "full_32bit")
 
 
-class _TimeIsUpError(KeyboardInterrupt):
-    """What ends a comparison early, and keeps what was measured."""
-
-
 def measure(variants: Sequence[str], seconds: float, advance: Advance) -> comparison.Comparison:
     """Measure as many cells as there is time for, and be back when it is over."""
     return measure_cells(variants, timed_cells(seconds, len(variants)), seconds, advance)
@@ -50,10 +42,10 @@ def measure_cells(
     seconds: float,
     advance: Advance,
 ) -> comparison.Comparison:
-    """Measure these cells, and be back when the time is over.
+    """Measure these cells, and end when the time is over.
 
-    On a machine that is busy beyond expectation the last rounds are missing, and ``partial`` says
-    so.
+    On a machine that is busy beyond expectation the last rounds are missing, where ``seconds`` is
+    not positive all of them; ``partial`` says so.
     """
     plan = comparison.Plan(
         base=variants[0],
@@ -61,31 +53,7 @@ def measure_cells(
         cells=cells,
         budget_s=max(seconds, 1.0),
     )
-    end = time.monotonic() + seconds
-    with _alarm(seconds):
-        result = comparison.measure(plan, lambda share, text: advance(text, share))
-    if result.partial and time.monotonic() > end:
-        result.partial = f"the time was up, {seconds:.0f} s"
-    return result
-
-
-@contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise `_TimeIsUpError` in the main thread after so long; in another one do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise _TimeIsUpError
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.1))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    return comparison.measure(plan, lambda share, text: advance(text, share), limit_s=seconds)
 
 
 def timed_cells(seconds: float, nr_variants: int) -> tuple[comparison.Cell, ...]:
