@@ -72,6 +72,14 @@ def _load() -> Check:
     return Check("load", "bad", found, means, "end what else is running, or come back later")
 
 
+def _cpus() -> Check:
+    nr_cpus = len(psutil.Process().cpu_affinity())
+    if nr_cpus > 1:
+        return Check("CPUs", "fine", f"{nr_cpus} allowed")
+    means = "whatever else runs, the lab itself among it, interrupts what is measured"
+    return Check("CPUs", "bad", "1 allowed", means, "allow a second one (taskset, or the host)")
+
+
 def _virtual() -> Check:
     kinds = [_detected("--vm"), _detected("--container")]
     if not kinds[0] and re.search(r"^flags.*\bhypervisor\b", _read_cpuinfo(), re.M):
@@ -154,8 +162,11 @@ def _clock() -> Check:
     source = _read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
     if source in ("tsc", "kvm-clock", "arch_sys_counter"):
         return Check("clock source", "fine", source)
+    if source in ("", "jiffies", "refined-jiffies"):
+        means = "the clock ticks in milliseconds, or how it ticks can't be seen"
+        return Check("clock source", "bad", source or "unknown", means, "measure elsewhere")
     means = "each reading of the clock costs more, up to a microsecond; windows are long enough"
-    return Check("clock source", "note", source or "unknown", means, "boot with tsc=reliable")
+    return Check("clock source", "note", source, means, "boot with tsc=reliable")
 
 
 def _counters() -> Check:
@@ -259,9 +270,31 @@ def _cpu_name() -> str:
 
 
 _LOOKS: tuple[Callable[[], Check], ...] = (
-    *(_python, _load, _virtual, _frequency, _turbo, _smt, _isolation, _clock, _counters, _memory),
+    *(
+        _python,
+        _load,
+        _cpus,
+        _virtual,
+        _frequency,
+        _turbo,
+        _smt,
+        _isolation,
+        _clock,
+        _counters,
+        _memory,
+    ),
     *(_pyperf, _compiler, _git, _extras, _valgrind, _kernel_tools),
 )
+
+
+#: What decides whether a time means anything; a second of looking.
+_TIMING: tuple[Callable[[], Check], ...] = (_load, _cpus, _frequency, _turbo, _clock)
+
+
+def unfit() -> list[str]:
+    """Why times measured on this machine now are not to be trusted, a few words a reason."""
+    found = [look() for look in _TIMING]
+    return [f"{check.name}: {check.found}" for check in found if check.status == "bad"]
 
 
 #: A busier machine shows it here; the common case is the cheapest, so noise is largest in it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,7 @@ class _Trial:
 
     variants: list[str]
     out: Path
+    unfit: list[str] = field(default_factory=list)
     checked: list[Subject] = field(default_factory=list)
     finding: Finding | None = None
     counted: list[Counted] = field(default_factory=list)
@@ -112,6 +114,8 @@ def try_command(
     if budget <= 0:
         raise click.UsageError(f"--budget {budget:g}: no time to do anything in")
     trial = _subjects(files, patch, onto, against, out)
+    if not check_only:
+        _warn(trial)
     interrupted = False
     try:
         _run(trial, begun + budget, check_only, kernel)
@@ -121,13 +125,33 @@ def try_command(
         _report(trial, as_json)  # what was measured before it is not lost
         raise
     _report(trial, as_json)
-    seconds = f"{time.monotonic() - begun:.0f} s"
+    taken = time.monotonic() - begun
+    seconds = f"{taken:.0f} s"
     if interrupted or (trial.measured and trial.measured.partial == "interrupted"):
         click.echo(f"iova-lab: interrupted after {seconds}; what is above is whole", err=True)
         sys.exit(130)
-    click.echo(f"{seconds} in all", err=True)
+    longer = f", of --budget {budget:g}: no check and no count is left out"
+    click.echo(f"{seconds} in all{longer * (taken > budget and not kernel)}", err=True)
     if trial.failed:
         sys.exit(1)
+
+
+def _warn(trial: _Trial) -> None:
+    """Name what makes times unreliable here, before minutes are spent on them."""
+    from iova_lab.doctor import unfit
+
+    trial.unfit = unfit()
+    if trial.unfit:
+        reasons = "; ".join(trial.unfit)
+        line = f"times are not reliable on this machine now ({reasons}); counts are exact"
+        click.echo(_filled(f"iova-lab: {line}", "  "), err=True)
+
+
+def _filled(line: str, indent: str) -> str:
+    """One line of text as lines of a terminal."""
+    from iova_lab.trial.finding import WIDTH
+
+    return textwrap.fill(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _subjects(
@@ -228,7 +252,7 @@ def _report(trial: _Trial, as_json: bool) -> None:
             so_far = "" if subject.all_done else " so far: not all was checked"
             click.echo(f"{subject.shown}: nothing wrong found{so_far}")
             for fact in subject.facts:
-                click.echo(f"  {fact}")
+                click.echo(_filled(f"  {fact}", "    "))
     if trial.finding:
         click.echo(str(trial.finding), err=True)
         return
@@ -316,6 +340,7 @@ def _as_json(trial: _Trial) -> dict[str, Any]:
             for subject in trial.checked
         ],
         "finding": finding.as_json() if finding else None,
+        "unfit_for_times": trial.unfit,
         "counts": [row.row() for row in trial.counted],
         "comparison": json.loads(comparison.as_json(trial.measured)) if trial.measured else None,
         "timed": bool(trial.measured and _is_timed(trial.measured)),
