@@ -206,7 +206,8 @@ def compile_standalone(source: Path, build: Build = "sanitized") -> Path:
     """
     main = HARNESS_DIR / "standalone" / PROGRAMS[build]
     name = built_path(source, build).with_suffix("")
-    digest = hashlib.sha256(main.read_bytes()).hexdigest()[:8]
+    parts = [main, *sorted(main.parent.glob("*.h"))]
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:8]
     target = name.with_name(f"{name.name}-{digest}")
     if not target.exists():
         objects = [_object(path, build) for path in _harness_sources(build)]

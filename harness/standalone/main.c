@@ -11,16 +11,13 @@
  * STREAM is a struct replay_stream, whose ops pointer means nothing, and the ops.
  * ANSWERS is made by the caller: a struct answers with room for a pfn per op.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <unistd.h>
 
+#include "file.h"
 #include "replay.h"
 
 struct answers {
@@ -29,25 +26,6 @@ struct answers {
 	struct replay_result result;
 	u64 pfns[];
 };
-
-static void *map(const char *path, int prot)
-{
-	int fd = open(path, prot & PROT_WRITE ? O_RDWR : O_RDONLY);
-	struct stat stat;
-	void *memory;
-
-	if (fd < 0 || fstat(fd, &stat)) {
-		perror(path);
-		exit(EXIT_FAILURE);
-	}
-	memory = mmap(NULL, stat.st_size, prot, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED) {
-		perror(path);
-		exit(EXIT_FAILURE);
-	}
-	close(fd);
-	return memory;
-}
 
 /* The sanitizer prints where an abort came from: that is where it hangs. */
 static void out_of_time(int signal)
@@ -80,8 +58,8 @@ int main(int argc, char **argv)
 			argv[0]);
 		return EXIT_FAILURE;
 	}
-	file = map(argv[1], PROT_READ);
-	answers = map(argv[2], PROT_READ | PROT_WRITE);
+	file = map_file(argv[1], PROT_READ);
+	answers = map_file(argv[2], PROT_READ | PROT_WRITE);
 	stream = *(struct replay_stream *)file;
 	stream.ops = (void *)(file + sizeof(stream));
 	watch.flags = strtoul(argv[3], NULL, 0);

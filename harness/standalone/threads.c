@@ -12,33 +12,11 @@
  * the CPU of each thread, u32; then the thread of each measured op, u16.
  * Exit status 3, and a line on standard error: what the variant did wrong.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "file.h"
 #include "threads.h"
-
-static void *map(const char *path)
-{
-	int fd = open(path, O_RDONLY);
-	struct stat stat;
-	void *memory;
-
-	if (fd < 0 || fstat(fd, &stat)) {
-		perror(path);
-		exit(EXIT_FAILURE);
-	}
-	memory = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (memory == MAP_FAILED) {
-		perror(path);
-		exit(EXIT_FAILURE);
-	}
-	close(fd);
-	return memory;
-}
 
 int main(int argc, char **argv)
 {
@@ -53,11 +31,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s STREAM PLAN\n", argv[0]);
 		return EXIT_FAILURE;
 	}
-	file = map(argv[1]);
+	file = map_file(argv[1], PROT_READ);
 	stream = *(struct replay_stream *)file;
 	stream.ops = (void *)(file + sizeof(stream));
 	nr = stream.nr_ops - stream.nr_ageing;
-	at = map(argv[2]);
+	at = map_file(argv[2], PROT_READ);
 	plan.nr_threads = *(u64 *)at;
 	at += sizeof(u64);
 	plan.turn = (void *)at;
