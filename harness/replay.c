@@ -1090,6 +1090,7 @@ static int run(const struct replay_stream *stream,
 		.visits_at_start = total_visits(),
 	};
 	u64 bytes = shim_memory.bytes, objects = shim_memory.nr_objects;
+	u64 caches = shim_memory.nr_caches;
 	int err = replay_check(stream, result);
 
 	if (err)
@@ -1117,6 +1118,11 @@ static int run(const struct replay_stream *stream,
 			   "%s: put_domain() leaked %llu objects",
 			   iova_variant.name, (unsigned long long)
 			   (shim_memory.nr_objects - objects));
+	if (!err && shim_memory.nr_caches != caches)
+		err = fail(result, stream->nr_ops,
+			   "%s: put_domain() leaked %llu slab caches",
+			   iova_variant.name, (unsigned long long)
+			   (shim_memory.nr_caches - caches));
 	return err;
 }
 

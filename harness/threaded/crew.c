@@ -104,6 +104,7 @@ static void hand_in(struct crew *crew, const struct crew_member *member)
 	pthread_mutex_lock(&crew->mutex);
 	crew->memory.bytes += member->cpu.books.bytes;
 	crew->memory.nr_objects += member->cpu.books.nr_objects;
+	crew->memory.nr_caches += member->cpu.books.nr_caches;
 	for (i = 0; i < sizeof(crew->rcache_stats) / sizeof(u64); i++)
 		sum[i] += own[i];
 	pthread_mutex_unlock(&crew->mutex);

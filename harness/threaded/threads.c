@@ -644,6 +644,7 @@ static int measure(struct run *run, struct crew *crew,
 	crew_report(crew, shares, run->result);
 	shim_memory.bytes += crew->memory.bytes;
 	shim_memory.nr_objects += crew->memory.nr_objects;
+	shim_memory.nr_caches += crew->memory.nr_caches;
 	if (run->rcache)
 		report_rcache(run, &crew->rcache_stats);
 	return run->result->error[0] ? -1 : 0;
@@ -658,6 +659,7 @@ int threads_run(const struct replay_stream *stream,
 		.result = result,
 	};
 	u64 bytes = shim_memory.bytes, objects = shim_memory.nr_objects;
+	u64 caches = shim_memory.nr_caches;
 	struct replay_result checked;
 	struct crew crew;
 	int err = replay_check(stream, &checked);
@@ -683,6 +685,11 @@ int threads_run(const struct replay_stream *stream,
 		err = fail(&run, ~0ULL, "%s: put_domain() leaked %lld objects",
 			   iova_variant.name,
 			   (long long)(shim_memory.nr_objects - objects));
+	if (!err && shim_memory.nr_caches != caches)
+		err = fail(&run, ~0ULL,
+			   "%s: put_domain() leaked %lld slab caches",
+			   iova_variant.name,
+			   (long long)(shim_memory.nr_caches - caches));
 	pthread_mutex_destroy(&run.judges_mutex);
 	crew_put(&crew);
 	return err;

@@ -110,6 +110,7 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
 	cache->slab_bytes = max(SLAB_BYTES, cache->stride);
 	cache->ctor = ctor;
 	cache->number = nr_caches++;
+	shim_memory.nr_caches++;
 	cache->older = newest;
 	if (newest)
 		newest->newer = cache;
@@ -215,6 +216,7 @@ void kmem_cache_destroy(struct kmem_cache *cache)
 		free(arena);
 	}
 	shim_memory.bytes -= cache->bytes;
+	shim_memory.nr_caches--;
 	free(cache);
 }
 

@@ -55,6 +55,7 @@ static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
  * @bytes: in whole slabs and kmalloc size classes, now
  * @peak_bytes: the most that @bytes has been
  * @nr_objects: live objects and kmalloc blocks, now
+ * @nr_caches: caches that have not been destroyed, now
  * @object_size: of the first cache that was created, as asked for
  * @nr_requests: requests since the harness last set it to 0; counted build
  * @fail_at: the request that is refused, from 1; 0 for none; counted build
@@ -65,6 +66,7 @@ struct shim_books {
 	u64 bytes;
 	u64 peak_bytes;
 	u64 nr_objects;
+	u64 nr_caches;
 	u64 object_size;
 	u64 nr_requests;
 	u64 fail_at;
