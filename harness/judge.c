@@ -331,6 +331,23 @@ const char *judge_reserve(struct judge *j, uint64_t pfn_lo, uint64_t pfn_hi)
 	}
 }
 
+const char *judge_reserve_merged(struct judge *j, uint64_t pfn_lo,
+				 uint64_t pfn_hi)
+{
+	uint32_t r;
+
+	for (;;) {
+		r = at_or_above(j, pfn_lo);
+		if (r == TOP || j->ranges[r].lo > pfn_hi)
+			return judge_add(j, pfn_lo, pfn_hi);
+		if (j->ranges[r].lo < pfn_lo)
+			pfn_lo = j->ranges[r].lo;
+		if (j->ranges[r].hi > pfn_hi)
+			pfn_hi = j->ranges[r].hi;
+		judge_free(j, j->ranges[r].lo);
+	}
+}
+
 const char *judge_reserve_free(struct judge *j, uint64_t pfn_lo,
 			       uint64_t pfn_hi)
 {

@@ -31,6 +31,9 @@ bool judge_is_live(const struct judge *judge, uint64_t pfn);
 void judge_free(struct judge *judge, uint64_t pfn);
 const char *judge_reserve(struct judge *judge, uint64_t pfn_lo,
 			  uint64_t pfn_hi);
+/* The request and all ranges that it overlaps become one range. */
+const char *judge_reserve_merged(struct judge *judge, uint64_t pfn_lo,
+				 uint64_t pfn_hi);
 /* Only what is free there becomes live, in as many ranges as there are gaps. */
 const char *judge_reserve_free(struct judge *judge, uint64_t pfn_lo,
 			       uint64_t pfn_hi);

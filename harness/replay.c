@@ -635,11 +635,13 @@ static const char *judge_after(struct replay *replay,
 	if (op->op == REPLAY_FREE && !(replay->sizes && !replay->rcache &&
 				       !replay->sizes[op->slot]))
 		judge_freed(replay, op->dom, pfn);
-	if (op->op == REPLAY_RESERVE)
-		return replay->sizes ?
-		       judge_reserve_free(judge, pfn, op->limit_pfn) :
-		       judge_reserve(judge, pfn, op->limit_pfn);
-	return NULL;
+	if (op->op != REPLAY_RESERVE)
+		return NULL;
+	if (replay->sizes)
+		return judge_reserve_free(judge, pfn, op->limit_pfn);
+	if (iova_variant.flags & IOVA_V_MERGES)
+		return judge_reserve_merged(judge, pfn, op->limit_pfn);
+	return judge_reserve(judge, pfn, op->limit_pfn);
 }
 
 /* The rcache has let an op through to the variant. */

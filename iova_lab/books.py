@@ -3,14 +3,13 @@
 `Books` knows what every variant must agree on: which ranges are live, what find, free and reserve
 do, and where the highest fit of a request lies.  No tree, no cache, no cleverness: written from
 the contract's words, not from the C.  `SizedBooks` are those of a variant that is told the size of
-what is freed (`Claim.FREE_NEEDS_SIZE`).
+what is freed (`Claim.FREE_NEEDS_SIZE`), `MergingBooks` of one that merges (`Claim.MERGES`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import iova_variants
 from iova_variants import Claim
 
 
@@ -98,6 +97,16 @@ class Books:
         self.add(lo, hi)
 
 
+class MergingBooks(Books):
+    """The same where a reserve merges all that it overlaps (`Claim.MERGES`)."""
+
+    def reserve(self, lo: int, hi: int) -> None:
+        """Cover [``lo``, ``hi``] and all that it overlaps with one range."""
+        met = [range_ for range_ in self.ranges if range_.lo <= hi and lo <= range_.hi]
+        self.ranges = [range_ for range_ in self.ranges if range_ not in met]
+        self.add(min([lo, *(range_.lo for range_ in met)]), max([hi, *(r.hi for r in met)]))
+
+
 class SizedBooks(Books):
     """The same where nobody keeps books of ranges but their owners."""
 
@@ -133,10 +142,14 @@ class SizedBooks(Books):
             self.add(lo, hi).reserved = True
 
 
-def books_of(variant: str, granule: int = 4096, start_pfn: int = 1) -> Books:
-    """Return the books that this variant is held to, of a new domain."""
-    claims = iova_variants.load(variant).claims
-    books = (SizedBooks if Claim.FREE_NEEDS_SIZE in claims else Books)(granule, start_pfn)
+def books_of(claims: Claim, granule: int = 4096, start_pfn: int = 1) -> Books:
+    """Return the books that a variant with these claims is held to, of a new domain."""
+    kind = Books
+    if Claim.FREE_NEEDS_SIZE in claims:
+        kind = SizedBooks
+    elif Claim.MERGES in claims:
+        kind = MergingBooks
+    books = kind(granule, start_pfn)
     if Claim.LOW_RANGE in claims and start_pfn:
         books.add(0, start_pfn - 1)
     return books

@@ -11,7 +11,9 @@ from iova_lab.errors import IovaLabError
 ABI_VERSION = 1
 REFUSED = 2**64 - 1
 COMPLETE, EXACT, FAKE, FREE_NEEDS_MEM, ABOVE_LIMIT = (1 << bit for bit in range(5))
-BELOW_START, FREE_NEEDS_SIZE, LOW_RANGE, UNALIGNED, ENDLESS = (1 << bit for bit in range(5, 10))
+BELOW_START, FREE_NEEDS_SIZE, LOW_RANGE, UNALIGNED, ENDLESS, MERGES = (
+    1 << bit for bit in range(5, 11)
+)
 
 JUDGE, VERIFY = 1 << 0, 1 << 1
 

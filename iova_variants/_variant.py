@@ -43,6 +43,7 @@ class Claim(enum.IntFlag):
     LOW_RANGE = _native.LOW_RANGE
     UNALIGNED = _native.UNALIGNED
     ENDLESS = _native.ENDLESS
+    MERGES = _native.MERGES
 
 
 @dataclass(frozen=True)

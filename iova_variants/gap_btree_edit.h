@@ -92,6 +92,20 @@ static inline void gap_stock_put(struct gap_btree *tree,
 	}
 }
 
+/* What was dropped is spare: only where nobody reads without the lock. */
+static inline void gap_stock_reuse(struct gap_stock *stock)
+{
+	enum gap_kind kind;
+
+	for (kind = GAP_LEAF; kind < NR_GAP_KINDS; kind++) {
+		while (stock->dropped[kind]) {
+			gap_push(&stock->spare[kind],
+				 gap_pop(&stock->dropped[kind]));
+			stock->nr_spare[kind]++;
+		}
+	}
+}
+
 static inline void *gap_new_node(struct gap_stock *stock, unsigned int level,
 				 const void *items, unsigned int nr)
 {
@@ -196,6 +210,14 @@ static inline struct gap_need gap_btree_need(const struct gap_btree *tree,
 			need.nr[GAP_BRANCH]++;
 	}
 	return need;
+}
+
+/* The most that gap_btree_need() can be for one range less. */
+static inline struct gap_need gap_btree_most(const struct gap_btree *tree)
+{
+	return (struct gap_need) { .nr = {
+		[GAP_LEAF] = 2, [GAP_BRANCH] = 2 * tree->top,
+	} };
 }
 
 /* A node's items while they are rearranged, and how many nodes they fill. */
@@ -367,13 +389,18 @@ static inline void gap_btree_erase(struct gap_btree *tree,
 	}
 }
 
-/* The path's range begins lower than it did. */
-static inline void gap_btree_lower(struct gap_btree *tree,
-				   const struct gap_path *path,
-				   unsigned long pfn_lo)
+/* The path's range grows: nothing else is in [@pfn_lo, @pfn_hi]. */
+static inline void gap_btree_stretch(struct gap_btree *tree,
+				     struct gap_path *path,
+				     unsigned long pfn_lo, unsigned long pfn_hi)
 {
 	tree->nr_changes++;
-	gap_path_range(path)->pfn_lo = pfn_lo;
+	*gap_path_range(path) = (struct gap_range) {
+		.pfn_lo = pfn_lo, .pfn_hi = pfn_hi,
+	};
+	gap_btree_pull(tree, path, 0);
+	/* The gap that has shrunk may belong to the next leaf. */
+	gap_btree_descend(tree, path, pfn_hi + 1, false);
 	gap_btree_pull(tree, path, 0);
 }
 

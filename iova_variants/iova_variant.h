@@ -49,6 +49,8 @@
 #define IOVA_V_UNALIGNED	(1U << 8)
 /* ... or never come: alloc() may loop for ever, with its lock held. */
 #define IOVA_V_ENDLESS		(1U << 9)
+/* reserve() merges the request and all ranges that it overlaps into one range */
+#define IOVA_V_MERGES		(1U << 10)
 
 /* The variant's own, defined in its C file; the harness sees only bytes. */
 struct iova_domain;
@@ -71,7 +73,8 @@ struct iova_domain;
  *	NULL with IOVA_V_FREE_NEEDS_SIZE
  * @reserve: make [@pfn_lo, @pfn_hi] unavailable, growing what it overlaps;
  *	0 or a negative errno.  With IOVA_V_FREE_NEEDS_SIZE it takes what is
- *	free there, for good: nothing grows, and it can't be freed
+ *	free there, for good: nothing grows, and it can't be freed.  With
+ *	IOVA_V_MERGES one range covers it and all that it overlaps
  * @find: true, and the bounds of the live range that contains @pfn.  With
  *	IOVA_V_FREE_NEEDS_SIZE: true if @pfn is not free, and the bounds of all
  *	that is in use around it; nothing below start_pfn is

@@ -19,6 +19,9 @@
  * limit, whatever that was, refuses later ones of its size or more until
  * something below 4 GiB is freed.
  *
+ * reserve() merges the request and all ranges that it overlaps into one range,
+ * which one free() then removes.
+ *
  * Memory: a change replaces the nodes that it adds items to or takes items from,
  * so free() needs memory as alloc() does: one leaf, and more for the one change in
  * about eight that splits or joins nodes.  The first is taken before the lock.  If
@@ -168,36 +171,70 @@ static void maple_free(struct iova_domain *iovad, unsigned long pfn)
 	gap_stock_put(&iovad->ranges, &stock);
 }
 
-/*
- * Go from range to range that the request meets, and stretch each down to the
- * request if @lower.  True if something is left from *@pfn_lo on, below the
- * path's range.
- */
-static bool maple_overlaps(struct iova_domain *iovad, struct gap_path *path,
-			   unsigned long *pfn_lo, unsigned long pfn_hi,
-			   bool lower)
+/* Widen the request to all ranges that it meets; returns how many. */
+static unsigned long maple_widen(struct iova_domain *iovad,
+				 struct gap_path *path, unsigned long *pfn_lo,
+				 unsigned long *pfn_hi)
 {
+	unsigned long nr = 0, from = *pfn_lo, to = *pfn_hi;
 	const struct gap_range *range;
 
 	for (;;) {
-		gap_btree_descend(&iovad->ranges, path, *pfn_lo, true);
+		gap_btree_descend(&iovad->ranges, path, from, true);
 		range = gap_path_range(path);
-		if (range->pfn_lo > pfn_hi)
-			return true;
-		if (lower && range->pfn_lo > *pfn_lo)
-			gap_btree_lower(&iovad->ranges, path, *pfn_lo);
-		if (range->pfn_hi >= pfn_hi)
-			return false;
-		*pfn_lo = range->pfn_hi + 1;
+		if (range->pfn_lo > to)
+			return nr;
+		nr++;
+		*pfn_lo = min(*pfn_lo, range->pfn_lo);
+		if (range->pfn_hi >= to) {
+			*pfn_hi = range->pfn_hi;
+			return nr;
+		}
+		from = range->pfn_hi + 1;
 	}
 }
 
-/* Twice over the same ranges: nothing may change before there is memory. */
+/*
+ * All @nr ranges in [@pfn_lo, @pfn_hi] but the highest go, and that one is
+ * stretched.  An erase drops at least as many nodes as it takes, so what is
+ * enough for the first is enough for all.
+ */
+static void maple_merge(struct iova_domain *iovad, unsigned long nr,
+			unsigned long pfn_lo, unsigned long pfn_hi,
+			struct gap_stock *stock)
+{
+	struct gap_path path;
+
+	while (--nr) {
+		gap_btree_descend(&iovad->ranges, &path, pfn_lo, false);
+		gap_btree_erase(&iovad->ranges, &path, stock);
+		gap_stock_reuse(stock);
+	}
+	gap_btree_descend(&iovad->ranges, &path, pfn_lo, false);
+	gap_btree_stretch(&iovad->ranges, &path, pfn_lo, pfn_hi);
+}
+
+/* Nodes that it takes to merge @nr ranges with the request. */
+static struct gap_need maple_reserve_need(struct iova_domain *iovad,
+					  struct gap_path *path,
+					  unsigned long nr)
+{
+	if (!nr)
+		return gap_btree_need(&iovad->ranges, path, 1);
+	if (nr == 1)
+		return (struct gap_need) { };
+	return gap_btree_most(&iovad->ranges);
+}
+
+/*
+ * One range takes the place of all that the request meets, and of the request.
+ * Nothing may change before there is memory.
+ */
 static int maple_reserve(struct iova_domain *iovad, unsigned long pfn_lo,
 			 unsigned long pfn_hi)
 {
 	struct gap_stock stock = { };
-	unsigned long flags, rest;
+	unsigned long flags, nr, low, high;
 	struct gap_path path;
 	struct gap_need need;
 	int err;
@@ -207,14 +244,15 @@ static int maple_reserve(struct iova_domain *iovad, unsigned long pfn_lo,
 
 	spin_lock_irqsave(&iovad->lock, flags);
 	do {
-		rest = pfn_lo;
-		err = 0;
-		if (!maple_overlaps(iovad, &path, &rest, pfn_hi, false))
-			break;
-		need = gap_btree_need(&iovad->ranges, &path, 1);
+		low = pfn_lo;
+		high = pfn_hi;
+		nr = maple_widen(iovad, &path, &low, &high);
+		need = maple_reserve_need(iovad, &path, nr);
 		err = maple_stock(iovad, &stock, &need, &flags);
 	} while (err == -EAGAIN);
-	if (!err && maple_overlaps(iovad, &path, &pfn_lo, pfn_hi, true))
+	if (!err && nr)
+		maple_merge(iovad, nr, low, high, &stock);
+	else if (!err)
 		gap_btree_insert(&iovad->ranges, &path, pfn_lo, pfn_hi, &stock);
 	spin_unlock_irqrestore(&iovad->lock, flags);
 
@@ -259,7 +297,7 @@ IOVA_VARIANT(
 	.name		= "maple",
 	.summary	= "gap-tracking B-tree, highest gap of size + align - 1, max32",
 	.kernel_release	= "Jun 2026, under review",
-	.flags		= IOVA_V_FREE_NEEDS_MEM,
+	.flags		= IOVA_V_FREE_NEEDS_MEM | IOVA_V_MERGES,
 	.domain_size	= sizeof(struct iova_domain),
 	.init_domain	= maple_init_domain,
 	.put_domain	= maple_put_domain,

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from lineage_walks import M64, Anchor, Reference
 
-from iova_lab.books import Range, next_power_of_two
+from iova_lab.books import MergingBooks, Range, next_power_of_two
 
 #: Gaps from the top that `Alignable` looks at before it searches.
 WALK_BOUND = 32
@@ -119,8 +119,11 @@ class Augmented(Gaps):
             self.max32 = self.d32
 
 
-class Maple(Reference):
-    """The highest gap of size + align - 1; and the memory of the 32-bit size that failed last."""
+class Maple(MergingBooks, Reference):
+    """The highest gap of size + align - 1, and the memory of the 32-bit size that failed last.
+
+    A reserve merges, and resets nothing.
+    """
 
     nr_steps = None
 

@@ -6,6 +6,11 @@ properties that make it v3, each by a stream that any other choice would answer 
 
 from __future__ import annotations
 
+import iova_variants
+from iova_lab.counterexamples import Step
+from iova_lab.opstream import Op
+from iova_lab.trial import model
+from iova_lab.trial.history import History
 from iova_variants import Domain
 
 LIMIT_24BIT, LIMIT_32BIT, LIMIT_48BIT = 2**12 - 1, 2**20 - 1, 2**36 - 1
@@ -132,3 +137,10 @@ def test_reserve_goes_on_above_what_lies_below_start_pfn() -> None:
             *[(10, 12)] * 2,
             None,
         ]
+
+
+def test_try_holds_a_copy_to_what_it_declares() -> None:
+    """The model of `try` begins with the range below start_pfn, where find() is called as well."""
+    history = History((Step(Op.ALLOC, 0, 2, LIMIT_24BIT),), start_pfn=10)
+    verdict = model.run(iova_variants.load("alignable", build="counted"), history)
+    assert not verdict, verdict

@@ -40,7 +40,7 @@ def brute_force(
     variant: str, stream: OpStream, pfns: np.ndarray[tuple[int], np.dtype[np.uint64]]
 ) -> Counts:
     """Judge these answers with nothing but books."""
-    books = books_of(variant, stream.granule, stream.start_pfn)
+    books = books_of(iova_variants.load(variant).claims, stream.granule, stream.start_pfn)
     reserved = set[int]()
     counts = np.zeros(4, int)
     for index, (row, pfn) in enumerate(

@@ -248,5 +248,38 @@ def test_leaves_have_the_size_of_the_kernels_node() -> None:
     assert held == pytest.approx(256 / 9 + 384 / 9 / 9 + 384 / 9**3, rel=0.03)
 
 
-def test_maple_says_that_a_free_needs_memory() -> None:
-    assert iova_variants.load("maple").claims == Claim.FREE_NEEDS_MEM
+def test_maple_declares_that_a_free_needs_memory_and_that_a_reserve_merges() -> None:
+    assert iova_variants.load("maple").claims == Claim.FREE_NEEDS_MEM | Claim.MERGES
+
+
+def test_reserve_merges_what_it_overlaps_and_one_free_removes_it() -> None:
+    """In the rbtrees each of the two stays a range of its own."""
+    with Domain("maple") as domain:
+        assert [domain.alloc(1, LIMIT_32BIT) for _ in range(2)] == [LIMIT_32BIT, LIMIT_32BIT - 1]
+        domain.reserve(LIMIT_32BIT - 1, LIMIT_32BIT)
+        assert domain.find(LIMIT_32BIT - 1) == (LIMIT_32BIT - 1, LIMIT_32BIT)
+        domain.free(LIMIT_32BIT)
+        assert domain.find(LIMIT_32BIT - 1) is None
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("nr_merged", [1, 2, 15, 16, 17, 40, 300, 1000])
+def test_any_number_of_ranges_is_merged(nr_merged: int) -> None:
+    """Every second pfn is a range; those below a request that ends in the middle stay."""
+    nr_below = 200
+    with Domain("maple") as domain:
+        for index in range(nr_below + nr_merged + 200):
+            domain.reserve(2 * index + 2, 2 * index + 2)
+        domain.verify()
+        low, high = 2 * nr_below + 1, 2 * (nr_below + nr_merged) + 1
+        domain.reserve(low, high)
+        domain.verify()
+        assert domain.find(high) == (low, high)
+        assert [domain.find(pfn) for pfn in (low - 1, high + 1)] == [
+            (low - 1, low - 1),
+            (high + 1, high + 1),
+        ]
+        assert domain.alloc(1, high) == low - 2
+        domain.free(low)
+        assert domain.alloc(high - low + 1, high) == low
+        domain.verify()

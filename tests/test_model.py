@@ -38,7 +38,7 @@ class AgainstBooks(RuleBasedStateMachine):
     def begin(self, granule: int, start_pfn: int) -> None:
         self.domain = iova_variants.Domain(self.name, granule=granule, start_pfn=start_pfn)
         self.claims = self.domain.variant.claims
-        self.books = books_of(self.name, granule, start_pfn)
+        self.books = books_of(self.claims, granule, start_pfn)
         reference = REFERENCES.get(self.name)
         self.reference = reference(granule, start_pfn) if reference else None
         d32 = self.books.d32

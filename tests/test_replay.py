@@ -210,7 +210,8 @@ def test_a_child_process_answers_the_same(variant: str) -> None:
 
 def brute_force(variant: str, stream: OpStream, refused: set[int]) -> list[int]:
     """Answers of whoever takes the highest fit, but for the requests that it has ``refused``."""
-    books, expected = books_of(variant, stream.granule, stream.start_pfn), list[int]()
+    claims = iova_variants.load(variant).claims
+    books, expected = books_of(claims, stream.granule, stream.start_pfn), list[int]()
     for index, row in enumerate(map(Row._make, stream.ops.tolist())):
         if row.op == Op.ALLOC:
             pfn = books.highest_fit(row.size, row.limit_pfn, bool(row.flags))

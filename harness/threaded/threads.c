@@ -199,7 +199,9 @@ static const char *judge_after(struct run *run, const struct replay_op *op,
 			wrong = judge_add(judge, pfn,
 					  pfn + granted_size(run, op) - 1);
 	} else if (op->op == REPLAY_RESERVE) {
-		wrong = judge_reserve(judge, pfn, op->limit_pfn);
+		wrong = iova_variant.flags & IOVA_V_MERGES ?
+			judge_reserve_merged(judge, pfn, op->limit_pfn) :
+			judge_reserve(judge, pfn, op->limit_pfn);
 	}
 	pthread_mutex_unlock(&run->judges_mutex);
 	return wrong;

@@ -13,11 +13,11 @@ import functools
 import numpy as np
 
 import iova_variants
-from iova_lab.books import Books, SizedBooks
+from iova_lab.books import Books, books_of
 from iova_lab.counterexamples import Step
 from iova_lab.trial.history import History
 from iova_lab.trial.standalone import Verdict
-from iova_variants import Claim, Variant
+from iova_variants import Variant
 from iova_variants._child import Limits, Tell, run_in_child
 
 #: Ranges around which find() is asked after every call; all are asked about at the end.
@@ -105,11 +105,13 @@ def _range(bounds: tuple[int, int] | None) -> str:
 
 def _lead(variant: Variant, history: History, tell: Tell) -> tuple[int, str] | None:
     """Index of the step, and what is different after it."""
-    books = SizedBooks if Claim.FREE_NEEDS_SIZE in variant.claims else Books
     with contextlib.ExitStack() as stack:
         space = (history.granule, history.start_pfn)
         runs = [
-            _Run(stack.enter_context(iova_variants.Domain(variant, *space)), books(*space))
+            _Run(
+                stack.enter_context(iova_variants.Domain(variant, *space)),
+                books_of(variant.claims, *space),
+            )
             for _ in range(history.nr_domains)
         ]
         last = {dom: index for index, dom in enumerate(history.doms)}

@@ -98,30 +98,21 @@ static void maple_kernel_free(struct iova_domain *iovad, unsigned long pfn)
 	spin_unlock_irqrestore(&iovad->ranges.ma_lock, flags);
 }
 
-/* What the request meets is stretched down to it, as the rbtrees do it. */
+/* One range takes the place of all that the request meets, and of the request. */
 static int maple_kernel_reserve(struct iova_domain *iovad, unsigned long pfn_lo,
 				unsigned long pfn_hi)
 {
+	unsigned long flags, low = pfn_lo, high = pfn_hi;
 	MA_STATE(mas, &iovad->ranges, pfn_lo, pfn_lo);
-	unsigned long flags, last;
-	bool covered = false;
-	int err = 0;
+	int err;
 
 	spin_lock_irqsave(&iovad->ranges.ma_lock, flags);
-	while (!covered && !err && mas_find(&mas, pfn_hi)) {
-		last = mas.last;
-		if (mas.index > pfn_lo) {
-			mas_set_range(&mas, pfn_lo, last);
-			err = mas_store_gfp(&mas, taken, GFP_ATOMIC);
-		}
-		covered = last >= pfn_hi;
-		pfn_lo = last + 1;
-		mas_set(&mas, pfn_lo);
+	while (mas_find(&mas, pfn_hi)) {
+		low = min(low, mas.index);
+		high = max(high, mas.last);
 	}
-	if (!covered && !err) {
-		mas_set_range(&mas, pfn_lo, pfn_hi);
-		err = mas_store_gfp(&mas, taken, GFP_ATOMIC);
-	}
+	mas_set_range(&mas, low, high);
+	err = mas_store_gfp(&mas, taken, GFP_ATOMIC);
 	spin_unlock_irqrestore(&iovad->ranges.ma_lock, flags);
 	return err;
 }
@@ -147,7 +138,7 @@ IOVA_VARIANT(
 	.name		= "maple_kernel",
 	.summary	= "the rule of maple on the kernel's own maple tree",
 	.kernel_release	= "-",
-	.flags		= IOVA_V_FREE_NEEDS_MEM,
+	.flags		= IOVA_V_FREE_NEEDS_MEM | IOVA_V_MERGES,
 	.domain_size	= sizeof(struct iova_domain),
 	.init_domain	= maple_kernel_init_domain,
 	.put_domain	= maple_kernel_put_domain,
