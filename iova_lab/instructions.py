@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -20,11 +19,15 @@ import iova_variants
 from iova_lab.errors import IovaLabError
 from iova_lab.opstream import OpStream
 from iova_variants import _build
+from iova_variants._child import End, Limits, run_program
 
 #: The functions of harness/replay.c that hold a measured loop, and nothing else.
 LOOPS = ("measured_loop", "sized_loop")
 
 DRIVER = _build.HARNESS_DIR / "instructions" / "driver.c"
+
+#: Valgrind takes some fifty times as long as the replay; a linear walk of 10^6 nodes an op is slow.
+_LIMITS = Limits(wall_s=3600.0)
 
 _COLLECTED = re.compile(r"Collected : (\d+)")
 
@@ -52,19 +55,17 @@ def count(variant: str, stream: OpStream) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stream")
         _write(stream, path)
-        done = subprocess.run(
+        end = run_program(
             [
                 *(valgrind(), "--tool=callgrind", "--callgrind-out-file=/dev/null"),
                 *("--collect-atstart=no", *(f"--toggle-collect={loop}*" for loop in LOOPS)),
-                *(str(_build.compile_program(DRIVER, "timed")), str(loaded.path), str(path)),
+                *(_build.compile_program(DRIVER, "timed"), loaded.path, path),
             ],
-            capture_output=True,
-            text=True,
-            check=False,
+            _LIMITS,
         )
-    found = _COLLECTED.search(done.stderr)
-    if done.returncode or not found:
-        raise ToolError(f"{variant}: {_last_words(done.stderr)}")
+    found = _COLLECTED.search(end.stderr.decode(errors="replace"))
+    if end.status or end.broke or not found:
+        raise ToolError(f"{variant}: {_last_words(end)}")
     return int(found[1])
 
 
@@ -84,6 +85,10 @@ def _write(stream: OpStream, path: Path) -> None:
     path.write_bytes(header.tobytes() + stream.ops.tobytes())
 
 
-def _last_words(stderr: str) -> str:
-    lines = [line for line in stderr.splitlines() if line and not line.startswith("==")]
-    return lines[-1] if lines else "callgrind collected nothing"
+def _last_words(end: End) -> str:
+    """What the program printed last, or how it ended where that is not its own doing."""
+    printed = end.stderr.decode(errors="replace").splitlines()
+    lines = [line for line in printed if line and not line.startswith("==")]
+    if end.broke or not lines:
+        return end.words or "callgrind collected nothing"
+    return lines[-1]

@@ -594,6 +594,21 @@ def test_an_error_in_a_fresh_process_comes_out() -> None:
         paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
 
 
+def test_a_fresh_process_that_ends_early_is_reported(tmp_path: Path) -> None:
+    from iova_lab.claims._timing import paired
+    from iova_lab.claims.typical import near_empty
+
+    crash = Path(iova_variants.__path__[0], "null.c").read_text(encoding="utf-8")
+    crash = crash.replace('"null"', '"crash"').replace("\treturn 0;", "\t__builtin_trap();", 1)
+    path = tmp_path / "crash.c"
+    path.write_text(crash, encoding="utf-8")
+    with pytest.raises(
+        iova_variants.VariantCrashedError,
+        match=r"^mainline or .*crash\.c: killed by SIG(ILL|TRAP)$",
+    ):
+        paired(Run(quick=True), ("mainline", str(path)), near_empty, short=True)
+
+
 def impossible() -> Any:
     return workloads.generate("near_empty", 10**6), 0
 

@@ -14,6 +14,7 @@ from iova_lab import counts, instructions, workloads
 from iova_lab.cli import main
 from iova_lab.instructions import ToolError
 from iova_lab.opstream import OpStream
+from iova_variants._child import Limits
 
 counts_them = pytest.mark.skipif(
     shutil.which("valgrind") is None, reason="valgrind is missing: apt install valgrind"
@@ -65,6 +66,28 @@ def test_what_stops_a_replay_is_told(tmp_path: Path) -> None:
     text = null.read_text(encoding="utf-8").replace('"null"', '"broken"')
     path.write_text(text.replace("	return 0;", "	return -12;", 1), encoding="utf-8")
     with pytest.raises(ToolError, match=r"broken\.c: driver: init_domain\(\) failed: Cannot alloc"):
+        instructions.count(str(path), random_stream(0, 10))
+
+
+@counts_them
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("extern int pause(void); for (;;) pause();", "asleep, without CPU time for 1 s"),
+        ('extern int puts(const char *); for (;;) puts("x");', "writes without end: 'x'"),
+    ],
+)
+def test_a_replay_that_does_not_end_is_ended(
+    statement: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instructions, "_LIMITS", Limits(wall_s=600.0, asleep_s=1.0))
+    path = tmp_path / "broken.c"
+    null = Path(__file__).parent.parent / "iova_variants" / "null.c"
+    text = null.read_text(encoding="utf-8").replace('"null"', '"broken"')
+    path.write_text(
+        text.replace("	return 0;", f"	{statement}\n	return 0;", 1), encoding="utf-8"
+    )
+    with pytest.raises(ToolError, match=rf"^{path}: .*{message}"):
         instructions.count(str(path), random_stream(0, 10))
 
 

@@ -13,10 +13,11 @@ within one process are compared.  Each op is timed by itself, and what that cost
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
+import pickle
+import sys
+import tempfile
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 
@@ -24,12 +25,15 @@ import iova_variants
 from iova_lab.claims._claim import Measured
 from iova_lab.claims._run import Run
 from iova_lab.opstream import Op, OpStream
+from iova_variants._child import Limits, run_program
 
 REFUSED = 2**64 - 1
 NR_PROCESSES, NR_ROUNDS = 8, 3
 #: Windows of a few us cost next to nothing.
 NR_SHORT_PROCESSES, NR_SHORT_ROUNDS = 16, 25
 NR_REPLAYS = 3  # per sample
+#: A process takes seconds; this ends one that does not come back.
+_LIMITS = Limits(wall_s=1800.0)
 
 Samples = dict[str, list[float]]
 
@@ -72,19 +76,15 @@ def _rounds(
     make: Callable[[], tuple[OpStream, int]],
     nr_rounds: int,
     short: bool,
-    out: Connection,
-) -> None:
-    """In a fresh process: samples of both, by kind; or the error that ended it."""
-    try:
-        stream, nr_fill = make()
-        rounds = []
-        for index in range(nr_rounds):
-            order = pair if index % 2 else pair[::-1]
-            taken = {name: _sample(name, stream, nr_fill, short) for name in order}
-            rounds.append([taken[name] for name in pair])
-        out.send(rounds)
-    except Exception as error:
-        out.send(error)
+) -> list[list[dict[str, float]]]:
+    """Samples of both, by kind, for each round."""
+    stream, nr_fill = make()
+    rounds = []
+    for index in range(nr_rounds):
+        order = pair if index % 2 else pair[::-1]
+        taken = {name: _sample(name, stream, nr_fill, short) for name in order}
+        rounds.append([taken[name] for name in pair])
+    return rounds
 
 
 def _fresh_process(
@@ -93,26 +93,38 @@ def _fresh_process(
     nr_rounds: int,
     short: bool,
 ) -> list[list[dict[str, float]]]:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    arguments = (pair, make, nr_rounds, short, sender)
-    process = context.Process(target=_rounds, args=arguments, daemon=True)
-    # A terminal sends Ctrl-C to every process; the child inherits that it is not to be told.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    process.start()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sender.close()
-    try:
-        answer = receiver.recv()
-    except EOFError:
-        raise iova_variants.VariantCrashedError(f"{' or '.join(pair)} crashed") from None
-    finally:
-        process.kill()
-        process.join()
-    if isinstance(answer, Exception):
-        raise answer
-    rounds: list[list[dict[str, float]]] = answer
+    """`_rounds` in an interpreter that was started for it: another layout of memory each time."""
+    with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
+        job, answer = Path(folder, "job"), Path(folder, "answer")
+        job.write_bytes(pickle.dumps((sys.path, pickle.dumps((pair, make, nr_rounds, short)))))
+        end = run_program([sys.executable, "-c", _MAIN, job, answer], _LIMITS)
+        if end.status or end.broke or not answer.exists():
+            died = end.words or "ends the process (exit status 0)"
+            raise iova_variants.VariantCrashedError(f"{' or '.join(pair)}: {died}")
+        found = pickle.loads(answer.read_bytes())
+    if isinstance(found, Exception):
+        raise found
+    rounds: list[list[dict[str, float]]] = found
     return rounds
+
+
+#: What the interpreter executes; the path comes first, for the rest of the job to be found by.
+_MAIN = """
+import pickle, sys
+with open(sys.argv[1], "rb") as file:
+    sys.path[:], job = pickle.load(file)
+from iova_lab.claims._timing import answer
+answer(job, sys.argv[2])
+"""
+
+
+def answer(job: bytes, path: str) -> None:
+    """Write what came of a pickled job, or the error that ended it, to ``path``."""
+    try:
+        found: object = _rounds(*pickle.loads(job))
+    except Exception as error:
+        found = error
+    Path(path).write_bytes(pickle.dumps(found))
 
 
 def paired(
