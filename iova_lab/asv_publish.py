@@ -21,6 +21,9 @@ from asv.plugins.git import Git
 from asv.results import iter_results
 from asv.util import UserError
 
+from iova_lab import results
+from iova_lab.reading import FileError
+
 WWW = Path(__file__).parent / "www"
 SCRIPTS = ("files.js", "views.js", "lines.js")
 STYLE = "lab.css"
@@ -46,10 +49,10 @@ def every_commit(repo: Git, branch: str | None = None) -> list[str]:
 def unseen_results(results_dir: str, commits: set[str]) -> list[str]:
     """Machine and commit of all results whose commit is not among ``commits``."""
     return sorted(
-        f"{results.params['machine']}/{results.commit_hash[:8]}"
+        f"{found.params['machine']}/{found.commit_hash[:8]}"
         for machine in iter_machine_files(results_dir)
-        for results in iter_results(str(Path(machine).parent))
-        if results.commit_hash not in commits
+        for found in iter_results(str(Path(machine).parent))
+        if found.commit_hash not in commits
     )
 
 
@@ -105,6 +108,10 @@ _publish = Publish.run
 
 def publish(conf: Any, range_spec: Any = None, pull: bool = True) -> None:
     """Do what asv does, for every commit, and then what we do."""
+    try:
+        results.check(Path(conf.results_dir))
+    except FileError as error:
+        raise UserError(str(error)) from None
     link_commits(conf)
     commits: set[str] = set()
 

@@ -8,7 +8,6 @@ of which a file differs between the revisions; a number that none fits is listed
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tarfile
 import tempfile
@@ -25,6 +24,7 @@ from iova_lab import results
 from iova_lab.cells import number
 from iova_lab.errors import InvalidValueError
 from iova_lab.pages import write_page
+from iova_lab.reading import read_json, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
@@ -65,7 +65,7 @@ class Reason:
 def reasons() -> list[Reason]:
     """The committed reasons, in the order in which they are tried."""
     path = Path(__file__).with_name("reasons.json")
-    return [Reason(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    return read_json(path, list[Reason], written_by="a maintainer")
 
 
 def holding(known: list[Reason], old: str, new: str) -> list[Reason]:
@@ -112,7 +112,7 @@ def _asv(folder: Path, machine: str) -> pd.DataFrame:
 
 
 def _csv(path: Path, folder: Path) -> pd.DataFrame:
-    frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    frame = read_table(path, dict[str, str], written_by="a command of the lab")
     names = ["workload", "variant", "nr_live"]
     if not set(names) <= set(frame.columns) or "rcache" in frame.columns:
         return pd.DataFrame()

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from iova_lab import peng, promises
 from iova_lab.errors import InvalidValueError
-from iova_lab.results import ResultsError
+from iova_lab.reading import read_json
 from iova_lab.soak import real_variants
 
 FILE = "promises.json"
@@ -78,20 +79,57 @@ def save(measured: Measured, results_dir: Path) -> Path:
     return partial.replace(results_dir / FILE)
 
 
+_COLUMNS = (
+    "variant workload nr_live status reason nodes_per_op worst_nodes failures spurious not_highest"
+    " above_limit nr_requests bytes_per_range node_bytes"
+).split()
+_N = float | None
+_Cell = tuple[str, str, int, str, str, _N, _N, _N, _N, _N, _N, _N, _N, _N]
+
+
+class _Frame(msgspec.Struct):
+    """A table as `pandas.DataFrame.to_json` writes it with ``orient="split"``."""
+
+    columns: list[str]
+    index: list[int]
+    data: list[list[str | float | None]]
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.data):
+            raise ValueError("a row has not one value per column")
+
+    def frame(self) -> pd.DataFrame:
+        text = msgspec.json.encode(self).decode()
+        return pd.read_json(io.StringIO(text), orient="split")
+
+
+class _Grid(_Frame):
+    """Rows of `promises.measure`: variant, workload, live ranges, status, reason, then counts."""
+
+    data: list[_Cell]  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.columns != _COLUMNS:
+            raise ValueError(f"the columns are not {', '.join(_COLUMNS)}")
+
+
+class _Stored(msgspec.Struct):
+    largest: int
+    span: dict[str, float]
+    notes: list[str]
+    grid: _Grid
+    sixths: _Frame
+    recipes: _Frame
+
+
 def load(results_dir: Path) -> Measured:
-    """Read what `save` wrote.  Raises `ResultsError` with one line if it can't."""
-    path = results_dir / FILE
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        tables = {
-            name: pd.read_json(io.StringIO(json.dumps(data.pop(name))), orient="split")
-            for name in ("grid", "sixths", "recipes")
-        }
-        tables |= {name: tables[name].astype(str) for name in ("sixths", "recipes")}
-        return Measured(**data, **tables)
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror}; `{COMMAND}` writes it") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(
-            f"{path}: not what `{COMMAND}` wrote ({error}); run that again"
-        ) from None
+    """Read what `save` wrote.  Raises `FileError` with one line if it can't."""
+    stored = read_json(results_dir / FILE, _Stored, written_by=f"`{COMMAND}`")
+    return Measured(
+        largest=stored.largest,
+        grid=stored.grid.frame(),
+        span=stored.span,
+        sixths=stored.sixths.frame().astype(str),
+        recipes=stored.recipes.frame().astype(str),
+        notes=stored.notes,
+    )

@@ -13,12 +13,11 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import iova_variants
-from iova_lab.errors import InvalidValueError
+from iova_lab.reading import read_json
 from iova_variants import _build
 
 NOT_RECORDED = "not recorded"
@@ -85,21 +84,17 @@ def write(path: Path, made: Provenance) -> Path:
 def read(path: Path) -> Provenance:
     """The description of the result ``path``; empty where there is none.
 
-    Raises `InvalidValueError` with one line for a description that is not one.
+    Other members are ignored.  Raises `FileError` for a description that is not one.
     """
     source = beside(path)
     if not source.exists():
         return Provenance()
-    try:
-        return of(json.loads(source.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidValueError(f"{source} does not describe a result: {error}") from None
+    return read_file(source)
 
 
-def of(stored: Any) -> Provenance:
-    """What a stored object has of a description; other members are ignored."""
-    known = {one.name for one in fields(Provenance)}
-    return Provenance(**{name: value for name, value in stored.items() if name in known})
+def read_file(source: Path) -> Provenance:
+    """The description that the JSON file ``source`` holds, among other members."""
+    return read_json(source, Provenance, written_by="the command that made the result")
 
 
 def commit() -> str:

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import ast
 import itertools
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.cells import Missing
-from iova_lab.errors import IovaLabError
 from iova_lab.fakes import fake_variants
 from iova_lab.opstream import Op
+from iova_lab.reading import FileError, convert, read_json
 
 API_VERSION = 2
 PARAM_NAMES = ["variant", "workload", "nr_live"]
+T = TypeVar("T")
+WRITTEN_BY = "`asv run`"
+#: pandas has no date beyond the year 2262.
+MOST_MS = 9_000_000_000_000
 NOT_RESULTS = {"machine.json", "benchmarks.json"}
 
 MEASURED, STALE = "measured", "stale"
@@ -47,8 +51,41 @@ REASONS = {
 WHY_NOT = {1: NOT_APPLICABLE, 2: OVER_BUDGET}
 
 
-class ResultsError(IovaLabError, ValueError):
+class ResultsError(FileError):
     """Results that can't be read; the message says which file, what is wrong, how to mend it."""
+
+
+class _Columns(msgspec.Struct):
+    """One benchmark's values: one per cell, in the order of the product of ``params``.
+
+    A column that is None stands for None in every cell.  Times are s, ``started_at`` is ms.
+    """
+
+    result: list[float | None] | None = None
+    params: list[list[str]] | None = None
+    version: str | None = None
+    started_at: int | None = None
+    stats_ci_99_a: list[float | None] | None = None
+    stats_ci_99_b: list[float | None] | None = None
+    stats_repeat: list[float | None] | None = None
+
+
+class _ResultFile(msgspec.Struct):
+    """What asv writes of one commit in one environment, as its documentation has it."""
+
+    commit_hash: str
+    date: Annotated[int, msgspec.Meta(ge=0, le=MOST_MS)]
+    params: dict[str, Any]
+    result_columns: list[str]
+    results: dict[str, list[Any] | None]
+
+
+class _Versioned(msgspec.Struct):
+    version: int | None = None
+
+
+class _Benchmark(msgspec.Struct):
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,30 +133,18 @@ class Run:
     commit: str
     date: pd.Timestamp
     started_at: int
-    data: dict[str, Any]
+    results: dict[str, _Columns]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror}; `asv run` writes it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+def _read(path: Path, schema: type[T]) -> T:
+    """Read a file of asv; of another version than `API_VERSION`, only that is reported."""
+    found = read_json(path, _Versioned, written_by=WRITTEN_BY).version
+    if found != API_VERSION:
         raise ResultsError(
-            f"{path}: truncated, or not JSON: {error}; remove it and run `asv run` again"
-        ) from None
-    if not isinstance(data, dict):
-        raise ResultsError(f"{path}: holds a {type(data).__name__}, so asv did not write it")
-    return data
-
-
-def _expect_version(path: Path, data: dict[str, Any], version: int) -> None:
-    found = data.get("version")
-    if found != version:
-        raise ResultsError(
-            f"{path}: format version {found}, not {version}: not a file of asv 0.6, or an old one"
-            " (`asv update` converts those)"
+            f"{path}: format version {found}, not {API_VERSION}: not a file of asv 0.6, or an old"
+            " one (`asv update` converts those)"
         )
+    return read_json(path, schema, written_by=WRITTEN_BY)
 
 
 def machines(results_dir: Path) -> list[str]:
@@ -133,24 +158,30 @@ def _result_files(folder: Path) -> list[Path]:
 
 
 def _read_run(path: Path, machine: str) -> Run:
-    data = _read_json(path)
-    _expect_version(path, data, API_VERSION)
-    needed = {"commit_hash", "date", "params", "result_columns", "results"}
-    absent = sorted(needed - set(data))
-    if absent:
-        raise ResultsError(f"{path}: has no {', '.join(absent)}, so asv did not write it")
-    if data["params"].get("machine") != machine:
+    file = _read(path, _ResultFile)
+    if file.params.get("machine") != machine:
         raise ResultsError(
-            f"{path}: is of machine {data['params'].get('machine')!r}, in the folder of {machine!r}"
+            f"{path}: is of machine {file.params.get('machine')!r}, in the folder of {machine!r}"
         )
-    rows = [_columns(data, values) for values in data["results"].values() if values]
+    results = {
+        # asv drops trailing empty columns, so zip() stops early on purpose.
+        name: convert(
+            dict(zip(file.result_columns, values, strict=False)),
+            _Columns,
+            path,
+            WRITTEN_BY,
+            f"results.{name}",
+        )
+        for name, values in file.results.items()
+        if values
+    }
     return Run(
         path=path,
         machine=machine,
-        commit=data["commit_hash"],
-        date=pd.Timestamp(data["date"], unit="ms"),
-        started_at=max((row.get("started_at") or 0 for row in rows), default=0),
-        data=data,
+        commit=file.commit_hash,
+        date=pd.Timestamp(file.date, unit="ms"),
+        started_at=max((row.started_at or 0 for row in results.values()), default=0),
+        results=results,
     )
 
 
@@ -175,16 +206,19 @@ def find_run(results_dir: Path, machine: str, commit: str | None = None) -> Run:
     return max(runs, key=lambda run: (run.date, run.started_at, run.path.name))
 
 
+def check(results_dir: Path) -> None:
+    """Read all results of all machines.  Raises `FileError` for the first that can't be read."""
+    for machine in machines(results_dir):
+        for path in _result_files(results_dir / machine):
+            _read_run(path, machine)
+
+
 def machine_facts(results_dir: Path, machine: str) -> dict[str, str]:
     """What asv's machine.json says of the machine: cpu, arch, os, ram, num_cpu."""
-    data = _read_json(results_dir / machine / "machine.json")
+    path = results_dir / machine / "machine.json"
+    data = read_json(path, dict[str, Any], written_by=WRITTEN_BY)
     keys = ("cpu", "num_cpu", "ram", "arch", "os")
     return {key: str(data[key]) for key in keys if data.get(key)}
-
-
-def _columns(data: dict[str, Any], values: list[Any]) -> dict[str, Any]:
-    # asv drops trailing empty columns, so zip() stops early on purpose.
-    return dict(zip(data["result_columns"], values, strict=False))
 
 
 @cache
@@ -223,12 +257,11 @@ def _combos(path: Path, name: str, params: list[list[str]]) -> list[tuple[str, s
 
 
 def _cells(run: Run, metric: Metric, stale: bool) -> Iterator[dict[str, Any]]:
-    row = _columns(run.data, run.data["results"][metric.benchmark])
-    combos = _combos(run.path, metric.benchmark, row.get("params") or [])
-    blank = [None] * len(combos)
-    # A column that is None stands for None in every cell: all failed.
-    names = ("result", "stats_ci_99_a", "stats_ci_99_b", "stats_repeat")
-    columns = [row.get(name) or blank for name in names]
+    row = run.results[metric.benchmark]
+    combos = _combos(run.path, metric.benchmark, row.params or [])
+    blank: list[float | None] = [None] * len(combos)
+    stored = (row.result, row.stats_ci_99_a, row.stats_ci_99_b, row.stats_repeat)
+    columns = [column or blank for column in stored]
     if any(len(column) != len(combos) for column in columns):
         raise ResultsError(f"{run.path}: {metric.benchmark} has not one value per cell")
     for combo, value, low, high, repeat in zip(combos, *columns, strict=True):
@@ -266,14 +299,13 @@ def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
     are in ns per measured op.
     """
     path = results_dir / "benchmarks.json"
-    benchmarks = _read_json(path)
-    _expect_version(path, benchmarks, API_VERSION)
+    benchmarks = _read(path, dict[str, Any])
     rows: list[dict[str, Any]] = []
-    for benchmark, values in run.data["results"].items():
-        if benchmark not in METRICS or benchmark not in benchmarks or not values:
+    for benchmark, values in run.results.items():
+        if benchmark not in METRICS or benchmark not in benchmarks:
             continue  # renamed or removed since; old files outlive benchmarks.json
-        version = _columns(run.data, values).get("version")
-        stale = version is not None and version != benchmarks[benchmark].get("version")
+        now = convert(benchmarks[benchmark], _Benchmark, path, WRITTEN_BY, benchmark)
+        stale = values.version not in (None, now.version)
         rows += _cells(run, METRICS[benchmark], stale)
     if not rows:
         raise ResultsError(

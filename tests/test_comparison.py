@@ -29,6 +29,7 @@ from iova_lab.comparison.result import CellResult
 from iova_lab.looks import styles
 from iova_lab.opstream import Op
 from iova_lab.pages import read_page
+from iova_lab.reading import FileError
 from iova_lab.workloads import SizeError
 
 GOLDEN = Path(__file__).parent / "golden" / "comparison"
@@ -313,14 +314,25 @@ def test_pyperf_reads_what_is_kept() -> None:
     assert "python_executable" not in metadata
 
 
+PYPERF = '{"version": "1.0", "benchmarks": [{"runs": [{"values": [1.0]}]}]}'
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("comparison.json", None, "holds no comparison: .*comparison.json is missing"),
-        ("comparison.json", "{", "is not what compare writes"),
-        ("comparison.json", '{"format": 99}', "has format 99, and this reads 1"),
-        ("ops/startup@100.npz", None, "startup@100.npz is missing"),
-        ("pyperf/1-maple.json", "{", "1-maple.json is not what pyperf writes here"),
+        (
+            "comparison.json",
+            None,
+            r"comparison\.json: No such file .*; `iova-lab compare` writes",
+        ),
+        ("comparison.json", "{", r"comparison\.json: truncated, or not JSON"),
+        ("comparison.json", "[" * 99_999, r"comparison\.json: nested too deeply"),
+        ("comparison.json", '{"format": 99}', r"comparison\.json: format: Invalid enum value 99"),
+        ("ops/startup@100.npz", None, r"startup@100\.npz: No such file"),
+        ("ops/startup@100.npz", "x", r"startup@100\.npz: truncated, or not an archive of arrays"),
+        ("pyperf/1-maple.json", "{", r"1-maple\.json: truncated, or not JSON"),
+        ("pyperf/1-maple.json", "{}", r"1-maple\.json: Object missing required field `version`"),
+        ("pyperf/1-maple.json", PYPERF, r"1-maple\.json: pyperf can't read it"),
     ],
 )
 def test_a_broken_folder_is_told_in_one_line(
@@ -330,7 +342,7 @@ def test_a_broken_folder_is_told_in_one_line(
     (tmp_path / name).unlink()
     if text is not None:
         (tmp_path / name).write_text(text)
-    with pytest.raises(comparison.StoreError, match=message) as error:
+    with pytest.raises(FileError, match=message) as error:
         comparison.load(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -615,5 +627,5 @@ def test_every_default_cell_can_be_had() -> None:
 
 
 def test_what_is_not_a_folder_of_ours_is_told(tmp_path: Path) -> None:
-    with pytest.raises(store.StoreError, match="holds no comparison"):
+    with pytest.raises(FileError, match="No such file"):
         comparison.load(tmp_path / "nowhere")

@@ -20,7 +20,9 @@ from iova_lab.convoy.model import predict
 from iova_lab.convoy.service import ImplausibleError, Service
 from iova_lab.convoy.sweep import Cell
 from iova_lab.kernel import rows
+from iova_lab.reading import read_rows
 
+HOST = {"what": "host", "num_cpu": "2", "os": "Debian"}
 GOLDEN = Path(__file__).parent / "golden" / "contention"
 IDLE, BUSY = Load(0.2, 0.0, 0.0), Load(4.1, 1.4, 0.03)
 
@@ -198,7 +200,7 @@ def test_a_cell_is_measured_again_while_it_is_not_plausible(
 
 
 def test_validation_rows_without_a_calm_round_are_left_out() -> None:
-    row = rows.read(GOLDEN / "validation.jsonl")[0]
+    row = read_rows(GOLDEN / "validation.jsonl")[0]
     assert not plausible.validation_doubts(row)
     assert "no round" in plausible.validation_doubts(row | {"nr_calm": 0})[0]
     assert plausible.validation_doubts(row | {"remote_alloc_ns": 38.96e6})
@@ -212,24 +214,24 @@ def test_a_stored_sweep_measures_nothing_and_drops_rows_of_other_constants(
 ) -> None:
     monkeypatch.setattr(service, "measure", None)
     monkeypatch.setattr(constants, "measure", None)
-    for row in rows.read(GOLDEN / "services.jsonl"):
+    for row in read_rows(GOLDEN / "services.jsonl"):
         rows.append(tmp_path / "services.jsonl", row)
-    old = rows.read(GOLDEN / "sweep.jsonl")[0]
+    old = read_rows(GOLDEN / "sweep.jsonl")[0]
     rows.append(tmp_path / "sweep.jsonl", old | {"handoff_ns": 260.8})
     command = f"contention sweep --stored --results {tmp_path} --jobs 1 --lockups ''"
     out = CliRunner().invoke(main, f"{command} --workloads near_empty:100 --cpus 1,4".split())
     assert out.exit_code == 0, out.output
-    found = rows.read(tmp_path / "sweep.jsonl")
+    found = read_rows(tmp_path / "sweep.jsonl")
     assert {(row["variant"], row["nr_cpus"]) for row in found} == {
         (name, cpus) for name in ("mainline", "augmented") for cpus in (1, 4)
     }
-    host = {row["what"]: row for row in rows.read(tmp_path / "host.jsonl")}
+    host = {row["what"]: row for row in read_rows(tmp_path / "host.jsonl")}
     used = {(row["handoff_ns"], row["remote_ns"]) for row in found}
     assert used == {(host["constants"]["handoff_ns"], host["constants"]["remote_ns"])}
 
 
 def test_a_stored_sweep_of_nothing_is_no_success(tmp_path: Path) -> None:
-    row = rows.read(GOLDEN / "services.jsonl")[0]
+    row = read_rows(GOLDEN / "services.jsonl")[0]
     rows.append(tmp_path / "services.jsonl", row)
     command = f"contention sweep --stored --results {tmp_path} --jobs 1 --variants null"
     out = CliRunner().invoke(main, f"{command} --workloads ring:1000 --cpus 1".split())
@@ -238,7 +240,7 @@ def test_a_stored_sweep_of_nothing_is_no_success(tmp_path: Path) -> None:
 
 
 def test_constants_of_another_machine_are_refused(tmp_path: Path) -> None:
-    rows.append(tmp_path / "host.jsonl", {"what": "host", "cpu": "Another 9000"})
+    rows.append(tmp_path / "host.jsonl", HOST | {"cpu": "Another 9000"})
     rows.append(tmp_path / "host.jsonl", Constants(1.0, 2.0, "x").as_row())
     with pytest.raises(ConstantsError, match="another machine \\(Another 9000"):
         study.constants_for(tmp_path)

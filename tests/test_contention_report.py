@@ -20,6 +20,7 @@ from iova_lab.convoy.figures import groups, wait_figure
 from iova_lab.convoy.report import write_contention
 from iova_lab.kernel import rows
 from iova_lab.pages import read_page
+from iova_lab.reading import read_rows
 
 GOLDEN = Path(__file__).parent / "golden" / "contention"
 
@@ -42,7 +43,7 @@ def test_the_same_rows_give_the_same_page_whatever_else_was_simulated(
     results = tmp_path / "results"
     shutil.copytree(GOLDEN, results)
     for other in ({"scenario": "strict"}, {"think_ns": 5.0}):
-        for row in rows.read(GOLDEN / "sweep.jsonl"):
+        for row in read_rows(GOLDEN / "sweep.jsonl"):
             rows.append(results / "sweep.jsonl", row | {"max_wait_ns": 9e18} | other)
     write_contention(results, tmp_path / "page")
     assert (folder / "contention.html").exists()
@@ -50,7 +51,7 @@ def test_the_same_rows_give_the_same_page_whatever_else_was_simulated(
 
 
 def test_the_answer_has_the_fewest_cpus_of_the_rows(page: str, tmp_path: Path) -> None:
-    found = rows.read(GOLDEN / "lockups.jsonl")
+    found = read_rows(GOLDEN / "lockups.jsonl")
     there = [row for row in found if row["ns_per_node"] == 33 and row["soft_cpus"]]
     here = [row for row in found if row["here"] and row["soft_cpus"]]
     for group in (there, here):
@@ -105,7 +106,7 @@ def test_samples_that_were_left_out_are_named_with_the_reason(page: str) -> None
 def test_a_cell_that_is_not_simulated_is_named_beside_its_picture(tmp_path: Path) -> None:
     results = tmp_path / "results"
     shutil.copytree(GOLDEN, results)
-    row = next(row for row in rows.read(GOLDEN / "services.jsonl") if row["asked"][0] == "max32")
+    row = next(row for row in read_rows(GOLDEN / "services.jsonl") if row["asked"][0] == "max32")
     asked = ["max32", "random_replace", 100_000]
     rows.append(results / "services.jsonl", row | {"asked": asked})
     write_contention(results, tmp_path / "out")
@@ -121,7 +122,7 @@ def test_rows_of_other_machine_constants_are_refused(
 ) -> None:
     results = tmp_path / "results"
     shutil.copytree(GOLDEN, results)
-    row = rows.read(GOLDEN / f"{name}.jsonl")[0]
+    row = read_rows(GOLDEN / f"{name}.jsonl")[0]
     rows.append(results / f"{name}.jsonl", row | change)
     out = CliRunner().invoke(
         main, ["contention", "report", "--results", str(results), "--out", str(tmp_path / "out")]
@@ -153,7 +154,7 @@ def test_maple_is_not_drawn_in_mainlines_look() -> None:
 
 
 def test_every_picture_is_there_with_its_finding(page: str, folder: Path) -> None:
-    waits = rows.read(GOLDEN / "sweep.jsonl")
+    waits = read_rows(GOLDEN / "sweep.jsonl")
     for workload in {row["workload"] for row in waits}:
         assert f"](wait-{workload}.png)" in page
         assert (folder / f"wait-{workload}.png").exists()
@@ -168,7 +169,7 @@ def test_every_picture_is_there_with_its_finding(page: str, folder: Path) -> Non
 
 def test_lock_ups_are_listed_and_nothing_else_is(page: str) -> None:
     table = [line for line in page.splitlines() if line.startswith("| ")]
-    for row in rows.read(GOLDEN / "lockups.jsonl"):
+    for row in read_rows(GOLDEN / "lockups.jsonl"):
         listed = any(
             line.startswith(f"| {row['workload']} ") and f" {row['nr_live']:,} |" in line
             for line in table
@@ -177,7 +178,7 @@ def test_lock_ups_are_listed_and_nothing_else_is(page: str) -> None:
 
 
 def test_errors_are_those_of_the_rows(page: str) -> None:
-    frame = pd.DataFrame(rows.read(GOLDEN / "validation.jsonl"))
+    frame = pd.DataFrame(read_rows(GOLDEN / "validation.jsonl"))
     two = frame[frame["threads"] == 2]
     ratio = two["predicted_wait"] / two["measured_wait"] - 1
     errors = validation.errors(frame).set_index(["threads", "what"])

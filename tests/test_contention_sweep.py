@@ -20,7 +20,7 @@ from iova_lab.convoy import study, sweep
 from iova_lab.convoy.constants import Constants
 from iova_lab.convoy.published import fixed
 from iova_lab.convoy.sweep import Cell, SweepError
-from iova_lab.kernel import rows
+from iova_lab.reading import read_rows
 
 CONSTANTS = Constants(handoff_ns=70.0, remote_ns=60.0, source="chosen")
 #: Machine constants need not be measured: no busy machine can fail a test.
@@ -71,7 +71,7 @@ def test_every_cell_is_written_and_none_is_done_twice(tmp_path: Path) -> None:
     path.write_text(path.read_text() + '{"variant": "cut off')  # what a killed run leaves
     assert sweep.run(cells(), SERVICES, path, make_executor=local) == 3
     assert sweep.run(cells(), SERVICES, path, make_executor=local, work=fail) == 0
-    assert by_cpus(rows.read(path)) == expected()
+    assert by_cpus(read_rows(path)) == expected()
 
 
 def test_a_worker_that_dies_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a_worker_that_dies_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "sweep.jsonl"
     sweep.run(cells(), SERVICES, path, make_executor=sweep.executor_for(None, 2), work=die_once)
     assert (tmp_path / "died").exists()
-    assert by_cpus(rows.read(path)) == expected()
+    assert by_cpus(read_rows(path)) == expected()
 
 
 def test_workers_that_always_die_are_given_up(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_workers_that_always_die_are_given_up(tmp_path: Path) -> None:
     sweep.run(cells(2), SERVICES, path, make_executor=local)
     with pytest.raises(SweepError, match=r"workers died 4 times; 0 of 4 cells are in .*\.jsonl"):
         sweep.run(cells(), SERVICES, path, make_executor=local, work=die)
-    assert len(rows.read(path)) == 2
+    assert len(read_rows(path)) == 2
 
 
 def test_a_mistake_of_the_work_is_not_tried_again(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 120
-    while not rows.read(path):
+    while not read_rows(path):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -125,7 +125,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert errors.strip().endswith("interrupted; what was written so far is whole")
-    assert 0 < len(rows.read(path)) < 40
+    assert 0 < len(read_rows(path)) < 40
 
 
 # ---- a Dask cluster: a real scheduler, two worker processes ----
@@ -189,7 +189,7 @@ def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
     make_executor = sweep.executor_for(cluster)
     assert sweep.run(cells(), SERVICES, path, make_executor=make_executor, work=die_once) == 6
     assert (tmp_path / "died").exists()
-    assert by_cpus(rows.read(path)) == expected()
+    assert by_cpus(read_rows(path)) == expected()
     # The command line, on what is left of the cluster.
     out = CliRunner().invoke(
         main,
@@ -198,7 +198,7 @@ def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
     )
     assert out.exit_code == 0, out.output
     assert "simulated now: 4 cells" in out.output
-    found = rows.read(tmp_path / "results" / "sweep.jsonl")
+    found = read_rows(tmp_path / "results" / "sweep.jsonl")
     assert {(row["variant"], row["nr_cpus"]) for row in found} == {
         (variant, cpus) for variant in ("null", "mainline") for cpus in (1, 3)
     }
@@ -214,7 +214,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path)
     assert out.exit_code == 1
     assert f"iova-lab: no Dask scheduler at {address}" in out.output
     # What was measured is kept.
-    assert len(rows.read(tmp_path / "services.jsonl")) == 1
+    assert len(read_rows(tmp_path / "services.jsonl")) == 1
 
 
 def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
     study.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
     assert (tmp_path / "services.jsonl").read_text() == first
     study.measured(asked, tmp_path, CONSTANTS, seconds=0.01, again=True)
-    assert len(rows.read(tmp_path / "services.jsonl")) == 1
+    assert len(read_rows(tmp_path / "services.jsonl")) == 1
 
 
 def test_the_command_lines_names_are_the_models() -> None:

@@ -31,6 +31,7 @@ from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.opstream import Op, OpStream
+from iova_lab.reading import read_rows
 from iova_lab.trace import read_trace
 
 missing = tools.missing()
@@ -270,10 +271,10 @@ def test_the_command_measures_what_it_is_told_and_no_more(
         done = CliRunner().invoke(main, ["kernel", "fidelity", *told, "--budget", budget])
         assert done.exit_code == 0, done.output
         (path,) = tmp_path.glob("*-amd64.jsonl")
-        measured.append([(row["variant"], row["nr_live"]) for row in rows.read(path)])
+        measured.append([(row["variant"], row["nr_live"]) for row in read_rows(path)])
         fidelity.nodes.cache_clear()
     assert measured == [[("retry", 1000)], [("retry", 1000), ("retry", 2000)]]
-    assert {row["workload"] for row in rows.read(tmp_path / "user.jsonl")} == {"ring"}
+    assert {row["workload"] for row in read_rows(tmp_path / "user.jsonl")} == {"ring"}
 
 
 @boots
@@ -301,7 +302,7 @@ def test_a_row_after_a_cut_one_is_whole(tmp_path: Path) -> None:
     rows.append(path, {"a": 1})
     path.write_text(path.read_text() + '{"b": ')
     rows.append(path, {"c": 3})
-    assert rows.read(path) == [{"a": 1}, {"c": 3}]
+    assert read_rows(path) == [{"a": 1}, {"c": 3}]
 
 
 @boots

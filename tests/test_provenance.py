@@ -29,13 +29,17 @@ def test_a_description_comes_back_whole(tmp_path: Path) -> None:
 
 def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
     assert provenance.read(tmp_path / "x.csv").lacks == FOUR
-    assert provenance.of({"command": "c", "load": 0.0, "other": 1}).lacks == ["commit", "machine"]
+    path = tmp_path / "y.json"
+    path.write_text('{"command": "c", "load": 0.0, "other": 1}')
+    assert provenance.read_file(path).lacks == ["commit", "machine"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '"x"', '{"load": "high"}', '{"machine": null}', "[" * 99_999]
+)
 def test_a_broken_description_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.csv.json").write_text(text)
-    with pytest.raises(ValueError, match=r"x\.csv\.json does not describe a result") as error:
+    with pytest.raises(ValueError, match=r"x\.csv\.json: .*; the command that made") as error:
         provenance.read(tmp_path / "x.csv")
     assert "\n" not in str(error.value)
 
@@ -76,4 +80,4 @@ def test_a_soak_stores_how_it_was_made(tmp_path: Path) -> None:
     assert found["nr_ops"] == sum(line["nr_ops"] for line in lines) > 0
     assert found["nr_judged"] == sum(line["nr_judged"] for line in lines)
     assert found["breach"] == ""
-    assert not set(provenance.of(stored).lacks) - {"commit"}
+    assert not set(provenance.read_file(path).lacks) - {"commit"}

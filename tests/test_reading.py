@@ -8,6 +8,7 @@ import string
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 
 import iova_variants
 from iova_lab.cli import main
+from iova_lab.convoy import store
 from iova_lab.errors import InvalidTypeError, InvalidValueError
 from iova_lab.opstream import OpStream, StreamError, new_ops
-from iova_lab.reading import FileError
+from iova_lab.reading import FileError, read_arrays, read_rows, read_table
 from iova_lab.trial import history
 
 STEP: dict[str, Any] = {"op": "alloc", "slot": 0, "size": "0x1", "limit_pfn": "0xfffff"}
@@ -107,6 +109,92 @@ def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
     saved = history.read(path)
     again = history.save(saved.history, tmp_path / "again.json", variant="mainline", says="x")
     assert history.read(again) == saved
+
+
+# ---- files of JSON lines, tables, arrays ----
+
+GOLDEN = Path(__file__).parent / "golden" / "contention"
+DEEP = "[" * 99_999
+
+
+@pytest.mark.parametrize(
+    "name", ["services", "host", "sweep", "lockups", "validation", "published"]
+)
+def test_every_member_of_a_row_that_is_read_has_a_type(name: str, tmp_path: Path) -> None:
+    first, *_ = (GOLDEN / f"{name}.jsonl").read_text().splitlines()
+    row = json.loads(first)
+    path = tmp_path / f"{name}.jsonl"
+    unread = {"code", "doubts", "machine", "arch", "ram", "max_section_ns", "max_stretch_ns"}
+    for member in row.keys() - unread:
+        broken = [1] if row[member] is None or isinstance(row[member], (str, dict)) else "x"
+        path.write_text(f"{first}\n{json.dumps(row | {member: broken})}\n")
+        with pytest.raises(FileError, match=rf"{name}\.jsonl: line 2.*; `iova-lab contention"):
+            store.read(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "[]", "3", "null", DEEP, '{"a": 1}x', '{"a" 1}', "\0"], ids=len
+)
+def test_a_line_that_is_no_row_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"a": 1}}\n{text}\n')
+    with pytest.raises(FileError, match=r"rows\.jsonl: line 2: .*; x writes such a file") as error:
+        read_rows(path, written_by="x")
+    assert "\n" not in str(error.value)
+
+
+def test_a_row_that_was_cut_off_anywhere_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    row = '{"a": -1.5e-07, "b": [true, null], "c": "x\\"y", "d": {"e": 12}}'
+    for end in range(1, len(row)):
+        path.write_text(f'{{"a": 1}}\n{row[:end]}\n{{"a": 2}}\n{row[:end]}')
+        assert read_rows(path) == [{"a": 1}, {"a": 2}], row[:end]
+
+
+class _Counted(msgspec.Struct):
+    variant: str
+    nodes: float
+    nr_live: int = 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("variant\nnull\n", "line 2: Object missing required field `nodes`"),
+        ("variant,nodes\nnull,many\n", "line 2, nodes: Expected `float`, got `str`"),
+        ("variant,nodes\nnull,1,2\n", "line 2: more values than columns"),
+        ('variant,nodes\n"null,1\n', "not CSV: "),
+        ("variant,nodes,nr_live\nnull,1,\nnull,2,1.5\n", "line 3, nr_live: Expected `int`"),
+        ("\xff", "not text: "),
+    ],
+)
+def test_a_broken_table_is_one_line(text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(FileError, match=f"table.csv: {reason}.*; x writes such a file") as error:
+        read_table(path, _Counted, written_by="x")
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_keeps_the_variant_that_is_called_null(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("variant,nodes,nr_live\nnull,1.5,\n")
+    frame = read_table(path, _Counted, written_by="x")
+    assert frame["variant"].to_list() == ["null"]
+    assert frame["nodes"].to_list() == [1.5]
+    assert frame["nr_live"].isna().all()
+
+
+@pytest.mark.parametrize("name", ["cut.npz", "one.npy", "other.npz", "text.npz", "gone.npz"])
+def test_broken_arrays_are_one_line(name: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", a=np.zeros(9))
+    np.save(tmp_path / "one.npy", np.zeros(9))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:-9])
+    (tmp_path / "text.npz").write_text("text")
+    with pytest.raises(FileError, match=f"{name}: .*; x writes such a file") as error:
+        read_arrays(tmp_path / name, "kinds", written_by="x")
+    assert "\n" not in str(error.value)
 
 
 # ---- the Python interface ----

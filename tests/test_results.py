@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from asv.results import Results
 
+from iova_lab.reading import FileError
 from iova_lab.results import (
     COLUMNS,
     FAILED,
@@ -23,6 +24,7 @@ from iova_lab.results import (
     REASONS,
     STALE,
     ResultsError,
+    check,
     find_run,
     machines,
     select,
@@ -196,7 +198,16 @@ def _edit(path: Path, **changes: Any) -> None:
     [
         ({"version": 1}, "format version 1, not 2"),
         ({"version": None}, "format version None"),
-        ({"result_columns": None}, "has no result_columns"),
+        ({"result_columns": None}, "missing required field `result_columns`"),
+        ({"results": "none"}, "results: Expected `object`, got `str`"),
+        (
+            {"results": {asv_files.BENCHMARKS["nodes_per_op"]: 3}},
+            r"results\[...\]: Expected `array",
+        ),
+        ({"results": {asv_files.BENCHMARKS["nodes_per_op"]: [3]}}, r"track_nodes_per_op, result: "),
+        ({"results": {asv_files.BENCHMARKS["nodes_per_op"]: [[1], [[1]]]}}, r"params\[0\]\[0\]: "),
+        ({"date": 1e300}, "date: Expected `int`"),
+        ({"date": 10**18}, "date: Expected `int` <= "),
         ({"params": {"machine": "elsewhere"}}, "machine 'elsewhere', in the folder of 'lab-1'"),
         ({"results": {}}, "holds none of our benchmarks"),
         ({"results": {asv_files.BENCHMARKS["nodes_per_op"]: [[1.0], [["1"]]]}}, "parameters"),
@@ -218,7 +229,7 @@ def test_a_foreign_file_is_one_clear_line(
     tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     _edit(asv_files.suite().write(tmp_path), **changes)
-    with pytest.raises(ResultsError, match=said) as error:
+    with pytest.raises(FileError, match=said) as error:
         read(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -226,15 +237,18 @@ def test_a_foreign_file_is_one_clear_line(
 def test_a_truncated_file_is_one_clear_line(tmp_path: Path) -> None:
     path = asv_files.suite().write(tmp_path)
     text = path.read_text()
-    for broken in (text[: len(text) // 2], "", "[]"):
+    null = json.dumps(json.loads(text) | {"results": None})
+    for broken in (text[: len(text) // 2], "", "[]", null, "[" * 99_999, '{"version": 2}'):
         path.write_text(broken)
-        with pytest.raises(ResultsError, match=path.name) as error:
+        with pytest.raises(FileError, match=path.name) as error:
             read(tmp_path)
+        with pytest.raises(FileError, match=path.name):
+            check(tmp_path)
         assert "\n" not in str(error.value)
 
 
 def test_missing_benchmarks_json_is_named(tmp_path: Path) -> None:
     asv_files.suite().write(tmp_path)
     (tmp_path / "benchmarks.json").unlink()
-    with pytest.raises(ResultsError, match=r"benchmarks\.json: No such file"):
+    with pytest.raises(FileError, match=r"benchmarks\.json: No such file"):
         read(tmp_path)

@@ -7,16 +7,17 @@ from pathlib import Path
 from iova_lab.claims._claim import Measured
 from iova_lab.errors import NoResultsError, NotFoundError
 from iova_lab.kernel import rows
+from iova_lab.reading import Row
 
 FIDELITY = "iova-lab kernel fidelity"
 
 
-def fidelity(results: Path) -> list[rows.Row]:
+def fidelity(results: Path) -> list[Row]:
     """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
     files = sorted((results / "kernel").glob("*-amd64.jsonl"))
     found = {}
     for path in files:
-        for row in rows.read(path):
+        for row in rows.fidelity(path):
             found[row["release"], row["workload"], row["nr_live"], row["variant"]] = row
     if not found:
         raise NoResultsError(f"{results}/kernel has no rows: {FIDELITY} measures them")

@@ -83,7 +83,7 @@ def judge(claim: Claim, row: dict[str, Any] | None) -> Finding:
     try:
         measured: Measured = row["measured"]
         return claim.judge(measured)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         return Finding(
             Verdict.MISSING, f"the stored result lacks {error}: {claim.command} measures it anew"
         )

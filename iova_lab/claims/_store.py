@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from iova_lab import provenance
 from iova_lab.claims._claim import Claim
-from iova_lab.errors import InvalidValueError
+from iova_lab.reading import Row, convert, read_json, wrong
 
-Row = dict[str, Any]
+
+class _Machine(msgspec.Struct):
+    cpu: str
+    num_cpu: str
+    ram: str
+    os: str
+
+
+class _Stored(msgspec.Struct):
+    """What was ``measured``, or why it ``cannot`` be, or why that ``failed``."""
+
+    id: str
+    rule: str
+    date: str = ""
+    commit: str = ""
+    commit_note: str = ""
+    machine: _Machine | msgspec.UnsetType = msgspec.UNSET
+    load: float = 0.0
+    seconds: float = 0.0
+    measured: Row = {}
+    cannot: str = ""
+    failed: str = ""
+
+    def __post_init__(self) -> None:
+        if self.machine is not msgspec.UNSET and not self.date:
+            raise ValueError("a machine and no date")
 
 
 def path_of(results: Path, claim: Claim) -> Path:
@@ -19,17 +45,14 @@ def path_of(results: Path, claim: Claim) -> Path:
 
 
 def read(results: Path, claim: Claim) -> Row | None:
-    """What is stored of a claim, or None.  Raises `InvalidValueError` for another file."""
+    """What is stored of a claim, or None.  Raises `FileError` for another file."""
     path = path_of(results, claim)
     if not path.exists():
         return None
-    mend = f"delete it, or measure it anew: {claim.command}"
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidValueError(f"{path} is not JSON ({error}): {mend}") from None
-    if not isinstance(row, dict) or row.get("id") != claim.id:
-        raise InvalidValueError(f"{path} is not a result of {claim.id}: {mend}")
+    row = read_json(path, Row, written_by=f"`{claim.command}`")
+    found = convert(row, _Stored, path, f"`{claim.command}`")
+    if found.id != claim.id:
+        raise wrong(path, f"id: {found.id}, not {claim.id}", f"`{claim.command}`")
     return row
 
 

@@ -15,10 +15,10 @@ SOFT_SECONDS = 20
 
 
 def _stored(run: Run) -> Measured:
-    path = run.results / "kernel" / "lockup.jsonl"
-    stock = [row for row in rows.read(path) if row["variant"] == "stock"]
+    results = run.results / "kernel"
+    stock = [row for row in rows.lockups(results) if row["variant"] == "stock"]
     if not stock:
-        raise NoResultsError(f"{path} has no stock kernel: {COMMAND} boots one")
+        raise NoResultsError(f"{results}/lockup.jsonl has no stock kernel: {COMMAND} boots one")
     return {
         "runs": [
             {

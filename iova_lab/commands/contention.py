@@ -234,7 +234,7 @@ def validate(results: Path, seconds: float) -> None:
         ):
             found.append(row)
             rows.append(results / "validation.jsonl", row)
-        study.compact(results / "validation.jsonl", validation.key)
+        study.compact(results, "validation", validation.key)
         task = bar.add_task("published cases", total=len(published.CASES))
         (results / "published.jsonl").unlink(missing_ok=True)
         for row in published.cases(advance=lambda: bar.advance(task)):

@@ -10,7 +10,7 @@ from iova_lab.comparison.plan import DEFAULT_CELLS, Cell, Plan, cell_at
 from iova_lab.comparison.result import CellResult, Comparison, Subject
 from iova_lab.comparison.screen import terminal
 from iova_lab.comparison.statistics import Interval, Ratio
-from iova_lab.comparison.store import StoreError, load, save
+from iova_lab.comparison.store import load, save
 from iova_lab.comparison.words import Verdict, verdict, verdicts
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "Interval",
     "Plan",
     "Ratio",
-    "StoreError",
     "Subject",
     "Verdict",
     "as_json",

@@ -53,7 +53,7 @@ def _page(result: Comparison, out_dir: Path) -> list[Path]:
 def write_all(results_dir: Path, out_dir: Path) -> list[Path]:
     """Make the pages of every comparison kept below ``results_dir``; one folder each.
 
-    Returns their compare.html.  Raises `StoreError` where a folder is broken.
+    Returns their compare.html.  Raises `FileError` where a folder is broken.
     """
     folders = sorted(path.parent for path in results_dir.glob("*/comparison.json"))
     return [write(load(folder), out_dir / folder.name)[0] for folder in folders]

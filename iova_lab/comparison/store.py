@@ -8,19 +8,21 @@ single op.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pyperf
 
-from iova_lab.comparison.counting import Counts, KindCounts
+from iova_lab.comparison.counting import KINDS, Counts
 from iova_lab.comparison.plan import Cell, Plan
 from iova_lab.comparison.result import CellResult, Comparison, Subject
-from iova_lab.errors import IovaLabError
+from iova_lab.reading import read_arrays, read_json, wrong
 
 FORMAT = 1
+WRITTEN_BY = "`iova-lab compare`"
 
 #: Beside comparison.json: the cells whose times were withdrawn, with the reason of each.
 WITHDRAWN = "withdrawn.json"
@@ -28,10 +30,6 @@ CHANGED = "the workload has changed since it was measured"
 
 #: Of pyperf's metadata: where somebody's files lie says nothing of the measurement.
 PRIVATE = ("python_executable", "python_config_args", "python_cflags", "command")
-
-
-class StoreError(IovaLabError, ValueError):
-    """A folder does not hold a comparison; the message says what is wrong with it."""
 
 
 def pyperf_paths(result: Comparison, folder: Path) -> list[Path]:
@@ -107,53 +105,75 @@ def _head(result: Comparison) -> dict[str, Any]:
     }
 
 
+class _CellRow(msgspec.Struct):
+    """Counts and failures are by index of the variant."""
+
+    clock_ns: int
+    counts: dict[int, Counts]
+    failures: dict[int, str]
+    stream: str = ""
+
+
+class _Head(msgspec.Struct):
+    """What `_head` returns."""
+
+    format: Literal[1]
+    date: str
+    partial: str
+    plan: Plan
+    subjects: list[Subject]
+    system: dict[str, str]
+    checks: list[str]
+    cells: list[_CellRow]
+    commit: str = ""
+    compiler: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.cells) != len(self.plan.cells):
+            raise ValueError(f"{len(self.cells)} cells, and {len(self.plan.cells)} in the plan")
+        if len(self.subjects) != len(self.plan.variants):
+            raise ValueError(f"{len(self.subjects)} subjects, {len(self.plan.variants)} variants")
+        known = range(len(self.subjects))
+        for cell in self.cells:
+            for which in (*cell.counts, *cell.failures):
+                if which not in known:
+                    raise ValueError(f"cells: variant {which} of {len(self.subjects)}")
+            if any(counts.kinds.keys() != set(KINDS) for counts in cell.counts.values()):
+                raise ValueError("cells: counts are not of alloc and free")
+
+
 def load(folder: Path) -> Comparison:
-    """Read what `save` wrote.  Raises `StoreError` with one line where that can't be."""
-    path = folder / "comparison.json"
-    try:
-        head = json.loads(path.read_text(encoding="utf-8"))
-        if head["format"] != FORMAT:
-            raise StoreError(f"{path} has format {head['format']}, and this reads {FORMAT}")
-        return _load(head, folder)
-    except StoreError:
-        raise
-    except FileNotFoundError as error:
-        raise StoreError(f"{folder} holds no comparison: {error.filename} is missing") from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise StoreError(f"{path} is not what compare writes: {error!r}") from None
-
-
-def _load(head: dict[str, Any], folder: Path) -> Comparison:
-    fields = head["plan"]
-    cells = tuple(Cell(**cell) for cell in fields["cells"])
-    plan = Plan(**fields | {"cells": cells, "candidates": tuple(fields["candidates"])})
+    """Read what `save` wrote.  Raises `FileError` with one line where that can't be."""
+    head = read_json(folder / "comparison.json", _Head, written_by=WRITTEN_BY)
     result = Comparison(
-        plan=plan,
-        subjects=tuple(Subject(**subject) for subject in head["subjects"]),
+        plan=head.plan,
+        subjects=tuple(head.subjects),
         cells=[
             _load_cell(cell, found, folder)
-            for cell, found in zip(plan.cells, head["cells"], strict=True)
+            for cell, found in zip(head.plan.cells, head.cells, strict=True)
         ],
-        system=head["system"],
-        checks=head["checks"],
-        partial=head["partial"],
-        date=head["date"],
-        commit=head.get("commit", ""),
-        compiler=head.get("compiler", ""),
+        system=head.system,
+        checks=head.checks,
+        partial=head.partial,
+        date=head.date,
+        commit=head.commit,
+        compiler=head.compiler,
     )
     for which, path in enumerate(pyperf_paths(result, folder)):
         if path.exists():
             _load_runs(result, which, path)
+    reasons = withdrawn(folder)
     for cell in result.cells:
-        _withdraw(cell, withdrawn(folder), plan.seed)
+        _withdraw(cell, reasons, head.plan.seed)
     return result
 
 
 def withdrawn(folder: Path) -> dict[str, str]:
     """Why the times of a cell are not to be shown, by its name: what ``withdrawn.json`` has."""
     path = folder / WITHDRAWN
-    found: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return found
+    if not path.exists():
+        return {}
+    return read_json(path, dict[str, str], written_by="a maintainer")
 
 
 def _withdraw(cell: CellResult, reasons: dict[str, str], seed: int) -> None:
@@ -174,32 +194,47 @@ def _changed(cell: CellResult, seed: int) -> str:
     return "" if same else CHANGED
 
 
-def _load_cell(cell: Cell, found: dict[str, Any], folder: Path) -> CellResult:
-    with np.load(folder / "ops" / f"{cell.name}.npz") as arrays:
-        taken = {int(name): list(arrays[name]) for name in arrays.files if name != "kinds"}
-        kinds = arrays["kinds"]
+def _load_cell(cell: Cell, found: _CellRow, folder: Path) -> CellResult:
+    path = folder / "ops" / f"{cell.name}.npz"
+    arrays = read_arrays(path, "kinds", written_by=WRITTEN_BY)
+    kinds = arrays.pop("kinds")
+    if kinds.ndim != 1:
+        raise wrong(path, "kinds: not [op]", WRITTEN_BY)
+    for name, taken in arrays.items():
+        if not name.isdecimal() or taken.ndim != 3 or taken.shape[2] != len(kinds):
+            raise wrong(path, f"{name}: not [process, replay, op] of {kinds.size} ops", WRITTEN_BY)
     return CellResult(
         cell=cell,
         kinds=kinds,
-        counts={int(which): _load_counts(counts) for which, counts in found["counts"].items()},
-        failures={int(which): reason for which, reason in found["failures"].items()},
-        op_ns=taken,
-        clock_ns=found["clock_ns"],
-        stream=found.get("stream", ""),
+        counts=found.counts,
+        failures=found.failures,
+        op_ns={int(name): list(taken) for name, taken in arrays.items()},
+        clock_ns=found.clock_ns,
+        stream=found.stream,
     )
 
 
-def _load_counts(fields: dict[str, Any]) -> Counts:
-    counts = Counts(**fields)
-    return replace(
-        counts, kinds={kind: KindCounts(**found) for kind, found in fields["kinds"].items()}
-    )
+class _Run(msgspec.Struct):
+    values: list[float] = []
+    metadata: dict[str, Any] = {}
+
+
+class _Benchmark(msgspec.Struct):
+    runs: list[_Run]
+
+
+class _Suite(msgspec.Struct):
+    """What is read before pyperf reads the whole: it checks no types."""
+
+    version: str
+    benchmarks: list[_Benchmark]
 
 
 def _load_runs(result: Comparison, which: int, path: Path) -> None:
     by_name = {cell.cell.name: cell for cell in result.cells}
+    read_json(path, _Suite, written_by=WRITTEN_BY)
     try:
         for benchmark in pyperf.BenchmarkSuite.load(str(path)):
             by_name[benchmark.get_name()].runs[which] = benchmark.get_runs()
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path} is not what pyperf writes here: {error!r}") from None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise wrong(path, f"pyperf can't read it: {error!r}", WRITTEN_BY) from None

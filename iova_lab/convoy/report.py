@@ -9,7 +9,7 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.code_digest import is_old
-from iova_lab.convoy import plausible, study, validation
+from iova_lab.convoy import plausible, store, study, validation
 from iova_lab.convoy.constants import Constants, ConstantsError
 from iova_lab.convoy.figures import lockup_figure, wait_figure
 from iova_lab.convoy.lockups import MOST_CPUS
@@ -18,7 +18,6 @@ from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
 from iova_lab.convoy.tables import duration, error_rows, loaded_lines
 from iova_lab.errors import NoResultsError
 from iova_lab.figures import save
-from iova_lab.kernel import rows
 from iova_lab.pages import write_page
 
 SUBJECT = "mainline"
@@ -31,7 +30,7 @@ AGAIN = "`iova-lab contention sweep --again` on an idle machine"
 
 def _frame(results: Path, name: str, made_by: str) -> pd.DataFrame:
     """Rows of one file.  Raises `NoResultsError` if there is none."""
-    found = rows.read(results / f"{name}.jsonl")
+    found = store.read(results, name)
     if not found:
         raise NoResultsError(f"{results}/{name}.jsonl has no rows: iova-lab contention {made_by}")
     return pd.DataFrame(found)
@@ -121,7 +120,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
 def _rows(results: Path, name: str, made_by: str) -> list[dict[str, Any]]:
     """Rows of one file as they are.  Raises `ValueError` if there is none."""
     _frame(results, name, made_by)
-    return rows.read(results / f"{name}.jsonl")
+    return store.read(results, name)
 
 
 def _drop_stale(out_dir: Path, drawn: set[str]) -> None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.code_digest import code_digest
 from iova_lab.convoy import constants as machine
-from iova_lab.convoy import lockups, plausible, sweep
+from iova_lab.convoy import lockups, plausible, store, sweep
 from iova_lab.convoy import service as services
 from iova_lab.convoy.constants import Constants, ConstantsError
 from iova_lab.convoy.load import Watch
@@ -102,7 +103,7 @@ def measured(
     One cell at a time: nothing else may run.
     """
     path = results / "services.jsonl"
-    have = {} if again else {json.dumps(row["key"]): row for row in rows.read(path)}
+    have = {} if again else {json.dumps(row["key"]): row for row in store.read(results, "services")}
     found = {}
     for asked in cells:
         key = _key(asked)
@@ -113,14 +114,15 @@ def measured(
             rows.append(path, row)
         advance()
         found[asked] = row
-    compact(path, lambda row: json.dumps(row["asked"]))  # older code makes room for newer
+    # Older code makes room for newer.
+    compact(results, "services", lambda row: json.dumps(row["asked"]))
     return found
 
 
 def stored(results: Path) -> dict[Asked, dict[str, Any]]:
     """Every cell that services.jsonl has, whatever code it was measured with."""
     found = {}
-    for row in rows.read(results / "services.jsonl"):
+    for row in store.read(results, "services"):
         variant, workload, nr_live = row["asked"]
         found[variant, workload, int(nr_live)] = row
     return found
@@ -194,7 +196,7 @@ def constants_for(
     is measured.  Raises `ConstantsError`, also if they are another machine's.
     """
     path = results / "host.jsonl"
-    have = {row["what"]: row for row in rows.read(path)}
+    have = {row["what"]: row for row in store.read(results, "host")}
     if "constants" in have and not again and given == (None, None):
         other = have.get("host", {}).get("cpu")
         here = host()["cpu"]
@@ -205,14 +207,14 @@ def constants_for(
             )
         return Constants.from_row(have["constants"])
     if stored and given == (None, None):
-        found = machine.from_services(rows.read(results / "services.jsonl"))
+        found = machine.from_services(store.read(results, "services"))
         rows.append(path, found.as_row())
     else:
         watch = Watch()
         found = machine.measure(*given)
         rows.append(path, host())
         rows.append(path, found.as_row() | {"load": watch.load().as_row()})
-    compact(path, lambda row: str(row["what"]))
+    compact(results, "host", lambda row: str(row["what"]))
     return found
 
 
@@ -224,12 +226,14 @@ def host() -> dict[str, Any]:
 
 
 def compact(
-    path: Path,
+    results: Path,
+    name: str,
     key: Callable[[dict[str, Any]], str],
     keep: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> None:
-    """Keep the last row of each key, in order; whoever reads meanwhile sees one whole file."""
-    last = {key(row): row for row in rows.read(path) if keep(row)}
+    """Keep the last row of each key of ``name``.jsonl, in order; the file is replaced at once."""
+    last = {key(row): row for row in store.read(results, name) if keep(row)}
+    path = results / f"{name}.jsonl"
     partial = path.with_suffix(".partial")
     partial.write_text("".join(json.dumps(last[k]) + "\n" for k in sorted(last)), encoding="utf-8")
     partial.replace(path)
@@ -238,11 +242,13 @@ def compact(
 def _simulated(
     cells: list[Cell],
     found: dict[Asked, dict[str, Any]],
-    path: Path,
+    results: Path,
+    name: str,
     make_executor: MakeExecutor,
     work: sweep.Work,
     advance: Callable[[], object],
 ) -> int:
+    path = results / f"{name}.jsonl"
     by_digest = {sweep.digest(row): row for row in found.values()}
     done = sweep.run(
         cells, by_digest, path, make_executor=make_executor, work=work, advance=advance
@@ -250,15 +256,16 @@ def _simulated(
     if path.exists() and found:
         used = sweep.constants_of(Service.from_row(next(iter(found.values()))))
         # A simulation with other constants can't be compared with these: it is made again.
-        compact(path, _cell_key, keep=lambda row: used.items() <= row.items())
+        compact(results, name, _cell_key, keep=lambda row: used.items() <= row.items())
     return done
 
 
 def _cell_key(row: dict[str, Any]) -> str:
     """What a cell is of: a newer measurement, or a longer simulation, takes the old one's place."""
-    names = Cell.__dataclass_fields__.keys() - {"service", "max_sections"}
-    names -= {"ns_per_node"} if row["here"] else set()
-    return json.dumps([row[name] for name in sorted(names)])
+    cell = asdict(sweep.cell_of(row))
+    names = cell.keys() - {"service", "max_sections"}
+    names -= {"ns_per_node"} if cell["here"] else set()
+    return json.dumps([cell[name] for name in sorted(names)])
 
 
 def simulate_pictures(
@@ -281,8 +288,7 @@ def simulate_pictures(
         for asked, row in found.items()
         for nr_cpus in sorted(cpus, reverse=True)  # the longest first
     ]
-    path = results / "sweep.jsonl"
-    return _simulated(cells, found, path, make_executor, sweep.simulate, advance)
+    return _simulated(cells, found, results, "sweep", make_executor, sweep.simulate, advance)
 
 
 def costs_of(nr_live: int, here: dict[int, float]) -> list[tuple[float, bool]]:
@@ -315,5 +321,4 @@ def find_lockups(
         for asked, row in found.items()
         for ns, here in costs_of(asked[2], plausible.node_costs(found.values()))
     ]
-    path = results / "lockups.jsonl"
-    return _simulated(cells, found, path, make_executor, lockups.smallest, advance)
+    return _simulated(cells, found, results, "lockups", make_executor, lockups.smallest, advance)

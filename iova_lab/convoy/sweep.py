@@ -25,6 +25,7 @@ from iova_lab.convoy.model import predict
 from iova_lab.convoy.service import Service
 from iova_lab.errors import IovaLabError
 from iova_lab.kernel import rows
+from iova_lab.reading import Row, read_rows
 
 #: Each is tried so often: a worker may die under somebody else's load, but not every time.
 ATTEMPTS = 4
@@ -90,9 +91,13 @@ Work = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 
 def known(path: Path) -> set[str]:
     """Return the keys of all cells that have a row in ``path``."""
-    names = Cell.__dataclass_fields__
-    found = rows.read(path)
-    return {Cell(**{n: row[n] for n in names}).key for row in found if names.keys() <= row.keys()}
+    found = read_rows(path, Cell, written_by="`iova-lab contention sweep`")
+    return {cell_of(row).key for row in found}
+
+
+def cell_of(row: Row) -> Cell:
+    """The cell that a row is of."""
+    return Cell(**{name: row[name] for name in Cell.__dataclass_fields__ if name in row})
 
 
 @contextlib.contextmanager

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
-from iova_lab import comparison, provenance, workloads
+from iova_lab import comparison, counts, provenance, workloads
 from iova_lab.cells import Cell, Measured, Ratio, ratio
 from iova_lab.comparison import notes
+from iova_lab.convoy import store
 from iova_lab.errors import NoResultsError
 from iova_lab.evidence import SUBJECT, TODAY
 from iova_lab.kernel import fidelity_report, rows
 from iova_lab.provenance import Provenance
+from iova_lab.reading import read_json, read_table
 from iova_lab.results import ResultsError
 
 COUNTS = "counts.csv"
@@ -74,24 +76,37 @@ def load(results: Path) -> Sources:
         counts=pd.concat([_csv(own / COUNTS), _csv(own / EXACT)], ignore_index=True),
         instructions=_csv(own / INSTRUCTIONS),
         kernel=_kernel(results / "kernel"),
-        lockup=pd.DataFrame(rows.read(results / "kernel" / "lockup.jsonl")),
+        lockup=pd.DataFrame(rows.lockups(results / "kernel")),
         compared=compared,
-        threads=pd.DataFrame(rows.read(contention / "validation.jsonl")),
-        sweep=pd.DataFrame(rows.read(contention / "sweep.jsonl")),
-        locks=pd.DataFrame(rows.read(contention / "lockups.jsonl")),
+        threads=pd.DataFrame(store.read(contention, "validation")),
+        sweep=pd.DataFrame(store.read(contention, "sweep")),
+        locks=pd.DataFrame(store.read(contention, "lockups")),
         soak=soak,
         rcache=_csv(own / RCACHE),
         made=_made(results, compared, soak),
     )
 
 
+class _Soaked(msgspec.Struct):
+    nr_ops: int
+    nr_judged: int
+    breach: str
+
+
+class _Soak(msgspec.Struct):
+    """What `soak.store` writes; no ``command`` if no command wrote it."""
+
+    variants: dict[str, _Soaked] = {}
+    command: str = ""
+
+
 def _soak(path: Path) -> dict[str, Any]:
     """What `iova-lab soak --json` wrote; {} for a file that no command wrote."""
     if not path.exists():
         return {}
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    found: dict[str, Any] = stored.get("variants", {}).get(SUBJECT, {})
-    return found if stored.get("command") else {}
+    stored = read_json(path, _Soak, written_by="`iova-lab soak --json`")
+    found = stored.variants.get(SUBJECT)
+    return msgspec.structs.asdict(found) if found and stored.command else {}
 
 
 def _made(
@@ -105,8 +120,7 @@ def _made(
         if (own / name).exists()
     }
     if soak:
-        stored = json.loads((own / SOAK).read_text(encoding="utf-8"))
-        found[f"{SUBJECT}/{SOAK}"] = provenance.of(stored)
+        found[f"{SUBJECT}/{SOAK}"] = provenance.read_file(own / SOAK)
     for rcache, result in compared.items():
         found[f"{SUBJECT}/compare-{rcache}/comparison.json"] = Provenance(
             command=notes.command(result),
@@ -159,10 +173,9 @@ def is_present(workload: str, nr_live: int, nr_measured: float) -> bool:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    # One variant is called null.
     if not path.exists():
         return pd.DataFrame()
-    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"rcache": str})
+    frame = read_table(path, counts.Row, written_by="`iova-lab counts`", dtype={"rcache": str})
     return _present(frame, "nr_ops") if "nr_ops" in frame else frame
 
 

@@ -23,8 +23,8 @@ from iova_lab import workloads
 from iova_lab.kernel import module, rows
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
-from iova_lab.kernel.rows import Row
 from iova_lab.opstream import Op, OpStream
+from iova_lab.reading import Row
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR
 
 #: What exists in the kernel only, and the variant that must answer as it does.
@@ -166,7 +166,7 @@ def measure(
 
     Rows that are there already, of the same code and stream, are yielded and not measured again.
     """
-    known = {_key(row): row for row in rows.read(out)}
+    known = {_key(row): row for row in rows.fidelity(out)}
     for cell in cells:
         stream = cell.stream
         heads = {variant: _head(kernel, cell, variant) for variant in cell.variants}

@@ -37,7 +37,7 @@ CLOSE = 1.5
 
 def load(results: Path) -> pd.DataFrame:
     """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
-    found = [row for path in sorted(results.glob("*-amd64.jsonl")) for row in rows.read(path)]
+    found = [row for path in sorted(results.glob("*-amd64.jsonl")) for row in rows.fidelity(path)]
     if not found:
         raise NoResultsError(f"{results} has no rows: iova-lab kernel fidelity measures them")
     frame = pd.DataFrame(found)
@@ -50,7 +50,7 @@ def load(results: Path) -> pd.DataFrame:
 def load_times(results: Path) -> pd.DataFrame:
     """The last row of every cell in user space; empty if none was measured."""
     columns = ["workload", "nr_live", "variant", "ns", "low", "high", "nodes", "code"]
-    frame = pd.DataFrame(rows.read(results / "user.jsonl"), columns=columns)
+    frame = pd.DataFrame(rows.times(results), columns=columns)
     return frame.drop_duplicates(columns[:3], keep="last")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib as mpl
+import msgspec
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -28,6 +29,7 @@ from iova_lab.kernel.lockup import (
 from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.looks import line_look, styles
 from iova_lab.pages import write_page
+from iova_lab.reading import read_table
 from iova_lab.soak import real_variants
 
 #: Worst requests by variant and live ranges.
@@ -43,7 +45,7 @@ NO_ROOM = 1.5
 
 def load(results: Path) -> pd.DataFrame:
     """The last row of every variant and kernel.  Raises `NoResultsError` if there is none."""
-    found = rows.read(results / "lockup.jsonl")
+    found = rows.lockups(results)
     if not found:
         raise NoResultsError(
             f"{results}/lockup.jsonl has no rows: iova-lab kernel lockup makes them"
@@ -158,12 +160,18 @@ def _queues() -> pd.DataFrame:
     )
 
 
+class _WalkRow(msgspec.Struct):
+    variant: str
+    nr_live: int
+    nodes: int
+
+
 def load_walks(results: Path) -> pd.DataFrame:
     """What `count_walks` left.  Raises `NoResultsError` if it has left nothing."""
     path = results / WALKS
     if not path.exists():
         raise NoResultsError(f"{path} is not there: `iova-lab kernel lockup` counts it")
-    return pd.read_csv(path)
+    return read_table(path, _WalkRow, written_by=rows.LOCKUP)
 
 
 def count_walks(results: Path) -> None:

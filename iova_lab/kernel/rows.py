@@ -1,26 +1,83 @@
-"""How do rows of results get into a file at once, and whole?  As JSON lines."""
+"""Rows of results/kernel/: what they hold, how they are read, and how one is added whole."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
-#: One row, as it lies in the file.
-Row = dict[str, Any]
+import msgspec
+
+from iova_lab.reading import Row, read_rows
+
+FIDELITY = "`iova-lab kernel fidelity`"
+LOCKUP = "`iova-lab kernel lockup`"
 
 
-def read(path: Path) -> list[Row]:
-    """Rows of earlier runs, oldest first; a line that was cut off does not count."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            found.append(json.loads(line))
-    return found
+class _Cell(msgspec.Struct):
+    workload: str
+    nr_live: int
+    variant: str
+
+
+class _FidelityRow(_Cell, kw_only=True):
+    """Either ``error``, or all figures; instructions are None where there was no such op."""
+
+    release: str
+    code: str
+    error: str | None = None
+    nr_ops: int | None = None
+    nr_equal: int | None = None
+    first: str | None = None
+    nr_measured: int | None = None
+    instructions: float | None = None
+    instructions_alloc: float | None = None
+    instructions_free: float | None = None
+    instructions_ageing: float | None = None
+    p50: float | None = None
+    p99: float | None = None
+    worst: float | None = None
+
+    def __post_init__(self) -> None:
+        counts = (self.nr_ops, self.nr_equal, self.nr_measured, self.instructions, self.p50)
+        if self.error is None and None in (*counts, self.p99, self.worst):
+            raise ValueError("a row without figures, and without an error")
+
+
+class _TimesRow(_Cell, kw_only=True):
+    ns: float
+    low: float
+    high: float
+    nodes: float | None
+    code: str = ""
+
+
+class _LockupRow(msgspec.Struct, kw_only=True):
+    release: str
+    nr_live: int
+    cpus: int
+    variant: str
+    words: list[str]
+    uptime: float | None
+    longest_us: int | None
+    instructions: int | None = None
+    nodes: int | None = None
+    code: str = ""
+
+
+def fidelity(path: Path) -> list[Row]:
+    """All replays of one kernel, oldest first.  Raises `FileError`."""
+    return read_rows(path, _FidelityRow, written_by=FIDELITY)
+
+
+def times(results: Path) -> list[Row]:
+    """All times in user space, oldest first.  Raises `FileError`."""
+    return read_rows(results / "user.jsonl", _TimesRow, written_by=FIDELITY)
+
+
+def lockups(results: Path) -> list[Row]:
+    """All guests of `iova-lab kernel lockup`, oldest first.  Raises `FileError`."""
+    return read_rows(results / "lockup.jsonl", _LockupRow, written_by=LOCKUP)
 
 
 def append(path: Path, row: Row) -> None:

@@ -1,0 +1,107 @@
+"""Rows of results/contention/: what each file holds, and how it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from iova_lab.convoy.load import Load
+from iova_lab.convoy.model import Prediction
+from iova_lab.convoy.published import Case
+from iova_lab.convoy.service import Kind
+from iova_lab.convoy.sweep import Cell
+from iova_lab.reading import Row, read_rows
+
+SWEEP = "`iova-lab contention sweep`"
+VALIDATE = "`iova-lab contention validate`"
+
+
+class _Loaded(msgspec.Struct, kw_only=True):
+    load: Load | None = None
+
+
+class _ServiceRow(_Loaded, kw_only=True):
+    """A `Service`, or ``too_long``: why the cell was not measured."""
+
+    key: tuple[str, str, int]
+    asked: tuple[str, str, int]
+    variant: str = ""
+    workload: str = ""
+    nr_live: int = 0
+    alloc: Kind | None = None
+    free: Kind | None = None
+    think_ns: float | None = None
+    lock_ns: float | None = None
+    handoff_ns: float | None = None
+    handoff_now_ns: float = 0.0
+    too_long: str = ""
+
+    def __post_init__(self) -> None:
+        measured = (self.alloc, self.free, self.think_ns, self.lock_ns, self.handoff_ns)
+        if not self.too_long and (None in measured or not self.variant or not self.workload):
+            raise ValueError("a row without holds")
+
+
+class _Host(msgspec.Struct, tag_field="what", tag="host"):
+    cpu: str
+    num_cpu: str
+    os: str
+
+
+class _Constants(_Loaded, kw_only=True, tag_field="what", tag="constants"):
+    handoff_ns: float
+    remote_ns: float
+    source: str
+
+
+class _Machine(msgspec.Struct):
+    handoff_ns: float
+    remote_ns: float
+
+
+class _Lockups(msgspec.Struct):
+    hard_cpus: int | None
+    soft_cpus: int | None
+
+
+class _ValidationRow(_Loaded, kw_only=True):
+    variant: str
+    workload: str
+    nr_live: int
+    threads: int
+    handoff_ns: float
+    remote_alloc_ns: float
+    remote_free_ns: float
+    nr_rounds: int
+    nr_calm: int
+    measured_hold: float
+    measured_wait: float
+    measured_queued: float
+    measured_p99_wait: float
+    measured_max_wait: float
+    measured_max_hold: float
+    measured_wall: float
+    predicted_hold: float
+    predicted_wait: float
+    predicted_queued: float
+    predicted_p99_wait: float
+    predicted_max_wait: float
+    predicted_max_hold: float
+    predicted_wall: float
+
+
+_SCHEMAS: dict[str, tuple[type, ...]] = {
+    "services": (_ServiceRow,),
+    "host": (_Host | _Constants,),  # type: ignore[dict-item]
+    "sweep": (Cell, _Machine, Prediction),
+    "lockups": (Cell, _Machine, _Lockups),
+    "validation": (_ValidationRow,),
+    "published": (Case,),
+}
+MADE_BY = dict.fromkeys(_SCHEMAS, SWEEP) | {"validation": VALIDATE, "published": VALIDATE}
+
+
+def read(results: Path, name: str) -> list[Row]:
+    """Rows of ``name``.jsonl, oldest first.  Raises `FileError`."""
+    return read_rows(results / f"{name}.jsonl", *_SCHEMAS[name], written_by=MADE_BY[name])
