@@ -345,6 +345,20 @@ def test_the_second_pass_finds_what_was_lost(name: str) -> None:
     assert decide(True, True, True, True) == N
 
 
+def test_answers_below_start_pfn_and_requests_that_never_return() -> None:
+    def below(retry: list[int | None], mainline: list[int | None]) -> Verdict:
+        answers = {"retry": retry, "mainline": mainline}
+        return verdict("cve-2023-52910-below", {"start_pfns": [1, 9], "answers": answers})
+
+    def endless(retry: bool, mainline: bool) -> Verdict:
+        return verdict("cve-2023-52910-endless", {"ends": {"retry": retry, "mainline": mainline}})
+
+    assert below([0, 8], [None, None]) == below([0, 8], [1, 9]) == R
+    assert below([0, 9], [None, None]) == below([0, 8], [None, 8]) == P
+    assert below([1, None], [None, None]) == N
+    assert (endless(False, True), endless(False, False), endless(True, True)) == (R, P, N)
+
+
 def test_fails_at_once() -> None:
     assert verdict("full-32bit-after", {"sizes": SIZES, "nodes": [0.0, 0.0, 0.0]}) == R
     assert verdict("full-32bit-after", {"sizes": SIZES, "nodes": [0.0, 0.0, 0.1]}) == N
@@ -636,6 +650,16 @@ def test_every_case_of_the_second_pass_fits_for_a_complete_variant() -> None:
 
     assert robins_case("best_fit")
     assert jittas_case("best_fit")
+
+
+def test_only_the_variant_with_the_fault_shows_it() -> None:
+    from iova_lab.claims import cve_2023_52910
+
+    assert cve_2023_52910._below(Run())["answers"] == {
+        "retry": [0x0, 0x80, 0xFF],
+        "mainline": [None] * 3,
+    }
+    assert cve_2023_52910._endless(Run())["ends"] == {"retry": False, "mainline": True}
 
 
 # ---- the command ----
