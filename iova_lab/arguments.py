@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 
@@ -114,6 +115,36 @@ class _Example(_Named):
         from iova_lab.counterexamples import examples
 
         return dict.fromkeys(examples(), "")
+
+
+def invoked() -> list[str]:
+    """Words after ``iova-lab`` of the command that runs, as they were given on its command line."""
+    context = click.get_current_context()
+    words = _path(context)
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            words += _words(parameter, context.params[name])
+    return words
+
+
+def _path(context: click.Context) -> list[str]:
+    """Names of the command and of its groups, without that of the program."""
+    if context.parent is None:
+        return []
+    return [*_path(context.parent), context.info_name or ""]
+
+
+def _words(parameter: click.Parameter, value: Any) -> list[str]:
+    values = value if isinstance(value, tuple) else (value,)
+    if not isinstance(parameter, click.Option):
+        return [str(one) for one in values]
+    name = max(parameter.opts, key=len)
+    if parameter.is_flag:
+        return [name if value else max(parameter.secondary_opts, key=len)]
+    return [
+        word for one in values for word in (name, f"{one:g}" if type(one) is float else str(one))
+    ]
 
 
 #: The name of a variant of the lab, or the path of a C file.

@@ -1,7 +1,8 @@
 """What does asv call this machine?
 
 asv tells a series of results by all that it stores about a machine, and asks the user for it.
-This stores it unasked, with an operating system and a memory size that outlive the next kernel.
+This stores it unasked, with an operating system and a memory size that outlive the next kernel, and
+with the C compiler, which asv does not record: times of two compilers are two series.
 (`asv machine --yes --machine NAME` stores the name and no more, in asv 0.6.6.)
 """
 
@@ -13,24 +14,31 @@ import sys
 from asv.machine import Machine, MachineCollection
 from asv.util import UserError, get_memsize
 
+from iova_lab import provenance
+
 
 def describe(name: str) -> dict[str, str]:
     """Return what asv stores of a machine, with strings that do not change by themselves."""
     fields: dict[str, str] = Machine.get_defaults()
     release = platform.freedesktop_os_release()
     memory_gib = round(get_memsize() / 2**30)
-    return {**fields, "machine": name, "os": release["PRETTY_NAME"], "ram": f"{memory_gib} GiB"}
+    own = {"os": release["PRETTY_NAME"], "ram": f"{memory_gib} GiB"}
+    return {**fields, **own, "machine": name, "compiler": provenance.compiler_version()}
 
 
 def remember(name: str) -> None:
-    """Store this machine as ``name`` where asv looks; an entry that is there stays as it is."""
+    """Store this machine as ``name`` where asv looks.
+
+    An entry that is there stays as it is, but for the compiler.
+    """
     try:
         known = MachineCollection.load(name)
     except UserError:
         known = {}
     # Asked for the host's name, asv answers with its only entry, whatever that is called.
     if known.get("machine") != name:
-        MachineCollection.save(name, describe(name))
+        known = describe(name)
+    MachineCollection.save(name, known | {"compiler": provenance.compiler_version()})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ of which a file differs between the revisions; a number that none fits is listed
 
 from __future__ import annotations
 
-import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -20,13 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iova_lab import results
+from iova_lab import repository, results
 from iova_lab.cells import number
 from iova_lab.errors import InvalidValueError
 from iova_lab.pages import write_page
 from iova_lab.reading import read_json, read_table
 
-ROOT = Path(__file__).resolve().parent.parent
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
 #: What two runs have of their own and is no result.
 NOT_COMPARED = {"load", "why_not", "ns_again"}
@@ -70,16 +68,15 @@ def reasons() -> list[Reason]:
 
 def holding(known: list[Reason], old: str, new: str) -> list[Reason]:
     """The reasons of which a file differs between two revisions."""
-    command = ["git", "-C", str(ROOT), "diff", "--name-only", old, new]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    changed = set(done.stdout.split("\n"))
+    changed = set((repository.output("diff", "--name-only", old, new) or "").split("\n"))
     return [one for one in known if not one.files or changed & set(one.files)]
 
 
 def at_revision(revision: str) -> pd.DataFrame:
     """Every number of results/ at a git revision.  Raises `InvalidValueError` if there is none."""
-    command = ["git", "-C", str(ROOT), "archive", "--format=tar", revision, "results"]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = repository.run("archive", "--format=tar", revision, "results")
+    if done is None:
+        raise InvalidValueError("git is missing: apt install git")
     if done.returncode:
         text = done.stderr.decode(errors="replace").strip().splitlines()
         raise InvalidValueError(f"revision {revision!r}: {text[-1] if text else 'no results/'}")

@@ -1,7 +1,7 @@
 """Where a stored number came from: command, commit, compiler, machine, load, and the code itself.
 
-A result without these can't be made again, so every command that stores one stores them too, and
-a page prints "not recorded" for what an older result lacks.
+A result without these can't be made again, so every command that stores one stores them too, in a
+file beside it, and a page prints "not recorded" for what an older result lacks.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import iova_variants
+from iova_lab import repository
 from iova_lab.reading import read_json
 from iova_variants import _build
 
 NOT_RECORDED = "not recorded"
+#: What a measurement depends on, in the checkout.
+SOURCES = ("iova_variants", "iova_lab", "harness")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Provenance:
 
     ``load`` is the 1-minute load average when it was stored; ``digests`` has the shared object of
     each variant, which names the C file and all that is compiled with it.  "" and None: unknown.
+    ``earlier``: descriptions of the runs of which a file of rows may still hold some.
     """
 
     command: str = ""
@@ -38,6 +43,7 @@ class Provenance:
     machine: dict[str, str] = field(default_factory=dict)
     load: float | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    earlier: list[Provenance] = field(default_factory=list)
 
     @property
     def lacks(self) -> list[str]:
@@ -65,6 +71,31 @@ def here(arguments: Sequence[str], variants: Iterable[str]) -> Provenance:
         load=load(),
         digests={name: iova_variants.load(name, build="counted").path.stem for name in variants},
     )
+
+
+@contextmanager
+def recorded(paths: Iterable[Path], arguments: Sequence[str]) -> Iterator[None]:
+    """Describe each of the files of rows ``paths`` that changes meanwhile, also on an error.
+
+    Rows that were there before and still are were made by an earlier run, whose description is
+    kept: an empty one where there was none.
+    """
+    before = {path: _lines(path) for path in paths}
+    try:
+        yield
+    finally:
+        for path, old in before.items():
+            new = _lines(path)
+            if new != old:
+                made = here(arguments, [])
+                if old & new:
+                    last = read(path)
+                    made = replace(made, earlier=[*last.earlier, replace(last, earlier=[])])
+                write(path, made)
+
+
+def _lines(path: Path) -> set[str]:
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
 
 
 def beside(path: Path) -> Path:
@@ -99,26 +130,9 @@ def read_file(source: Path) -> Provenance:
 
 def commit() -> str:
     """The commit that this code is of, with a + if it was changed since; "" outside a checkout."""
-    root = Path(__file__).parent.parent
-    git = ["git", "-C", str(root)]
-    sources = [str(root / name) for name in ("iova_variants", "iova_lab", "harness")]
-    try:
-        head = _output([*git, "rev-parse", "--short=12", "HEAD"])
-        changed = _output([*git, "status", "--porcelain", "--", *sources])
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head + "+" * bool(changed)
-
-
-def is_in_repository(name: str, root: Path) -> bool | None:
-    """Is this commit in the history of the checkout at ``root``?  None outside a checkout."""
-    git = ["git", "-C", str(root)]
-    try:
-        _output([*git, "rev-parse", "HEAD"])
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    command = [*git, "merge-base", "--is-ancestor", name.rstrip("+"), "HEAD"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    head = repository.output("rev-parse", "--short=12", "HEAD")
+    changed = repository.output("status", "--porcelain", "--", *SOURCES)
+    return "" if head is None or changed is None else head + "+" * bool(changed)
 
 
 def compiler() -> str:
@@ -126,11 +140,18 @@ def compiler() -> str:
 
     "" without a compiler.
     """
+    version = compiler_version()
+    return version and f"{version}: {' '.join(_build.CFLAGS)}"
+
+
+def compiler_version() -> str:
+    """The first line that the C compiler prints of its version; "" without a compiler."""
     try:
-        version = _output([_build.compiler(), "--version"]).partition("\n")[0]
+        command = [_build.compiler(), "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (_build.BuildError, OSError, subprocess.CalledProcessError):
         return ""
-    return f"{version}: {' '.join(_build.CFLAGS)}"
+    return done.stdout.partition("\n")[0].strip()
 
 
 def load() -> float:
@@ -154,7 +175,3 @@ def _cpu() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor()
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -70,7 +70,7 @@ def headline(data: ReportData) -> str:
 
 def about(data: ReportData) -> str:
     """Where, when and how the numbers of every page were measured, in one paragraph."""
-    keys = ("machine", "commit", "compiled with", "code", "load", "drift", "cells")
+    keys = ("machine", "commit", "compiler", "compiled with", "code", "load", "drift", "cells")
     return "Measured: " + "; ".join(f"{key}: {data.facts[key]}" for key in keys) + "."
 
 

@@ -12,6 +12,7 @@ from iova_lab import (
     drift,
     finding,
     flags,
+    provenance,
     results,
     scaling,
     tables,
@@ -139,7 +140,7 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
         fakes=fakes,
         baseline=baseline,
         harness=HARNESS,
-        facts=_facts(results_dir, run, baseline, commit) | _conditions(frame, run),
+        facts=_facts(run, baseline, commit) | _conditions(frame, run),
         ratio_note=f"to {baseline}, 99 % interval, drift included",
         threads=_threads(frame, exponents),
         sections=sections,
@@ -170,10 +171,8 @@ def _threads(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Discussion]:
     ]
 
 
-def _facts(
-    results_dir: Path, run: results.Run, baseline: str, commit: str | None
-) -> dict[str, str]:
-    machine = results.machine_facts(results_dir, run.machine)
+def _facts(run: results.Run, baseline: str, commit: str | None) -> dict[str, str]:
+    machine = results.machine_facts(run)
     words = ", ".join(f"{key} {value}" for key, value in machine.items())
     command = f"iova-lab report --machine {run.machine} --baseline {baseline}"
     return {
@@ -189,6 +188,7 @@ def _conditions(frame: pd.DataFrame, run: results.Run) -> dict[str, str]:
     load = drift.load(frame)
     floor = drift.floor(frame)
     return {
+        "compiler": results.compiler(run) or provenance.NOT_RECORDED,
         "compiled with": flags.at(run.commit),
         "code": flags.changed_since(run.commit),
         "load": f"median {load[0]:.1f}, at most {load[1]:.1f} (one-minute average, the measuring"

@@ -133,6 +133,7 @@ class Run:
     commit: str
     date: pd.Timestamp
     started_at: int
+    params: dict[str, Any]
     results: dict[str, _Columns]
 
 
@@ -181,6 +182,7 @@ def _read_run(path: Path, machine: str) -> Run:
         commit=file.commit_hash,
         date=pd.Timestamp(file.date, unit="ms"),
         started_at=max((row.started_at or 0 for row in results.values()), default=0),
+        params=file.params,
         results=results,
     )
 
@@ -213,12 +215,15 @@ def check(results_dir: Path) -> None:
             _read_run(path, machine)
 
 
-def machine_facts(results_dir: Path, machine: str) -> dict[str, str]:
-    """What asv's machine.json says of the machine: cpu, arch, os, ram, num_cpu."""
-    path = results_dir / machine / "machine.json"
-    data = read_json(path, dict[str, Any], written_by=WRITTEN_BY)
+def machine_facts(run: Run) -> dict[str, str]:
+    """What asv stored of the machine with the run: cpu, num_cpu, ram, arch, os."""
     keys = ("cpu", "num_cpu", "ram", "arch", "os")
-    return {key: str(data[key]) for key in keys if data.get(key)}
+    return {key: str(run.params[key]) for key in keys if run.params.get(key)}
+
+
+def compiler(run: Run) -> str:
+    """The first line that the C compiler of the run printed of its version, "" if not stored."""
+    return str(run.params.get("compiler") or "")
 
 
 @cache

@@ -8,7 +8,7 @@ import asv_files
 import pandas as pd
 from click.testing import CliRunner
 
-from iova_lab import changes
+from iova_lab import changes, repository
 from iova_lab.changes import Reason, by_variant, counts, headline, moved, read, reasons
 from iova_lab.cli import main
 
@@ -94,4 +94,4 @@ def test_every_reason_can_fit_something() -> None:
 def test_a_reason_holds_only_if_its_file_differs() -> None:
     known = [Reason("a", ("iova_variants/retry.c",)), Reason("b")]
     assert [one.why for one in changes.holding(known, "HEAD", "HEAD")] == ["b"]
-    assert all((changes.ROOT / one.files[0]).exists() for one in reasons() if one.files)
+    assert all((repository.ROOT / one.files[0]).exists() for one in reasons() if one.files)

@@ -315,7 +315,7 @@ def test_a_machine_is_remembered_whole_and_once(
     monkeypatch.setenv("HOME", str(tmp_path))
     asv_machine.remember("lab-1")
     stored = MachineCollection.load("lab-1")
-    assert set(stored) == {"machine", "os", "arch", "cpu", "num_cpu", "ram"}
+    assert set(stored) == {"machine", "os", "arch", "cpu", "num_cpu", "ram", "compiler"}
     assert stored["machine"] == "lab-1"
     assert stored["ram"].endswith(" GiB")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from iova_lab import flags
+from iova_lab import flags, repository
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -27,7 +27,7 @@ def test_changed_variants_and_workloads_are_named(
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-q", "-m", "base")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    monkeypatch.setattr(flags, "ROOT", tmp_path)
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
     assert flags.changed_since(commit) == "as in this checkout"
     for name in (names[0], names[2]):
         (tmp_path / name).write_text("after\n")

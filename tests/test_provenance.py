@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -72,7 +73,9 @@ def test_a_soak_stores_how_it_was_made(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [*arguments, "--json", str(path)])
     assert done.exit_code == 0, done.output
     stored = json.loads(path.read_text())
-    assert stored["command"] == f"iova-lab soak anchor --ops 1 --seed 3 --json {path}"
+    assert (
+        stored["command"] == f"iova-lab soak anchor --ops 1 --seed 3 --out {tmp_path} --json {path}"
+    )
     assert stored["seed"] == 3
     assert stored["digests"]["anchor"].startswith("anchor-")
     found = stored["variants"]["anchor"]
@@ -81,3 +84,61 @@ def test_a_soak_stores_how_it_was_made(tmp_path: Path) -> None:
     assert found["nr_judged"] == sum(line["nr_judged"] for line in lines)
     assert found["breach"] == ""
     assert not set(provenance.read_file(path).lacks) - {"commit"}
+
+
+def test_a_file_of_rows_keeps_the_descriptions_of_its_earlier_runs(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with provenance.recorded([path, tmp_path / "none.jsonl"], ["first"]):
+        path.write_text("1\n")
+    assert not provenance.beside(tmp_path / "none.jsonl").exists()
+    with provenance.recorded([path], ["second"]):
+        path.write_text("1\n2\n")
+    made = provenance.read(path)
+    assert (made.command, [one.command for one in made.earlier]) == (
+        "iova-lab second",
+        ["iova-lab first"],
+    )
+    with provenance.recorded([path], ["nothing"]):
+        pass
+    assert provenance.read(path) == made
+    with provenance.recorded([path], ["anew"]):
+        path.write_text("3\n")
+    assert (provenance.read(path).command, provenance.read(path).earlier) == ("iova-lab anew", [])
+
+
+def test_rows_of_a_run_that_recorded_nothing_stay_so(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("1\n")
+    with suppress(ZeroDivisionError), provenance.recorded([path], ["cut-short"]):
+        path.write_text("1\n2\n")
+        raise ZeroDivisionError
+    assert provenance.read(path).command == "iova-lab cut-short"
+    (earlier,) = provenance.read(path).earlier
+    assert earlier.lacks == FOUR
+
+
+def test_every_command_that_stores_rows_describes_them(tmp_path: Path) -> None:
+    contention, promised = tmp_path / "contention", tmp_path / "promises"
+    asked: dict[str, Path | None] = {
+        "contention sweep --variants anchor --workloads near_empty --cpus 1 --handoff-ns 70"
+        f" --remote-ns 60 --seconds 0.01 --jobs 1 --results {contention}": contention,
+        f"promises --measure --largest 1000 --results {promised} --out {tmp_path}": promised,
+        f"claims maple-memory --results {tmp_path}": None,
+    }
+    for words, folder in asked.items():
+        done = CliRunner().invoke(main, words.split())
+        assert done.exit_code == 0, done.output
+        if folder is None:
+            claim = json.loads((tmp_path / "claims" / "maple-memory.json").read_text())
+            assert claim["command"] == "iova-lab claims maple-memory"
+            assert not set(
+                provenance.read_file(tmp_path / "claims" / "maple-memory.json").lacks
+            ) - {"commit"}
+            continue
+        stores = [path for path in folder.iterdir() if path.suffixes in ([".jsonl"], [".json"])]
+        stores = [path for path in stores if path.stat().st_size]
+        assert stores
+        for path in stores:
+            made = provenance.read(path)
+            assert not set(made.lacks) - {"commit"}, path
+            assert sorted(made.command.split()) == sorted(f"iova-lab {words}".split())

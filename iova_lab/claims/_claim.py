@@ -6,6 +6,7 @@ import enum
 import importlib
 import inspect
 import pkgutil
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -102,7 +103,12 @@ class Claim:
     @property
     def command(self) -> str:
         """What measures it anew."""
-        return f"iova-lab claims {self.id}"
+        return shlex.join(["iova-lab", *self.arguments])
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the command."""
+        return ["claims", self.id]
 
     @property
     def rule_digest(self) -> str:

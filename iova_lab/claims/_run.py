@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from iova_lab.errors import IovaLabError, NotFoundError
 #: What means that this build or this machine lacks something that the claim needs.
 LACKING = (NotFoundError, NotImplementedError)
 FAILURES = (IovaLabError, OSError, MemoryError)
+#: What is stored with a claim of how it was measured.
+STORED = ("command", "commit", "date", "compiler", "machine", "load")
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,8 @@ def run_claim(claim: Claim, run: Run) -> dict[str, Any]:
     except FAILURES as error:
         row["failed"] = _one_line(error)
     row["seconds"] = round(time.monotonic() - started, 1)
-    row["date"] = datetime.datetime.now(datetime.UTC).date().isoformat()
-    row["machine"] = provenance.machine()
-    row["load"] = provenance.load()
-    return row
+    made = asdict(provenance.here(claim.arguments, []))
+    return row | {name: made[name] for name in STORED}
 
 
 def _one_line(error: Exception) -> str:

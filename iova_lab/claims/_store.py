@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from iova_lab import provenance
 from iova_lab.claims._claim import Claim
 from iova_lab.reading import Row, convert, read_json, wrong
 
@@ -62,9 +61,7 @@ def write(results: Path, claim: Claim, row: Row) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if "failed" in row and path.exists() and "failed" not in (read(results, claim) or row):
         return path
-    text = json.dumps(
-        row | {"commit": provenance.commit()}, indent=1, sort_keys=True, allow_nan=False
-    )
+    text = json.dumps(row, indent=1, sort_keys=True, allow_nan=False)
     new = path.with_suffix(".new")
     new.write_text(text + "\n", encoding="utf-8")
     new.replace(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
+from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD, invoked
 from iova_lab.console import print_table, progress
 
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
@@ -221,13 +221,15 @@ def validate(results: Path, seconds: float) -> None:
     """
     import pandas as pd
 
+    from iova_lab import provenance
     from iova_lab.convoy import published, study, tables, validation
     from iova_lab.kernel import rows
 
+    stores = [results / f"{name}.jsonl" for name in ("host", "validation", "published")]
     cells = len(validation.VARIANTS) * len(validation.WORKLOADS)
     found = []
-    constants = study.constants_for(results)
-    with progress() as bar:
+    with provenance.recorded(stores, invoked()), progress() as bar:
+        constants = study.constants_for(results)
         task = bar.add_task("threads", total=cells)
         for row in validation.compare(
             constants, seconds=seconds, advance=lambda: bar.advance(task)
@@ -295,6 +297,7 @@ def sweep_command(
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
       iova-lab contention sweep --stored
     """
+    from iova_lab import provenance
     from iova_lab.convoy import study, sweep, tables
 
     if stored and again:
@@ -305,11 +308,12 @@ def sweep_command(
     recipes = study.recipes(lockups) if lockups and not chosen else []
     make_executor = sweep.executor_for(scheduler, jobs)
     wanted = list(dict.fromkeys([*asked, *recipes]))
-    constants = study.constants_for(
-        results, again=again, stored=stored, given=(handoff_ns, remote_ns)
-    )
-    click.echo(tables.constants_line(constants))
-    with progress() as bar:
+    stores = [results / f"{name}.jsonl" for name in ("host", "services", "sweep", "lockups")]
+    with provenance.recorded(stores, invoked()), progress() as bar:
+        constants = study.constants_for(
+            results, again=again, stored=stored, given=(handoff_ns, remote_ns)
+        )
+        click.echo(tables.constants_line(constants))
         if stored:
             have = study.stored(results)
             found = {cell: have[cell] for cell in wanted if cell in have}

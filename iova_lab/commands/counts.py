@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import POSITIVE, RCACHE, VARIANT
+from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, invoked
 from iova_lab.console import progress
 
 
@@ -61,8 +61,5 @@ def counts(
             rows.extend(bar.track(found, total, description="count"))
     finally:
         pd.DataFrame(rows).to_csv(out, index=False, float_format="%.6g", lineterminator="\n")
-        arguments = ["counts", *variants, "--largest", f"{largest:g}", "--out", str(out)]
-        arguments += ["--rcache", rcache] if rcache != "off" else []
-        arguments += ["--instructions"] * instructions
-        provenance.write(out, provenance.here(arguments, variants))
+        provenance.write(out, provenance.here(invoked(), variants))
     click.echo(f"{len(rows)} cells: {out}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, WORKLOAD
+from iova_lab.arguments import POSITIVE, WORKLOAD, invoked
 from iova_lab.commands.kernel import kernel
 from iova_lab.console import progress
 
@@ -62,13 +62,14 @@ def fidelity(
       iova-lab kernel fidelity
       iova-lab kernel fidelity --kernel 6.12 --variant mainline --workload ring
     """
-    from iova_lab import workloads
+    from iova_lab import provenance, workloads
     from iova_lab.kernel import fidelity as measuring
     from iova_lab.kernel import module, packages, rows, times
 
     kernels = [packages.get(one) for one in series]
     wanted = names or workloads.names()
-    with progress() as bar:
+    stores = [*(results / f"{one.release}.jsonl" for one in kernels), results / "user.jsonl"]
+    with provenance.recorded(stores, invoked()), progress() as bar:
         task = bar.add_task("counting nodes in user space", total=len(wanted))
         chosen = variants or module.variant_names()
         cells = measuring.plan(wanted, chosen, lambda: bar.advance(task), round(budget))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iova_lab.arguments import invoked
 from iova_lab.commands.kernel import follow, kernel, series_option
 from iova_lab.console import print_table, progress
 
@@ -42,6 +43,7 @@ def lockup(
       iova-lab kernel lockup
       iova-lab kernel lockup --kernel 6.1 --variant ./my_patch.c
     """
+    from iova_lab import provenance
     from iova_lab.kernel import lockup as locking
     from iova_lab.kernel import lockup_report, module, packages, rows
 
@@ -52,7 +54,8 @@ def lockup(
         module.check_name(name)
     locking.stream(nr_live)  # a mistake shows here, before the long part
     path = results / "lockup.jsonl"
-    with progress() as bar:
+    stores = [path, results / lockup_report.WALKS]
+    with provenance.recorded(stores, invoked()), progress() as bar:
         task = bar.add_task("stock kernel: 1 minute", total=len(names) + 1)
         stock = locking.stock(found, nr_live, lambda line: None)
         bar.advance(task)
@@ -67,7 +70,7 @@ def lockup(
             bar.advance(task)
             if outcome.locked_up:
                 bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)
-    lockup_report.count_walks(results)
+        lockup_report.count_walks(results)
     click.echo("\n".join(stock.words) or "the stock kernel did not lock up")
     click.echo()
     _explain(holds["kernel"], stock)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import C_FILE, EXAMPLE
+from iova_lab.arguments import C_FILE, EXAMPLE, invoked
 from iova_lab.console import progress
 from iova_lab.errors import NotFoundError
 
@@ -39,7 +39,7 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
 
     if not measure:
         require(results, "promises.json", command="iova-lab promises --measure")
-    from iova_lab import promises_results
+    from iova_lab import promises_results, provenance
     from iova_lab.promises_report import write_promises
 
     if measure:
@@ -47,7 +47,9 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
         with bar:
             task = bar.add_task("counted replays", total=promises_results.nr_ticks(largest))
             measured = promises_results.measure(largest, lambda: bar.advance(task))
-        click.echo(f"results:  {promises_results.save(measured, results)}")
+        path = promises_results.save(measured, results)
+        provenance.write(path, provenance.here(invoked(), sorted(measured.span)))
+        click.echo(f"results:  {path}")
     click.echo(f"promises: {write_promises(results, out)}")
 
 

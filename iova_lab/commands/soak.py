@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, VARIANT
+from iova_lab.arguments import POSITIVE, VARIANT, invoked
 
 if TYPE_CHECKING:
     from iova_lab.soak import Soak
@@ -73,8 +73,7 @@ def soak(
     finally:
         Console(width=10_000).print(soaking.table(run.frame()))
         if json_path is not None:
-            arguments = ["soak", *variants, "--ops", f"{nr_ops:g}", "--seed", str(seed)]
-            soaking.store(run, json_path, [*arguments, "--json", str(json_path)])
+            soaking.store(run, json_path, invoked())
     for breach in run.breaches.values():
         click.echo(f"iova-lab: {breach}", err=True)
     if run.breaches:
