@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -90,25 +91,36 @@ def ratio(
     result.  ``nr_ratios`` is how many are looked at together.
     """
     both = sorted(base.keys() & candidate.keys())
-    logs = [float(np.median(np.log(candidate[turn] / base[turn]))) for turn in both]
+    logs = tuple(float(np.median(np.log(candidate[turn] / base[turn]))) for turn in both)
     nr_rounds = sum(len(base[turn]) for turn in both)
-    found = mean(logs, each(nr_ratios))
+    found, visible = _judged(logs, each(nr_ratios))
     return Ratio(
         value=math.exp(found.value),
         lo=math.exp(found.lo),
         hi=math.exp(found.hi),
         nr_processes=len(both),
         nr_rounds=nr_rounds,
-        visible=math.exp(_visible(logs, each(nr_ratios))),
+        visible=math.exp(visible),
     )
 
 
-def _visible(samples: list[float], confidence: float) -> float:
+@lru_cache(1 << 12)
+def _judged(logs: tuple[float, ...], confidence: float) -> tuple[Interval, float]:
+    """Mean and least visible shift: every output of a comparison asks for the same ones."""
+    return mean(logs, confidence), _visible(logs, confidence)
+
+
+def _visible(samples: tuple[float, ...], confidence: float) -> float:
     """Least shift that a t test of such samples finds with `POWER` (noncentral t)."""
     df = len(samples) - 1
     if len(samples) < FEWEST:
         return math.nan
-    error = float(stats.sem(samples))
+    return _least_shift(df, confidence) * float(stats.sem(samples))
+
+
+@cache
+def _least_shift(df: int, confidence: float) -> float:
+    """`_visible` in standard errors, which depends on the number of samples alone."""
     critical = stats.t.isf((1 - confidence) / 2, df)
     shift = optimize.brentq(lambda nc: stats.nct.sf(critical, df, nc) - POWER, 0, 10 * critical)
-    return float(shift) * error
+    return float(shift)
