@@ -85,9 +85,9 @@ def test_the_short_chunks_reach_what_can_go_wrong() -> None:
     assert set(lines["rcache"]) == set(RCACHES)
 
 
-@pytest.mark.parametrize(("index", "event"), [(45, "nr_overflows"), (11, "nr_trims")])
+@pytest.mark.parametrize(("index", "event"), [(45, "nr_overflows"), (135, "nr_trims")])
 def test_a_long_chunk_overflows_a_depot_or_has_it_trimmed(index: int, event: str) -> None:
-    assert soak.run_chunk("mainline", make_chunk(0, index), timeout=300)[event] > 0
+    assert soak.run_chunk("mainline", make_chunk(0, index), timeout=300)[event] > 100
 
 
 # ---- what is wrong is found ----
