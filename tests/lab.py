@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,14 @@ def sizeof_range_domain(variant: str) -> int:
 def sizeof_range(variant: str) -> int:
     """Return the bytes of a struct iova: what a struct range_domain has beside five words."""
     return sizeof_range_domain(variant) - 40
+
+
+def take_interrupts() -> None:
+    """In a child, before its program starts: Ctrl-C ends it, also where a shell's & has SIGINT off.
+
+    That SIGINT is off is inherited, and programs rightly leave it so.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Row(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from lab import take_interrupts
 
 from iova_lab.cli import main
 from iova_lab.convoy import study, sweep
@@ -113,7 +114,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
         text=True,
         cwd=TESTS.parent,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=take_interrupts,
     )
     deadline = time.monotonic() + 120
     while not read_rows(path):

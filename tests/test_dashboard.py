@@ -24,6 +24,7 @@ import yaml
 from asv.machine import MachineCollection
 from asv_site import ROOT, Site
 from click.testing import CliRunner
+from lab import take_interrupts
 
 from iova_lab import asv_machine, asv_offline, asv_publish, asv_views
 from iova_lab.asv_offline import PACKAGES, OfflineError, Package
@@ -262,7 +263,13 @@ def test_commits_are_linked_on_github_only(monkeypatch: pytest.MonkeyPatch) -> N
 def serve(html: Path, *arguments: str) -> subprocess.Popen[str]:
     program = str(Path(sys.executable).parent / "iova-lab")
     command = [program, "dashboard", "--no-browser", f"--html={html}", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=take_interrupts,
+    )
 
 
 def test_the_server_says_where_it_is_and_ends_on_ctrl_c(site: Site) -> None:
@@ -272,7 +279,7 @@ def test_the_server_says_where_it_is_and_ends_on_ctrl_c(site: Site) -> None:
         with urllib.request.urlopen(address) as answer:
             assert b"lab/lines.js" in answer.read()
         server.send_signal(signal.SIGINT)
-        _, errors = server.communicate(timeout=20)
+        _, errors = server.communicate(timeout=300)
     assert (server.returncode, errors) == (0, "")
 
 

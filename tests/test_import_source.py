@@ -11,13 +11,13 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from lab import take_interrupts
 
 from iova_lab.cli import main
 from iova_lab.importer import ImportTextError, import_text
@@ -160,7 +160,8 @@ def test_what_was_done_is_there_for_a_script(tmp_path: Path) -> None:
 def import_in_child(source: Path, target: Path, *, largest: int = -1) -> subprocess.Popen[str]:
     """The command as its user runs it, with files of at most ``largest`` bytes."""
 
-    def limit() -> None:
+    def begin() -> None:
+        take_interrupts()
         if largest >= 0:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
@@ -170,7 +171,7 @@ def import_in_child(source: Path, target: Path, *, largest: int = -1) -> subproc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=limit,
+        preexec_fn=begin,
     )
 
 
@@ -223,11 +224,10 @@ def test_an_interrupted_import_leaves_what_was_there(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     process = import_in_child(tmp_path / "pipe", target)
     with (tmp_path / "pipe").open("wb") as pipe:
-        pipe.write(many_lines(20_000))
+        pipe.write(many_lines(20_000))  # much more than a pipe holds: it is being read
         pipe.flush()
-        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
