@@ -19,6 +19,8 @@ BIN	:= .venv/bin
 # asv looks for its Python on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of processes are started; without bytecode each compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The quick form leaves out sizes: asv knows them as not run.  Time at one size (near_empty and the
 # traces have no other than 100), mean nodes at two.  The worst op at two as well, and what is refused
@@ -97,7 +99,8 @@ build/html/info.json: .venv/installed asv.conf.json \
 dashboard: offline html
 	@exec $(BIN)/iova-lab dashboard
 
-PYTEST	:= $(BIN)/python -m pytest -n auto --dist worksteal
+# A worker per CPU that the system shows; what takes long begins first (tests/conftest.py).
+PYTEST	:= $(BIN)/python -m pytest -n logical --dist worksteal
 
 # What takes less than a minute in all, then what is marked slow as well.
 check: lint

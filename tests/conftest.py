@@ -18,5 +18,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
+    config.addinivalue_line("markers", "slow: takes seconds, `make check` leaves it out")
     config.addinivalue_line("markers", "sanitize: also run with the sanitizer build")
     config.addinivalue_line("markers", "long: not in the short pass of it, tests/test_sanitized.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that all workers end at about the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = {"anchor", "mainline", "null"}
 CELLS = r"NodesMean.*'(anchor|mainline)', 'ring', 1000\)"

@@ -185,6 +185,7 @@ def test_a_sample_is_the_fastest_replay(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(list(times_ns)) == 3  # fifty were drawn
 
 
+@pytest.mark.slow
 def test_a_crash_costs_one_cell(tmp_path: Path) -> None:
     """Run by asv itself, with the fork server of asv.conf.json."""
     copy = tmp_path / "copy"

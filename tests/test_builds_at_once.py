@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 NR_PROCESSES = 3
 
@@ -55,6 +59,8 @@ def test_processes_compile_one_variant_at_once(tmp_path: Path) -> None:
 
 def test_two_installs_of_one_folder_build_the_same_files(tmp_path: Path) -> None:
     source = copy(tmp_path)
+    for path in sorted((source / "iova_variants").glob("*.c"))[4:]:
+        path.unlink()
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
     commands = [[*pip, "-w", str(tmp_path / name), str(source)] for name in ("a", "b")]
     done = at_once(commands, tmp_path)

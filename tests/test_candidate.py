@@ -143,6 +143,7 @@ REQUESTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(requests=REQUESTS)
 def test_no_history_makes_an_op_visit_more_than_the_bound(
@@ -183,6 +184,7 @@ def adversary(nr_live: int, seed: int) -> OpStream:
     return stream_of(rows, nr_ageing=nr_live)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_an_adversary_at_100000_holes_gets_no_op_above_32_nodes(seed: int) -> None:
     result = iova_variants.replay("candidate", adversary(100_000, seed), judge=True, op_visits=True)
@@ -244,6 +246,7 @@ def test_the_common_case_takes_seven_tenths_of_mainlines_nodes(workload: str, nr
     assert candidate <= 0.7 * mainline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workload",
     [

@@ -564,6 +564,7 @@ def test_kinds_tell_ops_apart() -> None:
     assert found["free"] == [False, False, True, False, False]
 
 
+@pytest.mark.slow
 def test_a_pair_of_the_same_variant_is_no_different_by_much() -> None:
     from iova_lab.claims._timing import paired
     from iova_lab.claims.typical import near_empty
@@ -601,6 +602,7 @@ def test_a_clock_that_ticks_every_10_ns_is_no_reason_to_be_10_ns_wrong(
     assert found["free"] == pytest.approx(9.0, abs=0.3)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_fresh_process_comes_out() -> None:
     from iova_lab.claims._timing import paired
 
@@ -669,6 +671,7 @@ def lab(*arguments: str) -> Any:
     return CliRunner().invoke(main, ["claims", *arguments])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", all_claims(), ids=lambda claim: claim.id)
 def test_every_command_parses_and_runs(claim: Claim, tmp_path: Path) -> None:
     program, command, *arguments = claim.command.split()

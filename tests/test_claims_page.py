@@ -36,6 +36,7 @@ def store(results: Path, name: str, **row: object) -> None:
     (results / "claims" / f"{name}.json").write_text(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path, name: str) -> None:
     page.write_claims(RESULTS, tmp_path)

@@ -84,6 +84,7 @@ def complete(*words: str) -> list[str]:
     return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_shell_completes_commands_variants_and_workloads() -> None:
     assert complete("do") == ["doctor"]
     assert complete("replay", "al") == ["alignable"]
@@ -160,6 +161,7 @@ def test_list_and_replay_speak_json() -> None:
         assert (replayed["rcache"] is None) == (rcache == "off")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_no_color_is_heeded(extra: dict[str, str], coloured: bool) -> None:
     command = [sys.executable, "-m", "iova_lab.cli", "doctor", "--seconds", "0"]

@@ -42,6 +42,7 @@ def committed(pattern: str) -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", sorted(WRITERS))
 def test_a_report_is_what_its_results_say(part: str, tmp_path: Path) -> None:
     WRITERS[part](tmp_path)

@@ -22,6 +22,8 @@ from iova_lab.paired_worker import Sampler, Task, order
 from iova_lab.workloads import generate
 from iova_variants._child import NotBackError
 
+pytestmark = pytest.mark.slow
+
 NEAR_EMPTY = comparison.Cell("near_empty", 20)
 STARTUP = comparison.Cell("startup", 100)
 

@@ -41,6 +41,12 @@ def golden() -> comparison.Comparison:
     return comparison.load(GOLDEN)
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """All that is written of it."""
+    return comparison.write(comparison.load(GOLDEN), tmp_path_factory.mktemp("written"))
+
+
 # ---- synthetic samples of known ratio and noise ----
 
 
@@ -101,6 +107,7 @@ def made(
     return comparison.Comparison(plan, subjects, cells, date="2026-01-01T00:00:00+00:00")
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_true_ratio_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     missed = 0
@@ -111,6 +118,7 @@ def test_the_interval_holds_the_true_ratio_as_often_as_it_says() -> None:
     assert 1 <= missed <= 20
 
 
+@pytest.mark.slow
 def test_a_variant_against_itself_shows_no_difference_however_many_ratios() -> None:
     rng = np.random.default_rng(2)
     wrong = 0
@@ -120,6 +128,7 @@ def test_a_variant_against_itself_shows_no_difference_however_many_ratios() -> N
     assert wrong <= 8  # 1 % of 200 comparisons, each of ten ratios
 
 
+@pytest.mark.slow
 def test_what_would_have_been_seen_is_seen_four_times_in_five() -> None:
     rng = np.random.default_rng(3)
     visible = np.exp(
@@ -350,6 +359,7 @@ def test_a_broken_folder_is_told_in_one_line(
 # ---- outputs ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nr_candidates", [1, 2, 6])
 @pytest.mark.parametrize("nr_cells", [3, 21, 90])
 def test_a_mail_has_at_most_120_lines(nr_candidates: int, nr_cells: int) -> None:
@@ -365,6 +375,7 @@ def test_a_mail_has_at_most_120_lines(nr_candidates: int, nr_cells: int) -> None
     assert "A network card's ring" in text or nr_cells > 3
 
 
+@pytest.mark.slow
 def test_a_loaded_or_partial_comparison_is_labelled_wherever_it_is_named(
     golden: comparison.Comparison, tmp_path: Path
 ) -> None:
@@ -451,6 +462,7 @@ def test_a_base_that_failed_leaves_no_ratio_in_that_cell(golden: comparison.Comp
     letter.render(golden)
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_says_so_everywhere(
     golden: comparison.Comparison, tmp_path: Path
 ) -> None:
@@ -492,9 +504,9 @@ class References(HTMLParser):
             self.used += [f"#{found}" for found in re.findall(r"url\(#([^)]+)\)", value)]
 
 
-def test_the_page_needs_no_other_file(golden: comparison.Comparison, tmp_path: Path) -> None:
-    comparison.write(golden, tmp_path)
-    html = (tmp_path / "compare.html").read_text()
+@pytest.mark.slow
+def test_the_page_needs_no_other_file(written: list[Path]) -> None:
+    html = (written[0].parent / "compare.html").read_text()
     found = References()
     found.feed(html)
     assert found.fetched == []
@@ -509,14 +521,14 @@ def test_an_image_that_is_none_of_ours_stays(tmp_path: Path) -> None:
     assert inline('<img src="x.png" alt="y" />', tmp_path) == '<img src="x.png" alt="y" />'
 
 
+@pytest.mark.slow
 def test_figures_and_pages_are_alike_each_time(
-    golden: comparison.Comparison, tmp_path: Path
+    golden: comparison.Comparison, written: list[Path], tmp_path: Path
 ) -> None:
-    first = comparison.write(golden, tmp_path / "a")
-    second = comparison.write(comparison.load(GOLDEN), tmp_path / "b")
-    assert [path.name for path in first] == [path.name for path in second]
-    assert {path.suffix for path in first} == {".html", ".md", ".svg", ".png", ".txt", ".csv"}
-    for one, other in zip(first, second, strict=True):
+    again = comparison.write(golden, tmp_path)
+    assert [path.name for path in written] == [path.name for path in again]
+    assert {path.suffix for path in written} == {".html", ".md", ".svg", ".png", ".txt", ".csv"}
+    for one, other in zip(written, again, strict=True):
         assert_alike(one, other)
 
 
@@ -534,9 +546,9 @@ def test_figures_tell_variants_apart_without_colour(golden: comparison.Compariso
     } <= (markers)
 
 
-def test_tables_hold_every_cell(golden: comparison.Comparison, tmp_path: Path) -> None:
-    comparison.write(golden, tmp_path)
-    with (tmp_path / "summary.csv").open(newline="") as file:
+@pytest.mark.slow
+def test_tables_hold_every_cell(golden: comparison.Comparison, written: list[Path]) -> None:
+    with (written[0].parent / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["cell"], row["candidate"]) for row in rows] == [
         (cell, candidate)

@@ -22,6 +22,8 @@ from iova_lab.kernel import rows
 from iova_lab.pages import read_page
 from iova_lab.reading import read_rows
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden" / "contention"
 
 

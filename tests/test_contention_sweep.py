@@ -23,6 +23,8 @@ from iova_lab.convoy.published import fixed
 from iova_lab.convoy.sweep import Cell, SweepError
 from iova_lab.reading import read_rows
 
+pytestmark = pytest.mark.slow
+
 CONSTANTS = Constants(handoff_ns=70.0, remote_ns=60.0, source="chosen")
 #: Machine constants need not be measured: no busy machine can fail a test.
 GIVEN = "--handoff-ns 70 --remote-ns 60"

@@ -144,6 +144,7 @@ def test_each_package_brings_its_licence_or_the_line_that_names_it(tmp_path: Pat
     assert found == {"p-1-LICENSE.txt", "q-2-package.json", f"asv-{asv.__version__}-LICENSE.rst"}
 
 
+@pytest.mark.slow
 def test_the_published_page_names_no_other_host_and_has_all_licences(site: Site) -> None:
     assert not asv_offline.REMOTE_TAG.search((site.html / "index.html").read_text())
     licences = {path.name for path in (site.html / "offline" / "licences").iterdir()}
@@ -151,6 +152,7 @@ def test_the_published_page_names_no_other_host_and_has_all_licences(site: Site)
         assert any(name.startswith(f"{package.name}-{package.version}") for name in licences)
 
 
+@pytest.mark.slow
 def test_every_json_has_its_script(site: Site) -> None:
     paths = [path for path in site.html.rglob("*.json") if "offline" not in path.parts]
     assert len(paths) > 10
@@ -165,6 +167,7 @@ def points(site: Site) -> dict[int, list[float | None]]:
     return dict(json.loads(path.read_text()))
 
 
+@pytest.mark.slow
 def test_a_commit_that_a_merge_brought_is_drawn(site: Site) -> None:
     line = asv_site.git(site.html.parents[1], "rev-list", "--first-parent", "HEAD").split()
     assert site.commits[2] not in line
@@ -174,6 +177,7 @@ def test_a_commit_that_a_merge_brought_is_drawn(site: Site) -> None:
     assert "not in the dashboard" not in site.said
 
 
+@pytest.mark.slow
 def test_results_of_a_commit_that_is_not_there_are_named(site: Site, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(site.html.parents[1], folder, symlinks=True)
@@ -211,6 +215,7 @@ def test_committed_results_are_of_commits_that_are_here() -> None:
     assert [name for name in unseen if name.split("/")[0] in machines] == []
 
 
+@pytest.mark.slow
 def test_a_view_has_every_variant_and_the_workload_that_tells_them_apart(site: Site) -> None:
     lab = json.loads((site.html / "index.json").read_text())["iova_lab"]
     view = lab["views"][NODES]
@@ -232,6 +237,7 @@ def test_no_two_variants_look_the_same() -> None:
     assert len(set(looks)) == 21
 
 
+@pytest.mark.slow
 def test_reports_are_copied_and_only_the_copy_has_links(site: Site) -> None:
     index, ring = (
         f"reports/{asv_site.MACHINE}/{page}.html" for page in ("index", "workloads/ring")
@@ -272,6 +278,7 @@ def serve(html: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_server_says_where_it_is_and_ends_on_ctrl_c(site: Site) -> None:
     with serve(site.html, "--port=0") as server:
         assert server.stdout is not None
@@ -283,6 +290,7 @@ def test_the_server_says_where_it_is_and_ends_on_ctrl_c(site: Site) -> None:
     assert (server.returncode, errors) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line_or_another_port(site: Site) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

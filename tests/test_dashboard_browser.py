@@ -35,10 +35,13 @@ OPTIONS = """--headless=new --disable-gpu --disable-quic --no-first-run --disabl
     --disable-background-networking --disable-component-update --disable-sync
     --disable-default-apps --disable-dev-shm-usage --window-size=1280,800""".split()
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")),
-    reason="no browser to look with: apt install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("chromium") and shutil.which("chromedriver")),
+        reason="no browser to look with: apt install chromium chromium-driver",
+    ),
+]
 
 
 class Browser:

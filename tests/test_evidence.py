@@ -20,6 +20,8 @@ from iova_lab.evidence import SUBJECT, bars, objections, page, sources
 from iova_lab.pages import read_page
 from iova_lab.thread import Answer
 
+pytestmark = pytest.mark.slow
+
 VARIANTS = ("mainline", "alignable", "augmented", "maple", "no_cache", SUBJECT)
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = "spurious failures, and answers that are not the highest fit"

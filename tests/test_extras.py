@@ -42,6 +42,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -63,6 +64,7 @@ def test_the_base_package_is_enough(tmp_path: Path, line: str) -> None:
     assert done.returncode == 0 or "doctor" in line
 
 
+@pytest.mark.slow
 def test_the_base_package_tries_a_file(tmp_path: Path) -> None:
     assert run(tmp_path, "new", "mine").returncode == 0
     done = run(tmp_path, "try", "mine.c", "--check-only", "--budget", "5")
@@ -70,6 +72,7 @@ def test_the_base_package_tries_a_file(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_base_package_compares_and_names_what_is_left_out(tmp_path: Path) -> None:
     line = "compare mainline mainline --workloads near_empty --budget 3"
     done = run(tmp_path, *line.split())
@@ -79,6 +82,7 @@ def test_the_base_package_compares_and_names_what_is_left_out(tmp_path: Path) ->
     assert "near_empty" in mail.read_text(encoding="ascii")
 
 
+@pytest.mark.slow
 def test_a_command_that_needs_an_extra_names_it_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "results" / "mine").mkdir(parents=True)
     (tmp_path / "results" / "mine" / "machine.json").touch()

@@ -33,6 +33,7 @@ def _bytes_changed(data: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 def test_mutated_text_of_every_tool(tmp_path: Path) -> None:
     rng = random.Random(1)
     seeds = fuzz_importer.seeds()
@@ -55,6 +56,7 @@ def test_the_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         fuzz_importer.check_input(good + alloc, tmp_path / "t.npz")
 
 
+@pytest.mark.slow
 def test_a_short_run_guided_by_coverage(tmp_path: Path) -> None:
     options = [f"-runs={_NR_GUIDED}", "-seed=1", "-max_len=4096", f"-artifact_prefix={tmp_path}/"]
     done = subprocess.run(

@@ -191,6 +191,7 @@ def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
     assert target.read_bytes() == b"before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nr_rows", [1_000, 1_000_000])
 def test_a_disk_that_fills_while_the_file_is_written_is_told_as_that(
     nr_rows: int, tmp_path: Path

@@ -26,6 +26,7 @@ def pairs(nr_pairs: int, nr_ageing: int = 0) -> OpStream:
     return stream_of(rows, nr_ageing=nr_ageing)
 
 
+@pytest.mark.slow
 @counts_them
 @pytest.mark.parametrize("variant", ["null", "mainline", "candidate"])
 def test_the_same_stream_counts_the_same_twice(variant: str) -> None:
@@ -33,6 +34,7 @@ def test_the_same_stream_counts_the_same_twice(variant: str) -> None:
     assert instructions.count(variant, stream) == instructions.count(variant, stream) > 0
 
 
+@pytest.mark.slow
 @counts_them
 def test_each_op_counts_and_ageing_does_not() -> None:
     """One pair costs what any other costs, so the window's length tells all there is."""
@@ -42,6 +44,7 @@ def test_each_op_counts_and_ageing_does_not() -> None:
     assert few < 11 * pair
 
 
+@pytest.mark.slow
 @counts_them
 def test_all_ways_to_free_are_inside_the_window() -> None:
     """Two windows of frees alone: one through free(), one through free_sized()."""
@@ -59,6 +62,7 @@ def test_without_valgrind_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     assert done.stderr.strip() == "iova-lab: valgrind is missing: apt install valgrind"
 
 
+@pytest.mark.slow
 @counts_them
 def test_what_stops_a_replay_is_told(tmp_path: Path) -> None:
     path = tmp_path / "broken.c"
@@ -69,6 +73,7 @@ def test_what_stops_a_replay_is_told(tmp_path: Path) -> None:
         instructions.count(str(path), random_stream(0, 10))
 
 
+@pytest.mark.slow
 @counts_them
 @pytest.mark.parametrize(
     ("statement", "message"),
@@ -91,6 +96,7 @@ def test_a_replay_that_does_not_end_is_ended(
         instructions.count(str(path), random_stream(0, 10))
 
 
+@pytest.mark.slow
 @counts_them
 def test_the_command_shows_ratios_to_the_first() -> None:
     done = CliRunner().invoke(main, ["instructions", "mainline", "candidate", "ring"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -35,7 +37,16 @@ from iova_lab.reading import read_rows
 from iova_lab.trace import read_trace
 
 missing = tools.missing()
-boots = pytest.mark.skipif(missing is not None, reason=missing or "")
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def boots(test: Test) -> Test:
+    """Mark a test that boots kernels: slow, and not where that can't be done."""
+    skip = pytest.mark.skipif(missing is not None, reason=missing or "")
+    marked: Test = pytest.mark.slow(skip(test))
+    return marked
+
+
 NEWEST = SERIES[-1]
 
 

@@ -114,6 +114,7 @@ def python(site: Path, code: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_the_wheel_has_every_source_and_every_trace(installed: Path) -> None:
     sources = (".c", ".h", "Kbuild")
     harness = {f"harness/{name}" for name in files(HARNESS_DIR) if name.endswith(sources)}
@@ -124,6 +125,7 @@ def test_the_wheel_has_every_source_and_every_trace(installed: Path) -> None:
     assert harness | variants | traces | pages <= files(installed)
 
 
+@pytest.mark.slow
 def test_an_installed_variant_is_not_compiled_again(installed: Path) -> None:
     built = installed / "iova_variants" / "_built"
     before = {name: (built / name).stat().st_mtime_ns for name in files(built)}
@@ -140,6 +142,7 @@ for name in iova_variants.names():
     assert before == {name: (built / name).stat().st_mtime_ns for name in files(built)}
 
 
+@pytest.mark.slow
 def test_an_installed_lab_compiles_a_users_file(installed: Path, tmp_path: Path) -> None:
     source = (ROOT / "iova_variants" / "null.c").read_text()
     mine = tmp_path / "mine.c"
@@ -148,6 +151,7 @@ def test_an_installed_lab_compiles_a_users_file(installed: Path, tmp_path: Path)
     assert python(installed, code) == "mine\n"
 
 
+@pytest.mark.slow
 def test_an_installed_lab_checks_a_new_users_file(installed: Path, tmp_path: Path) -> None:
     """In an empty folder: `new`, then `try` on what it wrote, and on the same with a mistake."""
     code = f"""
@@ -169,6 +173,7 @@ except SystemExit as error:
     assert (tmp_path / "try" / "mine" / "mine-broken.json").exists()
 
 
+@pytest.mark.slow
 def test_a_variant_that_does_not_compile_takes_no_other_with_it(tmp_path: Path) -> None:
     source = copy_of_the_sources(tmp_path)
     kept = {"anchor", "null"}  # one before the broken one, one after

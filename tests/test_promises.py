@@ -57,11 +57,13 @@ def test_no_example_can_do_without_a_request(name: str) -> None:
         assert not rest or not breaks(shorter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "key"), NONE_FOUND)
 def test_nothing_is_found_where_the_table_says_so(variant: str, key: str) -> None:
     assert search(variant, key, SHALLOW) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["anchor-complete", "maple-memory", "cached32-start"])
 def test_the_search_finds_the_stored_example_again(name: str) -> None:
     variant, question = name.split("-")
@@ -131,6 +133,7 @@ def test_span_in_churn() -> None:
 # ---- figures ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nr_live", [1_000, 10_000, 100_000])
 def test_mainline_searches_a_sixth(nr_live: int) -> None:
     measured = peng.sixth(nr_live, nr_calls=20_000 if nr_live < 100_000 else 4_000)
@@ -195,6 +198,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_promises(results, results / "page").parent
 
 
+@pytest.mark.slow
 def test_every_cell_leads_somewhere(page: Path) -> None:
     cells = pd.read_csv(page / "promises.csv")
     html = (page / "promises.html").read_text()
@@ -217,6 +221,7 @@ def test_every_no_has_an_example_that_is_printed(page: Path) -> None:
             assert draw(examples()[name]) in text
 
 
+@pytest.mark.slow
 def test_the_same_results_write_the_same_page(page: Path, tmp_path: Path) -> None:
     write_promises(page.parent, tmp_path)
     for name in ("promises.html", "promises.md", "promises.csv", "promises.svg", "promises.png"):

@@ -49,6 +49,7 @@ def test_every_make_target_exists(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_quick_commands_run_in_order(tmp_path: Path) -> None:
     """From a folder that has the checkout's files, as the reader's has."""
     for name in ("tests", "iova_lab"):

@@ -46,6 +46,8 @@ from iova_lab.tables import change, coinciding, common_size, missing
 from iova_lab.thread import Answer, Thread, growth_lines, judge
 from iova_lab.thread_2017 import answer
 
+pytestmark = pytest.mark.slow
+
 FAKES = frozenset({"null"})
 REPORTED = ["lost_space", "near_empty", "startup"]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NR_LIVE = 10**7
 SLACK = 16 << 20  # the last arena, which is not full
 

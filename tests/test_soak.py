@@ -36,6 +36,7 @@ def short_soak(variant: str) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.sanitize
 @pytest.mark.parametrize("variant", REAL)
 def test_a_short_soak_breaks_nothing(variant: str) -> None:
@@ -71,6 +72,7 @@ def test_chunks_differ_in_geometry_and_ask_everything() -> None:
     assert len(np.unique(ops["cpu"])) == 16
 
 
+@pytest.mark.slow
 def test_the_short_chunks_reach_what_can_go_wrong() -> None:
     """A soak in which nothing is ever refused, retried, flushed or trimmed shows little."""
     lines = pd.concat([short_soak(variant) for variant in REAL])
@@ -106,6 +108,7 @@ def lab(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_a_breach_is_one_line_with_seed_chunk_and_op(tmp_path: Path) -> None:
     path = liar(tmp_path)
     done = lab("soak", path, "no_cache", "--ops", 3e5, "--seed", 0, "--out", tmp_path)

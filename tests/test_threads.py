@@ -51,6 +51,7 @@ def on_cpus(stream: OpStream, nr_cpus: int, seed: int) -> OpStream:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", REAL)
 @pytest.mark.parametrize("rcache", iova_variants.RCACHES)
 @pytest.mark.parametrize("workload", NR_LIVE)
@@ -341,6 +342,7 @@ def run_with_tsan(rcaches: str, *variants: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(3))
 def test_no_variant_has_a_data_race(part: int) -> None:
     """A third of them in one process: it takes longer to start than to run."""
@@ -351,6 +353,7 @@ def test_no_variant_has_a_data_race(part: int) -> None:
     assert "ThreadSanitizer" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_sanitizer_sees_a_missing_lock(tmp_path: Path) -> None:
     done = run_with_tsan("off", write(tmp_path, "unlocked", UNLOCKED))
     assert "WARNING: ThreadSanitizer: data race" in done.stderr

@@ -85,6 +85,7 @@ def test_a_file_that_ends_the_process_while_loaded_is_no_success(command: str) -
     assert "exit0.c: ends the process (exit status 0) while being loaded" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_sleeper_is_told_though_it_uses_no_cpu_time() -> None:
     done = run("try", in_alloc("sleeper", REST), "--check-only", "--budget", "600")
     assert done.exit_code == 1
@@ -92,6 +93,7 @@ def test_a_sleeper_is_told_though_it_uses_no_cpu_time() -> None:
     assert "sleeper_alloc(), sleeper.c:" in done.stderr
 
 
+@pytest.mark.slow
 def test_output_without_end_is_bounded_and_told_in_one_line() -> None:
     noisy = '\textern int puts(const char *text);\n\n\tfor (;;)\n\t\tputs("still here");\n'
     done = run("try", in_alloc("noisy", noisy), "--check-only", "--budget", "600")
@@ -120,11 +122,13 @@ def test_what_a_kernel_has_not_is_named(statement: str, found: str) -> None:
     assert re.search(found, foreign)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", iova_variants.names())
 def test_the_labs_own_use_nothing_foreign(name: str) -> None:
     assert symbols.foreign(Path(iova_variants.__path__[0], f"{name}.c")) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(races.NR_SEEDS))
 def test_a_variant_without_its_lock_is_found(seed: int) -> None:
     header = '#include "iova_variant.h"\n'
@@ -135,6 +139,7 @@ def test_a_variant_without_its_lock_is_found(seed: int) -> None:
     assert "mine.c:" in race.says
 
 
+@pytest.mark.slow
 def test_a_find_without_its_lock_is_found() -> None:
     path = write("mine")
     head, middle, tail = path.read_text().partition("static bool mine_find(")
@@ -146,6 +151,7 @@ def test_a_find_without_its_lock_is_found() -> None:
     assert any(race and "mine_find" in "".join(race.frames) for race in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mainline", "candidate", "maple"])
 def test_the_labs_own_have_no_race(name: str) -> None:
     source = Path(iova_variants.__path__[0], f"{name}.c")
@@ -160,6 +166,7 @@ def test_work_that_is_not_counted_is_found() -> None:
     assert wrong.startswith("does work that it does not count: on ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", iova_variants.names())
 def test_the_labs_own_count_their_work(name: str) -> None:
     assert builds.uncounted(Path(iova_variants.__path__[0], f"{name}.c")) is None
@@ -219,6 +226,7 @@ def test_every_way_to_end_has_its_words() -> None:
     assert "asleep, without CPU time for 3 s" in End(-9, limits, "asleep").words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -258,12 +266,14 @@ STATE = """	static struct iova_domain *last, *before;
 """
 
 
+@pytest.mark.slow
 def test_what_is_wrong_only_over_several_domains_in_turn_is_found() -> None:
     path = in_alloc("mine", STATE)
     done = run("try", path, "--check-only", "--budget", "600")
     assert done.exit_code == 1, done.output
 
 
+@pytest.mark.slow
 def test_what_is_wrong_only_with_granules_of_16_kib_is_found() -> None:
     kept = "\tiovad->start_pfn = start_pfn;\n"
     path = write("mine", kept, f"{kept}\tiovad->granule = granule;\n")
