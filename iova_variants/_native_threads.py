@@ -59,7 +59,7 @@ class Result(c.Structure):
     """``struct threads_result``"""
 
     _fields_ = [
-        *_words("ns", "clock_ps", "empty_hold_ps", "nr_live", "bytes", "error_op"),
+        *_words("ns", "clock_ps", "empty_hold_ps", "nr_live", "bytes", "nr_arenas", "error_op"),
         ("error", c.c_char * 192),
     ]
 

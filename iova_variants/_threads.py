@@ -84,6 +84,8 @@ class ThreadsResult:
     threads than CPUs, so waits have the system's scheduling in them and say little of the lock.
     ``clock_ns`` is one reading of the clock; ``empty_hold_ns`` what a hold of nothing reads.
     ``nr_live`` ranges are owned at the end; each was found in the domain, and none overlaps.
+    ``nr_arenas`` is how often memory was taken from the system within the window: 0, or times have
+    that in them.
     ``op_ns``, ``op_wait_ns``, ``op_hold_ns`` and ``pfns`` have one entry per measured op, in the
     stream's order, None unless asked for.
     """
@@ -97,6 +99,7 @@ class ThreadsResult:
     empty_hold_ns: float
     nr_live: int
     bytes: int
+    nr_arenas: int
     rcache: RcacheReport | None = None
     op_ns: npt.NDArray[np.uint32] | None = None
     op_wait_ns: npt.NDArray[np.uint32] | None = None
@@ -243,6 +246,7 @@ def _result(
         result.empty_hold_ps / 1000,
         result.nr_live,
         result.bytes,
+        result.nr_arenas,
         layer.report if layer else None,
         *(per_op or []),
     )

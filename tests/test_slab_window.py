@@ -17,3 +17,12 @@ def test_no_arena_is_taken_within_a_window(workload: str) -> None:
         for variant in iova_variants.names():
             result = iova_variants.replay(variant, stream)
             assert result.nr_arenas == 0, (variant, nr_live)
+
+
+@pytest.mark.parametrize("rcache", ["off", "6.7"])
+def test_no_arena_is_taken_within_a_window_of_threads(rcache: str) -> None:
+    """An arena of nodes of 64 bytes ends at 4096, in the middle of this window."""
+    stream = workloads.generate("startup", 4000)
+    for variant in iova_variants.names():
+        result = iova_variants.replay_threads(variant, stream, threads=2, rcache=rcache)
+        assert result.nr_arenas == 0, variant

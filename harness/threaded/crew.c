@@ -105,6 +105,7 @@ static void hand_in(struct crew *crew, const struct crew_member *member)
 	crew->memory.bytes += member->cpu.books.bytes;
 	crew->memory.nr_objects += member->cpu.books.nr_objects;
 	crew->memory.nr_caches += member->cpu.books.nr_caches;
+	crew->memory.nr_arenas += member->cpu.books.nr_arenas;
 	for (i = 0; i < sizeof(crew->rcache_stats) / sizeof(u64); i++)
 		sum[i] += own[i];
 	pthread_mutex_unlock(&crew->mutex);

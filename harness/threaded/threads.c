@@ -21,6 +21,8 @@
 #include "rcache.h"
 #include "threads.h"
 
+#define SPARE_OBJECTS	256ULL	/* a thread's, in its magazine or for a moment */
+
 struct slot {
 	u64 pfn;		/* IOVA_REFUSED: nobody's */
 	u32 size;
@@ -55,6 +57,7 @@ struct run {
 	struct judge **judges;
 	pthread_mutex_t judges_mutex;
 	struct own_ops *shares;
+	u64 *first_caches;	/* per domain and one more: shim_nr_caches() */
 	bool merges;			/* see may_merge() */
 	bool stop;
 	u64 next __attribute__((__aligned__(128)));	/* THREADS_IN_TURN */
@@ -412,18 +415,21 @@ static int build_domains(struct run *run)
 	run->domains = aligned_alloc(128, (stream->nr_domains + 1) *
 					  run->stride);
 	run->slots = calloc(stream->nr_slots + 1, sizeof(*run->slots));
-	if (!run->domains || !run->slots)
+	run->first_caches = calloc(stream->nr_domains + 1, sizeof(u64));
+	if (!run->domains || !run->slots || !run->first_caches)
 		return -1;
 	memset(run->domains, 0, stream->nr_domains * run->stride);
 	for (i = 0; i < stream->nr_slots; i++)
 		run->slots[i].pfn = IOVA_REFUSED;
 	this_cpu->init_class = LOCK_VARIANT;
 	for (i = 0; i < stream->nr_domains; i++) {
+		run->first_caches[i] = shim_nr_caches();
 		if (iova_variant.init_domain(domain_of(run, i), stream->granule,
 					     stream->start_pfn))
 			return -1;
 		run->nr_domains++;
 	}
+	run->first_caches[i] = shim_nr_caches();
 	return 0;
 }
 
@@ -514,6 +520,29 @@ static int age(struct run *run)
 	return wrong ? -1 : 0;
 }
 
+/*
+ * No page is to be taken from the system within the window.  In no order of its
+ * ops does one need more than an object, a range or a hole; an rcache can give
+ * back what was freed while ageing.  Magazines keep some more.
+ */
+static bool prepare_memory(struct run *run)
+{
+	const struct replay_stream *stream = run->stream;
+	u64 first = run->rcache ? 0 : stream->nr_ageing, i;
+	u64 *nr_ops = calloc(stream->nr_domains + 1, sizeof(*nr_ops));
+	bool prepared = nr_ops;
+
+	for (i = first; prepared && i < stream->nr_ops; i++)
+		nr_ops[stream->ops[i].dom]++;
+	for (i = 0; prepared && i < stream->nr_domains; i++)
+		prepared = shim_prepare(run->first_caches[i],
+					run->first_caches[i + 1],
+					nr_ops[i] + SPARE_OBJECTS *
+					(run->plan->nr_threads + 1));
+	free(nr_ops);
+	return prepared;
+}
+
 static void drain(struct run *run)
 {
 	u64 i;
@@ -531,6 +560,7 @@ static void drain(struct run *run)
 	free(run->rcaches);
 	free(run->domains);
 	free(run->slots);
+	free(run->first_caches);
 }
 
 /* ---- afterwards: what must hold whoever was first ---- */
@@ -638,8 +668,12 @@ static void report_rcache(struct run *run, const struct rcache_stats *stats)
 static int measure(struct run *run, struct crew *crew,
 		   struct threads_share *shares)
 {
-	int err = crew_start(crew, run->plan, run_share, run);
+	int err;
 
+	if (!prepare_memory(run))
+		return fail(run, ~0ULL,
+			    "no memory for what the window may allocate");
+	err = crew_start(crew, run->plan, run_share, run);
 	if (err)
 		return fail(run, ~0ULL, "a thread can't be had on its CPU: %s",
 			    strerror(err));
@@ -647,6 +681,7 @@ static int measure(struct run *run, struct crew *crew,
 	shim_memory.bytes += crew->memory.bytes;
 	shim_memory.nr_objects += crew->memory.nr_objects;
 	shim_memory.nr_caches += crew->memory.nr_caches;
+	run->result->nr_arenas = crew->memory.nr_arenas;
 	if (run->rcache)
 		report_rcache(run, &crew->rcache_stats);
 	return run->result->error[0] ? -1 : 0;

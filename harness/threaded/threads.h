@@ -79,6 +79,7 @@ struct threads_share {
  * @empty_hold_ps: mean hold of a free lock around nothing: the clock's share
  * @nr_live: ranges that callers own at the end; each was found, none overlaps
  * @bytes: memory of the variant at the end, domains included
+ * @nr_arenas: taken from the system within the window: none, or times are wrong
  * @error: empty, or what was wrong, at measured op @error_op
  */
 struct threads_result {
@@ -87,6 +88,7 @@ struct threads_result {
 	u64 empty_hold_ps;
 	u64 nr_live;
 	u64 bytes;
+	u64 nr_arenas;
 	u64 error_op;
 	char error[192];
 };
