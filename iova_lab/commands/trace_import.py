@@ -17,19 +17,19 @@ _PACKED = {".gz", ".xz", ".zst", ".bz2"}
 @trace.command("import")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--out", type=click.Path(path_type=Path), help="Default: SOURCE with .npz.")
-@click.option("--kernel", help="What it was recorded on: uname -r; needed if the text is silent.")
+@click.option("--kernel", help="uname -r of the recorded machine; needed unless the text has it.")
 @click.option("--json", "as_json", is_flag=True, help="What was done, for a script.")
 def import_command(source: str, out: Path | None, kernel: str | None, as_json: bool) -> None:
     """Make a trace file of the text of a tracing tool: SOURCE, or - for standard input.
 
     What tracefs, trace-cmd report, perf script or bpftrace print of the probes that
-    docs/recording.md gives; .gz, .xz, .zst and .bz2 are unpacked.  Says what was left out, and
-    why, with the first line of each reason.
+    docs/recording.md gives; .gz, .xz, .zst and .bz2 are unpacked; quoting of mails, CR LF and
+    colours are taken off.  Prints what was left out, and why, with the first line of each reason.
 
     \b
     Examples:
       iova-lab trace import trace.txt --kernel 6.12.9
-    ssh host trace-cmd report | iova-lab trace import - --out host.npz --kernel 5.10.0
+      ssh host trace-cmd report | iova-lab trace import - --out host.npz --kernel 5.10.0
     """
     from iova_lab.importer import import_text
 

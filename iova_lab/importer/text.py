@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from iova_lab.importer.dropped import Drops
+from iova_lab.importer.foreign import kind_of
 from iova_lab.importer.source import CUT, ImportTextError
 
 __all__ = ["Event", "ImportTextError", "Tally", "events"]
@@ -47,6 +48,8 @@ _LOST = re.compile(
 #: perf script --header.
 _RELEASE = re.compile(rb"# os ?release\s*: (\S{1,64})").match
 _IN_INTERRUPT = frozenset(b"hHsSzZ")
+#: What a mail puts before a line that it quotes, and colours of a terminal.
+_AROUND = re.compile(rb"^(?:> ?)+|\x1b\[[0-9;]*[A-Za-z]").sub
 _FAULT = b"(fault)"
 _KEYS = {key.encode(): key for key in "dom size limit aligned pfn ret lo hi granule start".split()}
 #: Nanoseconds of one in the last of so many digits.
@@ -82,13 +85,17 @@ class Event:
 class Tally:
     """What was read: lines, records of ours, events that the tool itself lost, what was left out.
 
-    ``release`` is the kernel that the text itself names, None if it names none.
+    ``release`` is the kernel that the text itself names, None if it names none; ``foreign`` what
+    another file has such lines, by the first that is known; ``nr_cleaned`` lines were quoted as in
+    a mail, or coloured.
     """
 
     nr_lines: int = 0
     nr_events: int = 0
     nr_lost: int = 0
     release: str | None = None
+    foreign: str | None = None
+    nr_cleaned: int = 0
     drops: Drops = field(default_factory=Drops)
 
 
@@ -97,6 +104,10 @@ def events(lines: Iterable[bytes], names: frozenset[str], tally: Tally) -> Itera
     known = {name.encode(): name for name in names}
     for number, line in enumerate(lines, 1):
         tally.nr_lines = number
+        if line[:1] == b">" or b"\x1b" in line:
+            tally.nr_cleaned += 1
+            line = _AROUND(b"", line)
+        line = line.removesuffix(b"\r")
         if len(line) > LONGEST_LINE:
             tally.drops.add(TOO_LONG, number, line)
             continue
@@ -150,3 +161,4 @@ def _pass_over(line: bytes, number: int, known: dict[bytes, str], tally: Tally) 
         drops.add(reason if _HAS_SECONDS(line) else NO_SECONDS, number, line)
     elif line.strip():
         drops.add(OTHER, number, line)
+        tally.foreign = tally.foreign or kind_of(line)

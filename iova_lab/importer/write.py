@@ -105,6 +105,11 @@ def check_kernel(kernel: str) -> None:
 
 
 def _kernel(source: Source, kernel: str | None, tally: Tally) -> str:
+    if kernel and tally.release and not _agree(kernel, tally.release):
+        raise ImportTextError(
+            f"{source.name} was recorded on {tally.release}, by its own header, and --kernel is"
+            f" {kernel}: leave --kernel out, or take the header out"
+        )
     kernel = kernel or tally.release
     if kernel is None:
         raise ImportTextError(
@@ -115,8 +120,16 @@ def _kernel(source: Source, kernel: str | None, tally: Tally) -> str:
     return kernel
 
 
+def _agree(kernel: str, release: str) -> bool:
+    """May both be one kernel?  One may be cut short, at the end of a number or word."""
+    short, long = sorted((kernel, release), key=len)
+    return long == short or (long.startswith(short) and not long[len(short)].isalnum())
+
+
 def _nothing(tally: Tally) -> str:
     """Why there is no request in a text."""
+    if tally.foreign and not tally.nr_events:
+        return tally.foreign
     said = (
         f"{tally.nr_lines:,} lines, and none of them a request that was recorded by the probes of"
     )
@@ -156,6 +169,8 @@ def _imported(target: Path, kernel: str, tally: Tally, found: Calls, order: Orde
 def _notes(tally: Tally, found: Calls, order: Order) -> Iterator[str]:
     if tally.nr_lost:
         yield f"{tally.nr_lost:,} events were lost by the tool that recorded: use a larger buffer"
+    if tally.nr_cleaned:
+        yield f"{tally.nr_cleaned:,} lines were quoted (> ) or coloured: that was taken off"
     yield from (f"left out: {dropped}" for dropped in tally.drops)
     yield from (f"put in: {added}" for added in found.added)
     if order.nr_sorted:
