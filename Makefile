@@ -82,8 +82,8 @@ claims: .venv/installed tools
 # Machine constants and holds measured, lock queues simulated, then threads beside the model: up to
 # twenty minutes, on a machine that does nothing else.
 contention: .venv/installed
-	$(BIN)/iova-lab contention sweep --again
-	$(BIN)/iova-lab contention validate
+	$(BIN)/iova-lab contention sweep --again --results results/contention
+	$(BIN)/iova-lab contention validate --results results/contention
 	$(BIN)/iova-lab contention report
 
 machine: .venv/installed

@@ -240,6 +240,37 @@ def test_missing_programs_are_one_line_with_the_command(monkeypatch: pytest.Monk
         tools.need("qemu-system-x86_64")
 
 
+@pytest.mark.parametrize(("release", "compiler"), [("12", "gcc-12"), ("13", "gcc-14")])
+def test_all_missing_programs_are_named_at_once_with_the_compiler_of_the_release(
+    release: str, compiler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"VERSION_ID": release})
+    monkeypatch.setattr(tools, "_which", lambda program: None)
+    with pytest.raises(KernelError) as caught:
+        packages.get("6.12")
+    named = str(caught.value).partition("apt install ")[2].split()
+    assert {*tools.PACKAGES.values(), compiler} <= set(named)
+    assert not set(tools.COMPILERS.values()) - {compiler} & set(named)
+
+
+@pytest.mark.parametrize("compiler", ["gcc-12", "gcc-14"])
+def test_the_kernels_own_compiler_is_needed(
+    compiler: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = Kernel("6.12.9-amd64", tmp_path, {})
+    found.headers.mkdir(parents=True)
+    (found.headers / ".kernelvariables").write_text(
+        f"override ARCH = x86\nCC = $(if $(X),ccache) $(CROSS_COMPILE){compiler}\n"
+    )
+    assert found.compiler == compiler
+    monkeypatch.setattr(tools, "_which", lambda name: None if name == compiler else "/bin/x")
+    monkeypatch.setattr(tools, "find_library", lambda name: name)
+    monkeypatch.setattr(packages, "CACHE", tmp_path)
+    monkeypatch.setattr(packages, "_get", lambda *_, **__: found)
+    with pytest.raises(KernelError, match=f"apt install {compiler}$"):
+        packages.get("6.12")
+
+
 def test_an_unknown_series_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(packages, "CACHE", tmp_path)
     monkeypatch.setattr(tools, "run", lambda *_: "linux-image-6.1.0-1-amd64\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +15,8 @@ from iova_lab.console import print_table, progress
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
 SCENARIOS = ("strict", "lazy", "magazines", "timer")
 SCENARIO = "lazy"
+
+Command = Callable[..., Any]
 
 
 @click.group()
@@ -106,12 +110,20 @@ def run_command(
         print_table(tables.HISTOGRAM_COLUMNS, tables.histogram_rows(found.locks["variant"]))
 
 
-RESULTS = click.option(
-    "--results",
-    default=Path("results/contention"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder of JSON lines.",
+def results_option(folder: str, says: str) -> Callable[[Command], Command]:
+    """``--results`` of a command that writes them, or reads them."""
+    return click.option(
+        "--results",
+        default=Path(folder),
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help=says,
+    )
+
+
+MEASURED = results_option(
+    "build/results/contention",
+    "Folder of JSON lines, read and written; results/contention has the committed.",
 )
 
 
@@ -170,11 +182,15 @@ def predict(
       iova-lab contention predict mainline full_32bit --nr-live 100000 --cpus 16,384
       iova-lab contention predict maple ring --nr-live 10000 --ns-per-node 16 --soft 60
     """
+    import iova_variants
+    from iova_lab import workloads
     from iova_lab.convoy import constants, model, scenarios, tables
     from iova_lab.convoy import service as services
     from iova_lab.convoy.load import Watch
 
     numbers = _numbers(cpus, "--cpus")
+    iova_variants.load(variant, build="threaded")  # a mistake shows here, before the long part
+    workloads.generate(workload, nr_live)
     watch = Watch()
     machine = constants.measure(handoff_ns, remote_ns)
     service = services.measure(variant, workload, nr_live, constants=machine)
@@ -207,7 +223,7 @@ def _numbers(text: str, option: str) -> list[int]:
 
 
 @contention.command()
-@RESULTS
+@MEASURED
 @click.option("--seconds", default=0.4, show_default=True, help="Per measurement.")
 def validate(results: Path, seconds: float) -> None:
     """Compare the model with threads here, and with published cases.
@@ -247,7 +263,7 @@ def validate(results: Path, seconds: float) -> None:
 
 
 @contention.command("sweep")
-@RESULTS
+@MEASURED
 @click.option("--variants", help="Names or .c files, separated by commas; default: all.")
 @click.option("--workloads", "chosen", help="NAME or NAME:NR_LIVE, separated by commas.")
 @click.option("--cpus", default="1,4,16,64,256,1024", show_default=True)
@@ -373,7 +389,7 @@ def _sizes(text: str) -> dict[str, int]:
 
 
 @contention.command("report")
-@RESULTS
+@results_option("results/contention", "Folder of JSON lines, read alone.")
 @click.option(
     "--out", default=Path("reports/contention"), show_default=True, type=click.Path(path_type=Path)
 )

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 @click.option("--workload", "names", type=WORKLOAD, multiple=True, help="Default: all.")
 @click.option(
     "--results",
-    default=Path("results/kernel"),
+    default=Path("build/results/kernel"),
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Where rows lie, and are added.",
+    help="Where rows lie, and are added; results/kernel has the committed.",
 )
 @click.option(
     "--budget",
@@ -62,11 +62,13 @@ def fidelity(
       iova-lab kernel fidelity
       iova-lab kernel fidelity --kernel 6.12 --variant mainline --workload ring
     """
-    from iova_lab import provenance, workloads
-    from iova_lab.kernel import fidelity as measuring
-    from iova_lab.kernel import module, packages, rows, times
+    from iova_lab.kernel import packages
 
     kernels = [packages.get(one) for one in series]
+    from iova_lab import provenance, workloads
+    from iova_lab.kernel import fidelity as measuring
+    from iova_lab.kernel import module, rows, times  # not for whoever lacks a program
+
     wanted = names or workloads.names()
     stores = [*(results / f"{one.release}.jsonl" for one in kernels), results / "user.jsonl"]
     with provenance.recorded(stores, invoked()), progress() as bar:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @click.option("--nr-live", default=524_288, show_default=True, help="Pages below 4 GiB, all taken.")
 @click.option(
     "--results",
-    default=Path("results/kernel"),
+    default=Path("build/results/kernel"),
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Where lockup.jsonl lies, and gets a line for each.",
+    help="Where lockup.jsonl lies, and gets a line for each; results/kernel has the committed.",
 )
 def lockup(
     series: str, variants: tuple[str, ...], everyone: bool, nr_live: int, results: Path
@@ -43,11 +43,13 @@ def lockup(
       iova-lab kernel lockup
       iova-lab kernel lockup --kernel 6.1 --variant ./my_patch.c
     """
-    from iova_lab import provenance
-    from iova_lab.kernel import lockup as locking
-    from iova_lab.kernel import lockup_report, module, packages, rows
+    from iova_lab.kernel import packages
 
     found = packages.get(series)
+    from iova_lab import provenance
+    from iova_lab.kernel import lockup as locking
+    from iova_lab.kernel import lockup_report, module, rows  # not for whoever lacks a program
+
     names = module.variant_names() if everyone else list(variants)
     names = [name for name in names if name not in ("kernel", "null")]
     for name in names:
@@ -71,6 +73,7 @@ def lockup(
             if outcome.locked_up:
                 bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)
         lockup_report.count_walks(results)
+    click.echo(f"rows: {path}", err=True)
     click.echo("\n".join(stock.words) or "the stock kernel did not lock up")
     click.echo()
     _explain(holds["kernel"], stock)

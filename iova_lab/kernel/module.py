@@ -86,7 +86,7 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
 
 
 def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
-    lacking = tools.missing()
+    lacking = tools.missing(kernel.compiler)
     if lacking:
         raise KernelError(lacking)
     folder = module.parent

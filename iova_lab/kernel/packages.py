@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, tools
+from iova_lab.reading import read_json
 
 #: The series that the lab speaks of; any other that apt knows can be asked for.
 SERIES = ("6.1", "6.12")
@@ -52,6 +53,14 @@ class Kernel:
         return self.root / "usr/src" / f"linux-headers-{self.release}"
 
     @cached_property
+    def compiler(self) -> str:
+        """What its modules must be compiled with, as Debian's headers have it: ``gcc-12``."""
+        path = self.headers / ".kernelvariables"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        named = re.search(r"^(?:override )?CC *=.*\b(gcc-\d+)", text, re.MULTILINE)
+        return named[1] if named else tools.compiler_here()
+
+    @cached_property
     def dependencies(self) -> dict[str, list[Path]]:
         """Per module, the files to load, in this order; none where it is built in."""
         found: dict[str, list[Path]] = {}
@@ -71,10 +80,16 @@ def _module_name(path: str) -> str:
 def get(series: str, *, newest: bool = False) -> Kernel:
     """The kernel of a series, such as "6.1": the one in the cache, else Debian's newest.
 
-    With ``newest`` apt is asked even if there is one.  Raises `KernelError`.
+    With ``newest`` apt is asked even if there is one.  Raises `KernelError`, for all programs that
+    are missing at once.
     """
+    if lacking := tools.missing():
+        raise KernelError(lacking)
     with alone():
-        return _get(series, newest=newest)
+        found = _get(series, newest=newest)
+    if lacking := tools.missing(found.compiler):
+        raise KernelError(f"kernel {found.release} was compiled with {found.compiler}: {lacking}")
+    return found
 
 
 def _get(series: str, *, newest: bool) -> Kernel:
@@ -98,7 +113,8 @@ def alone() -> Iterator[None]:
 
 
 def _open(root: Path) -> Kernel:
-    return Kernel(root.name, root.resolve(), json.loads((root / _STAMP).read_text()))
+    sums = read_json(root / _STAMP, dict[str, str], written_by="`iova-lab kernel fetch --newest`")
+    return Kernel(root.name, root.resolve(), sums)
 
 
 def version(name: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ PACKAGES = {
     "cpio": "cpio",
     "depmod": "kmod",
     "dpkg-deb": "dpkg",
-    "gcc-12": "gcc-12",
     "make": "make",
     "mke2fs": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86",
@@ -32,9 +32,27 @@ PACKAGES = {
 LIBRARIES = {"elf": "libelf1"}
 
 
-def missing() -> str | None:
-    """One line with the command that mends it, or None where all programs are there."""
-    packages = [package for program, package in PACKAGES.items() if not _which(program)]
+#: What a Debian release compiles its kernels with, by its VERSION_ID.
+COMPILERS = {"12": "gcc-12", "13": "gcc-14"}
+
+
+def compiler_here() -> str:
+    """The compiler that kernels of this Debian need; of a fetched kernel, `Kernel.compiler`."""
+    try:
+        release = platform.freedesktop_os_release().get("VERSION_ID", "")
+    except OSError:
+        release = ""
+    return COMPILERS.get(release, "gcc-12")
+
+
+def missing(compiler: str | None = None) -> str | None:
+    """One line with the command that mends it, or None where all programs are there.
+
+    ``compiler`` is the kernel's own; by default `compiler_here`.
+    """
+    compiler = compiler or compiler_here()
+    programs = PACKAGES | {compiler: compiler}
+    packages = [package for program, package in programs.items() if not _which(program)]
     packages += [package for name, package in LIBRARIES.items() if not find_library(name)]
     packages = list(dict.fromkeys(packages))
     if not packages:
@@ -66,7 +84,9 @@ def attempt(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever that is.  Raises `KernelError` if it is missing."""
     command = [need(program), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, errors="replace", check=False
+    )
 
 
 def run(program: str, arguments: Sequence[str | Path], cwd: Path | None = None) -> str:
