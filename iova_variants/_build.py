@@ -125,11 +125,27 @@ def built_path(source: Path, build: Build) -> Path:
     return BUILT_DIR / build / f"{source.stem}-{digest.hexdigest()[:16]}.so"
 
 
+#: Of what a compiler prints of one file.
+MOST_LINES, LONGEST = 24, 200
+
+
 def _compile(arguments: Iterable[str | Path], what: Path) -> None:
     command = [compiler(), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False
+    )  # it quotes the file, which may be anything
     if done.returncode:
-        raise BuildError(f"{what.name} does not compile:\n{done.stderr.rstrip()}")
+        raise BuildError(f"{what.name} does not compile:\n{_shown(done.stderr)}")
+
+
+def _shown(diagnostics: str) -> str:
+    """What a compiler printed, at most `MOST_LINES` lines of `LONGEST` characters."""
+    lines = diagnostics.rstrip().splitlines()
+    shown = [
+        line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in lines[:MOST_LINES]
+    ]
+    more = len(lines) - len(shown)
+    return "\n".join([*shown, *([f"... and {more:,} more lines"] if more else [])])
 
 
 def _object(source: Path, build: Build) -> Path:

@@ -75,6 +75,8 @@ def example(name: str, variant: str | None) -> None:
             raise NotFoundError(f"no such file: {name}")
         _again(Path(name), variant)
         return
+    if variant is not None:
+        raise click.UsageError("--variant is for a file: an example is of one variant")
     from iova_lab.counterexamples import find_example
     from iova_lab.drawing import draw
 

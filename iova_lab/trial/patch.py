@@ -127,6 +127,7 @@ def _git(diff: Path, folder: Path, nr_folders: int) -> subprocess.CompletedProce
         },
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
 
