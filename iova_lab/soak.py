@@ -30,6 +30,9 @@ from iova_variants import Claim, EndlessError, ReplayResult, VariantError
 REFUSED = 2**64 - 1
 #: The largest size that an rcache takes, in pfns.
 MAX_CACHED = 32
+#: The timed build must give the same addresses: looked at every so many chunks, prime to the turn
+#: of the rcaches and of what is verified.
+TIMED_EVERY = 5
 Line = dict[str, Any]
 Rows = npt.NDArray[np.intp]
 
@@ -63,15 +66,39 @@ def _run_chunk(variant: str, chunk: Chunk, timeout: float | None) -> Line:
         judge=True,
         verify=chunk.verify,
         rcache=chunk.rcache,
-        pfns=chunk.rcache != "off",
+        pfns=chunk.rcache != "off" or is_timed(chunk),
         build="counted",
         timeout=timeout,
     )
+    if is_timed(chunk):
+        _hold_against_timed(variant, chunk, result, timeout)
     claims = iova_variants.load(variant, build="counted").claims
     clean = chunk.reserves != "anywhere" and not claims & (Claim.ABOVE_LIMIT | Claim.FAKE)
-    if result.pfns is not None and clean:
+    if chunk.rcache != "off" and clean:
+        assert result.pfns is not None
         check_callers(chunk.stream, result.pfns)
     return _line(chunk, result)
+
+
+def is_timed(chunk: Chunk) -> bool:
+    """Is this chunk replayed on the timed build as well?"""
+    return chunk.index % TIMED_EVERY == 0
+
+
+def _hold_against_timed(
+    variant: str, chunk: Chunk, counted: ReplayResult, timeout: float | None
+) -> None:
+    """Raise `VariantError` with the first op that the timed build answers otherwise."""
+    timed = iova_variants.replay(
+        variant, chunk.stream, pfns=True, rcache=chunk.rcache, build="timed", timeout=timeout
+    )
+    assert timed.pfns is not None
+    assert counted.pfns is not None
+    rows = np.flatnonzero(timed.pfns != counted.pfns)
+    if len(rows):
+        op = int(rows[0])
+        pair = f"{int(timed.pfns[op]):#x} and {int(counted.pfns[op]):#x}"
+        raise VariantError(f"op {op}: pfns of the timed and the counted build differ: {pair}")
 
 
 def check_callers(stream: OpStream, pfns: npt.NDArray[np.uint64]) -> None:
