@@ -87,16 +87,19 @@ def _described(step: Step) -> str:
     return f"{step.op.name.lower()} the range of slot {step.slot}"
 
 
-def history_of(stream: OpStream, rows: Sequence[int], dom: int) -> History:
-    """Keep these ops of one domain of a stream, slots numbered anew, and packed ops unpacked."""
-    kept = stream.ops[np.asarray(rows, np.intp)]
+def history_of(stream: OpStream, rows: Sequence[int]) -> History:
+    """Keep these ops of a stream, slots and domains numbered anew, and packed ops unpacked."""
     slots: dict[int, int] = {}
-    steps = []
-    for op in kept[kept["dom"] == dom]:
+    numbered: dict[int, int] = {}
+    steps, doms = [], []
+    for op in stream.ops[np.asarray(rows, np.intp)]:
+        doms.append(numbered.setdefault(int(op["dom"]), len(numbered)))
         slot = slots.setdefault(int(op["slot"]), len(slots))
         aligned = bool(op["flags"] & OpFlag.SIZE_ALIGNED)
         steps.append(Step(Op(int(op["op"])), slot, int(op["size"]), int(op["limit_pfn"]), aligned))
-    return History(tuple(steps), stream.start_pfn, stream.granule)
+    return History(
+        tuple(steps), stream.start_pfn, stream.granule, doms=tuple(doms) if any(doms) else ()
+    )
 
 
 def save(history: History, path: Path, *, variant: str, says: str) -> Path:
