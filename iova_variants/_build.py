@@ -59,7 +59,9 @@ BUILD_CFLAGS: dict[Build, list[str]] = {
     "traced": [],
 }
 #: For the variant alone, not for the harness around it.
-VARIANT_CFLAGS: dict[Build, list[str]] = {"traced": ["-fsanitize-coverage=trace-pc"]}
+VARIANT_CFLAGS: dict[Build, list[str]] = {
+    "traced": ["-fsanitize-coverage=trace-pc", "-fsanitize=thread"]
+}
 
 
 class BuildError(IovaLabError, RuntimeError):
@@ -88,10 +90,10 @@ def _include_dirs(build: Build) -> list[Path]:
 
 def _harness_sources(build: Build) -> list[Path]:
     shim = {path.name: path for path in HARNESS_DIR.glob("userspace/*.c")}
-    if build in THREADED:  # its slab.c includes the other one
-        shim |= {path.name: path for path in HARNESS_DIR.glob("threaded/*.c")}
-    more = HARNESS_DIR.glob("traced/*.c") if build == "traced" else ()
-    return sorted([*HARNESS_DIR.glob("*.c"), *shim.values(), *more])
+    own = {"threaded": "threaded", "tsan": "threaded", "traced": "traced"}.get(build)
+    if own:  # its slab.c includes the other one
+        shim |= {path.name: path for path in HARNESS_DIR.glob(f"{own}/*.c")}
+    return sorted([*HARNESS_DIR.glob("*.c"), *shim.values()])
 
 
 def shim_sources() -> list[Path]:
@@ -180,14 +182,20 @@ def compile_variant(source: Path, build: Build) -> Path:
     target = built_path(source, build)
     if not target.exists():
         objects = [_object(path, build) for path in _harness_sources(build)]
-        flags = VARIANT_CFLAGS.get(build, [])
-        _atomically(target, source, build, ["-shared", *flags, source, *objects])
+        if build not in VARIANT_CFLAGS:
+            _atomically(target, source, build, ["-shared", source, *objects])
+            return target
+        # In two steps, or the sanitizer's own library comes in; the harness stands in for it.
+        with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
+            alone = Path(folder, f"{source.stem}.o")
+            compile_object(source, alone, build)
+            _atomically(target, source, build, ["-shared", "-Wl,-z,defs", alone, *objects])
     return target
 
 
 def compile_object(source: Path, target: Path, build: Build) -> None:
     """Compile a variant alone, to see what it links to.  Raises `BuildError`."""
-    _atomically(target, source, build, ["-c", source])
+    _atomically(target, source, build, ["-c", *VARIANT_CFLAGS.get(build, []), source])
 
 
 def harness_object(source: Path, build: Build) -> Path:

@@ -14,14 +14,17 @@ from click.testing import CliRunner, Result
 from lab import alloc, source_of, stream_of
 
 import iova_variants
-from iova_lab import skeleton, workloads
+from iova_lab import skeleton, soak, workloads
 from iova_lab.cli import main
-from iova_lab.opstream import Op
-from iova_lab.trial import builds, odds, races, symbols
+from iova_lab.opstream import Op, OpStream
+from iova_lab.soak_streams import make_chunk
+from iova_lab.trial import builds, odds, races, standalone, symbols
+from iova_lab.trial.checks import subject_of
 from iova_lab.trial.patch import PatchError, apply
+from iova_lab.trial.reduce import reduce
 from iova_lab.trial.search import Run, steps_of
 from iova_lab.workloads._common import LIMIT_24BIT
-from iova_variants import VariantCrashedError
+from iova_variants import VariantCrashedError, VariantError
 from iova_variants._child import End, Limits
 
 IN_ALLOC = "\tif (!new)\n\t\treturn IOVA_REFUSED;\n\n"
@@ -166,6 +169,25 @@ def test_work_that_is_not_counted_is_found() -> None:
     assert wrong.startswith("does work that it does not count: on ")
 
 
+@pytest.mark.parametrize("share", [2, 3])
+def test_work_that_is_counted_in_part_is_found(share: int) -> None:
+    """One node of two is not counted, and two of three: an op uses all of them."""
+    some = f"{{ static unsigned int nr; if (nr++ % {share} == 0) iova_visit(search); }}\n"
+    path = write("mine", "\t\tiova_visit(search);\n", some)
+    wrong = builds.uncounted(path.resolve())
+    assert wrong is not None
+    assert re.search(r"an op uses [\d,.]+ objects and counts [\d,.]+ nodes", wrong)
+
+
+def test_what_an_op_uses_is_counted_without_the_variant() -> None:
+    """Every range from the highest down, and besides the domain, its lock and the new range."""
+    path = write("mine")
+    stream = stream_of([alloc(slot, 1, 1000) for slot in range(50)], nr_ageing=40)
+    done = builds.work(path.resolve(), stream, timeout=60)
+    assert done.nodes == 45.5  # 40 to 49 ranges, and the end
+    assert 44.5 + 2 <= done.objects <= 44.5 + 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", iova_variants.names())
 def test_the_labs_own_count_their_work(name: str) -> None:
@@ -183,6 +205,34 @@ def test_another_algorithm_in_the_counted_build_is_found() -> None:
     wrong = builds.differing(path.resolve(), stream, counted)
     assert wrong is not None
     assert wrong.startswith("is another algorithm in the timed build than in the sanitized one")
+
+
+def test_another_algorithm_in_the_timed_build_is_found_by_the_soak() -> None:
+    statement = "#ifndef IOVA_COUNTED\n\tif (size == 2)\n\t\tsize = 3;\n#endif\n"
+    path = write("mine", IN_ALLOC, statement + IN_ALLOC)
+    chunk = make_chunk(0, 0)
+    assert soak.is_timed(chunk)
+    with pytest.raises(
+        VariantError, match=r"^op \d+: pfns of the timed and the counted build differ"
+    ):
+        soak.run_chunk(str(path), chunk, timeout=600)
+
+
+@pytest.mark.parametrize("nr_domains", [2, 5])
+def test_what_takes_several_domains_is_reduced_to_them(nr_domains: int, tmp_path: Path) -> None:
+    """`STATE` refuses in a domain that was left and is asked again: three ops do."""
+    subject = subject_of(in_alloc("mine", STATE), tmp_path)
+    ops = stream_of([alloc(slot, 1, 1000) for slot in range(60)]).ops
+    ops["dom"] = [slot // 4 % nr_domains for slot in range(60)]
+    ops["dom"][-4:] = ops["dom"][-12]
+    stream = OpStream(ops, nr_slots=60, nr_domains=nr_domains)
+    verdict = standalone.run(subject.source, stream)
+    assert "is refused though a fit exists" in verdict.says
+    reduced = reduce(stream, verdict, subject.judged)
+    assert reduced is not None
+    history, found = reduced
+    assert (len(history.steps), history.nr_domains) == (3, 2)
+    assert found.kind == verdict.kind
 
 
 def test_a_copy_under_another_name_is_told_how_to_be_one() -> None:

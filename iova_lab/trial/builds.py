@@ -1,15 +1,16 @@
 """Is what is timed the same algorithm as what is counted, checked and threaded?
 
 All builds of a file must give the same addresses for the same stream.  And what the counted build
-counts is held against what the timed build does: the compiler adds a call to each basic block
-(SanitizerCoverage, gcc and clang), and where the blocks per op grow with the live ranges, the
-nodes per op must grow as well.
+counts is held against what the timed build does, by calls that the compiler adds to it (gcc and
+clang): one at each access to memory, so that the objects that an op uses are counted without the
+variant's help, and one at each basic block, for work that uses no memory.
 """
 
 from __future__ import annotations
 
 import ctypes as c
 import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from iova_variants._child import Tell, in_child
 FEW, MANY = 100, 2000
 #: Workloads on which a linear search is linear.
 GROWING = ("ring", "random_replace", "full_32bit")
+#: Objects that an op may use for each node that it counts, and besides: the domain, the lock, the
+#: new range.  The lab's variants: at most 1.1 for each, and 5 besides.
+OBJECTS_PER_NODE, MORE_OBJECTS = 1.25, 6.0
 #: Basic blocks that one node may cost, and blocks per op that a logarithm may add besides.
 BLOCKS_PER_NODE, SLACK = 40.0, 400.0
 _WALL_S = 120.0
@@ -63,13 +67,30 @@ def _pfn(pfn: int) -> str:
     return "a refusal" if pfn == 2**64 - 1 else f"pfn {pfn:#x}"
 
 
+@dataclass(frozen=True)
+class Work:
+    """What the timed algorithm does, and the nodes that the counted one counts; all per op."""
+
+    blocks: float
+    objects: float
+    nodes: float
+
+
 def uncounted(source: Path) -> str | None:
-    """A workload on which work grows with the live ranges and counted nodes do not."""
+    """A workload on which work is done that is not counted, in one line."""
     for name in GROWING:
-        (few_blocks, few_nodes), (many_blocks, many_nodes) = (
-            _work(source, workloads.generate(name, nr_live)) for nr_live in (FEW, MANY)
+        few, many = (
+            work(source, workloads.generate(name, nr_live), timeout=_WALL_S)
+            for nr_live in (FEW, MANY)
         )
-        blocks, nodes = many_blocks - few_blocks, max(many_nodes - few_nodes, 0.0)
+        for nr_live, done in ((FEW, few), (MANY, many)):
+            if done.objects > MORE_OBJECTS + OBJECTS_PER_NODE * done.nodes:
+                return (
+                    f"does work that it does not count: on {name} with {nr_live:,} live ranges an "
+                    f"op uses {done.objects:,.1f} objects and counts {done.nodes:,.1f} nodes "
+                    "(iova_visit() is missing)"
+                )
+        blocks, nodes = many.blocks - few.blocks, max(many.nodes - few.nodes, 0.0)
         if blocks > SLACK + BLOCKS_PER_NODE * nodes:
             return (
                 f"does work that it does not count: on {name}, {MANY:,} live ranges take "
@@ -79,44 +100,39 @@ def uncounted(source: Path) -> str | None:
     return None
 
 
-def _work(source: Path, stream: OpStream) -> tuple[float, float]:
-    """Basic blocks (of the timed algorithm) and counted nodes, both per op of the window."""
+def work(source: Path, stream: OpStream, *, timeout: float) -> Work:
+    """Count what the window of ``stream`` takes: all of it less its ageing ops alone."""
     traced = iova_variants.load(str(source), build="traced")
     counted = iova_variants.load(str(source), build="counted")
-    visits = iova_variants.replay(counted, stream, timeout=_WALL_S).visits
+    visits = iova_variants.replay(counted, stream, timeout=timeout).visits
     assert visits is not None
-    return blocks_per_op(traced, stream), sum(visits.values()) / stream.nr_measured
-
-
-def blocks_per_op(traced: Variant, stream: OpStream) -> float:
-    """Basic blocks per op of the window: those of the stream without its ageing ops' alone."""
-    aged = OpStream(
-        stream.ops[: stream.nr_ageing],
-        nr_ageing=stream.nr_ageing,
-        nr_slots=stream.nr_slots,
-        nr_domains=stream.nr_domains,
-        granule=stream.granule,
-        start_pfn=stream.start_pfn,
-    )
+    aged = replace(stream, ops=stream.ops[: stream.nr_ageing])
     whole, before = (
         in_child(
-            functools.partial(_blocks, traced, one),
+            functools.partial(_traced, traced, one),
             traced.name,
-            lambda index: "while its basic blocks are counted",
-            wall_s=_WALL_S,
+            lambda index: "while its work is counted",
+            wall_s=timeout,
         )
         for one in (stream, aged)
     )
-    return (whole - before) / stream.nr_measured
+    nr = stream.nr_measured
+    blocks, objects = ((all_ - some) / nr for all_, some in zip(whole, before, strict=True))
+    return Work(blocks, objects, sum(visits.values()) / nr)
 
 
-def _blocks(traced: Variant, stream: OpStream, tell: Tell) -> int:
-    counter = c.c_uint64.in_dll(traced.library, "trace_blocks")
-    begin = counter.value
+def _traced(traced: Variant, stream: OpStream, tell: Tell) -> tuple[int, int]:
+    """Basic blocks and objects."""
+    names = ("trace_blocks", "trace_objects")
+    counters = [c.c_uint64.in_dll(traced.library, name) for name in names]
+    begin = [counter.value for counter in counters]
     iova_variants.replay(traced, stream)
-    return counter.value - begin
+    blocks, objects = (
+        counter.value - before for counter, before in zip(counters, begin, strict=True)
+    )
+    return blocks, objects
 
 
 def can_trace() -> bool:
-    """Does the compiler know SanitizerCoverage?"""
-    return _build.accepts("-fsanitize-coverage=trace-pc")
+    """Does the compiler know the flags of the traced build?"""
+    return all(map(_build.accepts, _build.VARIANT_CFLAGS["traced"]))

@@ -174,12 +174,14 @@ def _races(subject: Subject) -> Finding | None:
 def _builds(subject: Subject) -> Finding | None:
     try:
         if not builds.can_trace():
-            subject.facts.append("counts: NOT CHECKED (the compiler has no -fsanitize-coverage)")
+            subject.facts.append("counts: NOT CHECKED (no -fsanitize-coverage, -fsanitize=thread)")
         elif Claim.FAKE not in subject.variant.claims:
             wrong = builds.uncounted(subject.source)
             if wrong:
                 return subject.finding("builds", wrong)
-            subject.facts.append("counted nodes grow where the work of the timed build grows")
+            subject.facts.append("the timed build uses no more objects than nodes are counted")
+    except BuildError as error:
+        subject.facts.append(f"counts: NOT CHECKED ({str(error).splitlines()[0]})")
     except VariantError as error:
         return subject.finding("builds", str(error))
     return None
