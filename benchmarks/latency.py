@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import time
 from functools import cache
 
 from benchmarks._common import Cells, counted, generate
-from iova_lab.opstream import OpStream
-from iova_variants import replay
-
-#: A short replay is hit whole by what else a machine does, so the best of many is taken.
-MOST_REPLAYS, LEAST_REPLAYS = 50, 5
-SHORT_S, LONG_S = 0.02, 2.0
+from iova_lab.timing import best_window
 
 
 @cache
 def check_affordable(variant: str, workload: str, nr_live: int) -> None:
     """Raise NotImplementedError if the window would visit more nodes than the budget."""
     counted(variant, generate(workload, nr_live))
-
-
-def best_window(variant: str, stream: OpStream) -> float:
-    """Seconds of the fastest of up to 50 replays, each on fresh domains.
-
-    More than five only within 20 ms; fewer only once 2 s have gone by.
-    """
-    best, started = math.inf, time.perf_counter()
-    for nr_replays in range(1, MOST_REPLAYS + 1):
-        best = min(best, replay(variant, stream).ns)
-        spent = time.perf_counter() - started
-        if spent > LONG_S or (nr_replays >= LEAST_REPLAYS and spent > SHORT_S):
-            break
-    return best / 1e9
 
 
 class Latency(Cells):

@@ -18,7 +18,7 @@ from asv_runner.discovery import disc_benchmarks
 import iova_variants
 from benchmarks import _common, contention, coverage, latency, memory, nodes, refusals, span
 from benchmarks._common import Cells
-from iova_lab import workloads
+from iova_lab import timing, workloads
 from iova_variants import replay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -175,10 +175,10 @@ def test_the_budget_skips_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_sample_is_the_fastest_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    times_ns = iter([7, 9, 5] + [8] * latency.MOST_REPLAYS)
+    times_ns = iter([7, 9, 5] + [8] * timing.MOST_REPLAYS)
     benchmark = latency.Latency()
     benchmark.setup("null", "ring", 100)
-    monkeypatch.setattr(latency, "replay", lambda *_: SimpleNamespace(ns=next(times_ns)))
+    monkeypatch.setattr(timing, "replay", lambda *_: SimpleNamespace(ns=next(times_ns)))
     assert benchmark.timer() == 0
     benchmark.time_window("null", "ring", 100)
     assert benchmark.timer() == pytest.approx(5e-9)

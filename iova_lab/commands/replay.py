@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
-from iova_lab.console import print_table
+from iova_lab.console import print_table, progress
 
 if TYPE_CHECKING:
     import iova_variants
     from iova_lab import workloads
     from iova_lab.opstream import OpStream
+    from iova_lab.timing import Timed
 
 
 @click.command("list")
@@ -80,9 +80,9 @@ def _claims(variant: iova_variants.Variant) -> str:
 @click.option(
     "--timeout",
     type=POSITIVE,
-    default=600.0,
+    default=60.0,
     show_default=True,
-    help="Seconds until the variant counts as hung.",
+    help="Seconds until one replay counts as hung.",
 )
 @click.option(
     "--rcache",
@@ -90,6 +90,13 @@ def _claims(variant: iova_variants.Variant) -> str:
     default="off",
     show_default=True,
     help="The kernel's per-CPU caches in front of the variant.",
+)
+@click.option(
+    "--seconds",
+    type=POSITIVE,
+    default=30.0,
+    show_default=True,
+    help="No sample of the time is begun after so long.",
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 def replay(
@@ -99,9 +106,13 @@ def replay(
     seed: int,
     timeout: float,
     rcache: str,
+    seconds: float,
     as_json: bool,
 ) -> None:
-    """Replay WORKLOAD on VARIANT once: counts, judgement, and the best of five timings.
+    """Replay WORKLOAD on VARIANT: counts, judgement, and the time per op with its interval.
+
+    The time is measured as by `asv run`: each of eight samples is the fastest of up to 50 replays,
+    after one that does not count.
 
     VARIANT is a name or the path of a .c file; WORKLOAD a name, the path of a trace (.npz), or of
     what `iova-lab try` has saved (.json).
@@ -113,26 +124,29 @@ def replay(
       iova-lab replay mainline cross_cpu --rcache pre-6.7 --json
     """
     import iova_variants
-    from iova_lab import workloads
+    from iova_lab import timing, workloads
 
     stream = workloads.generate(workload, nr_live, seed)
     if workload.endswith(".npz"):
         click.echo(workloads.get(workload).summary)
-    run = functools.partial(iova_variants.replay, variant, stream, timeout=timeout, rcache=rcache)
-    judged = run(judge=True, op_visits=True)
-    ns_per_op = min(run().ns_per_op for _ in range(5))
+    options: dict[str, Any] = {"timeout": timeout, "rcache": rcache}
+    with progress() as bar:
+        task = bar.add_task("counting", total=timing.NR_SAMPLES + 2)
+        judged = iova_variants.replay(variant, stream, judge=True, op_visits=True, **options)
+        bar.update(task, advance=1, description="timing")
+        time = timing.timed(
+            variant, stream, seconds=seconds, advance=lambda: bar.advance(task), **options
+        )
     if as_json:
-        click.echo(json.dumps(_replayed(judged, ns_per_op, stream), indent=1))
+        click.echo(json.dumps(_replayed(judged, time, stream), indent=1))
         return
-    rows = _replay_rows(judged, ns_per_op, stream)
+    rows = _replay_rows(judged, time, stream)
     if judged.rcache:
         rows += _rcache_rows(judged.rcache)
     print_table(["", "", ""], rows)
 
 
-def _replayed(
-    judged: iova_variants.ReplayResult, ns_per_op: float, stream: OpStream
-) -> dict[str, Any]:
+def _replayed(judged: iova_variants.ReplayResult, time: Timed, stream: OpStream) -> dict[str, Any]:
     """Every plain field of the result; what is recorded op by op is left out."""
     fields = {
         name: value
@@ -140,7 +154,19 @@ def _replayed(
         if isinstance(value, (str, int, float, dict)) and name != "ns"
     }
     layer = dataclasses.asdict(judged.rcache) if judged.rcache else None
-    return {**fields, "ns_per_op": ns_per_op, "nr_ageing": stream.nr_ageing, "rcache": layer}
+    timed = {
+        "ns_per_op": time.ns_per_op,
+        "interval": time.interval,
+        "nr_samples": len(time.samples),
+    }
+    return {**fields, **timed, "nr_ageing": stream.nr_ageing, "rcache": layer}
+
+
+def _interval(time: Timed) -> str:
+    if time.interval is None:
+        return f"{len(time.samples)} samples within --seconds: too few for an interval"
+    low, high = time.interval
+    return f"median of {len(time.samples)} samples [{low:.1f}..{high:.1f}], 99 %"
 
 
 def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str]]:
@@ -162,7 +188,7 @@ def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str
 
 
 def _replay_rows(
-    result: iova_variants.ReplayResult, ns_per_op: float, stream: OpStream
+    result: iova_variants.ReplayResult, time: Timed, stream: OpStream
 ) -> list[tuple[str, str, str]]:
     visits = result.visits or {}
     nr_ops = result.nr_ops
@@ -170,8 +196,8 @@ def _replay_rows(
         ("ops measured", f"{nr_ops:,}", f"after {stream.nr_ageing:,} ageing ops"),
         (
             "time",
-            f"{ns_per_op:.1f} ns/op",
-            "best of five; all of it inside the variant and the loop",
+            f"{time.ns_per_op:.1f} ns/op",
+            _interval(time),
         ),
         ("nodes visited", f"{sum(visits.values()) / nr_ops:.2f} /op", "exact"),
     ]

@@ -1,0 +1,60 @@
+"""Is a window timed as the asv suite times it, wherever that is asked for?"""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import latency
+from iova_lab import timing, workloads
+from iova_lab.cli import main
+
+STREAM = workloads.generate("near_empty", 100)
+
+
+def test_the_suite_and_the_command_share_the_code() -> None:
+    assert vars(latency)["best_window"] is timing.best_window
+
+
+def test_the_first_sample_warms_up_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = iter([9.0, *(float(n) * STREAM.nr_measured / 1e9 for n in (5, 3, 4, 8, 1, 7, 2, 6))])
+    monkeypatch.setattr(timing, "best_window", lambda *_, **__: next(samples))
+    steps: list[None] = []
+    found = timing.timed("null", STREAM, seconds=1e9, advance=lambda: steps.append(None))
+    assert found.samples == pytest.approx((5, 3, 4, 8, 1, 7, 2, 6))
+    assert found.ns_per_op == pytest.approx(4.5)
+    assert found.interval == pytest.approx((1, 8))
+    assert len(steps) == timing.NR_SAMPLES + 1
+
+
+def test_the_limit_leaves_one_sample_and_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(99))
+    monkeypatch.setattr(timing.time, "monotonic", lambda: next(clock))  # type: ignore[attr-defined]
+    monkeypatch.setattr(timing, "best_window", lambda *_, **__: 1.0)
+    found = timing.timed("null", STREAM, seconds=0.5)
+    assert (len(found.samples), found.interval) == (1, None)
+
+
+def test_options_reach_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def replay(*_: object, **options: Any) -> SimpleNamespace:
+        given.append(options)
+        return SimpleNamespace(ns=3e9)
+
+    monkeypatch.setattr(timing, "replay", replay)
+    timing.timed("null", STREAM, seconds=0, timeout=7.0, rcache="off")
+    assert {tuple(one.items()) for one in given} == {(("timeout", 7.0), ("rcache", "off"))}
+
+
+def test_the_command_prints_the_interval() -> None:
+    done = CliRunner().invoke(main, ["replay", "null", "near_empty", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    low, high = found["interval"]
+    assert low <= found["ns_per_op"] <= high
+    assert found["nr_samples"] == timing.NR_SAMPLES == 8
