@@ -5,6 +5,7 @@ The commands are those of the command line itself, so a new one is tested as soo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,13 @@ def test_a_command_with_nothing_to_do_fails(words: tuple[str, ...]) -> None:
         pytest.skip("it needs nothing")
     assert not faults(list(words))
     assert not list(Path().iterdir()), "it left something in an empty working folder"
+
+
+def test_the_table_of_the_documentation_has_every_command() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    assert named == set(cli.main.commands)
 
 
 def fitting(parameter: click.Parameter) -> str:
