@@ -158,7 +158,7 @@ def test_an_installed_lab_checks_a_new_users_file(installed: Path, tmp_path: Pat
 import os
 from iova_lab.cli import main
 os.chdir({str(tmp_path)!r})
-for line in (["new", "mine"], ["try", "mine.c", "--check-only", "--budget", "20"]):
+for line in (["new", "mine"], ["try", "mine.c", "--check-only", "--budget", "5"]):
     main(line, standalone_mode=False)
 text = open("mine.c").read()
 open("mine.c", "w").write(text.replace("(*link)->pfn_hi + 1 : 0", "(*link)->pfn_hi : 0"))
