@@ -55,9 +55,17 @@ def kernel(series: str) -> Kernel:
     return packages.get(series)
 
 
-def one(variant: str, stream: OpStream, series: str = NEWEST) -> KernelResult:
-    (result,) = replay(kernel(series), [Job(variant, stream)], silence=120)
-    return result
+@pytest.fixture(scope="module")
+def results() -> dict[str, KernelResult]:
+    """Small jobs of one guest: to boot it takes longest."""
+    large_granule = dataclasses.replace(stream_of([alloc(0, 1, 99)]), granule=8192)
+    jobs = {
+        "common": Job("mainline", workloads.generate("near_empty", 100)),
+        "walks": Job("mainline", workloads.generate("random_replace", 2000)),
+        "floor": Job("null", workloads.generate("near_empty", 100)),
+        "granule": Job("kernel", large_granule),
+    }
+    return dict(zip(jobs, replay(kernel(NEWEST), list(jobs.values()), silence=120), strict=True))
 
 
 def page_granule(index: int) -> OpStream:
@@ -103,14 +111,14 @@ def test_what_nobody_thought_of_is_answered_alike(index: int) -> None:
 
 
 @boots
-def test_a_difference_is_told_with_its_op() -> None:
-    stream = workloads.generate("near_empty", 100)
-    result = one("mainline", stream)
-    assert result.pfns is not None
-    result.pfns[7] += 1
-    agreement = fidelity.addresses(result)
+def test_a_difference_is_told_with_its_op(results: dict[str, KernelResult]) -> None:
+    common = results["common"]
+    assert common.pfns is not None
+    pfns = common.pfns.copy()
+    pfns[7] += 1
+    agreement = fidelity.addresses(dataclasses.replace(common, pfns=pfns))
     assert agreement.differs
-    assert agreement.nr_equal == len(stream.ops) - 1
+    assert agreement.nr_equal == len(pfns) - 1
     assert "op 7" in str(agreement)
 
 
@@ -130,9 +138,9 @@ def test_two_runs_are_the_same_in_every_instruction_count() -> None:
 
 
 @boots
-def test_counts_follow_the_nodes_that_user_space_counts() -> None:
-    stream = workloads.generate("random_replace", 2000)
-    result = one("mainline", stream)
+def test_counts_follow_the_nodes_that_user_space_counts(results: dict[str, KernelResult]) -> None:
+    result = results["walks"]
+    stream = result.job.stream
     counted = iova_variants.replay("mainline", stream, op_visits=True)
     assert counted.op_visits is not None
     assert result.cycles is not None
@@ -143,8 +151,8 @@ def test_counts_follow_the_nodes_that_user_space_counts() -> None:
 
 
 @boots
-def test_the_floor_of_the_loop_is_small() -> None:
-    result = one("null", workloads.generate("near_empty", 100))
+def test_the_floor_of_the_loop_is_small(results: dict[str, KernelResult]) -> None:
+    result = results["floor"]
     assert result.cycles is not None
     assert 10 < result.cycles_per_op < 60
 
@@ -162,26 +170,32 @@ def own(folder: Path, name: str, statement: str) -> Path:
     return path
 
 
-@boots
-def test_a_crash_is_told_by_name_and_the_others_still_run(tmp_path: Path) -> None:
-    crash = own(tmp_path, "crash", "if (size == 3)\n\t\t*(volatile int *)8 = 1;")
+@pytest.fixture(scope="module")
+def wrecked(tmp_path_factory: pytest.TempPathFactory) -> list[KernelResult]:
+    """A crash and a hang, and others around them; with both, the module is compiled once."""
+    folder = tmp_path_factory.mktemp("own")
+    crash = own(folder, "crash", "if (size == 3)\n\t\t*(volatile int *)8 = 1;")
+    hang = own(folder, "hang", "for (;;)\n\t\tcpu_relax();")
     stream = stream_of([alloc(0, 1, 99), alloc(1, 3, 99), alloc(2, 1, 99)])
-    jobs = [Job(name, stream) for name in ("mainline", str(crash), "maple")]
-    before, crashed, after = replay(kernel(NEWEST), jobs, silence=120)
+    jobs = [Job(name, stream) for name in ("mainline", str(crash), "maple", str(hang), "mainline")]
+    return list(replay(kernel(NEWEST), jobs, silence=25))
+
+
+@boots
+def test_a_crash_is_told_by_name_and_the_others_still_run(wrecked: list[KernelResult]) -> None:
+    before, crashed, after, *_ = wrecked
     assert before.error is None
     assert after.error is None
-    assert crashed.job.variant == str(crash)
+    assert crashed.job.variant.endswith("/crash.c")
     assert crashed.error is not None
     assert "NULL pointer dereference" in crashed.error
     assert "own_crash" in crashed.error or "iova_lab" in crashed.error
 
 
 @boots
-def test_a_hang_is_told_by_name_and_the_others_still_run(tmp_path: Path) -> None:
-    hang = own(tmp_path, "hang", "for (;;)\n\t\tcpu_relax();")
-    stream = stream_of([alloc(0, 1, 99)])
-    jobs = [Job(name, stream) for name in (str(hang), "mainline")]
-    hung, after = replay(kernel(NEWEST), jobs, silence=25)
+def test_a_hang_is_told_by_name_and_the_others_still_run(wrecked: list[KernelResult]) -> None:
+    *_, hung, after = wrecked
+    assert hung.job.variant.endswith("/hang.c")
     assert hung.error is not None
     assert "no line on its console for 25 s" in hung.error
     assert after.error is None
@@ -195,10 +209,10 @@ def test_what_does_not_compile_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 @boots
-def test_a_granule_that_the_kernel_would_answer_with_bug_is_refused() -> None:
-    stream = dataclasses.replace(stream_of([alloc(0, 1, 99)]), granule=8192)
-    result = one("kernel", stream)
-    assert result.error == "init_domain() failed: Invalid argument (EINVAL)"
+def test_a_granule_that_the_kernel_would_answer_with_bug_is_refused(
+    results: dict[str, KernelResult],
+) -> None:
+    assert results["granule"].error == "init_domain() failed: Invalid argument (EINVAL)"
 
 
 @boots
