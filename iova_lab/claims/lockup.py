@@ -1,4 +1,4 @@
-"""Can the soft lockup be had at will, and what is said of queues that this machine can't have?"""
+"""Is the soft lockup reproduced on demand, and what is published on queues beyond this machine?"""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ AT_WILL = Claim(
     confidence="-",
     rule="Stored runs of the lab's recipe on stock kernels, at the watchdog's own 20 s: the "
     "lock-up is reproduced if every run locks up, partly if some do, not reproduced if none does.",
-    why="At will is every time. What is tested is the lock-up: that its author knew of no way to "
-    "reproduce it is true of its author, and no measurement decides it.",
+    why="On demand means every time. What is tested is the lock-up: that its author knew of no way "
+    "to reproduce it is true of its author, and no measurement decides it.",
     not_in="That any driver does this. QEMU's CPUs are slow, so fewer requests do here what takes "
     "a longer burst or a longer queue on hardware: the page on the soft lockup has both.",
     judge=_judge_at_will,
