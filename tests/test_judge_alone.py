@@ -142,6 +142,15 @@ def test_every_call_agrees_with_brute_force(library: c.CDLL, reserve: str, seed:
     history(library, reserve, seed)
 
 
+@pytest.mark.parametrize(("nr_aligns", "is_made"), [(64, True), (65, False)])
+def test_no_more_alignments_than_there_are_powers_of_two(
+    library: c.CDLL, nr_aligns: int, is_made: bool
+) -> None:
+    judge = library.judge_new(0, False, (c.c_uint64 * nr_aligns)(*[1] * nr_aligns), nr_aligns)
+    assert bool(judge) == is_made
+    library.judge_put(judge)
+
+
 def test_more_ranges_than_there_was_room_for(library: c.CDLL) -> None:
     """5,000 ranges of one pfn: the room grows three times, and freed ranges are used again."""
     aligns = (c.c_uint64 * 1)(1)
