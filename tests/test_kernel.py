@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import pytest
@@ -108,6 +108,13 @@ def test_what_nobody_thought_of_is_answered_alike(index: int) -> None:
         assert result.error is None
         agreement = fidelity.addresses(result)
         assert not agreement.differs, agreement
+
+
+def test_a_request_that_never_returns_is_rejected_before_anything_boots() -> None:
+    nothing = cast("Kernel", None)
+    stream = stream_of([alloc(0, 2, 0)], start_pfn=0)
+    with pytest.raises(iova_variants.EndlessError, match=r"op 0: retry, .* does not return"):
+        next(replay(nothing, [Job("mainline", stream), Job("retry", stream)]))
 
 
 @boots

@@ -83,11 +83,16 @@ def replay(
     many seconds a job may go on without such a sign of life.
 
     Raises `StreamError` for an impossible stream, `NotFoundError` for an unknown variant,
-    `KernelError` for what no job is to blame for.
+    `EndlessError` for a stream with a request that by the variant's own declaration never returns,
+    `KernelError` for what no job is to blame for.  The first three come before anything boots.
     """
     for job in jobs:
         iova_variants.check(job.stream)
         module.check_name(job.variant)
+        if job.own or job.variant in iova_variants.names():
+            # A guest that searches for ever is ended by its silence only.
+            variant = iova_variants.load(job.variant)
+            iova_variants.check_returns(job.variant, variant, job.stream)
     own = {job.own for job in jobs if job.own}
     ko = module.build(kernel, sorted(own))
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
