@@ -187,6 +187,22 @@ def test_ratios_of_counts_are_exact() -> None:
     assert both["lo"].tolist() == both["ratio"].tolist() == both["hi"].tolist()
 
 
+def test_only_values_of_one_workload_metric_and_size_are_divided() -> None:
+    """Baselines of 2 to 16; whichever is taken for another changes a ratio of 3, 5, 7 or 9."""
+    base, other = [2.0, 4.0, 8.0, 16.0], [6.0, 20.0, 56.0, 144.0]
+    frames = []
+    for variant, values in (("a", base), ("b", other)):
+        frames += [
+            rows(values[:2], variant=variant),
+            rows(values[2:3], variant=variant).assign(workload="v"),
+            rows(values[3:], metric="span", variant=variant),
+        ]
+    table = ratios(pd.concat(frames), "a", NO_FAKES)
+    found = table[table["variant"] == "b"].sort_values(["metric", "workload", "nr_live"])
+    assert found["workload"].tolist() == ["v", "w", "w", "w"]
+    assert found["ratio"].tolist() == pytest.approx([7, 3, 5, 9])
+
+
 def test_the_interval_of_a_ratio_is_wider_than_each_and_covers_the_truth() -> None:
     hits = 0
     for seed in range(60):
