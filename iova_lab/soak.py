@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -24,6 +25,7 @@ from rich.table import Table
 import iova_variants
 from iova_lab import provenance
 from iova_lab.opstream import Op, OpStream
+from iova_lab.reading import read_rows
 from iova_lab.soak_streams import Chunk, make_chunk
 from iova_variants import Claim, EndlessError, ReplayResult, VariantError
 
@@ -34,6 +36,24 @@ MAX_CACHED = 32
 #: of the rcaches and of what is verified.
 TIMED_EVERY = 5
 Line = dict[str, Any]
+
+
+class _Stored(msgspec.Struct):
+    """A line as it lies in a file; ``built`` is the shared object that it was measured with."""
+
+    built: str
+    variant: str
+    chunk: int
+    nr_ops: int
+    nr_verified: int
+    nr_allocs: int
+    nr_refused: int
+    nr_judged: int
+    nr_spurious: int | None
+    nr_not_highest: int | None
+    nr_above_limit: int | None
+
+
 Rows = npt.NDArray[np.intp]
 
 
@@ -245,11 +265,11 @@ class Soak:
 
     def _read(self, variant: str) -> dict[int, Line]:
         path, built = self._path(variant), _built(variant)
+        lines = read_rows(path, _Stored, written_by="`iova-lab soak`")
         text = path.read_text() if path.exists() else ""
         # Killed in the middle of a line: it does not count, and the next begins a new one.
         if not text.endswith("\n") and text:
             path.write_text(text[: text.rfind("\n") + 1])
-        lines = [json.loads(row) for row in text.splitlines(True) if row.endswith("\n")]
         return {line["chunk"]: line for line in lines if line["built"] == built}
 
     def frame(self) -> pd.DataFrame:

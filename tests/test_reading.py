@@ -151,6 +151,17 @@ def test_a_row_that_was_cut_off_anywhere_does_not_count(tmp_path: Path) -> None:
         assert read_rows(path) == [{"a": 1}, {"a": 2}], row[:end]
 
 
+@pytest.mark.parametrize("text", [DEEP, "[]", '{"built": 1}', "\0", '{"chunk": 0}'], ids=len)
+def test_a_soak_does_not_go_on_from_a_broken_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "seed-0").mkdir()
+    (tmp_path / "seed-0" / "null.jsonl").write_text(text + "\n")
+    done = CliRunner().invoke(main, ["soak", "null", "--ops", "1", "--out", str(tmp_path)])
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert "null.jsonl: line 1" in line
+    assert line.endswith("; `iova-lab soak` writes such a file")
+
+
 class _Counted(msgspec.Struct):
     variant: str
     nodes: float
