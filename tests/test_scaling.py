@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from asv_runner.statistics import compute_stats
 
-from iova_lab import drift
+from iova_lab import drift, scaling
 from iova_lab.results import MEASURED, ResultsError
 from iova_lab.scaling import CLASSES, exponents, ratios
 
@@ -185,6 +185,16 @@ def test_ratios_of_counts_are_exact() -> None:
     both = table[table["variant"] == "b"].sort_values("nr_live")
     assert both["ratio"].tolist() == pytest.approx([0.5, 2.0])
     assert both["lo"].tolist() == both["ratio"].tolist() == both["hi"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("power", "is_log"), [(1.0, True), (2.0, True), (2.5, False), (4.0, False)]
+)
+def test_a_logarithm_explains_95_percent_of_the_variance(power: float, is_log: bool) -> None:
+    """Powers of log n over six decades: r^2 is 1, 0.958, 0.920 and 0.802."""
+    decades = np.arange(1.0, 7.0)
+    points = np.repeat(decades**power, 3).reshape(-1, 3)
+    assert scaling._rises_like_log(10.0**decades, points) == is_log
 
 
 def test_only_values_of_one_workload_metric_and_size_are_divided() -> None:
