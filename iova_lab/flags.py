@@ -7,12 +7,16 @@ iova_variants/_build.py has the flags.
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from iova_lab import repository
 from iova_variants import _build
 
 SOURCE = "iova_variants/_build.py"
+#: Label of a number that was measured with code that this checkout no longer has.
+OLD = "OLD CODE"
 
 
 def at(commit: str) -> str:
@@ -27,14 +31,34 @@ def at(commit: str) -> str:
 
 def changed_since(commit: str) -> str:
     """Which variants and workloads have another source file now than ``commit`` had, in words."""
+    names = old_names(commit)
+    if names is None:
+        return "not known: the commit is not in this repository"
+    return f"{OLD}: {', '.join(names)} have changed since" if names else "as in this checkout"
+
+
+def old_names(commit: str) -> list[str] | None:
+    """Variants and workloads with another source file than ``commit`` had; None if not known."""
     listed = repository.output(
         "diff", "--name-only", commit, "--", "iova_variants/*.c", "iova_lab/workloads/*.py"
     )
     if listed is None:
-        return "not known: the commit is not in this repository"
+        return None
     stems = [Path(line).stem for line in listed.splitlines()]
-    names = sorted(stem for stem in stems if not stem.startswith("_"))
-    return f"OLD CODE: {', '.join(names)} have changed since" if names else "as in this checkout"
+    return sorted(stem for stem in stems if not stem.startswith("_"))
+
+
+def labelled(text: str, names: Iterable[str]) -> str:
+    """``text`` with the label `OLD` behind each of ``names`` that stands in it as a word.
+
+    A command, between backticks, stays as it is.
+    """
+    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    if not words:
+        return text
+    name = re.compile(rf"(?<![\w./-])({words})(?![\w/-]|\.\w| \({OLD}\))")
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part[:1] == "`" else name.sub(rf"\1 ({OLD})", part) for part in parts)
 
 
 def flags_in(source: str) -> list[str]:

@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import iova_variants
-from iova_lab import promises, promises_results
+from iova_lab import promises, promises_results, provenance
 from iova_lab.cells import Missing, number
 from iova_lab.counterexamples import Example, examples
 from iova_lab.drawing import draw
@@ -103,10 +103,11 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
     """
     data = _gather(promises_results.load(results_dir))
     environment = _environment()
+    made = provenance.read(results_dir / promises_results.FILE)
     out_dir.mkdir(parents=True, exist_ok=True)
     for suffix in (".html", ".md"):
         name = f"promises{suffix}"
-        text = environment.get_template(f"{name}.j2").render(data=data) + "\n"
+        text = environment.get_template(f"{name}.j2").render(data=data, made=made) + "\n"
         (out_dir / name).write_text(text, encoding="utf-8")
     save(promises_figure(data.table()[list(COLUMNS)], data.answer), out_dir / "promises")
     (out_dir / "promises.csv").write_text(_csv(data.cells), encoding="utf-8")

@@ -12,15 +12,19 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import iova_variants
 from iova_lab import repository
 from iova_lab.reading import read_json
 from iova_variants import _build
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOT_RECORDED = "not recorded"
 #: What a measurement depends on, in the checkout.
@@ -126,6 +130,30 @@ def read(path: Path) -> Provenance:
 def read_file(source: Path) -> Provenance:
     """The description that the JSON file ``source`` holds, among other members."""
     return read_json(source, Provenance, written_by="the command that made the result")
+
+
+def table(found: Mapping[str, Provenance]) -> pd.DataFrame:
+    """A row of text per store, by its path below results/: how it was made, or not recorded."""
+    import pandas as pd  # not for whoever only measures
+
+    rows = []
+    for name, made in found.items():
+        more = f" (rows of {len(made.earlier)} earlier runs are among them)" if made.earlier else ""
+        rows.append(
+            {
+                "results/": name,
+                "command": f"`{made.command}`{more}" if made.command else NOT_RECORDED,
+                "commit": made.commit or NOT_RECORDED,
+                "machine": ", ".join(made.machine.values()) or NOT_RECORDED,
+                "load": NOT_RECORDED if made.load is None else f"{made.load:.1f}",
+            }
+        )
+    return pd.DataFrame(rows, columns=["results/", "command", "commit", "machine", "load"])
+
+
+def of_files(paths: Iterable[Path]) -> dict[str, Provenance]:
+    """Descriptions of those of the files that exist, by folder and name."""
+    return {f"{path.parent.name}/{path.name}": read(path) for path in paths if path.exists()}
 
 
 def commit() -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from iova_lab import figures, mail, overview
+from iova_lab import figures, flags, mail, overview
 from iova_lab.pages import write_page
 from iova_lab.report_data import NOT_IN_NUMBER, ReportData, gather
 from iova_lab.scorecard import is_clean
@@ -65,7 +65,8 @@ def headline(data: ReportData) -> str:
         )
     who = f": {', '.join(clean)}" if clean else ""
     rest = f"; {len(unknown)} of them can't be judged by what was measured" if unknown else ""
-    return f"{len(clean)} of {len(names)} allocators have no pathological workload{who}{rest}."
+    text = f"{len(clean)} of {len(names)} allocators have no pathological workload{who}{rest}."
+    return flags.labelled(text, data.old)
 
 
 def about(data: ReportData) -> str:

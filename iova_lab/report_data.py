@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -115,6 +116,7 @@ class ReportData:
 
     frame: pd.DataFrame
     fakes: frozenset[str]
+    old: frozenset[str]
     baseline: str
     harness: str
     facts: dict[str, str]
@@ -135,9 +137,10 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
         _section(frame, ratios, exponents, workload, baseline, fakes)
         for workload in sorted(set(frame["workload"]))
     ]
-    return ReportData(
+    found = ReportData(
         frame=frame,
         fakes=fakes,
+        old=frozenset(flags.old_names(run.commit) or ()),
         baseline=baseline,
         harness=HARNESS,
         facts=_facts(run, baseline, commit) | _conditions(frame, run),
@@ -149,6 +152,50 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
             for name in sorted(set(frame["variant"]) - fakes)
         ],
     )
+    return _labelled(found)
+
+
+#: Text of a report part in which the names of variants and workloads are no finding.
+UNLABELLED = {"workload", "variant", "summary", "doc", "size", "stem", "question", "about"}
+
+
+def _labelled(data: ReportData) -> ReportData:
+    """The same with a label behind each name whose numbers are of old code."""
+    if not data.old:
+        return data
+    return replace(
+        data,
+        threads=[_label_part(one, data.old) for one in data.threads],
+        sections=[_label_part(one, data.old) for one in data.sections],
+        variants=[_label_part(one, data.old) for one in data.variants],
+    )
+
+
+def _label_part(part: Any, old: frozenset[str]) -> Any:
+    """Label texts, answers and tables; of the page of an old variant, its finding too."""
+    new = {
+        one.name: _label(getattr(part, one.name), old)
+        for one in fields(part)
+        if one.name not in UNLABELLED
+    }
+    if isinstance(part, VariantPage) and part.variant in old:
+        new["finding"] = f"{flags.OLD}. {new['finding']}"
+    return replace(part, **new)
+
+
+def _label(value: Any, old: frozenset[str]) -> Any:
+    if isinstance(value, str):
+        return flags.labelled(value, old)
+    if isinstance(value, list):
+        return [_label(one, old) for one in value]
+    if isinstance(value, Answer):
+        return _label_part(value, old)
+    if isinstance(value, pd.DataFrame):
+        named = [name for name in ("variant", "workload") if name in value]
+        return value.assign(
+            **{name: value[name].map(lambda text: flags.labelled(text, old)) for name in named}
+        )
+    return value
 
 
 def _threads(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Discussion]:

@@ -189,7 +189,7 @@ def test_a_soak_that_no_command_wrote_is_not_a_measurement(tmp_path: Path) -> No
 
 def test_every_result_has_its_provenance_or_lacks_it_in_print(stored: sources.Sources) -> None:
     """Command, commit, machine and load of every file, each printed or printed as not recorded."""
-    table = page.made(stored).set_index("results/")
+    table = provenance.table(stored.made).set_index("results/")
     assert set(table.index) == set(stored.made)
     for name, made in stored.made.items():
         lacks = (table.loc[name] == provenance.NOT_RECORDED).sum()

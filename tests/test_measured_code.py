@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
+import asv_files
 import pytest
 
-from iova_lab import flags, repository
+from iova_lab import flags, mail, report, report_data, repository
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -33,3 +35,35 @@ def test_changed_variants_and_workloads_are_named(
         (tmp_path / name).write_text("after\n")
     assert flags.changed_since(commit) == "OLD CODE: anchor, ring have changed since"
     assert flags.changed_since("0" * 40) == "not known: the commit is not in this repository"
+
+
+def test_a_label_follows_each_name_and_no_part_of_another() -> None:
+    text = "alignable, peng_alignable and alignable.c: x0.5 of alignable's."
+    assert flags.labelled(text, ["alignable"]) == (
+        "alignable (OLD CODE), peng_alignable and alignable.c: x0.5 of alignable (OLD CODE)'s."
+    )
+    assert flags.labelled(flags.labelled("ring.", ["ring"]), ["ring"]) == "ring (OLD CODE)."
+    assert flags.labelled(text, []) == text
+    assert flags.labelled("`iova-lab compare ring`", ["ring"]) == "`iova-lab compare ring`"
+
+
+def test_every_text_of_a_report_has_the_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = ["cached32", "ring"]
+    monkeypatch.setattr(flags, "old_names", lambda commit: old)
+    asv_files.suite().write(tmp_path)
+    data = report_data.gather(tmp_path, "lab-1", "mainline", None)
+    texts = mail.render(data, report.headline(data)) | {"headline": report.headline(data)}
+    for section in data.sections:
+        shown = [section.finding, *section.faults, *section.costs["variant"]]
+        texts |= {f"{section.workload} {i}": text for i, text in enumerate(shown)}
+    (page,) = (one for one in data.variants if one.variant == "cached32")
+    assert page.finding.startswith("OLD CODE")
+    assert "ring (OLD CODE)" in " ".join(page.growth["workload"])
+    assert sum("cached32 (OLD CODE)" in " ".join(text.split()) for text in texts.values()) > 3
+    # A thread names variants in its questions as well, and every mail those that have changed.
+    for path, text in texts.items():
+        if not path.startswith("thread"):
+            bare = re.search(r"\bcached32\b(?!\s+\(OLD\s+CODE\)|, ring have)", text)
+            assert not bare, (path, text[bare.start() - 60 : bare.end() + 60])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from iova_lab import flags, provenance
 from iova_lab.claims import _ledger, _rules, _store
 from iova_lab.claims._claim import (
     CONFIDENCE,
@@ -75,7 +76,7 @@ def write_claims(results: Path, out_dir: Path) -> Path:
     return write_page(
         out_dir,
         "claims",
-        summary=summary(found),
+        summary=f"{summary(found)}{_warning(rows)}",
         named=_named(found),
         table=table(found),
         sections=[_section(claim, finding, rows[claim.id]) for claim, finding in found],
@@ -85,6 +86,14 @@ def write_claims(results: Path, out_dir: Path) -> Path:
         thresholds=_thresholds(),
         seconds=f"{sum(row.get('seconds', 0) for row in rows.values()) / 60:.0f}",
     )
+
+
+def _warning(rows: dict[str, dict[str, Any]]) -> str:
+    """Of how many claims the commit is not in this repository, or its variants have changed."""
+    commits = [row["commit"].rstrip("+") for row in rows.values() if row.get("commit")]
+    known = {one: flags.old_names(one) for one in set(commits)}
+    old = sum(known[one] is None or bool(known[one]) for one in commits)
+    return f"; {flags.OLD} in {old} of {len(commits)} results" if old else ""
 
 
 def _thresholds() -> str:
@@ -98,10 +107,12 @@ def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
         if "machine" in row:
             machine = ", ".join(row["machine"][key] for key in ("cpu", "ram", "os"))
             where = f"{machine}, {row['machine']['num_cpu']} CPUs"
-            commit = row.get("commit") or "not recorded"
+            commit = row.get("commit") or provenance.NOT_RECORDED
             if "commit_note" in row:
                 commit = f"{commit} ({row['commit_note']})"
-            key = f"{row['date']}, commit {commit}: {where}"
+            code = flags.changed_since(row["commit"].rstrip("+")) if row.get("commit") else ""
+            compiler = row.get("compiler") or f"compiler {provenance.NOT_RECORDED}"
+            key = f"{row['date']}, commit {commit} (code: {code}): {where}, {compiler}"
             loads.setdefault(key, []).append(row.get("load", 0.0))
     return [
         f"{key}, load average up to {max(found):g}" if max(found) else key
@@ -157,7 +168,7 @@ def _section(claim: Claim, finding: Finding, row: dict[str, Any]) -> dict[str, A
 def mail(found: Found, rows: dict[str, dict[str, Any]]) -> str:
     """The table for a mail: at most 72 columns, ASCII.  Raises `ValueError` if it is not."""
     lines = ["Do published claims about IOVA allocators hold here?", ""]
-    lines += [fill(summary(found) + "."), "", fill(SHORT_NOTE), ""]
+    lines += [fill(summary(found) + _warning(rows) + "."), "", fill(SHORT_NOTE), ""]
     for line in _taken(list(rows.values())):
         lines.append(fill(line, "  ", ""))
     for claim, finding in found:

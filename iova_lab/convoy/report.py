@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab import workloads
+from iova_lab import provenance, workloads
 from iova_lab.code_digest import is_old
 from iova_lab.convoy import plausible, store, study, validation
 from iova_lab.convoy.constants import Constants, ConstantsError
@@ -18,6 +18,7 @@ from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
 from iova_lab.convoy.tables import duration, error_rows, loaded_lines
 from iova_lab.errors import NoResultsError
 from iova_lab.figures import save
+from iova_lab.flags import OLD
 from iova_lab.pages import write_page
 
 SUBJECT = "mainline"
@@ -83,7 +84,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     return write_page(
         out_dir,
         "contention",
-        answer=_answer(lockups),
+        answer=f"{_answer(lockups)}{_warning(services, checked)}",
         lockup_figure=picture,
         pictures=pictures,
         here=_here(here),
@@ -108,6 +109,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
         soft=f"{SOFT_S:.0f} s",
         host=f"{host['cpu']}, {host['num_cpu']} CPUs, {host['os']}",
         constants=constants,
+        made=provenance.table(provenance.of_files(sorted(results.glob("*.jsonl")))),
         handoffs=_span(frame["handoff_ns"]),
         remote=_span(pd.concat([frame["remote_alloc_ns"], frame["remote_free_ns"]])),
         foreign=[
@@ -142,7 +144,14 @@ def _old(services: list[dict[str, Any]]) -> str:
     )
     if not names:
         return ""
-    return f"old: measured with earlier code or compiler flags than today's: {', '.join(names)}"
+    return f"{OLD}: measured with earlier code or compiler flags than today's: {', '.join(names)}"
+
+
+def _warning(services: list[dict[str, Any]], checked: list[dict[str, Any]]) -> str:
+    """What the answer can't be read without: holds of old code, rows of a loaded machine."""
+    old = f" {OLD}." if _old(services) else ""
+    loaded = any(row.get("load", {}).get("loaded") for row in [*services, *checked])
+    return old + " Measured in part on a loaded machine." * loaded
 
 
 def _loads(found: list[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from iova_lab import comparison, mail
+from iova_lab import comparison, mail, provenance
 from iova_lab.cells import extremes, number
 from iova_lab.comparison import notes
 from iova_lab.evidence import RIVALS, SUBJECT, TODAY
@@ -16,7 +16,6 @@ from iova_lab.evidence.objections import objections
 from iova_lab.evidence.sources import Sources, load
 from iova_lab.figures import save
 from iova_lab.pages import write_page
-from iova_lab.provenance import NOT_RECORDED
 from iova_lab.tables import NOTHING
 from iova_lab.thread import Answer
 
@@ -50,7 +49,7 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
         worst=_table(largest(sources.counts, "worst")),
         compared=sorted(sources.compared),
         subject=SUBJECT,
-        made=made(sources),
+        made=provenance.table(sources.made),
         labels={rcache: notes.labelled(one, "") for rcache, one in sources.compared.items()},
     )
 
@@ -64,21 +63,6 @@ def finding(sources: Sources) -> str:
         f"{SUBJECT} visits {shares} of {TODAY}'s nodes in the common case, and at most"
         f" {number(worst[SUBJECT])} in one operation of a pathological workload."
     )
-
-
-def made(sources: Sources) -> pd.DataFrame:
-    """How each result was made, or that this was not recorded."""
-    rows = [
-        {
-            "results/": name,
-            "command": f"`{one.command}`" if one.command else NOT_RECORDED,
-            "commit": one.commit or NOT_RECORDED,
-            "machine": ", ".join(one.machine.values()) or NOT_RECORDED,
-            "load": NOT_RECORDED if one.load is None else f"{one.load:.1f}",
-        }
-        for name, one in sources.made.items()
-    ]
-    return pd.DataFrame(rows, columns=["results/", "command", "commit", "machine", "load"])
 
 
 def headline(found: list[Bar]) -> str:

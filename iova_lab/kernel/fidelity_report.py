@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from scipy import stats
 
-from iova_lab import workloads
+from iova_lab import provenance, workloads
 from iova_lab.cells import number
 from iova_lab.code_digest import is_old
 from iova_lab.errors import NoResultsError
@@ -90,7 +90,12 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         relatives=", ".join(name for name in RELATIVES if name in set(ratios["variant"])),
         per_node=_per_node(measured, times),
         smaller=_smaller(measured),
+        made=provenance.table(provenance.of_files(_stores(results))),
     )
+
+
+def _stores(results: Path) -> list[Path]:
+    return [*sorted(results.glob("[0-9]*.jsonl")), results / "user.jsonl"]
 
 
 def _totals(frame: pd.DataFrame) -> dict[str, Any]:

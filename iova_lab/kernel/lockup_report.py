@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 import iova_variants
+from iova_lab import provenance
 from iova_lab.errors import NoResultsError
 from iova_lab.figures import STYLE, save
 from iova_lab.kernel import rows
@@ -94,6 +95,7 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         ns_high=f"{NS_PER_NODE[1]:g}",
         bursts=_bursts(),
         queues=_queues(),
+        made=provenance.table(provenance.of_files([results / "lockup.jsonl", results / WALKS])),
         source=(LOCKUP_DIR / "iova_lockup.c").read_text(encoding="utf-8"),
     )
 
