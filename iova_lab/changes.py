@@ -1,9 +1,12 @@
 """Which stored numbers moved between two revisions of this repository, and why.
 
-Both revisions' results/ are read as they were committed: asv's results of each machine, and every
-CSV file with a variant and a workload.  A count moved if it differs at all, a time if the intervals
-of both revisions are disjoint.  The reasons are in reasons.json: the first is taken that fits and
-of which a file differs between the revisions; a number that none fits is listed as unexplained.
+Both revisions' results/ are read as they were committed: asv's results of each machine, the grid of
+promises, and rows of CSV files and of booted kernels that have a variant, a workload and a size.  A
+count moved if it differs at all, one of a booted kernel by more than `REPEATS`, a time if the
+intervals of both revisions are disjoint; a time without an interval is not compared.
+
+The reasons are in reasons.json: the first is taken that fits and of which a file differs between
+the revisions; a number that none fits is listed as unexplained.
 """
 
 from __future__ import annotations
@@ -19,16 +22,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iova_lab import repository, results
+from iova_lab import promises_results, repository, results
 from iova_lab.cells import number
 from iova_lab.errors import InvalidValueError
 from iova_lab.pages import write_page
-from iova_lab.reading import read_json, read_table
+from iova_lab.reading import read_json, read_rows, read_table
 
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
 #: What two runs have of their own and is no result.
 NOT_COMPARED = {"load", "why_not", "ns_again"}
 UNEXPLAINED = "no reason is known"
+#: Instructions of a booted kernel repeat within this share.
+REPEATS = 1e-4
+#: Lines of one reason on the page; changes.csv has every number.
+MOST_LINES = 30
+#: Columns that say which cell a row is, beside `KEYS`.
+NAMES = ["workload", "variant", "nr_live"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,8 @@ def read(folder: Path) -> pd.DataFrame:
     """Columns: `KEYS`, value, lo and hi (the value for a count, NaN for a time without any)."""
     parts = [_asv(folder, machine) for machine in results.machines(folder)]
     parts += [_csv(path, folder) for path in sorted(folder.rglob("*.csv"))]
+    parts += [_kernel(path, folder) for path in sorted((folder / "kernel").glob("*.jsonl"))]
+    parts += [_promises(folder / "promises")]
     found = [part for part in parts if len(part)]
     if not found:
         return pd.DataFrame(columns=[*KEYS, "value", "lo", "hi"])
@@ -109,15 +120,48 @@ def _asv(folder: Path, machine: str) -> pd.DataFrame:
 
 
 def _csv(path: Path, folder: Path) -> pd.DataFrame:
-    frame = read_table(path, dict[str, str], written_by="a command of the lab")
-    names = ["workload", "variant", "nr_live"]
-    if not set(names) <= set(frame.columns) or "rcache" in frame.columns:
+    frame = read_table(path, dict[str, str], written_by="a command of the lab", dtype=TEXT)
+    return _melted(frame, str(path.relative_to(folder)))
+
+
+#: Columns of names that look like numbers.
+TEXT: dict[str, type] = {"rcache": str}
+
+
+def _kernel(path: Path, folder: Path) -> pd.DataFrame:
+    """Instructions of a booted kernel, or ns in user space with their interval."""
+    frame = pd.DataFrame(read_rows(path, written_by="iova-lab kernel fidelity"))
+    source = str(path.relative_to(folder))
+    if {"ns", "low", "high"} <= set(frame.columns):
+        rows = frame[[*NAMES, "ns", "low", "high"]].rename(
+            columns={"ns": "value", "low": "lo", "high": "hi"}
+        )
+        return rows.assign(source=source, metric="ns")[[*KEYS, "value", "lo", "hi"]]
+    rows = _melted(frame, source)
+    if len(rows):
+        near = rows["metric"].str.startswith("instructions") * REPEATS
+        rows = rows.assign(lo=rows["lo"] * (1 - near), hi=rows["hi"] * (1 + near))
+    return rows
+
+
+def _promises(folder: Path) -> pd.DataFrame:
+    if not (folder / promises_results.FILE).exists():
         return pd.DataFrame()
-    metrics = [name for name in frame.select_dtypes("number") if name not in names]
-    rows = frame.melt(names, metrics, "metric", "value").dropna(subset=["value"])
-    rows = rows.assign(source=str(path.relative_to(folder)))
+    measured = promises_results.load(folder)
+    return _melted(measured.grid, f"promises/{promises_results.FILE}")
+
+
+def _melted(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """A row per number of each row with all `NAMES`; its source names the rcache, if it has one."""
+    if not set(NAMES) <= set(frame.columns):
+        return pd.DataFrame()
+    rcache = frame.get("rcache", pd.Series("off", index=frame.index)).fillna("off")
+    behind = rcache.map(lambda name: "" if name == "off" else f", rcache {name}")
+    frame = frame.assign(source=source + behind)
+    metrics = [name for name in frame.select_dtypes("number") if name not in NAMES]
+    rows = frame.melt([*NAMES, "source"], metrics, "metric", "value").dropna(subset=["value"])
     timed = rows["metric"].str.split("_").map(lambda words: "ns" in words)
-    bounds = rows["value"].mask(timed)
+    bounds = rows["value"].astype(float).mask(timed)
     return rows.assign(lo=bounds, hi=bounds)[[*KEYS, "value", "lo", "hi"]]
 
 
@@ -157,6 +201,8 @@ def write_changes(revision: str, to: str, out_dir: Path) -> Path:
         headline=headline(table, counts(old, new)),
         sides=counts(old, new),
         groups={why: by_variant(rows) for why, rows in table.groupby("why")},
+        spans={why: by_metric(rows) for why, rows in table.groupby("why")},
+        most=MOST_LINES,
         sizes=table["why"].value_counts().to_dict(),
         command=f"iova-lab changes --from {revision} --to {to}",
     )
@@ -171,15 +217,36 @@ def headline(table: pd.DataFrame, sides: dict[str, int]) -> str:
     )
 
 
+def by_metric(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per metric: how many numbers moved, and the least and greatest ratio of new to old."""
+    found = rows.groupby("metric")["ratio"].agg(["size", "min", "max"]).reset_index()
+    least, most = (
+        found[name].map(lambda ratio: "from 0" if pd.isna(ratio) else f"x{number(ratio)}")
+        for name in ("min", "max")
+    )
+    return pd.DataFrame(
+        {
+            "metric": found["metric"],
+            "numbers": found["size"].map("{:,}".format),
+            "least new / old": least,
+            "greatest new / old": most,
+        }
+    )
+
+
 def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row per variant, workload and metric: every size with its old and new value."""
+    """A row per variant, workload and metric, the greatest change first: all sizes, old and new."""
     text = [
         f"{row.nr_live:,}: {_both(row.old, row.new, exact=row.metric not in results.TIMES)}"
         for row in rows.itertuples()
     ]
     keys = ["variant", "workload", "metric", "source"]
-    found = rows.assign(moved=text).groupby(keys)["moved"].agg("; ".join)
-    return found.rename("live ranges: old -> new").reset_index()
+    with np.errstate(divide="ignore"):
+        size = np.abs(np.log(rows["ratio"].astype(float))).fillna(np.inf)
+    groups = rows.assign(moved=text, size=size).groupby(keys)
+    found = groups.agg(moved=("moved", "; ".join), size=("size", "max")).reset_index()
+    found = found.sort_values("size", ascending=False, kind="stable", ignore_index=True)
+    return found[[*keys, "moved"]].rename(columns={"moved": "live ranges: old -> new"})
 
 
 def _both(old: float, new: float, *, exact: bool) -> str:

@@ -95,3 +95,42 @@ def test_a_reason_holds_only_if_its_file_differs() -> None:
     known = [Reason("a", ("iova_variants/retry.c",)), Reason("b")]
     assert [one.why for one in changes.holding(known, "HEAD", "HEAD")] == ["b"]
     assert all((repository.ROOT / one.files[0]).exists() for one in reasons() if one.files)
+
+
+def test_an_rcache_a_kernel_and_the_grid_of_promises_are_compared(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, count in ((old, 2.0), (new, 3.0)):
+        stored(folder)
+        (folder / "candidate" / "rcache.csv").write_text(
+            "workload,nr_live,variant,nodes,rcache,hit_rate\n"
+            f"ring,100,maple,{count},6.7,0.5\nring,100,maple,9,off,\n"
+        )
+        (folder / "kernel").mkdir()
+        row = '"workload": "ring", "nr_live": 100, "variant": "maple"'
+        (folder / "kernel" / "6.1.jsonl").write_text(
+            f'{{{row}, "release": "6.1", "instructions": {1000 + count / 100}, "p50": {count}}}\n'
+        )
+        (folder / "kernel" / "user.jsonl").write_text(
+            f'{{{row}, "ns": {count}, "low": {count - 0.4}, "high": {count + 0.4}}}\n'
+        )
+    found = moved(read(old), read(new), [])
+    assert found[["source", "metric", "old", "new"]].to_numpy().tolist() == [
+        ["candidate/rcache.csv, rcache 6.7", "nodes", 2.0, 3.0],
+        ["kernel/6.1.jsonl", "p50", 2.0, 3.0],
+        ["kernel/user.jsonl", "ns", 2.0, 3.0],
+    ]
+    (line, *_) = changes.by_metric(found).to_dict("records")
+    assert line["greatest new / old"] == "x1.50"
+
+
+def test_the_committed_promises_are_compared() -> None:
+    rows = read(repository.ROOT / "results")
+    grid = rows[rows["source"] == "promises/promises.json"]
+    assert {"nodes_per_op", "worst_nodes", "bytes_per_range"} <= set(grid["metric"])
+    assert grid["value"].notna().all()
+
+
+def test_the_greatest_change_comes_first() -> None:
+    row = {"variant": "a", "workload": "w", "source": "s", "nr_live": 100, "metric": "nodes"}
+    rows = [row | {"workload": str(r), "old": 1.0, "new": r, "ratio": r} for r in (1.1, 0.1, 2.0)]
+    assert list(changes.by_variant(pd.DataFrame(rows))["workload"]) == ["0.1", "2.0", "1.1"]

@@ -171,9 +171,8 @@ def test_the_page_says_how_loaded_the_machine_was(tmp_path: Path) -> None:
     taken = {"date": "2026-01-02", "commit": "abc", "machine": machine}
     for name, load in (("maple-span", 0.3), ("woods-flat", 7.5)):
         store(tmp_path, name, measured={}, load=load, **taken)
-    assert "- 2026-01-02, commit abc: C, 1 GiB, D, 2 CPUs, load average up to 7.5\n" in written(
-        tmp_path
-    )
+    line = "- 2026-01-02, commit abc: C, 1 GiB, D, 2 CPUs, load average up to 7.5; compiler not"
+    assert line in written(tmp_path)
 
 
 @pytest.mark.parametrize(

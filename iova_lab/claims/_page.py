@@ -102,7 +102,7 @@ def _thresholds() -> str:
 
 def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
     """When, of which commit and on what, with the highest load: a line for each combination."""
-    loads: dict[str, list[float]] = {}
+    loads: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         if "machine" in row:
             machine = ", ".join(row["machine"][key] for key in ("cpu", "ram", "os"))
@@ -112,11 +112,11 @@ def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
                 commit = f"{commit} ({row['commit_note']})"
             code = flags.changed_since(row["commit"].rstrip("+")) if row.get("commit") else ""
             compiler = row.get("compiler") or f"compiler {provenance.NOT_RECORDED}"
-            key = f"{row['date']}, commit {commit} (code: {code}): {where}, {compiler}"
+            key = f"{row['date']}, commit {commit}: {where}", f"{compiler}; code {code}"
             loads.setdefault(key, []).append(row.get("load", 0.0))
     return [
-        f"{key}, load average up to {max(found):g}" if max(found) else key
-        for key, found in sorted(loads.items())
+        f"{key}, load average up to {max(found):g}; {more}" if max(found) else f"{key}; {more}"
+        for (key, more), found in sorted(loads.items())
     ]
 
 

@@ -90,7 +90,7 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         relatives=", ".join(name for name in RELATIVES if name in set(ratios["variant"])),
         per_node=_per_node(measured, times),
         smaller=_smaller(measured),
-        made=provenance.table(provenance.of_files(_stores(results))),
+        made=provenance.table(provenance.of_files(_stores(results), "kernel")),
     )
 
 

@@ -95,7 +95,9 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         ns_high=f"{NS_PER_NODE[1]:g}",
         bursts=_bursts(),
         queues=_queues(),
-        made=provenance.table(provenance.of_files([results / "lockup.jsonl", results / WALKS])),
+        made=provenance.table(
+            provenance.of_files([results / "lockup.jsonl", results / WALKS], "kernel")
+        ),
         source=(LOCKUP_DIR / "iova_lockup.c").read_text(encoding="utf-8"),
     )
 
