@@ -238,6 +238,6 @@ def test_lockups_of_other_code_than_todays_are_called_old(tmp_path: Path) -> Non
         write(tmp_path / "lockup.jsonl", *written)
         lockup_report.write_lockup(tmp_path, tmp_path / "out")
         text = (tmp_path / "out" / "lockup.md").read_text()
-        label = f"**Old:** measured with other code than today's: {expected}. `"
+        label = f"**OLD CODE:** measured with other code than today's: {expected}. `"
         assert (label in text) == bool(expected)
-        assert ("**Old:**" in text) == bool(expected)
+        assert ("**OLD CODE:**" in text) == bool(expected)
