@@ -117,6 +117,7 @@ def cases() -> Iterator[pytest.ParameterSet]:
         yield pytest.param(variant, history, marks=marks, id=f"{variant}-{history.__name__}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "history"), list(cases()))
 def test_an_op_without_memory_does_nothing(variant: str, history: Callable[[], OpStream]) -> None:
     stream = history()

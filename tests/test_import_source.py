@@ -66,6 +66,7 @@ def test_packed_text_is_unpacked_whatever_its_name(suffix: str, tmp_path: Path) 
     assert import_text(other, tmp_path / "o.npz", kernel="6.12.0").nr_rows == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", PACKERS)
 @pytest.mark.parametrize("damage", ["truncated", "spoiled"])
 def test_packed_text_that_is_broken_leaves_nothing(

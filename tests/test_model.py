@@ -116,6 +116,7 @@ class AgainstBooks(RuleBasedStateMachine):
             self.domain.close()
 
 
+@pytest.mark.slow
 @pytest.mark.sanitize
 @pytest.mark.parametrize("variant", REAL)
 def test_every_history_agrees_with_the_books(variant: str) -> None:
@@ -123,6 +124,7 @@ def test_every_history_agrees_with_the_books(variant: str) -> None:
     run_state_machine_as_test(machine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("variant", DESCRIBED)
 def test_long_histories_agree_with_the_description(variant: str, seed: int) -> None:

@@ -117,6 +117,7 @@ def test_rows_of_a_run_that_recorded_nothing_stay_so(tmp_path: Path) -> None:
     assert earlier.lacks == FOUR
 
 
+@pytest.mark.slow
 def test_every_command_that_stores_rows_describes_them(tmp_path: Path) -> None:
     contention, promised = tmp_path / "contention", tmp_path / "promises"
     asked: dict[str, Path | None] = {

@@ -62,6 +62,7 @@ def test_two_threads_never_own_the_same(variant: str, workload: str, rcache: str
     assert not result.oversubscribed or len(os.sched_getaffinity(0)) < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", REAL)
 def test_two_threads_through_a_random_history(variant: str) -> None:
     if Claim.ENDLESS in iova_variants.load(variant).claims:

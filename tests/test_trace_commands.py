@@ -91,6 +91,7 @@ def test_info_counts_what_is_there(small: Path) -> None:
     assert len(total.live_ranges) == len(info.times_s) == NR_POINTS
 
 
+@pytest.mark.slow
 def test_pieces_change_nothing(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (small, RECORDED):
         whole = trace_info(path)
@@ -132,6 +133,7 @@ def test_the_info_command(small: Path, tmp_path: Path) -> None:
     assert "picture is a .png" in run("info", small, "--picture", "p.pdf").stderr
 
 
+@pytest.mark.slow
 def test_the_same_trace_gives_the_same_picture(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         assert run("info", RECORDED, "--picture", tmp_path / name).exit_code == 0
@@ -182,6 +184,7 @@ def test_the_replay_command_leads_to_check() -> None:
 # ---- scale ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["same-domain", "domains"])
 @pytest.mark.parametrize("name", ["debian-6.1", "debian-6.12"])
 def test_a_scaled_trace_is_whole(name: str, how: str, tmp_path: Path) -> None:
@@ -230,6 +233,7 @@ def test_what_finds_no_room_is_not_freed_either(tmp_path: Path) -> None:
     assert (made.nr_refused, total.nr_refused, total.nr_ops["free"]) == (2, 2, 1)
 
 
+@pytest.mark.slow
 def test_a_synthetic_trace_never_passes_for_a_recorded_one(tmp_path: Path) -> None:
     target = tmp_path / "x.npz"
     done = run("scale", RECORDED, "2", "--out", target)
