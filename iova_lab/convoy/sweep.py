@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def local(jobs: int | None = None) -> Iterator[Executor]:
     """Processes on this machine; what has not begun is dropped at the end."""
     executor = ProcessPoolExecutor(
         jobs or len(os.sched_getaffinity(0)),
+        get_context("spawn"),  # no fork of a process that may have threads
         initializer=signal.signal,  # Ctrl-C is for the one that hands out the work
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
