@@ -119,6 +119,7 @@ def assert_goes_on_identically(variant: str, stream: OpStream) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", REAL)
 @given(stream=aged_streams())
 def test_any_future_is_the_same(variant: str, stream: OpStream) -> None:
@@ -135,6 +136,7 @@ def packed_workloads() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nr_live", [100, pytest.param(1200, marks=pytest.mark.long)])
 @pytest.mark.parametrize("workload", packed_workloads())
 @pytest.mark.parametrize("variant", REAL)

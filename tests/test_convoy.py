@@ -105,6 +105,7 @@ def repairman(nr: int, think: float, hold: float) -> tuple[float, float]:
     return 1 - idle, nr / throughput - think - hold
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nr_cpus", [1, 2, 5, 20, 60])
 def test_cpus_wait_as_machines_wait_for_their_repairman(nr_cpus: int) -> None:
     think, hold = 20_000.0, 1_000.0

@@ -115,6 +115,7 @@ def test_counts_do_not_drift(tmp_path: Path) -> None:
     assert (counts["lo"] == counts["hi"]).all()
 
 
+@pytest.mark.slow
 def test_a_report_prints_its_drift_and_its_load(tmp_path: Path) -> None:
     loads = {"load": lambda variant, *_: 1.5 if variant == "mainline" else math.nan}
     suite = asv_files.suite(ns_again=drifting(1.302))

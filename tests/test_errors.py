@@ -105,6 +105,7 @@ for words in json.loads({json.dumps(json.dumps(asked))}):
     assert loaded_after(code) <= {"numpy"}  # for the names of rcaches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -161,6 +161,7 @@ def is_read(parameter: click.Parameter) -> bool:
 READERS = [words for words in COMMANDS if any(map(is_read, parameters(words)))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", READERS, ids=" ".join)
 def test_an_odd_file_is_rejected(words: tuple[str, ...], tmp_path: Path) -> None:
     wrong = []

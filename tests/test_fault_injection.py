@@ -175,6 +175,7 @@ def cached() -> OpStream:
     return stream_of(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rcache", ["pre-6.7", "6.7"])
 @pytest.mark.parametrize("variant", REAL)
 def test_an_rcache_without_memory_does_not_matter_to_what_is_live(

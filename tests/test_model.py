@@ -136,6 +136,7 @@ def test_long_histories_agree_with_the_description(variant: str, seed: int) -> N
     assert result.pfns.tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("variant", [name for name in DESCRIBED if REFERENCES[name].nr_steps == 0])
 def test_long_histories_take_the_steps_described(variant: str, seed: int) -> None:

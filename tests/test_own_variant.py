@@ -260,6 +260,7 @@ iova_variants.replay(sys.argv[1], OpStream(ops))
 """
 
 
+@pytest.mark.slow
 def test_the_sanitizer_build_sees_a_use_after_free(tmp_path: Path) -> None:
     """A slab object that is read after it was given back: silent in the other builds."""
     path = write(

@@ -44,6 +44,7 @@ def same(one: object, other: object) -> bool:
     return np.array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workload", "nr_live"), CELLS)
 @pytest.mark.parametrize("variant", iova_variants.names())
 def test_builds_and_watches_change_no_answer(variant: str, workload: str, nr_live: int) -> None:
@@ -115,6 +116,7 @@ def test_totals_are_those_of_the_answers(variant: str, seed: int) -> None:
     assert {name: getattr(result, name) for name in totals} == totals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workload", "nr_live"), [c for c in CELLS if c[1] == 1000])
 @pytest.mark.parametrize("variant", REAL)
 def test_totals_of_workloads(variant: str, workload: str, nr_live: int) -> None:

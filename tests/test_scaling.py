@@ -120,6 +120,7 @@ def test_a_flat_noisy_curve_is_never_called_anything_but_constant(noise: float) 
     assert classes["constant"] >= 38 or noise > 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "constant"])
 def test_a_little_noise_does_not_change_the_class(shape: str) -> None:
     truth = shape.split(",")[0]
@@ -130,6 +131,7 @@ def test_a_little_noise_does_not_change_the_class(shape: str) -> None:
     assert classes[truth] >= 27
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_much_noise_leaves_it_undecided_rather_than_wrong(shape: str) -> None:
     truth = shape.split(",")[0]

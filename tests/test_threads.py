@@ -74,6 +74,7 @@ def test_two_threads_through_a_random_history(variant: str) -> None:
         iova_variants.replay_threads(variant, stream, threads=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", iova_variants.names())
 @pytest.mark.parametrize("workload", NR_LIVE)
 def test_in_turn_the_answers_are_those_of_one_thread(variant: str, workload: str) -> None:
