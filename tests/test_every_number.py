@@ -152,7 +152,8 @@ def made(page: Page, results: Path, out: Path) -> dict[str, str]:
 
 def cells(text: str, names: str) -> Iterator[tuple[tuple[str, str, str], str]]:
     """Each number of each table, under its heading, row and column."""
-    heading, header = "", []
+    heading = ""
+    header: list[str] = []
     for line in text.splitlines():
         if line.startswith("#"):
             heading = re.sub(r"\d[\d,.]*", "#", line)
