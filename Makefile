@@ -5,7 +5,7 @@
 #   make reports         write reports/ again from results/
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make contention      measure and simulate many CPUs on one lock: results/contention/
-#   make check           lint, and all tests but the slow ones: a minute
+#   make check           lint, and all tests but the slow ones: two minutes
 #   make test            everything that can be checked
 #   make claims          measure all published claims, and write their page: minutes
 #
@@ -102,7 +102,7 @@ dashboard: offline html
 # A worker per CPU that the system shows; what takes long begins first (tests/conftest.py).
 PYTEST	:= $(BIN)/python -m pytest -n logical --dist worksteal
 
-# What takes less than a minute in all, then what is marked slow as well.
+# All tests but those marked slow, then all of them.
 check: lint
 	$(PYTEST) -m 'not slow'
 
