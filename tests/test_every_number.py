@@ -93,20 +93,6 @@ def scramble_rows(folder: Path) -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def scramble_promises(folder: Path) -> None:
-    """Other values in every measured column of the grid, and other spans."""
-    path = folder / "promises.json"
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    grid = stored["grid"]
-    variant = grid["columns"].index("variant")
-    keys = [place for place, name in enumerate(grid["columns"]) if name in KEYS]
-    for row in grid["data"]:
-        by = factor(row[variant], *(row[place] for place in keys))
-        row[:] = [value if place in keys else other(value, by) for place, value in enumerate(row)]
-    stored["span"] = {name: other(value, factor(name)) for name, value in stored["span"].items()}
-    path.write_text(json.dumps(stored), encoding="utf-8")
-
-
 @dataclass(frozen=True)
 class Page:
     """How a kind of page is made, and which of its columns name cells."""
