@@ -602,6 +602,31 @@ def test_a_clock_that_ticks_every_10_ns_is_no_reason_to_be_10_ns_wrong(
     assert found["free"] == pytest.approx(9.0, abs=0.3)
 
 
+def rounds_of(*pairs: tuple[float, float]) -> list[list[dict[str, float]]]:
+    return [[{"free": first}, {"free": second}] for first, second in pairs]
+
+
+def test_a_round_that_leaves_no_time_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from iova_lab.claims import _timing
+
+    found = rounds_of((10.0, 20.0), (-1.0, 30.0), (10.0, 20.0), (8.0, 16.0))
+    monkeypatch.setattr(_timing, "_fresh_process", lambda *_: found)
+    measured = _timing.paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
+    assert measured["ns"]["free"]["mainline"] == [10.0, 10.0]
+    assert measured["log_ratios"]["free"] == pytest.approx([math.log(2)] * 2)
+
+
+def test_a_process_that_leaves_no_time_in_half_of_its_rounds_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from iova_lab.claims import _timing
+
+    found = rounds_of((10.0, 20.0), (-1.0, 30.0))
+    monkeypatch.setattr(_timing, "_fresh_process", lambda *_: found)
+    with pytest.raises(iova_variants.VariantError, match="free took no time at all in 2 of 4 rou"):
+        _timing.paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
+
+
 @pytest.mark.slow
 def test_an_error_in_a_fresh_process_comes_out() -> None:
     from iova_lab.claims._timing import paired

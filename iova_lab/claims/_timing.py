@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 import iova_variants
 from iova_lab.claims._claim import Measured
@@ -36,6 +37,7 @@ NR_REPLAYS = 3  # per sample
 _LIMITS = Limits(wall_s=1800.0)
 
 Samples = dict[str, list[float]]
+Array = npt.NDArray[np.float64]
 
 
 def kinds(ops: np.ndarray, refused: np.ndarray, nr_fill: int) -> dict[str, np.ndarray]:
@@ -151,6 +153,24 @@ def paired(
     logs: Samples = {}
     for kind in processes[0][0][0]:
         taken = np.array([[[one[kind] for one in both] for both in p] for p in processes])
-        ns[kind] = {name: np.median(taken[..., i], axis=1).tolist() for i, name in enumerate(pair)}
-        logs[kind] = np.median(np.log(taken[..., 1] / taken[..., 0]), axis=1).tolist()
+        taken = _usable(taken, kind, pair)
+        median = np.nanmedian(taken, axis=1)
+        ns[kind] = {name: median[:, i].tolist() for i, name in enumerate(pair)}
+        logs[kind] = np.nanmedian(np.log(taken[..., 1] / taken[..., 0]), axis=1).tolist()
     return {"pair": list(pair), "ns": ns, "log_ratios": logs}
+
+
+def _usable(taken: Array, kind: str, pair: tuple[str, str]) -> Array:
+    """``taken`` (processes, rounds, variants; ns) with NaN for each round that is not usable.
+
+    Where the clock costs more than the call, a disturbed round leaves nothing of the call, or less.
+    Raises `VariantError` for a process in which that is so in half of the rounds.
+    """
+    lost = (taken <= 0).any(axis=2)
+    if (2 * lost.sum(axis=1) >= lost.shape[1]).any():
+        raise iova_variants.VariantError(
+            f"{' and '.join(pair)}: {kind} took no time at all in {int(lost.sum())} of {lost.size}"
+            f" rounds, once the cost of the clock was taken off: other programs disturb the"
+            f" measurement; measure again on an idle machine"
+        )
+    return np.where(lost[..., np.newaxis], np.nan, taken)
