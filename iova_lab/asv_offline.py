@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 NPM_TIMEOUT_S = 60
 

@@ -22,7 +22,7 @@ from asv.results import iter_results
 from asv.util import UserError
 
 from iova_lab import results
-from iova_lab.reading import FileError
+from iova_lab.basics.reading import FileError
 
 WWW = Path(__file__).parent / "www"
 SCRIPTS = ("files.js", "views.js", "lines.js")

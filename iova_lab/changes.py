@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iova_lab import promises_results, repository, results
+from iova_lab import promises_results, results
+from iova_lab.basics import repository
+from iova_lab.basics.errors import InvalidValueError
+from iova_lab.basics.reading import read_json, read_rows, read_table
 from iova_lab.cells import number
-from iova_lab.errors import InvalidValueError
 from iova_lab.pages import write_page
-from iova_lab.reading import read_json, read_rows, read_table
 
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
 #: What two runs have of their own and is no result.

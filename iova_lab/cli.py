@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 import iova_lab
-from iova_lab import commands, extras
-from iova_lab.errors import IovaLabError
+from iova_lab import commands
+from iova_lab.basics import extras
+from iova_lab.basics.errors import IovaLabError
 
 #: A bug of the lab, or of a library under it.  Above 127, so that `git bisect run` stops.
 BUG = 170

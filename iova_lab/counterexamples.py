@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import iova_variants
-from iova_lab.errors import NotFoundError
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
 from iova_lab.workloads._common import DMA_32BIT_PFN
 

@@ -20,7 +20,8 @@ from typing import Literal
 
 import psutil
 
-from iova_lab import comparison, extras
+from iova_lab import comparison
+from iova_lab.basics import extras
 from iova_lab.comparison import system
 from iova_lab.kernel import tools
 from iova_variants import BuildError, _build

@@ -25,7 +25,7 @@ import pandas as pd
 
 import iova_variants
 from iova_lab.agreement import RACE_NS, common_reserves, with_reserves
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.opstream import Op
 from iova_lab.trace import FastTrace, Trace
 from iova_variants import Rcache

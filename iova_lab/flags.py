@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from iova_lab import repository
+from iova_lab.basics import repository
 from iova_variants import _build
 
 SOURCE = "iova_variants/_build.py"

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import iova_variants
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.opstream import OpStream
 from iova_variants import _build
 from iova_variants._child import End, Limits, run_program

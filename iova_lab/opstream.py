@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import IovaLabError
-from iova_lab.whole import whole
+from iova_lab.basics.errors import IovaLabError
+from iova_lab.basics.whole import whole
 
 OP_DTYPE = np.dtype(
     [

@@ -16,9 +16,9 @@ import pandas as pd
 
 import iova_variants
 from iova_lab import scaling, workloads
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.cells import number
 from iova_lab.counterexamples import examples
-from iova_lab.errors import IovaLabError
 from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET

@@ -17,8 +17,8 @@ import msgspec
 import pandas as pd
 
 from iova_lab import peng, promises
-from iova_lab.errors import InvalidValueError
-from iova_lab.reading import read_json
+from iova_lab.basics.errors import InvalidValueError
+from iova_lab.basics.reading import read_json
 from iova_lab.soak import real_variants
 
 FILE = "promises.json"

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import iova_variants
-from iova_lab import repository
-from iova_lab.reading import read_json
+from iova_lab.basics import repository
+from iova_lab.basics.reading import read_json
 from iova_variants import _build
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
-from iova_lab.errors import InvalidValueError, IovaLabError, NotFoundError
+from iova_lab.basics.errors import InvalidValueError, IovaLabError, NotFoundError
 
 Flavour = Literal["list", "rbtree"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)

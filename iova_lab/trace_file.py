@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 VERSION = 1
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.fast_agreement import rcache_for
 from iova_lab.opstream import Op
 from iova_lab.trace import Trace, has_tree_level, read_fast_trace, read_trace

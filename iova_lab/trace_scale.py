@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.fast_agreement import rcache_for
 from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_lab.trace import REFUSED, Trace, read_fast_trace, read_trace

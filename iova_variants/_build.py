@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 Build = Literal["timed", "counted", "sanitized", "threaded", "tsan", "traced"]
 BUILDS: tuple[Build, ...] = get_args(Build)

@@ -36,7 +36,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from iova_lab.opstream import OpStream

@@ -6,7 +6,7 @@ import ctypes as c
 from pathlib import Path
 from typing import Any
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 ABI_VERSION = 1
 REFUSED = 2**64 - 1

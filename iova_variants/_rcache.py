@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 from iova_variants import _native
 
 if TYPE_CHECKING:

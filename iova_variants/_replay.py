@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 from iova_variants import _native
 from iova_variants._build import Build
 from iova_variants._child import Tell, VariantError, in_child

@@ -14,8 +14,8 @@ from typing import Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import InvalidValueError, NotFoundError
-from iova_lab.whole import whole
+from iova_lab.basics.errors import InvalidValueError, NotFoundError
+from iova_lab.basics.whole import whole
 from iova_variants import _native
 from iova_variants._build import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
 from iova_variants._child import Limits, Tell, VariantCrashedError, VariantError, run_in_child

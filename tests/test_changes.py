@@ -8,7 +8,8 @@ import asv_files
 import pandas as pd
 from click.testing import CliRunner
 
-from iova_lab import changes, repository
+from iova_lab import changes
+from iova_lab.basics import repository
 from iova_lab.changes import Reason, by_variant, counts, headline, moved, read, reasons
 from iova_lab.cli import main
 

@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab import skeleton, workloads
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.cli import main
 from iova_lab.doctor import Check, noise
-from iova_lab.errors import NotFoundError
 
 ROOT = Path(__file__).resolve().parent.parent
 

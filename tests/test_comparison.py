@@ -21,6 +21,7 @@ from alike import assert_alike
 from rich.console import Console
 
 from iova_lab import comparison
+from iova_lab.basics.reading import FileError
 from iova_lab.comparison import bars, latency, letter, notes, plots, statistics, store, view, words
 from iova_lab.comparison.counting import Counts, KindCounts
 from iova_lab.comparison.page import inline
@@ -29,7 +30,6 @@ from iova_lab.comparison.result import CellResult
 from iova_lab.looks import styles
 from iova_lab.opstream import Op
 from iova_lab.pages import read_page
-from iova_lab.reading import FileError
 from iova_lab.workloads import SizeError
 
 GOLDEN = Path(__file__).parent / "golden" / "comparison"

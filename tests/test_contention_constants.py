@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
 from iova_lab.convoy import constants, lockups, plausible, scenarios, service, study, sweep, tables
 from iova_lab.convoy.constants import Constants, ConstantsError
@@ -20,7 +21,6 @@ from iova_lab.convoy.model import predict
 from iova_lab.convoy.service import ImplausibleError, Service
 from iova_lab.convoy.sweep import Cell
 from iova_lab.kernel import rows
-from iova_lab.reading import read_rows
 
 HOST = {"what": "host", "num_cpu": "2", "os": "Debian"}
 GOLDEN = Path(__file__).parent / "golden" / "contention"

@@ -14,13 +14,13 @@ import pytest
 from alike import assert_folders_alike
 from click.testing import CliRunner
 
+from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
 from iova_lab.convoy import tables, validation
 from iova_lab.convoy.figures import groups, wait_figure
 from iova_lab.convoy.report import write_contention
 from iova_lab.kernel import rows
 from iova_lab.pages import read_page
-from iova_lab.reading import read_rows
 
 pytestmark = pytest.mark.slow
 

@@ -16,12 +16,12 @@ import pytest
 from click.testing import CliRunner
 from lab import take_interrupts
 
+from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
 from iova_lab.convoy import study, sweep
 from iova_lab.convoy.constants import Constants
 from iova_lab.convoy.published import fixed
 from iova_lab.convoy.sweep import Cell, SweepError
-from iova_lab.reading import read_rows
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from test_cli import COMMANDS
 
 import iova_lab
 from iova_lab import cli
-from iova_lab.errors import InvalidValueError, NotFoundError
+from iova_lab.basics.errors import InvalidValueError, NotFoundError
 
 HEAVY = ("pandas", "matplotlib", "scipy", "asv", "pyperf", "simpy", "rich.progress")
 USERS_FILE = OSError(errno.EACCES, "Permission denied", "/home/user/results.json")

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from iova_lab import doctor
-from iova_lab.extras import EXTRA_OF, hint
+from iova_lab.basics.extras import EXTRA_OF, hint
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WITHOUT = """
 import sys
 from iova_lab import doctor
-from iova_lab.extras import EXTRA_OF
+from iova_lab.basics.extras import EXTRA_OF
 
 class Absent:
     def find_spec(self, name, path=None, target=None):

@@ -15,6 +15,7 @@ from lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_o
 
 import iova_variants
 from iova_lab import agreement, soak_streams, workloads
+from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
 from iova_lab.kernel import (
     KernelError,
@@ -33,7 +34,6 @@ from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.opstream import Op, OpStream
-from iova_lab.reading import read_rows
 from iova_lab.trace import read_trace
 
 missing = tools.missing()

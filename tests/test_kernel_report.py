@@ -13,8 +13,8 @@ import pytest
 from alike import assert_alike
 
 from iova_lab import workloads
+from iova_lab.basics.errors import NoResultsError
 from iova_lab.code_digest import code_digest
-from iova_lab.errors import NoResultsError
 from iova_lab.kernel import fidelity, fidelity_report, lockup, lockup_report
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,8 @@ from pathlib import Path
 import asv_files
 import pytest
 
-from iova_lab import flags, mail, report, report_data, repository
+from iova_lab import flags, mail, report, report_data
+from iova_lab.basics import repository
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import iova_variants
+from iova_lab.basics.errors import InvalidTypeError, InvalidValueError
+from iova_lab.basics.reading import FileError, read_arrays, read_rows, read_table
 from iova_lab.cli import main
 from iova_lab.convoy import store
-from iova_lab.errors import InvalidTypeError, InvalidValueError
 from iova_lab.opstream import OpStream, StreamError, new_ops
-from iova_lab.reading import FileError, read_arrays, read_rows, read_table
 from iova_lab.trial import history
 
 STEP: dict[str, Any] = {"op": "alloc", "slot": 0, "size": "0x1", "limit_pfn": "0xfffff"}

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from asv.results import Results
 
-from iova_lab.reading import FileError
+from iova_lab.basics.reading import FileError
 from iova_lab.results import (
     COLUMNS,
     FAILED,

@@ -13,7 +13,7 @@ import pytest
 
 import iova_variants
 from iova_lab import agreement, workloads
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.opstream import Op, OpFlag
 from iova_lab.trace import TRACE_DIR, TRACE_DTYPE, TraceError, read_trace
 

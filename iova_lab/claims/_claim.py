@@ -13,8 +13,8 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.claims import _rules
-from iova_lab.errors import NotFoundError
 
 if TYPE_CHECKING:
     from iova_lab.claims._run import Run

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iova_lab.basics.errors import NoResultsError, NotFoundError
+from iova_lab.basics.reading import Row
 from iova_lab.claims._claim import Measured
-from iova_lab.errors import NoResultsError, NotFoundError
 from iova_lab.kernel import rows
-from iova_lab.reading import Row
 
 FIDELITY = "iova-lab kernel fidelity"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from iova_lab import peng
+from iova_lab.basics.errors import NoResultsError
 from iova_lab.claims import _kernel
 from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._counting import grow, sizes_for
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
-from iova_lab.errors import NoResultsError
 from iova_lab.scaling import LINEAR
 
 #: When the first of these was said; claims are listed by it.

@@ -14,10 +14,10 @@ import numpy as np
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
 from iova_lab.claims._counting import REFUSED, count
 from iova_lab.claims._run import Run
-from iova_lab.errors import NotFoundError
 from iova_lab.opstream import Op, OpStream
 from iova_lab.tables import number
 from iova_lab.trace import TRACE_DIR, read_trace

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from iova_lab.basics.stored import require
 from iova_lab.console import print_table, progress
-from iova_lab.stored import require
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.arguments import POSITIVE, RCACHE, VARIANT
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.console import progress
-from iova_lab.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,7 +180,7 @@ def compare_pages(results: Path, out: Path) -> None:
       iova-lab compare-pages
       iova-lab compare-pages results/compare/mainline-vs-maple
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     own = (results / "comparison.json").exists()
     pattern = "comparison.json" if own else "*/comparison.json"

@@ -401,7 +401,7 @@ def report_command(results: Path, out: Path) -> None:
       iova-lab contention report
       iova-lab contention report --results /tmp/mine --out /tmp/page
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     require(results, "services.jsonl", "sweep.jsonl", command="iova-lab contention sweep")
     from iova_lab.convoy.report import write_contention

@@ -16,7 +16,7 @@ def contents(reports: Path) -> None:
     Examples:
       iova-lab contents
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     require(reports, "*/*.md", command="`make reports`", what="pages", option="REPORTS")
     from iova_lab.contents import write_contents

@@ -28,7 +28,7 @@ def dashboard(port: int | None, browser: bool, html: Path) -> None:
       iova-lab dashboard
       iova-lab dashboard --port 8080
     """
-    from iova_lab.errors import NoResultsError
+    from iova_lab.basics.errors import NoResultsError
     from iova_lab.web_server import HOST, listen
 
     if not (html / "info.json").is_file():

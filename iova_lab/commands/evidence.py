@@ -21,7 +21,7 @@ def evidence(results: Path, out: Path) -> None:
     Examples:
       iova-lab evidence          # from results/ alone; the page names what measures each part
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     require(results / "candidate", "counts.csv", command="iova-lab counts")
     from iova_lab.evidence.page import write_evidence

@@ -23,7 +23,7 @@ def report(results: Path, out: Path) -> None:
     Examples:
       iova-lab kernel report
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     require(results, "*-amd64.jsonl", command="iova-lab kernel fidelity")
     require(results, "lockup.jsonl", command="iova-lab kernel lockup")

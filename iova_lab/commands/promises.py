@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from iova_lab.arguments import C_FILE, EXAMPLE, invoked
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.console import progress
-from iova_lab.errors import NotFoundError
 
 
 @click.command()
@@ -35,7 +35,7 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
       iova-lab promises
       iova-lab promises --measure --largest 1000
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     if not measure:
         require(results, "promises.json", command="iova-lab promises --measure")

@@ -24,7 +24,7 @@ def report(
     Examples:
       iova-lab report --machine reference
     """
-    from iova_lab.stored import require
+    from iova_lab.basics.stored import require
 
     require(results, "*/machine.json", command="asv run")
     from iova_lab.report import write_report

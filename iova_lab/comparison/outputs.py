@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from iova_lab import extras
+from iova_lab.basics import extras
 from iova_lab.comparison import letter, view
 from iova_lab.comparison.result import Comparison
 from iova_lab.comparison.store import load

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyperf
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.paired_worker import Task
 from iova_variants._child import Limits, run_program
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyperf
 
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.comparison.counting import Counts
 from iova_lab.comparison.plan import Cell, Plan
-from iova_lab.errors import NotFoundError
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 import pyperf
 
+from iova_lab.basics.reading import read_arrays, read_json, wrong
 from iova_lab.comparison.counting import KINDS, Counts
 from iova_lab.comparison.plan import Cell, Plan
 from iova_lab.comparison.result import CellResult, Comparison, Subject
-from iova_lab.reading import read_arrays, read_json, wrong
 
 FORMAT = 1
 WRITTEN_BY = "`iova-lab compare`"

@@ -16,8 +16,8 @@ import numpy as np
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.convoy import plausible
-from iova_lab.errors import InvalidValueError
 
 #: Rounds of each measurement, and pairs of a release and an acquisition in a round.
 NR_ROUNDS, NR_PAIRS = 15, 4_000

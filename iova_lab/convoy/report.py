@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from iova_lab import provenance, workloads
+from iova_lab.basics.errors import NoResultsError
 from iova_lab.code_digest import is_old
 from iova_lab.convoy import plausible, store, study, validation
 from iova_lab.convoy.constants import Constants, ConstantsError
@@ -16,7 +17,6 @@ from iova_lab.convoy.lockups import MOST_CPUS
 from iova_lab.convoy.model import HARD_S, SOFT_S
 from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
 from iova_lab.convoy.tables import duration, error_rows, loaded_lines
-from iova_lab.errors import NoResultsError
 from iova_lab.figures import save
 from iova_lab.flags import OLD
 from iova_lab.pages import write_page

@@ -21,12 +21,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from iova_lab.basics.errors import IovaLabError
+from iova_lab.basics.reading import Row, read_rows
 from iova_lab.convoy import scenarios
 from iova_lab.convoy.model import predict
 from iova_lab.convoy.service import Service
-from iova_lab.errors import IovaLabError
 from iova_lab.kernel import rows
-from iova_lab.reading import Row, read_rows
 
 #: Each is tried so often: a worker may die under somebody else's load, but not every time.
 ATTEMPTS = 4

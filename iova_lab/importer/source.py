@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

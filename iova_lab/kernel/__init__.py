@@ -10,7 +10,7 @@ Asking: `replay` sends op streams in and takes answers out, through memory that 
 say what came out.
 """
 
-from iova_lab.errors import IovaLabError
+from iova_lab.basics.errors import IovaLabError
 
 
 class KernelError(IovaLabError, RuntimeError):

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.reading import Row
 from iova_lab.kernel import module, rows
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.opstream import Op, OpStream
-from iova_lab.reading import Row
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR
 
 #: What exists in the kernel only, and the variant that must answer as it does.

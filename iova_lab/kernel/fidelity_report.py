@@ -13,9 +13,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from scipy import stats
 
 from iova_lab import provenance, workloads
+from iova_lab.basics.errors import NoResultsError
 from iova_lab.cells import number
 from iova_lab.code_digest import is_old
-from iova_lab.errors import NoResultsError
 from iova_lab.evidence import RIVALS, SUBJECT
 from iova_lab.figures import STYLE, save
 from iova_lab.kernel import rows

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from iova_lab.errors import NotFoundError
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.kernel import KernelError, tools
 from iova_lab.kernel.packages import CACHE, Kernel, alone
 from iova_variants._build import HARNESS_DIR, VARIANT_DIR, variant_sources

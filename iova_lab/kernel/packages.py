@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from iova_lab.basics.reading import read_json
 from iova_lab.kernel import KernelError, tools
-from iova_lab.reading import read_json
 
 #: The series that the lab speaks of; any other that apt knows can be asked for.
 SERIES = ("6.1", "6.12")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from iova_lab.reading import Row, read_rows
+from iova_lab.basics.reading import Row, read_rows
 
 FIDELITY = "`iova-lab kernel fidelity`"
 LOCKUP = "`iova-lab kernel lockup`"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import iova_variants
 from iova_lab import soak, workloads
-from iova_lab.errors import NotFoundError
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.opstream import OpStream
 from iova_lab.soak_streams import make_chunk
 from iova_lab.trial import builds, contract, model, odds, races, standalone, symbols

@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from iova_lab.basics.reading import read_json, wrong
 from iova_lab.counterexamples import Step, step_to_json, stream_of
 from iova_lab.opstream import Op, OpFlag, OpStream
-from iova_lab.reading import read_json, wrong
 
 
 @dataclass(frozen=True)

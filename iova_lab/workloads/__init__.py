@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iova_lab.errors import InvalidValueError, IovaLabError, NotFoundError
+from iova_lab.basics.errors import InvalidValueError, IovaLabError, NotFoundError
 from iova_lab.opstream import OpStream
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from iova_lab.errors import InvalidTypeError
+from iova_lab.basics.errors import InvalidTypeError
 
 
 def whole(name: str, value: Any) -> int:

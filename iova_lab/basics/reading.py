@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.errors import InvalidValueError
+from iova_lab.basics.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iova_lab.errors import NoResultsError
+from iova_lab.basics.errors import NoResultsError
 
 
 def require(
