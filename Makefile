@@ -130,7 +130,7 @@ sanitize: build
 	$(BIN)/python -m pytest -n auto -m sanitize
 
 build: .venv/installed-test
-	$(BIN)/python -c 'from iova_variants._build import compile_all; compile_all()'
+	$(BIN)/python -c 'from iova_variants.building import compile_all; compile_all()'
 
 # One folder, two stages: measuring needs no test tools, and starts half a minute earlier.
 INSTALL	= $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --no-compile -c constraints.txt

@@ -23,7 +23,7 @@ def _load(path: Path) -> ModuleType:
     What it imports of iova_lab needs the standard library only.
     """
     sys.path.insert(0, str(path.resolve().parent.parent))
-    spec = importlib.util.spec_from_file_location("_build", path)
+    spec = importlib.util.spec_from_file_location("building", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -58,7 +58,7 @@ class BuildVariants(build_py):
     def run(self) -> None:
         super().run()
         root = Path() if self.editable_mode else Path(self.build_lib)
-        _compile(_load(root / "iova_variants" / "_build.py"))
+        _compile(_load(root / "iova_variants" / "building.py"))
 
 
 class PlatformDistribution(Distribution):

@@ -13,8 +13,8 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import OpStream
 from iova_variants import Claim, Variant
+from iova_variants.opstream import OpStream
 
 ROOT = Path(__file__).resolve().parent.parent
 

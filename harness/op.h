@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * op - one request of an op stream: the same bytes in a file, in the replay of
- * user space and in the kernel module.  iova_lab/opstream.py has it as a dtype.
+ * user space and in the kernel module.  iova_variants/opstream.py has it as a dtype.
  */
 #ifndef OP_H
 #define OP_H

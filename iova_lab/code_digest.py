@@ -6,8 +6,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from iova_variants import _build
-from iova_variants._build import Build
+from iova_variants import building
+from iova_variants.building import Build
 
 
 @cache
@@ -16,7 +16,7 @@ def code_digest(variant: str, build: Build) -> str:
 
     ``variant`` is a name of the lab's or the path of a .c file.  "" if there is no such file.
     """
-    source = Path(variant) if variant.endswith(".c") else _build.VARIANT_DIR / f"{variant}.c"
+    source = Path(variant) if variant.endswith(".c") else building.VARIANT_DIR / f"{variant}.c"
     if not source.exists():
         return ""
     return hashlib.sha256(_shared(build) + source.read_bytes()).hexdigest()[:16]
@@ -24,15 +24,15 @@ def code_digest(variant: str, build: Build) -> str:
 
 @cache
 def _shared(build: Build) -> bytes:
-    folders = _build._include_dirs(build)
+    folders = building.include_dirs(build)
     headers = {
         path
         for folder in folders
         for pattern in ("*.h", "linux/*.h")
         for path in folder.glob(pattern)
     }
-    flags = repr((_build.CFLAGS, _build.BUILD_CFLAGS[build])).encode()
-    code = [path.read_bytes() for path in sorted({*_build._harness_sources(build), *headers})]
+    flags = repr((building.CFLAGS, building.BUILD_CFLAGS[build])).encode()
+    code = [path.read_bytes() for path in sorted({*building.harness_sources(build), *headers})]
     return flags + b"".join(code)
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
 from iova_lab.workloads._common import DMA_32BIT_PFN
+from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 REFUSED = 2**64 - 1

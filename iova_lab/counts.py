@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 import iova_variants
 from iova_lab import workloads
 from iova_lab.instructions import per_op
-from iova_lab.opstream import OpStream
 from iova_variants import Claim
+from iova_variants.opstream import OpStream
 
 #: Nodes that one replay may visit, as in benchmarks/_common.py.
 BUDGET = 3_000_000_000

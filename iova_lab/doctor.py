@@ -24,7 +24,7 @@ from iova_lab import comparison
 from iova_lab.basics import extras
 from iova_lab.comparison import system
 from iova_lab.kernel import tools
-from iova_variants import BuildError, _build
+from iova_variants import BuildError, building
 
 Status = Literal["fine", "note", "bad", "missing"]
 
@@ -193,7 +193,7 @@ def _memory() -> Check:
 
 def _compiler() -> Check:
     try:
-        path = _build.compiler()
+        path = building.compiler()
     except BuildError as error:
         do = str(error).partition(": ")[2]
         return Check("C compiler", "missing", "none", "nothing of your own can be compiled", do)

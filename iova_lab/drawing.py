@@ -17,9 +17,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from iova_lab.counterexamples import REFUSED, Example, Outcome, Step, outcomes
-from iova_lab.opstream import Op
 from iova_lab.questions import QUESTIONS
 from iova_lab.workloads._common import DMA_32BIT_PFN
+from iova_variants.opstream import Op
 
 WIDTH = 72
 #: Columns of at most this many characters; below that they are to scale.

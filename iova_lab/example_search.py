@@ -20,9 +20,9 @@ from hypothesis.errors import NoSuchExample
 import iova_variants
 from iova_lab import workloads
 from iova_lab.counterexamples import Example, Step, store
-from iova_lab.opstream import Op
 from iova_lab.questions import QUESTIONS, Pool, breaks
 from iova_lab.soak import real_variants
+from iova_variants.opstream import Op
 
 #: Most requests of a stream, and how many streams are tried for one pool: short ones first.
 DEPTHS = {3: 150, 6: 300, 8: 400, 12: 100}

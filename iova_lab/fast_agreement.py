@@ -26,9 +26,9 @@ import pandas as pd
 import iova_variants
 from iova_lab.agreement import RACE_NS, common_reserves, with_reserves
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.opstream import Op
 from iova_lab.trace import FastTrace, Trace
 from iova_variants import Rcache
+from iova_variants.opstream import Op
 
 #: Frees of one batch are recorded 1.4 to 3.5 us apart; further apart is another batch.
 BATCH_GAP_NS = 20_000

@@ -1,7 +1,7 @@
 """The compiler flags and the code that a measured commit had, held against this checkout's.
 
 asv compiles the commit that it measures, and its result file names that commit; the commit's own
-iova_variants/_build.py has the flags.
+iova_variants/building.py has the flags.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from iova_lab.basics import repository
-from iova_variants import _build
+from iova_variants import building
 
-SOURCE = "iova_variants/_build.py"
+SOURCE = "iova_variants/building.py"
+#: Where older commits have them.
+OLD_SOURCE = "iova_variants/_build.py"
 #: Label of a number that was measured with code that this checkout no longer has.
 OLD = "OLD CODE"
 
 
 def at(commit: str) -> str:
     """The flags of ``commit``, in words: this checkout's, old ones, or not known."""
-    then = repository.output("show", f"{commit}:{SOURCE}")
+    then = None
+    for source in (SOURCE, OLD_SOURCE):
+        then = then or repository.output("show", f"{commit}:{source}")
     if then is None:
         return f"the flags of {commit[:12]}, a commit that is not in this repository"
     if flags_in(then) == flags_in((repository.ROOT / SOURCE).read_text(encoding="utf-8")):
-        return " ".join(_build.CFLAGS)
-    return f"OLD FLAGS, so times are not those of this checkout (`git show {commit[:12]}:{SOURCE}`)"
+        return " ".join(building.CFLAGS)
+    return f"OLD FLAGS, so times are not those of this checkout (`git show {commit[:12]}:{source}`)"
 
 
 def changed_since(commit: str) -> str:

@@ -17,14 +17,14 @@ import numpy as np
 
 import iova_variants
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.opstream import OpStream
-from iova_variants import _build
-from iova_variants._child import End, Limits, run_program
+from iova_variants import building
+from iova_variants.child import End, Limits, run_program
+from iova_variants.opstream import OpStream
 
 #: The functions of harness/replay.c that hold a measured loop, and nothing else.
 LOOPS = ("measured_loop", "sized_loop")
 
-DRIVER = _build.HARNESS_DIR / "instructions" / "driver.c"
+DRIVER = building.HARNESS_DIR / "instructions" / "driver.c"
 
 #: Valgrind takes some fifty times as long as the replay; a linear walk of 10^6 nodes an op is slow.
 _LIMITS = Limits(wall_s=3600.0)
@@ -59,7 +59,7 @@ def count(variant: str, stream: OpStream) -> int:
             [
                 *(valgrind(), "--tool=callgrind", "--callgrind-out-file=/dev/null"),
                 *("--collect-atstart=no", *(f"--toggle-collect={loop}*" for loop in LOOPS)),
-                *(_build.compile_program(DRIVER, "timed"), loaded.path, path),
+                *(building.compile_program(DRIVER, "timed"), loaded.path, path),
             ],
             _LIMITS,
         )

@@ -24,7 +24,7 @@ import pyperf
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import OpStream
+from iova_variants.opstream import OpStream
 
 #: The least time of so many replays is one loop of pyperf's: what disturbs hits one of them.
 NR_REPLAYS = 3

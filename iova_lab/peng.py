@@ -19,8 +19,8 @@ import pandas as pd
 
 import iova_variants
 from iova_lab.cells import number
-from iova_lab.opstream import Op, OpStream
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
+from iova_variants.opstream import Op, OpStream
 
 REFUSED = 2**64 - 1
 

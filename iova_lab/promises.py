@@ -19,12 +19,12 @@ from iova_lab import scaling, workloads
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.cells import number
 from iova_lab.counterexamples import examples
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.soak import real_variants
 from iova_lab.workloads._common import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 LARGEST = 100_000
 #: Nodes that one replay may visit, ageing included: more than any linear window at 10^5.

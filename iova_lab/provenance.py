@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import iova_variants
 from iova_lab.basics import repository
 from iova_lab.basics.reading import read_json
-from iova_variants import _build
+from iova_variants import building
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,15 +169,15 @@ def compiler() -> str:
     "" without a compiler.
     """
     version = compiler_version()
-    return version and f"{version}: {' '.join(_build.CFLAGS)}"
+    return version and f"{version}: {' '.join(building.CFLAGS)}"
 
 
 def compiler_version() -> str:
     """The first line that the C compiler prints of its version; "" without a compiler."""
     try:
-        command = [_build.compiler(), "--version"]
+        command = [building.compiler(), "--version"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (_build.BuildError, OSError, subprocess.CalledProcessError):
+    except (building.BuildError, OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.partition("\n")[0].strip()
 

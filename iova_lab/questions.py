@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from iova_lab.counterexamples import MOVE, REFUSED, Example, judged, outcome_of, outcomes
-from iova_lab.opstream import Op
 from iova_lab.workloads._common import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
@@ -17,6 +16,7 @@ from iova_lab.workloads._common import (
     LIMIT_48BIT,
 )
 from iova_variants import EndlessError
+from iova_variants.opstream import Op
 
 #: Gaps that a request with a limit of its own may look at although all lie above its limit.
 FEW_GAPS = 8

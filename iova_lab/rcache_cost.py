@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 import iova_variants
-from iova_lab.opstream import Op, OpStream, new_ops
+from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_OPS = 20_000
 NR_AGEING = 1_000

@@ -22,7 +22,7 @@ from iova_lab import workloads
 from iova_lab.basics.reading import FileError, convert, read_json
 from iova_lab.cells import Missing
 from iova_lab.fakes import fake_variants
-from iova_lab.opstream import Op
+from iova_variants.opstream import Op
 
 API_VERSION = 2
 PARAM_NAMES = ["variant", "workload", "nr_live"]

@@ -25,9 +25,9 @@ from rich.table import Table
 import iova_variants
 from iova_lab import provenance
 from iova_lab.basics.reading import read_rows
-from iova_lab.opstream import Op, OpStream
 from iova_lab.soak_streams import Chunk, make_chunk
 from iova_variants import Claim, EndlessError, ReplayResult, VariantError
+from iova_variants.opstream import Op, OpStream
 
 REFUSED = 2**64 - 1
 #: The largest size that an rcache takes, in pfns.

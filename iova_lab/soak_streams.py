@@ -24,8 +24,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
 from iova_variants import Rcache
+from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 #: Ops of a chunk, and of one whose invariants are checked after every op (linear in live ranges).
 NR_OPS, NR_OPS_VERIFIED = 200_000, 20_000

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from iova_lab.opstream import OpStream
 from iova_variants import replay
+from iova_variants.opstream import OpStream
 
 MOST_REPLAYS, LEAST_REPLAYS = 50, 5
 SHORT_S, LONG_S = 0.02, 2.0

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
-from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError
 from iova_lab.trace_file import (
     ALLOC,
     ALLOC_FAST,
@@ -32,6 +31,7 @@ from iova_lab.trace_file import (
     TraceFile,
     open_trace,
 )
+from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError
 
 __all__ = [
     "REFUSED",

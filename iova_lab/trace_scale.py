@@ -19,7 +19,6 @@ import numpy.typing as npt
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.fast_agreement import rcache_for
-from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_lab.trace import REFUSED, Trace, read_fast_trace, read_trace
 from iova_lab.trace_file import (
     ALLOC,
@@ -39,6 +38,7 @@ from iova_lab.trace_file import (
 )
 from iova_lab.trace_names import HOWS
 from iova_lab.trace_replay import level_of
+from iova_variants.opstream import Op, OpFlag, OpStream
 
 #: All copies begin within this share of the trace, so that their live sets add up.
 WITHIN = 0.02

@@ -6,10 +6,7 @@
 '0xfffff'
 """
 
-from iova_variants._build import BuildError
-from iova_variants._child import VariantCrashedError, VariantError
 from iova_variants._deal import Deal, deal
-from iova_variants._native import VariantLoadError
 from iova_variants._rcache import RCACHES, Rcache, RcacheReport
 from iova_variants._replay import ReplayResult, TooLongError, check, check_returns, replay
 from iova_variants._threads import (
@@ -28,6 +25,9 @@ from iova_variants._variant import (
     load,
     names,
 )
+from iova_variants.building import BuildError
+from iova_variants.child import VariantCrashedError, VariantError
+from iova_variants.native import VariantLoadError
 
 __all__ = [
     "RCACHES",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from iova_lab.basics.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from iova_lab.opstream import OpStream
+    from iova_variants.opstream import OpStream
 
 _ALLOC, _RESERVE = 0, 2
 

@@ -1,6 +1,6 @@
 """The process that forks: it has all modules imported, no threads, and no variant loaded.
 
-Started by `iova_variants._child`; see there.
+Started by `iova_variants.child`; see there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from iova_variants import _child
+from iova_variants import child
 
 
 def serve(fd: int) -> None:
@@ -68,7 +68,7 @@ def _supervise(fd: int) -> None:
         os.close(answers[1])
         os.close(prints[1])
         pipes = {"answers": answers[0], "stdout": prints[0]}
-        watch = _child.Watch(pid, limits, _poll_of(pid), pipes, fd)
+        watch = child.Watch(pid, limits, _poll_of(pid), pipes, fd)
         end = watch.end()
         with contextlib.suppress(BrokenPipeError):
             place = int.from_bytes(progress[:8], "little")
@@ -90,9 +90,7 @@ class _poll_of:  # noqa: N801 - it stands for a function
         return self._status
 
 
-def _run(
-    work: bytes, limits: _child.Limits, progress: mmap.mmap, answers: int, prints: int
-) -> None:
+def _run(work: bytes, limits: child.Limits, progress: mmap.mmap, answers: int, prints: int) -> None:
     """In the child: nothing of the user's code has run before this."""
     os.setpgid(0, 0)
     nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -101,13 +99,13 @@ def _run(
     os.close(prints)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limits.cpu_s is not None:
-        resource.setrlimit(resource.RLIMIT_CPU, _child.cpu_limit(limits.cpu_s))
+        resource.setrlimit(resource.RLIMIT_CPU, child.cpu_limit(limits.cpu_s))
     with os.fdopen(answers, "wb") as file:
-        tell = _child.Tell(file, c.addressof(c.c_uint64.from_buffer(progress)))
+        tell = child.Tell(file, c.addressof(c.c_uint64.from_buffer(progress)))
         try:
             frame = pickle.dumps(("answer", pickle.loads(work)(tell)))
         except Exception as error:
             frame = pickle.dumps(("error", error))
         file.write(frame)
     sys.stdout.flush()
-    _child.flush_c()
+    child.flush_c()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 
-from iova_variants import _native
+from iova_variants import native
 
 JUDGE, YIELD, IN_TURN = (1 << bit for bit in range(3))
 NR_BINS = 48
@@ -67,7 +67,7 @@ class Result(c.Structure):
 def bind(library: c.CDLL) -> c.CDLL:
     """Say what the two functions of a threaded build take."""
     library.threads_run.argtypes = [
-        *(c.POINTER(structure) for structure in (_native.Stream, Plan, _native.Rcache)),
+        *(c.POINTER(structure) for structure in (native.Stream, Plan, native.Rcache)),
         *(c.c_void_p, c.POINTER(Result)),
     ]
     library.threads_run_bare.argtypes = [

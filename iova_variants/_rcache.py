@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_lab.basics.errors import InvalidValueError
-from iova_variants import _native
+from iova_variants import native
 
 if TYPE_CHECKING:
-    from iova_lab.opstream import OpStream
+    from iova_variants.opstream import OpStream
 
 Kernel = Literal["pre-6.7", "6.7"]
 
@@ -148,7 +148,7 @@ class NativeRcache:
         ticks = rcache.ticks(stream)
         rows = np.zeros(2 * len(stream.ops), TREE_OP_DTYPE) if tree_ops else None
         self._ticks, self._rows = ticks, rows
-        self.native = _native.Rcache(
+        self.native = native.Rcache(
             nr_cpus=rcache.cpus_for(stream),
             magazine_size=rcache.magazine_size,
             depot_max=rcache.depot_max if rcache.kernel == "pre-6.7" else 0,

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_lab.basics.errors import InvalidValueError
-from iova_variants import _native
-from iova_variants._build import Build
-from iova_variants._child import Tell, VariantError, in_child
+from iova_variants import native
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._variant import Claim, EndlessError, Variant, load
+from iova_variants.building import Build
+from iova_variants.child import Tell, VariantError, in_child
 
 if TYPE_CHECKING:
-    from iova_lab.opstream import OpStream
+    from iova_variants.opstream import OpStream
 
 
 @dataclass(frozen=True)
@@ -187,23 +187,23 @@ def check_returns(
 def check(stream: OpStream) -> None:
     """Raise `StreamError` if no variant could run ``stream``; the message names the op."""
     variant = load("null")
-    result = _native.Result()
+    result = native.Result()
     if variant.library.replay_check(native_stream(stream), c.byref(result)):
         raise_stream_error(stream, result)
 
 
-def native_stream(stream: OpStream) -> _native.Stream:
+def native_stream(stream: OpStream) -> native.Stream:
     """``struct replay_stream``; lives no longer than ``stream``."""
-    return _native.Stream(
+    return native.Stream(
         stream.ops.ctypes.data,
         len(stream.ops),
         *(stream.nr_ageing, stream.nr_slots, stream.nr_domains, stream.granule, stream.start_pfn),
     )
 
 
-def raise_stream_error(stream: OpStream, result: _native.Result) -> None:
+def raise_stream_error(stream: OpStream, result: native.Result) -> None:
     """Say which op is impossible, with its fields."""
-    from iova_lab.opstream import StreamError
+    from iova_variants.opstream import StreamError
 
     text = result.error.decode()
     if result.error_op < len(stream.ops):
@@ -223,10 +223,10 @@ def _address(array: npt.NDArray[Any] | None) -> int | None:
 
 def _replay(
     variant: Variant,
-    stream: _native.Stream,
-    watch: _native.Watch,
+    stream: native.Stream,
+    watch: native.Watch,
     layer: NativeRcache | None,
-    result: _native.Result,
+    result: native.Result,
 ) -> bool:
     """Run it; is something wrong?"""
     library, pointers = variant.library, (c.byref(stream), c.byref(watch))
@@ -235,7 +235,7 @@ def _replay(
     return bool(library.replay_run_rcached(*pointers, c.byref(layer.native), c.byref(result)))
 
 
-def _error(result: _native.Result) -> VariantError:
+def _error(result: native.Result) -> VariantError:
     text = f"op {result.error_op}: {result.error.decode()}"
     if result.endless:
         error = EndlessError(text)
@@ -249,16 +249,16 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
     pfns = _buffer(request.pfns, len(stream.ops), np.uint64)
     op_ns = _buffer(request.op_ns, max(stream.nr_measured, 0), np.uint32)
     op_visits = _buffer(request.op_visits, max(stream.nr_measured, 0), np.uint32)
-    flags = request.judge * _native.JUDGE | request.verify * _native.VERIFY
+    flags = request.judge * native.JUDGE | request.verify * native.VERIFY
     buffers = map(_address, (pfns, op_ns, op_visits))
-    watch = _native.Watch(flags, request.max_visits, *buffers, progress, request.fail_alloc_at)
-    native, result = native_stream(stream), _native.Result()
-    if variant.library.replay_check(native, c.byref(result)):
+    watch = native.Watch(flags, request.max_visits, *buffers, progress, request.fail_alloc_at)
+    asked, result = native_stream(stream), native.Result()
+    if variant.library.replay_check(asked, c.byref(result)):
         raise_stream_error(stream, result)
     layer = None
     if request.rcache:
         layer = NativeRcache(request.rcache, stream, tree_ops=request.tree_ops)
-    if _replay(variant, native, watch, layer, result):
+    if _replay(variant, asked, watch, layer, result):
         raise _error(result)
     return ReplayResult(
         variant=variant.name,
@@ -274,7 +274,7 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         clock_ns=result.clock_ns,
         visits=None
         if variant.build == "timed"
-        else {kind: getattr(result.visits, kind) for kind in _native.VISITS},
+        else {kind: getattr(result.visits, kind) for kind in native.VISITS},
         worst_visits=result.worst_visits if request.op_visits else None,
         nr_spurious=result.nr_spurious if request.judge else None,
         nr_not_highest=result.nr_not_highest if request.judge else None,

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_variants import _native, _native_threads
-from iova_variants._build import Build
-from iova_variants._child import Tell, VariantError, in_child
+from iova_variants import _native_threads, native
 from iova_variants._deal import Deal, deal
 from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._replay import check_returns, native_stream, raise_stream_error
 from iova_variants._variant import Variant, load
+from iova_variants.building import Build
+from iova_variants.child import Tell, VariantError, in_child
 
 if TYPE_CHECKING:
-    from iova_lab.opstream import OpStream
+    from iova_variants.opstream import OpStream
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ class _Request:
     def run(self) -> ThreadsResult:
         stream = self.dealt.stream
         library = _native_threads.bind(self.variant.library)
-        native, checked = native_stream(stream), _native.Result()
-        if library.replay_check(native, c.byref(checked)):
+        asked, checked = native_stream(stream), native.Result()
+        if library.replay_check(asked, c.byref(checked)):
             raise_stream_error(stream, checked)
         dtypes = (np.uint32, np.uint32, np.uint32, np.uint64)
         per_op = [np.zeros(stream.nr_measured, d) if self.per_op else None for d in dtypes]
@@ -211,7 +211,7 @@ class _Request:
         shares = (_native_threads.Share * self.threads)()
         result = _native_threads.Result()
         if library.threads_run(
-            *(c.byref(native), c.byref(plan), c.byref(layer.native) if layer else None),
+            *(c.byref(asked), c.byref(plan), c.byref(layer.native) if layer else None),
             *(shares, c.byref(result)),
         ):
             _complain(result)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
 from iova_lab.basics.whole import whole
-from iova_variants import _native
-from iova_variants._build import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
-from iova_variants._child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
+from iova_variants import native
+from iova_variants.building import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
+from iova_variants.child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
 
 
 class EndlessError(VariantError):
@@ -33,17 +33,17 @@ class EndlessError(VariantError):
 class Claim(enum.IntFlag):
     """What a variant claims: the ``IOVA_V_*`` flags of iova_variant.h."""
 
-    COMPLETE = _native.COMPLETE
-    EXACT = _native.EXACT
-    FAKE = _native.FAKE
-    FREE_NEEDS_MEM = _native.FREE_NEEDS_MEM
-    ABOVE_LIMIT = _native.ABOVE_LIMIT
-    BELOW_START = _native.BELOW_START
-    FREE_NEEDS_SIZE = _native.FREE_NEEDS_SIZE
-    LOW_RANGE = _native.LOW_RANGE
-    UNALIGNED = _native.UNALIGNED
-    ENDLESS = _native.ENDLESS
-    MERGES = _native.MERGES
+    COMPLETE = native.COMPLETE
+    EXACT = native.EXACT
+    FAKE = native.FAKE
+    FREE_NEEDS_MEM = native.FREE_NEEDS_MEM
+    ABOVE_LIMIT = native.ABOVE_LIMIT
+    BELOW_START = native.BELOW_START
+    FREE_NEEDS_SIZE = native.FREE_NEEDS_SIZE
+    LOW_RANGE = native.LOW_RANGE
+    UNALIGNED = native.UNALIGNED
+    ENDLESS = native.ENDLESS
+    MERGES = native.MERGES
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Variant:
     build: Build
 
     @cached_property
-    def _opened(self) -> tuple[c.CDLL, _native.Ops]:
-        return _native.open_library(self.path)
+    def _opened(self) -> tuple[c.CDLL, native.Ops]:
+        return native.open_library(self.path)
 
     @property
     def library(self) -> c.CDLL:
@@ -73,7 +73,7 @@ class Variant:
         return self._opened[0]
 
     @property
-    def ops(self) -> _native.Ops:
+    def ops(self) -> native.Ops:
         """Its ops table."""
         return self._opened[1]
 
@@ -110,7 +110,7 @@ _LOADING = Limits(wall_s=20.0, cpu_s=5.0)
 
 def _table(path: Path, build: Build) -> Variant:
     """Open a shared object in this process and read its table."""
-    _, ops = _native.open_library(path)
+    _, ops = native.open_library(path)
     return Variant(
         name=ops.name.decode(errors="replace"),
         summary=ops.summary.decode(errors="replace"),
@@ -147,7 +147,7 @@ def _load(source: Path, build: Build, changed_ns: int) -> Variant:
     else:
         variant = _table_of_stranger(source, path, build)
     if variant.name != source.stem:
-        raise _native.VariantLoadError(
+        raise native.VariantLoadError(
             f"{source} calls itself {variant.name!r}: name it after its file, or write a renamed "
             f"copy with `iova-lab new {source.stem} --from {variant.name}`"
         )
@@ -164,7 +164,7 @@ def _check_runtime(build: Build) -> None:
         return
     symbol, library = _RUNTIMES[build]
     if not hasattr(c.CDLL(None), symbol):
-        raise _native.VariantLoadError(
+        raise native.VariantLoadError(
             f"build {build!r} needs its sanitizer from the start of the process:"
             f' LD_PRELOAD="$(cc -print-file-name={library})" python ...'
         )
@@ -261,7 +261,7 @@ class Domain:
                 f"{self.variant.name}: alloc({size}, {limit_pfn:#x}, {size_aligned})"
                 " visits nodes and does not return"
             )
-        if found.value == _native.REFUSED:
+        if found.value == native.REFUSED:
             return None
         self._sizes[found.value] = size
         return found.value

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from lineage import REFERENCES, NeverReturnsError, Reference
 
 import iova_variants
-from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream
 from iova_variants import Claim
+from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 REFUSED = 2**64 - 1
 

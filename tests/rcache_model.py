@@ -14,8 +14,8 @@ from lab import REFUSED, Row
 from lineage import Reference
 
 from iova_lab.books import next_power_of_two
-from iova_lab.opstream import Op, OpStream
 from iova_variants import Rcache
+from iova_variants.opstream import Op, OpStream
 
 NR_ORDERS = 6
 MAX_SIZE = 32

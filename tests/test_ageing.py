@@ -17,8 +17,8 @@ from lab import REAL, Row, alloc, free, stream_of
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_variants import Domain
+from iova_variants.opstream import Op, OpFlag, OpStream
 
 pytestmark = pytest.mark.sanitize
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import iova_variants
 from iova_lab.counterexamples import Step
-from iova_lab.opstream import Op
 from iova_lab.trial import model
 from iova_lab.trial.history import History
 from iova_variants import Domain
+from iova_variants.opstream import Op
 
 LIMIT_24BIT, LIMIT_32BIT, LIMIT_48BIT = 2**12 - 1, 2**20 - 1, 2**36 - 1
 WALK_BOUND = 32

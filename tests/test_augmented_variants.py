@@ -15,8 +15,8 @@ from lab import LINEAGE, Row, alloc, free, random_stream, reserve, source_of, st
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import OpFlag, OpStream
 from iova_variants import Claim
+from iova_variants.opstream import OpFlag, OpStream
 
 AUGMENTED = ["alignable", "augmented"]
 LIMIT_48BIT = 2**36 - 1

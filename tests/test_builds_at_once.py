@@ -20,8 +20,8 @@ COMPILE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import _build
-print(_build.compile_variant(Path(sys.argv[1], "null.c"), "counted"))
+import building
+print(building.compile_variant(Path(sys.argv[1], "null.c"), "counted"))
 """
 
 

@@ -21,7 +21,7 @@ from iova_lab.claims._claim import CONFIDENCE
 from iova_lab.claims._rules import Ratio, band, compare, exact, exponents, growth, ratio_of
 from iova_lab.claims._timing import kinds
 from iova_lab.cli import main
-from iova_lab.opstream import Op
+from iova_variants.opstream import Op
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = [1_000, 10_000, 100_000]
@@ -481,7 +481,7 @@ def test_what_cannot_be_tested_says_why(name: str) -> None:
 
 def test_a_missing_variant_cannot_be_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     from iova_variants import _variant
-    from iova_variants._build import variant_sources
+    from iova_variants.building import variant_sources
 
     known = variant_sources()
     monkeypatch.setattr(

@@ -20,7 +20,7 @@ from iova_lab import cli, comparison, paired_worker
 from iova_lab.comparison import measuring, process, system
 from iova_lab.paired_worker import Sampler, Task, order
 from iova_lab.workloads import generate
-from iova_variants._child import NotBackError
+from iova_variants.child import NotBackError
 
 pytestmark = pytest.mark.slow
 

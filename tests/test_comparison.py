@@ -28,9 +28,9 @@ from iova_lab.comparison.page import inline
 from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at
 from iova_lab.comparison.result import CellResult
 from iova_lab.looks import styles
-from iova_lab.opstream import Op
 from iova_lab.pages import read_page
 from iova_lab.workloads import SizeError
+from iova_variants.opstream import Op
 
 GOLDEN = Path(__file__).parent / "golden" / "comparison"
 

@@ -9,9 +9,9 @@ import pytest
 
 import iova_variants
 from iova_lab import fast_agreement, workloads
-from iova_lab.opstream import Op
 from iova_lab.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace, read_trace
 from iova_lab.workloads import _recorded
+from iova_variants.opstream import Op
 
 #: Kernel, allocs, addresses that agree as recorded, calls, calls that go as far as recorded, mends.
 RECORDED = [

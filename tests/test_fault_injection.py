@@ -18,8 +18,8 @@ import pytest
 from lab import REAL, Row, alloc, find, free, random_stream, reserve, stream_of
 
 import iova_variants
-from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_variants import Claim, ReplayResult, VariantError
+from iova_variants.opstream import Op, OpFlag, OpStream
 
 pytestmark = pytest.mark.sanitize
 

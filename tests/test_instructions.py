@@ -13,8 +13,8 @@ from lab import alloc, free, random_stream, stream_of
 from iova_lab import counts, instructions, workloads
 from iova_lab.cli import main
 from iova_lab.instructions import ToolError
-from iova_lab.opstream import OpStream
-from iova_variants._child import Limits
+from iova_variants.child import Limits
+from iova_variants.opstream import OpStream
 
 counts_them = pytest.mark.skipif(
     shutil.which("valgrind") is None, reason="valgrind is missing: apt install valgrind"

@@ -23,8 +23,8 @@ from lab import (
 
 import iova_variants
 from iova_lab.books import books_of
-from iova_lab.opstream import Op, OpFlag, OpStream
 from iova_variants import Claim
+from iova_variants.opstream import Op, OpFlag, OpStream
 
 
 class Counts(NamedTuple):

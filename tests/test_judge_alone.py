@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from iova_lab.books import Books, MergingBooks, SizedBooks
-from iova_variants import _build
+from iova_variants import building
 
 NR_PFNS = 260
 ALIGNS = [1, 2, 4, 16, 64]
@@ -28,8 +28,8 @@ RESERVES: dict[str, type[Books]] = {
 
 def library_of(source: Path, target: Path) -> c.CDLL:
     """Compile judge.c into a shared object of its own."""
-    flags = [flag for flag in _build.CFLAGS if "visibility" not in flag]
-    command = [_build.compiler(), *flags, "-shared", f"-I{_build.HARNESS_DIR}", str(source)]
+    flags = [flag for flag in building.CFLAGS if "visibility" not in flag]
+    command = [building.compiler(), *flags, "-shared", f"-I{building.HARNESS_DIR}", str(source)]
     subprocess.run([*command, "-o", str(target)], check=True)
     library = c.CDLL(str(target))
     library.judge_new.argtypes = [c.c_uint64, c.c_bool, c.POINTER(c.c_uint64), c.c_uint]
@@ -54,7 +54,7 @@ def library_of(source: Path, target: Path) -> c.CDLL:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> c.CDLL:
     folder = tmp_path_factory.mktemp("judge")
-    return library_of(_build.HARNESS_DIR / "judge.c", folder / "judge.so")
+    return library_of(building.HARNESS_DIR / "judge.c", folder / "judge.so")
 
 
 class Judge:

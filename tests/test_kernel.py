@@ -33,8 +33,8 @@ from iova_lab.kernel import (
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
-from iova_lab.opstream import Op, OpStream
 from iova_lab.trace import read_trace
+from iova_variants.opstream import Op, OpStream
 
 missing = tools.missing()
 Test = TypeVar("Test", bound=Callable[..., None])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import iova_variants
-from iova_variants import _build
+from iova_variants import building
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="names of x86-64 registers"),
@@ -38,9 +38,9 @@ def test_no_variant_uses_vector_registers_or_the_red_zone(variant: str) -> None:
     assert RED_ZONE.search(code) is None
 
 
-@pytest.mark.parametrize("build", _build.BUILDS)
-def test_every_build_has_the_flags(build: _build.Build) -> None:
-    code = machine_code(_build.compile_variant(_build.VARIANT_DIR / "augmented.c", build))
+@pytest.mark.parametrize("build", building.BUILDS)
+def test_every_build_has_the_flags(build: building.Build) -> None:
+    code = machine_code(building.compile_variant(building.VARIANT_DIR / "augmented.c", build))
     assert VECTOR.search(code) is None
 
 
@@ -49,8 +49,8 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
     source, target = tmp_path / "copy.c", tmp_path / "copy.o"
     text = "struct pair { long a, b; }; void copy(struct pair *to, struct pair *from)"
     source.write_text(f"{text} {{ *to = *from; }}\n", encoding="utf-8")
-    command = [_build.compiler(), "-O2", "-c", str(source), "-o", str(target)]
+    command = [building.compiler(), "-O2", "-c", str(source), "-o", str(target)]
     subprocess.run(command, check=True)
     assert VECTOR.search(machine_code(target))
-    subprocess.run([*command, *_build.MACHINE_CFLAGS["x86_64"]], check=True)
+    subprocess.run([*command, *building.MACHINE_CFLAGS["x86_64"]], check=True)
     assert VECTOR.search(machine_code(target)) is None

@@ -16,8 +16,8 @@ from lineage import REFERENCES
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_variants import Claim, Domain, VariantError
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 LIMIT_24BIT = 2**12 - 1
 LIMIT_32BIT = 2**20 - 1

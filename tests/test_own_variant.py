@@ -14,8 +14,8 @@ import pytest
 from lab import Row, alloc, find, free, random_stream, stream_of
 
 import iova_variants
-from iova_lab.opstream import OpFlag, StreamError
-from iova_variants import BuildError, Domain, VariantCrashedError, VariantError, _build
+from iova_variants import BuildError, Domain, VariantCrashedError, VariantError, building
+from iova_variants.opstream import OpFlag, StreamError
 
 TINY = Path(__file__).with_name("tiny.c").read_text(encoding="utf-8")
 
@@ -253,7 +253,7 @@ def test_the_timed_build_counts_nothing(asked: str) -> None:
 
 USE_AFTER_FREE = """
 import sys, iova_variants
-from iova_lab.opstream import new_ops, OpStream
+from iova_variants.opstream import new_ops, OpStream
 ops = new_ops(2, limit_pfn=100)
 ops["op"][1] = 1
 iova_variants.replay(sys.argv[1], OpStream(ops))
@@ -296,7 +296,9 @@ def run_python(code: str, *arguments: str, build: str) -> subprocess.CompletedPr
 def sanitizer_environment() -> dict[str, str]:
     """Put the sanitizer before everything; and what C++ throws with, or it won't find that."""
     libraries = [
-        subprocess.check_output([_build.compiler(), f"-print-file-name={name}"], text=True).strip()
+        subprocess.check_output(
+            [building.compiler(), f"-print-file-name={name}"], text=True
+        ).strip()
         for name in ("libasan.so", "libstdc++.so.6")
     ]
     return {

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 import iova_variants
 from iova_lab import asv_machine
-from iova_variants._build import HARNESS_DIR
+from iova_variants.building import HARNESS_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

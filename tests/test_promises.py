@@ -17,13 +17,13 @@ from iova_lab.cli import main
 from iova_lab.counterexamples import Example, Step, examples, find_example, outcomes
 from iova_lab.drawing import draw, highest_fit
 from iova_lab.example_search import search
-from iova_lab.opstream import Op
 from iova_lab.promises import PromiseError
 from iova_lab.promises_report import _growth, _growth_lines, write_promises
 from iova_lab.questions import QUESTIONS, breaks
 from iova_lab.workloads import full_32bit
 from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_24BIT, LIMIT_32BIT
 from iova_variants import Claim
+from iova_variants.opstream import Op
 
 #: Few: tests/test_soak.py and the generation of the page look far longer.
 SHALLOW = {3: 20, 6: 40}

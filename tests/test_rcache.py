@@ -23,10 +23,10 @@ from lineage import REFERENCES
 import iova_variants
 from iova_lab import rcache_cost, workloads
 from iova_lab.books import next_power_of_two
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_variants import Claim, Rcache, ReplayResult
-from iova_variants._build import VARIANT_DIR, compile_variant
 from iova_variants._rcache import Kernel
+from iova_variants.building import VARIANT_DIR, compile_variant
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 pytestmark = pytest.mark.sanitize
 

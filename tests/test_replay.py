@@ -21,8 +21,8 @@ from lab import (
 import iova_variants
 from iova_lab import workloads
 from iova_lab.books import books_of
-from iova_lab.opstream import Op, OpStream, new_ops
 from iova_variants import Claim, ReplayResult
+from iova_variants.opstream import Op, OpStream, new_ops
 
 SLAB_BYTES, CACHE_LINE = 4096, 64
 

@@ -18,7 +18,7 @@ PROGRAM = """
 import resource, sys
 import numpy as np
 import iova_variants
-from iova_lab.opstream import OpFlag, OpStream, new_ops
+from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 ops = new_ops(int(sys.argv[2]), limit_pfn=2**52 - 1)
 ops["slot"] = np.arange(len(ops))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iova_variants import _build
+from iova_variants import building
 
 PLAIN, MAX, SUM = range(3)
 SLAB_HWCACHE_ALIGN = 1
@@ -24,10 +24,10 @@ NR_ITEMS = 4096
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> c.CDLL:
     target = tmp_path_factory.mktemp("shim") / "shim.so"
-    userspace = _build.HARNESS_DIR / "userspace"
+    userspace = building.HARNESS_DIR / "userspace"
     sources = [Path(__file__).with_name("shim.c"), *sorted(userspace.glob("*.c"))]
-    flags = [flag for flag in _build.CFLAGS if "visibility" not in flag]
-    command = [_build.compiler(), *flags, "-pthread", "-shared", f"-I{userspace}"]
+    flags = [flag for flag in building.CFLAGS if "visibility" not in flag]
+    command = [building.compiler(), *flags, "-pthread", "-shared", f"-I{userspace}"]
     subprocess.run([*command, *map(str, sources), "-o", str(target)], check=True)
     library = c.CDLL(str(target))
     library.tree_insert.argtypes = [c.c_int, c.c_uint, c.c_ulong, c.c_ulong]

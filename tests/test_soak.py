@@ -18,9 +18,9 @@ from lab import REAL, REFUSED, Row, alloc, find, free, stream_of
 import iova_variants
 from iova_lab import soak
 from iova_lab.cli import main
-from iova_lab.opstream import Op, OpFlag
 from iova_lab.soak_streams import RCACHES, VERIFY_EVERY, Chunk, make_chunk
 from iova_variants import VariantError
+from iova_variants.opstream import Op, OpFlag
 
 #: Chunks of 20,000 ops that are verified after every op; off, pre-6.7 and 6.7 are all in it.
 SHORT = [VERIFY_EVERY * nr - 1 for nr in range(1, 9)]
@@ -214,7 +214,7 @@ import os
 from multiprocessing.connection import Connection
 
 import iova_variants
-from iova_lab.opstream import new_ops, OpStream
+from iova_variants.opstream import new_ops, OpStream
 
 ops = new_ops(100_000, limit_pfn=2**36)
 ops["slot"] = range(len(ops))

@@ -7,7 +7,7 @@ import pytest
 from lab import Row, alloc, find, free, reserve, stream_of
 
 import iova_variants
-from iova_lab.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError, new_ops
+from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError, new_ops
 
 PACKED = OpFlag.PACKED
 ALIGNED = OpFlag.SIZE_ALIGNED

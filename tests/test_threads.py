@@ -22,8 +22,8 @@ from lab import REAL, Row, alloc, free, random_stream, reserve, source_of, strea
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import Op, OpStream
-from iova_variants import Claim, VariantCrashedError, VariantError, _build, _native_threads
+from iova_variants import Claim, VariantCrashedError, VariantError, _native_threads, building
+from iova_variants.opstream import Op, OpStream
 
 NR_LIVE = {"near_empty": 50, "random_replace": 300, "cross_cpu": 200, "full_32bit": 300}
 
@@ -282,11 +282,11 @@ def test_impossible_numbers_of_threads_are_refused(threads: int) -> None:
 @pytest.fixture(scope="module")
 def fair_lock(tmp_path_factory: pytest.TempPathFactory) -> c.CDLL:
     target = tmp_path_factory.mktemp("lock") / "fair_lock.so"
-    sources = [Path(__file__).with_name("fair_lock.c"), _build.HARNESS_DIR / "threaded/crew.c"]
-    include = [f"-I{folder}" for folder in _build._include_dirs("threaded")]
-    flags = [flag for flag in _build.CFLAGS if "visibility" not in flag]
-    flags += _build.BUILD_CFLAGS["threaded"]
-    command = [_build.compiler(), *flags, "-shared", *include, *map(str, sources)]
+    sources = [Path(__file__).with_name("fair_lock.c"), building.HARNESS_DIR / "threaded/crew.c"]
+    include = [f"-I{folder}" for folder in building.include_dirs("threaded")]
+    flags = [flag for flag in building.CFLAGS if "visibility" not in flag]
+    flags += building.BUILD_CFLAGS["threaded"]
+    command = [building.compiler(), *flags, "-shared", *include, *map(str, sources)]
     subprocess.run([*command, "-o", str(target)], check=True)
     return c.CDLL(str(target))
 
@@ -329,7 +329,7 @@ TSAN_OPTIONS = "halt_on_error=1:exitcode=66"
 def run_with_tsan(rcaches: str, *variants: str) -> subprocess.CompletedProcess[str]:
     """Run without the judge, whose own lock would hide a missing one."""
     library = subprocess.check_output(
-        [_build.compiler(), "-print-file-name=libtsan.so"], text=True
+        [building.compiler(), "-print-file-name=libtsan.so"], text=True
     ).strip()
     environment = os.environ | {"LD_PRELOAD": library, "TSAN_OPTIONS": TSAN_OPTIONS}
     environment |= {"OPENBLAS_NUM_THREADS": "1"}

@@ -14,8 +14,8 @@ import pytest
 import iova_variants
 from iova_lab import agreement, workloads
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.opstream import Op, OpFlag
 from iova_lab.trace import TRACE_DIR, TRACE_DTYPE, TraceError, read_trace
+from iova_variants.opstream import Op, OpFlag
 
 META = {"kernel": "test", "granule": 4096, "start_pfn": 1}
 ALLOC_FAST, FREE_FAST, ALLOC, FREE, RESERVE = range(5)

@@ -16,7 +16,6 @@ from lab import alloc, source_of, stream_of
 import iova_variants
 from iova_lab import skeleton, soak, workloads
 from iova_lab.cli import main
-from iova_lab.opstream import Op, OpStream
 from iova_lab.soak_streams import make_chunk
 from iova_lab.trial import builds, odds, races, standalone, symbols
 from iova_lab.trial.checks import subject_of
@@ -25,7 +24,8 @@ from iova_lab.trial.reduce import reduce
 from iova_lab.trial.search import Run, steps_of
 from iova_lab.workloads._common import LIMIT_24BIT
 from iova_variants import VariantCrashedError, VariantError
-from iova_variants._child import End, Limits
+from iova_variants.child import End, Limits
+from iova_variants.opstream import Op, OpStream
 
 IN_ALLOC = "\tif (!new)\n\t\treturn IOVA_REFUSED;\n\n"
 REGISTERS = "IOVA_VARIANT(\n"

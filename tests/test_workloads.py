@@ -13,9 +13,9 @@ from lab import LINEAGE, ON_RANGE_TREE, own_members, source_of
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import Op
 from iova_lab.workloads import SizeError, random_replace
 from iova_variants import Claim, Domain, ReplayResult
+from iova_variants.opstream import Op
 
 GENERATED = [name for name in workloads.names() if not name.startswith("trace_")]
 #: Those that begin where they were last: their searches, not their updates, cost nothing.

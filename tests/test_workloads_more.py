@@ -15,7 +15,6 @@ from lab import LINEAGE, REAL, REFUSED
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import Op, OpStream
 from iova_lab.workloads import (
     aligned_holes,
     cross_cpu,
@@ -28,6 +27,7 @@ from iova_lab.workloads import (
 )
 from iova_lab.workloads._common import NR_MEASURED, replace_in_batches, spread
 from iova_variants import ReplayResult
+from iova_variants.opstream import Op, OpStream
 
 SMALL = 10_000
 WORKLOADS = (

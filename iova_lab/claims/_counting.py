@@ -12,7 +12,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.claims._claim import Measured
 from iova_lab.claims._run import Run
-from iova_lab.opstream import Op, OpStream
+from iova_variants.opstream import Op, OpStream
 
 REFUSED = 2**64 - 1
 SIZES = (1_000, 10_000, 100_000)

@@ -25,8 +25,8 @@ import numpy.typing as npt
 import iova_variants
 from iova_lab.claims._claim import Measured
 from iova_lab.claims._run import Run
-from iova_lab.opstream import Op, OpStream
-from iova_variants._child import Limits, run_program
+from iova_variants.child import Limits, run_program
+from iova_variants.opstream import Op, OpStream
 
 REFUSED = 2**64 - 1
 NR_PROCESSES, NR_ROUNDS = 8, 3

@@ -15,8 +15,8 @@ from iova_lab.console import print_table, progress
 if TYPE_CHECKING:
     import iova_variants
     from iova_lab import workloads
-    from iova_lab.opstream import OpStream
     from iova_lab.timing import Timed
+    from iova_variants.opstream import OpStream
 
 
 @click.command("list")

@@ -11,8 +11,8 @@ import numpy as np
 
 import iova_variants
 from iova_lab.comparison.plan import Cell, Plan
-from iova_lab.opstream import Op, OpStream
 from iova_variants import Claim
+from iova_variants.opstream import Op, OpStream
 
 #: The two kinds of op that a driver waits for, in the order of every table.
 KINDS = ("alloc", "free")

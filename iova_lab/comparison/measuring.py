@@ -24,7 +24,7 @@ from iova_lab.comparison.process import WorkerError, Workers
 from iova_lab.comparison.result import CellResult, Comparison, Subject
 from iova_lab.paired_worker import NR_OP_REPLAYS
 from iova_variants import Claim
-from iova_variants._child import NotBackError
+from iova_variants.child import NotBackError
 
 #: The process is the unit of all intervals: with fewer of them there is little to say.
 MIN_PROCESSES = 8

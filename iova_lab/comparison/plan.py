@@ -9,7 +9,7 @@ from pathlib import Path
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.opstream import OpStream
+from iova_variants.opstream import OpStream
 
 #: What most callers do most of the time: shown first, whatever else was asked for.
 COMMON = ("near_empty", "trace_6_12", "trace_6_1")

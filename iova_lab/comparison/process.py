@@ -16,7 +16,7 @@ import pyperf
 
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.paired_worker import Task
-from iova_variants._child import Limits, run_program
+from iova_variants.child import Limits, run_program
 
 #: pyperf calls a value below a millisecond unstable; half as much again keeps clear of that.
 MIN_TIME_S = 0.0015

@@ -24,7 +24,7 @@ from iova_lab.convoy import plausible
 from iova_lab.convoy.constants import Constants
 from iova_lab.convoy.load import Load
 from iova_lab.convoy.plausible import fit_doubts
-from iova_lab.opstream import Op, OpStream
+from iova_variants.opstream import Op, OpStream
 
 #: A distribution keeps the means of so many equal parts of its sorted values, and its maximum.
 NR_PARTS = 48

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from iova_lab import workloads
-from iova_lab.opstream import Op, OpStream
+from iova_variants.opstream import Op, OpStream
 
 
 def is_closed(stream: OpStream) -> bool:

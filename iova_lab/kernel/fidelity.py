@@ -24,8 +24,8 @@ from iova_lab.basics.reading import Row
 from iova_lab.kernel import module, rows
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
-from iova_lab.opstream import Op, OpStream
-from iova_variants._build import HARNESS_DIR, VARIANT_DIR
+from iova_variants.building import HARNESS_DIR, VARIANT_DIR
+from iova_variants.opstream import Op, OpStream
 
 #: What exists in the kernel only, and the variant that must answer as it does.
 COUNTERPARTS = {"kernel": "mainline", "maple_kernel": "maple"}

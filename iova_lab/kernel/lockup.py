@@ -20,7 +20,7 @@ from iova_lab.kernel.fidelity import addresses, code_digest, counterpart
 from iova_lab.kernel.machine import Machine
 from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.replay import Job, replay
-from iova_lab.opstream import OpStream
+from iova_variants.opstream import OpStream
 
 WORKLOAD = "full_32bit"
 NR_LIVE = 524_288

@@ -17,7 +17,7 @@ from pathlib import Path
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.kernel import KernelError, tools
 from iova_lab.kernel.packages import CACHE, Kernel, alone
-from iova_variants._build import HARNESS_DIR, VARIANT_DIR, variant_sources
+from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
 
 KERNEL_DIR = HARNESS_DIR / "kernel"
 LOCKUP_DIR = KERNEL_DIR / "lockup"

@@ -22,7 +22,7 @@ from iova_lab.kernel import KernelError, image, module
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.shared import SharedMemory
-from iova_lab.opstream import OpStream
+from iova_variants.opstream import OpStream
 
 _SCRIPT = "insmod /iova_lab.ko\n"
 #: Nothing but the jobs may take time, and a walk over all nodes is no lockup here.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.opstream import OpStream
+from iova_variants.opstream import OpStream
 
 MAGIC = 0x31424C41564F49
 HEADER_DTYPE = np.dtype([("magic", "<u8"), ("nr_jobs", "<u8")])

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.opstream import OpStream
-from iova_variants import Variant, _build
-from iova_variants._child import Tell, in_child
+from iova_variants import Variant, building
+from iova_variants.child import Tell, in_child
+from iova_variants.opstream import OpStream
 
 #: Live ranges between which the growth is looked at.
 FEW, MANY = 100, 2000
@@ -135,4 +135,4 @@ def _traced(traced: Variant, stream: OpStream, tell: Tell) -> tuple[int, int]:
 
 def can_trace() -> bool:
     """Does the compiler know the flags of the traced build?"""
-    return all(map(_build.accepts, _build.VARIANT_CFLAGS["traced"]))
+    return all(map(building.accepts, building.VARIANT_CFLAGS["traced"]))

@@ -21,7 +21,6 @@ from pathlib import Path
 import iova_variants
 from iova_lab import soak, workloads
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.opstream import OpStream
 from iova_lab.soak_streams import make_chunk
 from iova_lab.trial import builds, contract, model, odds, races, standalone, symbols
 from iova_lab.trial.compiled import compiler_lines
@@ -30,7 +29,8 @@ from iova_lab.trial.history import History, read, save
 from iova_lab.trial.reduce import reduce
 from iova_lab.trial.search import DEPTHS, search
 from iova_lab.trial.standalone import Verdict
-from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, _build
+from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, building
+from iova_variants.opstream import OpStream
 
 #: Called with the name of a check, and how far it is, from 0 to 1.
 Advance = Callable[[str, float], None]
@@ -111,9 +111,9 @@ class Subject:
 
 def _compiles(subject: Subject) -> Finding | None:
     builds: tuple[Callable[[], Path], ...] = (
-        lambda: _build.compile_variant(subject.source, "counted"),
-        lambda: _build.compile_variant(subject.source, "timed"),
-        lambda: _build.compile_standalone(subject.source),
+        lambda: building.compile_variant(subject.source, "counted"),
+        lambda: building.compile_variant(subject.source, "timed"),
+        lambda: building.compile_standalone(subject.source),
     )
     with ThreadPoolExecutor() as pool:
         jobs = [pool.submit(build) for build in builds]

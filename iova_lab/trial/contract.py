@@ -16,7 +16,7 @@ import numpy as np
 import iova_variants
 from iova_lab.workloads._common import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
 from iova_variants import Claim, Variant
-from iova_variants._child import Limits, Tell, run_in_child
+from iova_variants.child import Limits, Tell, run_in_child
 
 #: Of one domain: more is a mistake in the table, and would be taken a dozen times.
 MOST_BYTES = 16 << 20
@@ -200,8 +200,8 @@ def _dump(variant: Variant, tell: Tell) -> None:
 
 @_scenario("all but a free may be refused for want of memory; a free only if it says so")
 def _memory_to_free(variant: Variant, tell: Tell) -> None:
-    from iova_lab.opstream import Op, new_ops
-    from iova_lab.opstream import OpStream as Stream
+    from iova_variants.opstream import Op, new_ops
+    from iova_variants.opstream import OpStream as Stream
 
     if Claim.FREE_NEEDS_MEM in variant.claims:
         return

@@ -18,7 +18,7 @@ import numpy as np
 
 from iova_lab.basics.reading import read_json, wrong
 from iova_lab.counterexamples import Step, step_to_json, stream_of
-from iova_lab.opstream import Op, OpFlag, OpStream
+from iova_variants.opstream import Op, OpFlag, OpStream
 
 
 @dataclass(frozen=True)

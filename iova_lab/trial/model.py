@@ -18,7 +18,7 @@ from iova_lab.counterexamples import Step
 from iova_lab.trial.history import History
 from iova_lab.trial.standalone import Verdict
 from iova_variants import Variant
-from iova_variants._child import Limits, Tell, run_in_child
+from iova_variants.child import Limits, Tell, run_in_child
 
 #: Ranges around which find() is asked after every call; all are asked about at the end.
 _NEIGHBOURS = 2

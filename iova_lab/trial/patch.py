@@ -15,7 +15,7 @@ from pathlib import Path
 
 import iova_variants
 from iova_lab.basics.errors import IovaLabError, NotFoundError
-from iova_variants._build import VARIANT_DIR
+from iova_variants.building import VARIANT_DIR
 
 #: Folders that a path in a diff may have in front of the file's name.
 _MOST_FOLDERS = 8

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import iova_variants
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.trial.standalone import own_frames, stream_bytes
 from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_32BIT
-from iova_variants import Deal, _build
-from iova_variants._child import End, Limits, run_program
+from iova_variants import Deal, building
+from iova_variants.child import End, Limits, run_program
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 NR_THREADS, NR_SEEDS = 2, 4
 _NR_OPS, _NR_SLOTS = 600, 24
@@ -72,7 +72,7 @@ def stream_of(seed: int) -> OpStream:
 def run(source: Path, stream: OpStream) -> Race | None:
     """Replay one stream by `NR_THREADS` threads.  Raises `BuildError`, `UnavailableError`."""
     source = source.resolve()
-    program = _build.compile_standalone(source, "tsan")
+    program = building.compile_standalone(source, "tsan")
     dealt = iova_variants.deal(stream, NR_THREADS)
     with _files(dealt) as (asked, plan):
         command = [str(program), str(asked), str(plan)]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, NoSuchExample
 
 from iova_lab.counterexamples import Step
-from iova_lab.opstream import Op
 from iova_lab.trial.history import History
 from iova_lab.trial.standalone import Verdict
 from iova_lab.workloads._common import (
@@ -30,6 +29,7 @@ from iova_lab.workloads._common import (
     LIMIT_48BIT,
     LIMIT_64BIT,
 )
+from iova_variants.opstream import Op
 
 #: Most runs in a history, most requests in a run, how many histories: short ones first.
 DEPTHS = ((6, 20, 60), (12, 200, 200))

@@ -1,6 +1,6 @@
 """What happens to a variant in a process of its own, with sanitizers and a limit of CPU time?
 
-`run` gives one op stream to the program that `_build.compile_standalone` makes, and says in a
+`run` gives one op stream to the program that `building.compile_standalone` makes, and says in a
 `Verdict` what came of it: nothing wrong, the judge's complaint, the sanitizer's, a signal, or time
 that ran out; and all answers up to there.
 """
@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.opstream import OpStream
-from iova_variants import _build, _native
-from iova_variants._child import End, Limits, run_program
+from iova_variants import building, native
+from iova_variants.child import End, Limits, run_program
+from iova_variants.opstream import OpStream
 
 #: Without CPU time for so long, it waits for what does not come: nothing else has to happen.
 ASLEEP_S = 1.0
 #: An exit status that no signal and no shell has.
 _SANITIZER = 99
-_HEADER_BYTES = 16 + c.sizeof(_native.Result)
+_HEADER_BYTES = 16 + c.sizeof(native.Result)
 #: What stands for an answer before there is one; no pfn is that high.
 _UNANSWERED = 2**64 - 2
 _ENVIRONMENT = {
@@ -74,7 +74,7 @@ class Verdict:
 
 def stream_bytes(stream: OpStream) -> bytes:
     """``struct replay_stream`` without its pointer, and the ops."""
-    header = _native.Stream(
+    header = native.Stream(
         None,
         *(len(stream.ops), stream.nr_ageing, stream.nr_slots),
         *(stream.nr_domains, stream.granule, stream.start_pfn),
@@ -105,8 +105,8 @@ def run(
     Raises `BuildError`, and `StreamError` for an impossible stream.
     """
     source = source.resolve()
-    program = _build.compile_standalone(source)
-    flags = _native.JUDGE | (_native.VERIFY if verify else 0)
+    program = building.compile_standalone(source)
+    flags = native.JUDGE | (native.VERIFY if verify else 0)
     limits = Limits(
         wall_s=60 + cpu_ms / 20,  # a machine that does everything else first
         cpu_s=cpu_ms / 1000 + 2,  # the program has a timer of its own
@@ -122,14 +122,14 @@ def run(
 
 def _verdict(source: Path, stream: OpStream, end: End, answers: bytes) -> Verdict:
     progress, finished = np.frombuffer(answers, np.uint64, 2).tolist()
-    result = _native.Result.from_buffer_copy(answers, 16)
+    result = native.Result.from_buffer_copy(answers, 16)
     pfns = np.frombuffer(answers, np.uint64, offset=_HEADER_BYTES).copy()
     said = end.stderr.decode(errors="replace")
     if end.status == 0 and finished:
         wrong = result.error.decode(errors="replace")
         if wrong:
             op = min(result.error_op, len(stream.ops))
-            pfns[op + 1 :] = _native.REFUSED
+            pfns[op + 1 :] = native.REFUSED
             kind = wrong.rpartition(": ")[2] or "verify() answers an empty text"
             return Verdict(kind, _without_name(wrong) or kind, op, pfns)
         if end.first_line:
@@ -140,7 +140,7 @@ def _verdict(source: Path, stream: OpStream, end: End, answers: bytes) -> Verdic
     # The last op has answered, and nothing came after it but the end of the domain.
     over = finished or (progress == len(pfns) - 1 and pfns[-1] != _UNANSWERED)
     op = len(stream.ops) if over else progress
-    pfns[op:] = _native.REFUSED  # the op under way has given none yet
+    pfns[op:] = native.REFUSED  # the op under way has given none yet
     kind, says = _death(end, said)
     return Verdict(kind, says, op, pfns, tuple(own_frames(source, said)))
 
@@ -194,7 +194,7 @@ def own_frames(source: Path, said: str) -> list[str]:
     frames = []
     stack = r"^ *#\d+ (?:0x\S+ in )?(\S+) (/\S+?):(\d+)"
     for function, path, line in re.findall(stack, said, re.M):
-        is_own = not Path(path).is_relative_to(_build.HARNESS_DIR)
+        is_own = not Path(path).is_relative_to(building.HARNESS_DIR)
         if is_own and (source.parent / Path(path).name).exists():
             frames.append(f"{function}(), {Path(path).name}:{line}")
     return list(dict.fromkeys(frames))

@@ -14,7 +14,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from iova_variants import _build
+from iova_variants import building
 
 #: A compiler calls these for assignments and comparisons; <linux/string.h> offers them.
 _COMPILERS = frozenset({"memcpy", "memmove", "memset", "memcmp"})
@@ -36,7 +36,7 @@ def foreign(source: Path) -> str | None:
     for build in ("timed", "counted"):
         with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
             target = Path(folder, "variant.o")
-            _build.compile_object(source, target, build)
+            building.compile_object(source, target, build)
             found = _unknown(target) or _instruction(target)
         if found:
             return found
@@ -56,7 +56,7 @@ def _unknown(target: Path) -> str | None:
 @cache
 def offered() -> frozenset[str]:
     """What the shim defines, by its own symbol table."""
-    shim = [_build.harness_object(path, "counted") for path in _build.shim_sources()]
+    shim = [building.harness_object(path, "counted") for path in building.shim_sources()]
     lines = [line for path in shim for line in _tool("nm", "--defined-only", "--extern-only", path)]
     return frozenset(line.split()[-1] for line in lines if len(line.split()) == 3)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iova_lab.basics.errors import InvalidValueError, IovaLabError, NotFoundError
-from iova_lab.opstream import OpStream
+from iova_variants.opstream import OpStream
 
 if TYPE_CHECKING:
     from iova_lab.trace import Trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.opstream import Op, OpFlag
+from iova_variants.opstream import Op, OpFlag
 
 #: Ops in every generated window, so that values compare across sizes and workloads; it divides
 #: into cycles of 2, 3, 4, 5, 6, 8, 10, 12, 15 and 16 ops.

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_48BIT, NR_MEASURED, pack, replace, spread
+from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 #: From the top down, so that each is aligned; all but the last go.
 SIZES = 2 ** np.array([4, 3, 2, 1, 0, 0])

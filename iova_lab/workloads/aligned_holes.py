@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_48BIT, NR_MEASURED, pack, replace
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 BLOCK = 64  # pfns
 NR_MOVING = 32  # or half, so that there is a hole for each

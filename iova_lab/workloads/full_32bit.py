@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.workloads._common import (
     DMA_32BIT_PFN,
     LIMIT_32BIT,
@@ -17,6 +16,7 @@ from iova_lab.workloads._common import (
     pack,
     random_below,
 )
+from iova_variants.opstream import Op, OpStream, new_ops
 
 MAX_NR_LIVE = DMA_32BIT_PFN - 1
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_40BIT, LIMIT_64BIT, NR_MEASURED, pack, replace
+from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_TOP = 8
 NR_BELOW = 8  # few: in ageing, a linear variant passes all the others on the way to each

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import (
     LIMIT_48BIT,
     NR_MEASURED,
@@ -19,6 +18,7 @@ from iova_lab.workloads._common import (
     replace_in_batches,
     spread,
 )
+from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 BLOCK = 512  # pfns
 NR_BATCH = 256

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import (
     DMA_32BIT_PFN,
     LIMIT_32BIT,
@@ -24,6 +23,7 @@ from iova_lab.workloads._common import (
     random_below,
     spread,
 )
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 #: In this order, from the top down, every range is aligned to its size.
 SIZES = np.array([8, 4, 4, 2, 2, 1, 1, 1, 1])

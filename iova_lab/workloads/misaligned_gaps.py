@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import Op, OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_48BIT, NR_MEASURED, pack
+from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 NR_MOVING = 8  # a multiple of 8, so that the pattern below begins at pfn 7 mod 8
 NR_TOP = NR_MOVING + 1  # and the page above the first gap

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_64BIT, NR_MEASURED, pack, replace
+from iova_variants.opstream import OpStream, new_ops
 
 
 def generate(nr_live: int, *, seed: int = 0) -> OpStream:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import OpFlag, OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_64BIT, NR_MEASURED, pack, replace
+from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 NR_PACKETS = 128  # in the ring, each with a small and a large buffer
 SMALL, LARGE = 1, 4  # pfns; 4 hold a 9000-byte frame

@@ -20,7 +20,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.workloads._common import (
     DMA_32BIT_PFN,
     LIMIT_32BIT,
@@ -29,6 +28,7 @@ from iova_lab.workloads._common import (
     pack,
     random_below,
 )
+from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_HIGH = 250  # few, because variants that search from the top pass them all to get to 4 GiB
 MIN_NR_LIVE = 4  # a quarter is above 4 GiB

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import Op, OpStream, new_ops
 from iova_lab.workloads._common import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
@@ -23,6 +22,7 @@ from iova_lab.workloads._common import (
     NR_MEASURED,
     pack,
 )
+from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_24BIT = 64  # or half; few, because a linear variant passes all the others on the way to each
 MIN_NR_LIVE = 2

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.opstream import OpStream, new_ops
 from iova_lab.workloads._common import LIMIT_64BIT, NR_MEASURED, pack
+from iova_variants.opstream import OpStream, new_ops
 
 
 def _growth(nr_live: int) -> int:

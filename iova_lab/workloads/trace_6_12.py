@@ -8,9 +8,9 @@ docs/traces.md describes the recording.
 
 from __future__ import annotations
 
-from iova_lab.opstream import OpStream
 from iova_lab.trace import Trace
 from iova_lab.workloads._recorded import NR_LIVE, disk_window
+from iova_variants.opstream import OpStream
 
 MIN_NR_LIVE = MAX_NR_LIVE = NR_LIVE
 

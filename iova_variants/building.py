@@ -82,13 +82,14 @@ def compiler() -> str:
     return path
 
 
-def _include_dirs(build: Build) -> list[Path]:
+def include_dirs(build: Build) -> list[Path]:
     """Where headers are looked for; what the threaded shim has of its own comes first."""
     own = [HARNESS_DIR / "threaded"] if build in THREADED else []
     return [*own, HARNESS_DIR / "userspace", HARNESS_DIR, VARIANT_DIR]
 
 
-def _harness_sources(build: Build) -> list[Path]:
+def harness_sources(build: Build) -> list[Path]:
+    """The C files that a variant is linked with; a build may replace some by its own."""
     shim = {path.name: path for path in HARNESS_DIR.glob("userspace/*.c")}
     own = {"threaded": "threaded", "tsan": "threaded", "traced": "traced"}.get(build)
     if own:  # its slab.c includes the other one
@@ -106,11 +107,11 @@ def _common_digest(build: Build) -> bytes:
     """Digest of all that every shared object of this build holds or includes."""
     digest = hashlib.sha256()
     headers = [
-        *(path for folder in _include_dirs(build) for path in folder.glob("*.h")),
-        *(path for folder in _include_dirs(build) for path in folder.glob("linux/*.h")),
+        *(path for folder in include_dirs(build) for path in folder.glob("*.h")),
+        *(path for folder in include_dirs(build) for path in folder.glob("linux/*.h")),
         *HARNESS_DIR.glob("userspace/*.c"),
     ]
-    for path in [*_harness_sources(build), *sorted(headers)]:
+    for path in [*harness_sources(build), *sorted(headers)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     version = subprocess.run([compiler(), "--version"], capture_output=True, check=False)
     digest.update(
@@ -165,7 +166,7 @@ def _atomically(target: Path, what: Path, build: Build, arguments: list[str | Pa
     handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     partial = Path(name)
-    include = [f"-I{path}" for path in _include_dirs(build)]
+    include = [f"-I{path}" for path in include_dirs(build)]
     try:
         _compile([*CFLAGS, *BUILD_CFLAGS[build], *include, *arguments, "-o", partial], what)
         partial.chmod(0o755)  # mkstemp's is for its owner alone
@@ -181,7 +182,7 @@ def compile_variant(source: Path, build: Build) -> Path:
     """
     target = built_path(source, build)
     if not target.exists():
-        objects = [_object(path, build) for path in _harness_sources(build)]
+        objects = [_object(path, build) for path in harness_sources(build)]
         if build not in VARIANT_CFLAGS:
             _atomically(target, source, build, ["-shared", source, *objects])
             return target
@@ -234,7 +235,7 @@ def compile_standalone(source: Path, build: Build = "sanitized") -> Path:
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:8]
     target = name.with_name(f"{name.name}-{digest}")
     if not target.exists():
-        objects = [_object(path, build) for path in _harness_sources(build)]
+        objects = [_object(path, build) for path in harness_sources(build)]
         _atomically(target, source, build, [main, source, *objects])
     return target
 
@@ -243,7 +244,7 @@ def compile_all(builds: Iterable[Build] = ("timed", "counted")) -> list[Path]:
     """Compile every variant of the lab, on all processors."""
     builds = list(builds)
     for build in builds:
-        for path in _harness_sources(build):
+        for path in harness_sources(build):
             _object(path, build)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [(source, build) for build in builds for source in variant_sources()]
