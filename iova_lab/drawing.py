@@ -16,9 +16,9 @@ import string
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from iova_lab.counterexamples import REFUSED, Example, Outcome, Step, outcomes
 from iova_lab.questions import QUESTIONS
-from iova_lab.workloads._common import DMA_32BIT_PFN
+from iova_lab.streams.counterexamples import REFUSED, Example, Outcome, Step, outcomes
+from iova_lab.streams.making import DMA_32BIT_PFN
 from iova_variants.opstream import Op
 
 WIDTH = 72

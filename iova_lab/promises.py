@@ -18,11 +18,11 @@ import iova_variants
 from iova_lab import scaling, workloads
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.cells import number
-from iova_lab.counterexamples import examples
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.soak import real_variants
-from iova_lab.workloads._common import LIMIT_48BIT, random_below, replace
+from iova_lab.streams.counterexamples import examples
+from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 

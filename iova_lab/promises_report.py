@@ -22,7 +22,6 @@ from markupsafe import Markup
 import iova_variants
 from iova_lab import promises, promises_results, provenance
 from iova_lab.cells import Missing, number
-from iova_lab.counterexamples import Example, examples
 from iova_lab.drawing import draw
 from iova_lab.figures import save
 from iova_lab.promises import COLUMNS, COUNTED, Cell
@@ -31,6 +30,7 @@ from iova_lab.promises_results import Measured
 from iova_lab.questions import QUESTIONS
 from iova_lab.results import MEASURED
 from iova_lab.scaling import Interval
+from iova_lab.streams.counterexamples import Example, examples
 from iova_lab.tables import exponent
 
 SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iova_lab.counterexamples import MOVE, REFUSED, Example, judged, outcome_of, outcomes
-from iova_lab.workloads._common import (
+from iova_lab.streams.counterexamples import MOVE, REFUSED, Example, judged, outcome_of, outcomes
+from iova_lab.streams.making import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
     LIMIT_32BIT,

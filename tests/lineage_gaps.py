@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from lineage_walks import M64, Anchor, Reference
 
-from iova_lab.books import MergingBooks, Range, next_power_of_two
+from iova_lab.streams.books import MergingBooks, Range, next_power_of_two
 
 #: Gaps from the top that `Alignable` looks at before it searches.
 WALK_BOUND = 32

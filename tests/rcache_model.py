@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lab import REFUSED, Row
 from lineage import Reference
 
-from iova_lab.books import next_power_of_two
+from iova_lab.streams.books import next_power_of_two
 from iova_variants import Rcache
 from iova_variants.opstream import Op, OpStream
 

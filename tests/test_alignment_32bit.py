@@ -6,7 +6,7 @@ import pytest
 from lineage import REFERENCES
 
 import iova_variants
-from iova_lab.books import next_power_of_two
+from iova_lab.streams.books import next_power_of_two
 from iova_variants import Claim, Domain
 
 LIMIT = 2**52 - 8

@@ -17,7 +17,7 @@ from lab import Row, alloc, free, random_stream, reserve, source_of, stream_of
 
 import iova_variants
 from iova_lab import soak_streams, workloads
-from iova_lab.workloads._common import LIMIT_48BIT
+from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants import Domain
 from iova_variants.opstream import OpFlag, OpStream
 

@@ -22,7 +22,7 @@ from lab import (
 )
 
 import iova_variants
-from iova_lab.books import books_of
+from iova_lab.streams.books import books_of
 from iova_variants import Claim
 from iova_variants.opstream import Op, OpFlag, OpStream
 

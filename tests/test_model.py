@@ -19,7 +19,7 @@ from lab import REAL, answers, as_far_as_it_returns, random_stream
 from lineage import REFERENCES, NeverReturnsError
 
 import iova_variants
-from iova_lab.books import Range, books_of, next_power_of_two
+from iova_lab.streams.books import Range, books_of, next_power_of_two
 from iova_variants import Claim, EndlessError
 
 DESCRIBED = sorted(set(REAL) & set(REFERENCES))

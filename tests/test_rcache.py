@@ -22,7 +22,7 @@ from lineage import REFERENCES
 
 import iova_variants
 from iova_lab import rcache_cost, workloads
-from iova_lab.books import next_power_of_two
+from iova_lab.streams.books import next_power_of_two
 from iova_variants import Claim, Rcache, ReplayResult
 from iova_variants._rcache import Kernel
 from iova_variants.building import VARIANT_DIR, compile_variant

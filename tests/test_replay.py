@@ -20,7 +20,7 @@ from lab import (
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.books import books_of
+from iova_lab.streams.books import books_of
 from iova_variants import Claim, ReplayResult
 from iova_variants.opstream import Op, OpStream, new_ops
 

@@ -15,6 +15,7 @@ from lab import LINEAGE, REAL, REFUSED
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.streams.making import NR_MEASURED, replace_in_batches, spread
 from iova_lab.workloads import (
     aligned_holes,
     cross_cpu,
@@ -25,7 +26,6 @@ from iova_lab.workloads import (
     sac_first,
     short_mask,
 )
-from iova_lab.workloads._common import NR_MEASURED, replace_in_batches, spread
 from iova_variants import ReplayResult
 from iova_variants.opstream import Op, OpStream
 

@@ -11,7 +11,7 @@ from iova_lab.claims._judging import judge_band
 from iova_lab.claims._rules import band, exact
 from iova_lab.claims._run import Run
 from iova_lab.claims.maple import MAINLINE, MAPLE, OURS, PAIR
-from iova_lab.workloads._common import LIMIT_48BIT
+from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 #: When the first of these was said; claims are listed by it.

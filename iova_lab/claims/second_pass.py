@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import iova_variants
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
 from iova_lab.claims._run import Run
-from iova_lab.workloads._common import DMA_32BIT_PFN, LIMIT_32BIT
+from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2020

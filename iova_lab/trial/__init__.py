@@ -17,13 +17,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iova_lab.streams.history import History
     from iova_lab.trial.checks import CHECKS, check
     from iova_lab.trial.finding import Finding
-    from iova_lab.trial.history import History
 
 __all__ = ["CHECKS", "Finding", "History", "check"]
 
-_HOMES = {"CHECKS": "checks", "check": "checks", "Finding": "finding", "History": "history"}
+_HOMES = {
+    "CHECKS": "iova_lab.trial.checks",
+    "check": "iova_lab.trial.checks",
+    "Finding": "iova_lab.trial.finding",
+    "History": "iova_lab.streams.history",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -32,4 +37,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

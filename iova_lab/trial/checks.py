@@ -22,10 +22,10 @@ import iova_variants
 from iova_lab import soak, workloads
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.soak_streams import make_chunk
+from iova_lab.streams.history import History, read, save
 from iova_lab.trial import builds, contract, model, odds, races, standalone, symbols
 from iova_lab.trial.compiled import compiler_lines
 from iova_lab.trial.finding import Finding, draw, says_of
-from iova_lab.trial.history import History, read, save
 from iova_lab.trial.reduce import reduce
 from iova_lab.trial.search import DEPTHS, search
 from iova_lab.trial.standalone import Verdict

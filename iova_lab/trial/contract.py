@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import iova_variants
-from iova_lab.workloads._common import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
+from iova_lab.streams.making import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
 from iova_variants import Claim, Variant
 from iova_variants.child import Limits, Tell, run_in_child
 

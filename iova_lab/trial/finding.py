@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from iova_lab import drawing
-from iova_lab.counterexamples import REFUSED
-from iova_lab.trial.history import History
+from iova_lab.streams.counterexamples import REFUSED
+from iova_lab.streams.history import History
 from iova_lab.trial.standalone import Verdict
 
 WIDTH = 78

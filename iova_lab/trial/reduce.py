@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from iova_lab.trial.history import History, history_of
+from iova_lab.streams.history import History, history_of
 from iova_lab.trial.standalone import Verdict
 from iova_variants.opstream import Op, OpStream
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.workloads._common import (
+from iova_lab.streams.making import (
     DMA_32BIT_PFN,
     LIMIT_32BIT,
     NR_MEASURED,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.workloads._common import (
+from iova_lab.streams.making import (
     LIMIT_48BIT,
     NR_MEASURED,
     pack,

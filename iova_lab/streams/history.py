@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from iova_lab.basics.reading import read_json, wrong
-from iova_lab.counterexamples import Step, step_to_json, stream_of
+from iova_lab.streams.counterexamples import Step, step_to_json, stream_of
 from iova_variants.opstream import Op, OpFlag, OpStream
 
 

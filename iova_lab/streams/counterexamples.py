@@ -18,7 +18,7 @@ import numpy as np
 
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.workloads._common import DMA_32BIT_PFN
+from iova_lab.streams.making import DMA_32BIT_PFN
 from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 EXAMPLES = Path(__file__).with_name("examples.json")
