@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter
 
 from iova_lab.figures import STYLE
 from iova_lab.looks import COLOURS, LINES
-from iova_lab.trace_info import DomainInfo, TraceInfo
+from iova_lab.traces.info import DomainInfo, TraceInfo
 
 #: Curves of their own; all other domains are one.
 NR_CURVES = 6

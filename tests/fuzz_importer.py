@@ -23,10 +23,16 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-from iova_lab.importer.source import ImportTextError, Source
-from iova_lab.importer.write import import_source
-from iova_lab.trace import _nr_rows, has_fast_level, has_tree_level, read_fast_trace, read_trace
-from iova_lab.trace_info import trace_info
+from iova_lab.traces.importer.source import ImportTextError, Source
+from iova_lab.traces.importer.write import import_source
+from iova_lab.traces.info import trace_info
+from iova_lab.traces.trace import (
+    _nr_rows,
+    has_fast_level,
+    has_tree_level,
+    read_fast_trace,
+    read_trace,
+)
 
 #: What broke it once.
 FINDS = Path(__file__).parent / "fuzz"

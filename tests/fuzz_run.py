@@ -15,7 +15,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["iova_lab.importer"]):
+with atheris.instrument_imports(include=["iova_lab.traces.importer"]):
     import fuzz_importer
 
 #: One trace in so many is read again.

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import iova_variants
-from iova_lab import fast_agreement, workloads
-from iova_lab.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace, read_trace
+from iova_lab import workloads
+from iova_lab.traces import fast_agreement
+from iova_lab.traces.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace, read_trace
 from iova_lab.workloads import _recorded
 from iova_variants.opstream import Op
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import fuzz_importer
 import pytest
 
-from iova_lab.importer import write
-from iova_lab.importer.calls import Calls
-from iova_lab.importer.domains import Domains
+from iova_lab.traces.importer import write
+from iova_lab.traces.importer.calls import Calls
+from iova_lab.traces.importer.domains import Domains
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDS = [path for path in sorted(fuzz_importer.FINDS.glob("*")) if path.suffix != ".md"]

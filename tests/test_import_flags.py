@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iova_lab.importer import import_text
-from iova_lab.trace_file import IN_INTERRUPT, open_trace
+from iova_lab.traces.file import IN_INTERRUPT, open_trace
+from iova_lab.traces.importer import import_text
 
 LINE = (
     "  fio-81 [003] {flags} 4181.203311: iova_alloc_fast: (iommu_dma_alloc_iova+0x9a/0x120 <-"

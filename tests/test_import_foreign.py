@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.cli import main
-from iova_lab.importer import ImportTextError, import_text
+from iova_lab.traces.importer import ImportTextError, import_text
 
 TASK = "        fio-2201    [004] ..... 50.12642"
 ALLOC = "iova_alloc: (f+0x1/0x2 <- g) dom=0xff1 size=0x1 limit=0xfffff aligned=1 pfn=0xffffe"

@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from lab import take_interrupts
 
 from iova_lab.cli import main
-from iova_lab.importer import ImportTextError, import_text
-from iova_lab.trace_file import open_trace
+from iova_lab.traces.file import open_trace
+from iova_lab.traces.importer import ImportTextError, import_text
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -201,7 +201,7 @@ def test_a_disk_that_fills_while_the_file_is_written_is_told_as_that(
     target = tmp_path / "t.npz"
     code = (
         "import resource, sys; from pathlib import Path; import numpy as np\n"
-        "from iova_lab.trace_file import TRACE_DTYPE, write_trace\n"
+        "from iova_lab.traces.file import TRACE_DTYPE, write_trace\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); n = {nr_rows}\n"
         "rows = np.frombuffer(np.random.default_rng(0).bytes(34 * n), TRACE_DTYPE)\n"
         f"try: write_trace(Path({str(target)!r}), n, [rows], {{}})\n"

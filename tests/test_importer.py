@@ -17,15 +17,10 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iova_lab import agreement
 from iova_lab.cli import main
-from iova_lab.importer import calls, order
-from iova_lab.importer.calls import Calls
-from iova_lab.importer.text import Event, ImportTextError, Tally, events
-from iova_lab.importer.write import Imported, import_text
 from iova_lab.kernel import KernelError, probes
-from iova_lab.trace import TraceError, read_fast_trace, read_trace
-from iova_lab.trace_file import (
+from iova_lab.traces import agreement
+from iova_lab.traces.file import (
     ALLOC,
     ALLOC_FAST,
     FREE,
@@ -36,7 +31,12 @@ from iova_lab.trace_file import (
     TRACE_DTYPE,
     WENT_ON,
 )
-from iova_lab.trace_replay import replay_trace
+from iova_lab.traces.importer import calls, order
+from iova_lab.traces.importer.calls import Calls
+from iova_lab.traces.importer.text import Event, ImportTextError, Tally, events
+from iova_lab.traces.importer.write import Imported, import_text
+from iova_lab.traces.replay import replay_trace
+from iova_lab.traces.trace import TraceError, read_fast_trace, read_trace
 
 TEXTS = sorted((Path(__file__).parent / "golden" / "tracing").glob("*.txt.gz"))
 

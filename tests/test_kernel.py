@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_of
 
 import iova_variants
-from iova_lab import agreement, soak_streams, workloads
+from iova_lab import soak_streams, workloads
 from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
 from iova_lab.kernel import (
@@ -33,7 +33,8 @@ from iova_lab.kernel import (
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
-from iova_lab.trace import read_trace
+from iova_lab.traces import agreement
+from iova_lab.traces.trace import read_trace
 from iova_variants.opstream import Op, OpStream
 
 missing = tools.missing()

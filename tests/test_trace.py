@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pytest
 
 import iova_variants
-from iova_lab import agreement, workloads
+from iova_lab import workloads
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.trace import TRACE_DIR, TRACE_DTYPE, TraceError, read_trace
+from iova_lab.traces import agreement
+from iova_lab.traces.trace import TRACE_DIR, TRACE_DTYPE, TraceError, read_trace
 from iova_variants.opstream import Op, OpFlag
 
 META = {"kernel": "test", "granule": 4096, "start_pfn": 1}

@@ -12,11 +12,12 @@ import pytest
 from alike import assert_alike
 from click.testing import CliRunner, Result
 
-from iova_lab import trace_file, workloads
+from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.kernel import KernelError, probes
-from iova_lab.trace import TRACE_DIR, read_fast_trace, read_trace
-from iova_lab.trace_file import (
+from iova_lab.trace_picture import picture
+from iova_lab.traces import file as trace_file
+from iova_lab.traces.file import (
     ALLOC,
     ALLOC_FAST,
     FREE,
@@ -30,10 +31,10 @@ from iova_lab.trace_file import (
     open_trace,
     write_trace,
 )
-from iova_lab.trace_info import NR_POINTS, trace_info
-from iova_lab.trace_picture import picture
-from iova_lab.trace_replay import replay_trace
-from iova_lab.trace_scale import scale_trace
+from iova_lab.traces.info import NR_POINTS, trace_info
+from iova_lab.traces.replay import replay_trace
+from iova_lab.traces.scale import scale_trace
+from iova_lab.traces.trace import TRACE_DIR, read_fast_trace, read_trace
 
 RECORDED = TRACE_DIR / "debian-6.12.npz"
 META = {"kernel": "6.12.0", "granule": 4096, "start_pfn": 1}
@@ -280,7 +281,7 @@ def test_what_is_no_trace_is_one_line(command: str, tmp_path: Path) -> None:
 
 
 def test_large_arrays_lie_in_a_file(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from iova_lab import trace
+    from iova_lab.traces import trace
 
     before = read_trace(small)
     monkeypatch.setattr(trace, "IN_MEMORY", 0)

@@ -28,11 +28,11 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
       iova-lab kernel record
       iova-lab kernel record --kernel 6.1 --scale 1 --out mine.npz
     """
-    from iova_lab import agreement
     from iova_lab.kernel import packages
     from iova_lab.kernel.record import STEPS
     from iova_lab.kernel.record import record as run
-    from iova_lab.trace import read_trace
+    from iova_lab.traces import agreement
+    from iova_lab.traces.trace import read_trace
 
     found = packages.get(series)
     target = out or Path("build/traces") / f"{found.release}.npz"

@@ -46,9 +46,9 @@ def check(path: Path, variant: str, fast: bool) -> None:
     Examples:
       iova-lab trace check --fast iova_lab/traces/debian-6.12.npz
     """
-    from iova_lab import agreement, fast_agreement
-    from iova_lab.trace import has_tree_level, read_fast_trace, read_trace
-    from iova_lab.trace_file import open_trace
+    from iova_lab.traces import agreement, fast_agreement
+    from iova_lab.traces.file import open_trace
+    from iova_lab.traces.trace import has_tree_level, read_fast_trace, read_trace
 
     _refuse_synthetic(path, open_trace(path).synthetic)
     agrees = True
@@ -72,7 +72,7 @@ def check(path: Path, variant: str, fast: bool) -> None:
 
 
 def _refuse_synthetic(path: Path, synthetic: str | None) -> None:
-    from iova_lab.trace_file import TraceError
+    from iova_lab.traces.file import TraceError
 
     if synthetic:
         raise TraceError(f"{path} is synthetic ({synthetic}): no kernel's answers are in it")

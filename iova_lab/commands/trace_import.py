@@ -31,7 +31,7 @@ def import_command(source: str, out: Path | None, kernel: str | None, as_json: b
       iova-lab trace import trace.txt --kernel 6.12.9
       ssh host trace-cmd report | iova-lab trace import - --out host.npz --kernel 5.10.0
     """
-    from iova_lab.importer import import_text
+    from iova_lab.traces.importer import import_text
 
     if source == "-" and out is None:
         raise click.UsageError("standard input has no name: say --out FILE.npz")

@@ -15,7 +15,7 @@ from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.console import print_table, progress
 
 if TYPE_CHECKING:
-    from iova_lab.trace_info import DomainInfo, TraceInfo
+    from iova_lab.traces.info import DomainInfo, TraceInfo
 
 _NR_DOMAINS = 12
 _NR_SHOWN = 4
@@ -39,7 +39,7 @@ def info(path: Path, picture: Path | None, as_json: bool) -> None:
       iova-lab trace info mine.npz --picture mine.png
       iova-lab trace info mine.npz --json | jq .total.hit_rate
     """
-    from iova_lab.trace_info import trace_info
+    from iova_lab.traces.info import trace_info
 
     with progress() as bar:
         task = bar.add_task("rows", total=None)

@@ -12,10 +12,10 @@ import click
 from iova_lab.arguments import POSITIVE, VARIANT
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.console import print_table, progress
-from iova_lab.trace_names import LEVELS, NR_TIMINGS
+from iova_lab.traces.names import LEVELS, NR_TIMINGS
 
 if TYPE_CHECKING:
-    from iova_lab.trace_replay import TraceReplay, VariantReplay
+    from iova_lab.traces.replay import TraceReplay, VariantReplay
 
 #: With these and a few thousand requests, a terminal of 80 columns has room.
 _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
@@ -65,7 +65,7 @@ def replay(
       iova-lab trace replay iova_lab/traces/debian-6.12.npz mainline anchor ./mine.c
       iova-lab trace replay mine.npz --level fast --json
     """
-    from iova_lab.trace_replay import replay_trace
+    from iova_lab.traces.replay import replay_trace
 
     names = variants or ("mainline",)
     with progress() as bar:

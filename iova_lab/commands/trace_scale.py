@@ -9,7 +9,7 @@ import click
 from iova_lab.arguments import POSITIVE
 from iova_lab.commands.trace import trace
 from iova_lab.console import progress
-from iova_lab.trace_names import HOWS
+from iova_lab.traces.names import HOWS
 
 
 @trace.command()
@@ -36,8 +36,8 @@ def scale(path: Path, copies: int, out: Path | None, how: str, stagger: float | 
       iova-lab trace scale iova_lab/traces/debian-6.12.npz 4 --out four.npz
       iova-lab trace replay four.npz mainline augmented
     """
-    from iova_lab.trace_info import trace_info
-    from iova_lab.trace_scale import scale_trace
+    from iova_lab.traces.info import trace_info
+    from iova_lab.traces.scale import scale_trace
 
     target = out or Path(f"{path.stem}-x{copies}.npz")
     with progress() as bar:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from iova_lab.importer.write import Imported, import_text
 from iova_lab.kernel import KernelError, image, probes, tools
 from iova_lab.kernel.machine import Machine
 from iova_lab.kernel.packages import CACHE, Kernel, version
+from iova_lab.traces.importer.write import Imported, import_text
 
 GUEST_SCRIPT = Path(__file__).with_name("guest") / "record.sh"
 #: Loaded once the probes are armed, each with all that it needs.

@@ -20,7 +20,7 @@ from iova_lab.basics.errors import InvalidValueError, IovaLabError, NotFoundErro
 from iova_variants.opstream import OpStream
 
 if TYPE_CHECKING:
-    from iova_lab.trace import Trace
+    from iova_lab.traces.trace import Trace
 
 
 class SizeError(IovaLabError, ValueError):
@@ -94,7 +94,7 @@ def get(name: str) -> Workload:
 
 
 def _trace_file(path: str) -> Workload:
-    from iova_lab.trace import read_trace
+    from iova_lab.traces.trace import read_trace
 
     trace = read_trace(path)
     doc = f"Recorded on {trace.kernel}: {path}"

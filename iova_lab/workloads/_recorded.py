@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from iova_lab.trace import TRACE_DIR, Trace, read_fast_trace
+from iova_lab.traces.trace import TRACE_DIR, Trace, read_fast_trace
 from iova_variants.opstream import Op, OpFlag
 
 #: The domain of the NVMe disk in both recorded traces, the busiest one.

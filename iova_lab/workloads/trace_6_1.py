@@ -8,7 +8,7 @@ docs/traces.md describes the recording.
 
 from __future__ import annotations
 
-from iova_lab.trace import Trace
+from iova_lab.traces.trace import Trace
 from iova_lab.workloads._recorded import NR_LIVE, disk_window
 from iova_variants.opstream import OpStream
 

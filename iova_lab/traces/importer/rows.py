@@ -11,8 +11,8 @@ from types import TracebackType
 
 import numpy as np
 
-from iova_lab.importer.calls import Row
-from iova_lab.trace_file import ROWS_AT_ONCE, TRACE_DTYPE, WENT_ON, Rows
+from iova_lab.traces.file import ROWS_AT_ONCE, TRACE_DTYPE, WENT_ON, Rows
+from iova_lab.traces.importer.calls import Row
 
 _ROW = struct.Struct("<QQQIHHBB")
 _FLAGS_AT = 33

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
-from iova_lab.trace_file import (
+from iova_lab.traces.file import (
     ALLOC,
     ALLOC_FAST,
     FREE,
@@ -46,7 +46,7 @@ __all__ = [
     "read_trace",
 ]
 
-TRACE_DIR = Path(__file__).resolve().parent / "traces"
+TRACE_DIR = Path(__file__).resolve().parent
 
 REFUSED = np.uint64(2**64 - 1)
 

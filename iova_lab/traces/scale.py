@@ -18,9 +18,8 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.fast_agreement import rcache_for
-from iova_lab.trace import REFUSED, Trace, read_fast_trace, read_trace
-from iova_lab.trace_file import (
+from iova_lab.traces.fast_agreement import rcache_for
+from iova_lab.traces.file import (
     ALLOC,
     ALLOC_FAST,
     FREE,
@@ -36,8 +35,9 @@ from iova_lab.trace_file import (
     open_trace,
     write_trace,
 )
-from iova_lab.trace_names import HOWS
-from iova_lab.trace_replay import level_of
+from iova_lab.traces.names import HOWS
+from iova_lab.traces.replay import level_of
+from iova_lab.traces.trace import REFUSED, Trace, read_fast_trace, read_trace
 from iova_variants.opstream import Op, OpFlag, OpStream
 
 #: All copies begin within this share of the trace, so that their live sets add up.

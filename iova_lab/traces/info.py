@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.trace_file import (
+from iova_lab.traces.file import (
     ALLOC,
     ALLOC_FAST,
     FREE,

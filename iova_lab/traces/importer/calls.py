@@ -12,10 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from iova_lab.importer.domains import Domain, Domains, Geometry
-from iova_lab.importer.dropped import Drops
-from iova_lab.importer.text import Event
-from iova_lab.trace_file import (
+from iova_lab.traces.file import (
     ALLOC,
     ALLOC_FAST,
     FREE,
@@ -25,6 +22,9 @@ from iova_lab.trace_file import (
     SIZE_ALIGNED,
     WENT_ON,
 )
+from iova_lab.traces.importer.domains import Domain, Domains, Geometry
+from iova_lab.traces.importer.dropped import Drops
+from iova_lab.traces.importer.text import Event
 
 INIT, PUT = "iova_init", "iova_put"
 _ALLOCS = {"iova_alloc_fast": ALLOC_FAST, "iova_alloc": ALLOC}

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.fast_agreement import rcache_for
-from iova_lab.trace import Trace, has_tree_level, read_fast_trace, read_trace
-from iova_lab.trace_names import LEVELS, NR_TIMINGS
+from iova_lab.traces.fast_agreement import rcache_for
+from iova_lab.traces.names import LEVELS, NR_TIMINGS
+from iova_lab.traces.trace import Trace, has_tree_level, read_fast_trace, read_trace
 from iova_variants.opstream import Op
 
 Level = Literal["tree", "fast"]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iova_lab.importer.calls import NAMES, Calls
-from iova_lab.importer.dropped import Dropped
-from iova_lab.importer.order import Order
-from iova_lab.importer.rows import RowFile
-from iova_lab.importer.source import ImportTextError, Source, open_source
-from iova_lab.importer.text import OTHER, Tally, events
-from iova_lab.trace_file import write_trace
+from iova_lab.traces.file import write_trace
+from iova_lab.traces.importer.calls import NAMES, Calls
+from iova_lab.traces.importer.dropped import Dropped
+from iova_lab.traces.importer.order import Order
+from iova_lab.traces.importer.rows import RowFile
+from iova_lab.traces.importer.source import ImportTextError, Source, open_source
+from iova_lab.traces.importer.text import OTHER, Tally, events
 
 __all__ = ["ImportTextError", "Imported", "import_source", "import_text"]
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from iova_lab.importer.dropped import Drops
-from iova_lab.importer.foreign import kind_of
-from iova_lab.importer.source import CUT, ImportTextError
+from iova_lab.traces.importer.dropped import Drops
+from iova_lab.traces.importer.foreign import kind_of
+from iova_lab.traces.importer.source import CUT, ImportTextError
 
 __all__ = ["Event", "ImportTextError", "Tally", "events"]
 

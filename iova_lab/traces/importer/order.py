@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from iova_lab.importer.text import Event
+from iova_lab.traces.importer.text import Event
 
 #: Events that are kept to be sorted: what comes later than so many is late.
 WINDOW = 1 << 15

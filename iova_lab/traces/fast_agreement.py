@@ -24,9 +24,9 @@ import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
-from iova_lab.agreement import RACE_NS, common_reserves, with_reserves
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.trace import FastTrace, Trace
+from iova_lab.traces.agreement import RACE_NS, common_reserves, with_reserves
+from iova_lab.traces.trace import FastTrace, Trace
 from iova_variants import Rcache
 from iova_variants.opstream import Op
 

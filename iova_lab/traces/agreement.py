@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
-from iova_lab.trace import Trace
+from iova_lab.traces.trace import Trace
 from iova_variants.opstream import Op, OpStream
 
 #: Records further apart than this did not race for a lock: a call takes a few microseconds on the
