@@ -87,7 +87,7 @@ contention: .venv/installed
 	$(BIN)/iova-lab contention report
 
 machine: .venv/installed
-	@$(BIN)/python -m iova_lab.asv_machine '$(MACHINE)'
+	@$(BIN)/python -m iova_lab.measuring.asv_machine '$(MACHINE)'
 
 # Made again when results or reports are newer; asv writes info.json last.
 html: build/html/info.json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from benchmarks._common import Cells, counted, generate
-from iova_lab.timing import best_window
+from iova_lab.measuring.timing import best_window
 
 
 @cache

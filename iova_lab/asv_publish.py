@@ -21,8 +21,8 @@ from asv.plugins.git import Git
 from asv.results import iter_results
 from asv.util import UserError
 
-from iova_lab import results
 from iova_lab.basics.reading import FileError
+from iova_lab.measuring import results
 
 WWW = Path(__file__).parent / "www"
 SCRIPTS = ("files.js", "views.js", "lines.js")

@@ -43,8 +43,8 @@ def add_to_index(html: Path) -> dict[str, Any]:
 def looks(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, width, dashes and marker of each variant, as in the report's figures."""
     from iova_lab import figures
-    from iova_lab.fakes import fake_variants
     from iova_lab.looks import styles
+    from iova_lab.measuring.fakes import fake_variants
 
     names = set(variants)
     fakes = fake_variants(names)
@@ -180,7 +180,7 @@ def _spans_decades(cells: pd.Series) -> bool:
 
 def _real(cells: pd.Series) -> pd.Series:
     """Without the floor, whose values say nothing about allocators."""
-    from iova_lab.fakes import fake_variants
+    from iova_lab.measuring.fakes import fake_variants
 
     variants = cells.index.get_level_values(VARIANT).str.strip("'")
     return cells[~variants.isin(fake_variants(set(variants)))]

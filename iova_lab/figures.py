@@ -23,8 +23,8 @@ from matplotlib.ticker import EngFormatter, FixedLocator, NullFormatter, NullLoc
 
 from iova_lab.labels import ROOM, label_ends
 from iova_lab.looks import line_look, styles
-from iova_lab.results import select
-from iova_lab.scorecard import FAULTS
+from iova_lab.measuring.results import select
+from iova_lab.measuring.scorecard import FAULTS
 from iova_lab.tables import coinciding_groups
 
 #: The two panels: metric, and what its axis measures.

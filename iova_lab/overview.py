@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from iova_lab import thread_2017, thread_2026
-from iova_lab.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
 from iova_lab.figures import (
     FLOOR,
     REFUSAL,
@@ -28,9 +27,10 @@ from iova_lab.figures import (
 )
 from iova_lab.labels import label_ends
 from iova_lab.looks import COLOURS, line_look, styles
-from iova_lab.results import select
-from iova_lab.scaling import ratios
-from iova_lab.scorecard import FAULTS, nothing_known, traps
+from iova_lab.measuring.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
+from iova_lab.measuring.results import select
+from iova_lab.measuring.scaling import ratios
+from iova_lab.measuring.scorecard import FAULTS, nothing_known, traps
 
 SHORT = EngFormatter(sep="", places=0)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
-from iova_lab.cells import number
+from iova_lab.measuring.cells import number
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
 from iova_variants.opstream import Op, OpStream
 

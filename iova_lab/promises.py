@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 import iova_variants
-from iova_lab import scaling, workloads
+from iova_lab import workloads
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.cells import number
+from iova_lab.measuring import scaling
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.questions import QUESTIONS
-from iova_lab.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.soak import real_variants
 from iova_lab.streams.counterexamples import examples
 from iova_lab.streams.making import LIMIT_48BIT, random_below, replace

@@ -20,16 +20,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import iova_variants
-from iova_lab import promises, promises_results, provenance
-from iova_lab.cells import Missing, number
+from iova_lab import promises, promises_results
 from iova_lab.drawing import draw
 from iova_lab.figures import save
+from iova_lab.measuring import provenance
+from iova_lab.measuring.cells import Missing, number
+from iova_lab.measuring.results import MEASURED
+from iova_lab.measuring.scaling import Interval
 from iova_lab.promises import COLUMNS, COUNTED, Cell
 from iova_lab.promises_figure import promises_figure
 from iova_lab.promises_results import Measured
 from iova_lab.questions import QUESTIONS
-from iova_lab.results import MEASURED
-from iova_lab.scaling import Interval
 from iova_lab.streams.counterexamples import Example, examples
 from iova_lab.tables import exponent
 

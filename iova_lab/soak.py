@@ -23,8 +23,8 @@ from rich import box
 from rich.table import Table
 
 import iova_variants
-from iova_lab import provenance
 from iova_lab.basics.reading import read_rows
+from iova_lab.measuring import provenance
 from iova_lab.soak_streams import Chunk, make_chunk
 from iova_variants import Claim, EndlessError, ReplayResult, VariantError
 from iova_variants.opstream import Op, OpStream

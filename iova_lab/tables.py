@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from iova_lab.cells import number as number
-from iova_lab.results import (
+from iova_lab.measuring.cells import number as number
+from iova_lab.measuring.results import (
     FAILED,
     NOT_APPLICABLE,
     NOT_MEASURED,
@@ -17,7 +17,7 @@ from iova_lab.results import (
     TIMES,
     select,
 )
-from iova_lab.scaling import Interval
+from iova_lab.measuring.scaling import Interval
 
 #: What a reader should not have to miss without being told why.
 SHOWN = {

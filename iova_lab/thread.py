@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from iova_lab.cells import number
-from iova_lab.results import TIMES, select, why_missing
-from iova_lab.scaling import Interval
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.results import TIMES, select, why_missing
+from iova_lab.measuring.scaling import Interval
 from iova_lab.tables import exponent
 
 #: A difference in time below this is not claimed: asv measures one variant after the other.

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from iova_lab.cells import COMMON_CASE, format_value, number
-from iova_lab.results import select
-from iova_lab.scaling import Interval, ratios
-from iova_lab.scorecard import (
+from iova_lab.measuring.cells import COMMON_CASE, format_value, number
+from iova_lab.measuring.results import select
+from iova_lab.measuring.scaling import Interval, ratios
+from iova_lab.measuring.scorecard import (
     Trap,
     common_case,
     is_clean,

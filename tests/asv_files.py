@@ -12,7 +12,7 @@ from typing import Any
 from asv import util
 from asv.results import Results
 
-from iova_lab.results import METRICS
+from iova_lab.measuring.results import METRICS
 
 DAY_MS = 86_400_000
 VARIANTS = ["anchor", "cached32", "cached64", "mainline", "null"]

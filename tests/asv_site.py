@@ -17,7 +17,7 @@ from filelock import FileLock
 
 import iova_variants
 from iova_lab import asv_offline
-from iova_lab.results import PARAM_NAMES
+from iova_lab.measuring.results import PARAM_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The committed reports are of this one.

@@ -94,7 +94,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asv, list[st
         git(clone, "commit", "-q", "-m", title, "iova_variants/mainline.c")
         commits.append(git(clone, "rev-parse", "HEAD").strip())
     asv = asv_in(clone, folder)
-    asv("iova_lab.asv_machine", "here")
+    asv("iova_lab.measuring.asv_machine", "here")
     return clone, asv, commits
 
 

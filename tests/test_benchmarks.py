@@ -18,7 +18,8 @@ from asv_runner.discovery import disc_benchmarks
 import iova_variants
 from benchmarks import _common, contention, coverage, latency, memory, nodes, refusals, span
 from benchmarks._common import Cells
-from iova_lab import timing, workloads
+from iova_lab import workloads
+from iova_lab.measuring import timing
 from iova_variants import replay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -199,7 +200,7 @@ def test_a_crash_costs_one_cell(tmp_path: Path) -> None:
     python = [sys.executable, "-m"]
     cells = r"NodesMean.*'(anchor|crash|null)', 'ring', 100\)"
     asv = [*python, "asv", "run", "--python=same", "--machine=here", "--bench", cells]
-    for command in ([*python, "iova_lab.asv_machine", "here"], asv):
+    for command in ([*python, "iova_lab.measuring.asv_machine", "here"], asv):
         done = subprocess.run(
             command, cwd=copy, env=environment, capture_output=True, text=True, check=False
         )

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from iova_lab import cells
-from iova_lab.cells import (
+from iova_lab.measuring import cells
+from iova_lab.measuring.cells import (
     Cell,
     Measured,
     Missing,

@@ -16,9 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import iova_variants
-from iova_lab import cli, comparison, paired_worker
+from iova_lab import cli, comparison
 from iova_lab.comparison import measuring, process, system
-from iova_lab.paired_worker import Sampler, Task, order
+from iova_lab.measuring import paired_worker
+from iova_lab.measuring.paired_worker import Sampler, Task, order
 from iova_lab.workloads import generate
 from iova_variants.child import NotBackError
 

@@ -22,12 +22,13 @@ from rich.console import Console
 
 from iova_lab import comparison
 from iova_lab.basics.reading import FileError
-from iova_lab.comparison import bars, latency, letter, notes, plots, statistics, store, view, words
+from iova_lab.comparison import bars, latency, letter, notes, plots, store, view, words
 from iova_lab.comparison.counting import Counts, KindCounts
 from iova_lab.comparison.page import inline
 from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at
 from iova_lab.comparison.result import CellResult
 from iova_lab.looks import styles
+from iova_lab.measuring import statistics
 from iova_lab.pages import read_page
 from iova_lab.workloads import SizeError
 from iova_variants.opstream import Op

@@ -16,11 +16,11 @@ from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
 from iova_lab.convoy import constants, lockups, plausible, scenarios, service, study, sweep, tables
 from iova_lab.convoy.constants import Constants, ConstantsError
-from iova_lab.convoy.load import Load, Watch
 from iova_lab.convoy.model import predict
 from iova_lab.convoy.service import ImplausibleError, Service
 from iova_lab.convoy.sweep import Cell
-from iova_lab.kernel import rows
+from iova_lab.measuring import rows
+from iova_lab.measuring.load import Load, Watch
 
 HOST = {"what": "host", "num_cpu": "2", "os": "Debian"}
 GOLDEN = Path(__file__).parent / "golden" / "contention"

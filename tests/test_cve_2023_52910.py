@@ -8,7 +8,8 @@ import pytest
 from lab import alloc, free, stream_of
 
 import iova_variants
-from iova_lab import instructions, soak
+from iova_lab import soak
+from iova_lab.measuring import instructions
 from iova_lab.soak_streams import Chunk
 from iova_variants import Claim, Domain, EndlessError
 

@@ -26,9 +26,10 @@ from asv_site import ROOT, Site
 from click.testing import CliRunner
 from lab import take_interrupts
 
-from iova_lab import asv_machine, asv_offline, asv_publish, asv_views
+from iova_lab import asv_offline, asv_publish, asv_views
 from iova_lab.asv_offline import PACKAGES, OfflineError, Package
 from iova_lab.cli import main
+from iova_lab.measuring import asv_machine
 
 PAGE = (Path(asv.__file__).parent / "www" / "index.html").read_text()
 NODES = "nodes.NodesMean.track_nodes_per_op"

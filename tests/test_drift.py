@@ -10,10 +10,10 @@ import asv_files
 import pandas as pd
 import pytest
 
-from iova_lab import drift
+from iova_lab.measuring import drift
+from iova_lab.measuring.results import find_run, tidy
+from iova_lab.measuring.scaling import exponents, ratios
 from iova_lab.report_data import gather
-from iova_lab.results import find_run, tidy
-from iova_lab.scaling import exponents, ratios
 from iova_lab.tables import change, intervals
 from iova_lab.thread import judge
 

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from iova_lab import provenance
-from iova_lab.cells import COMMON_CASE
 from iova_lab.cli import main
-from iova_lab.evidence import SUBJECT, bars, objections, page, sources
+from iova_lab.measuring import provenance
+from iova_lab.measuring.cells import COMMON_CASE
+from iova_lab.measuring.contenders import SUBJECT, bars, objections, page, sources
 from iova_lab.pages import read_page
 from iova_lab.thread import Answer
 

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 from lab import alloc, free, random_stream, stream_of
 
-from iova_lab import counts, instructions, workloads
+from iova_lab import workloads
 from iova_lab.cli import main
-from iova_lab.instructions import ToolError
+from iova_lab.measuring import counts, instructions
+from iova_lab.measuring.instructions import ToolError
 from iova_variants.child import Limits
 from iova_variants.opstream import OpStream
 

@@ -26,13 +26,13 @@ from iova_lab.kernel import (
     module,
     packages,
     record,
-    rows,
     times,
     tools,
 )
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
+from iova_lab.measuring import rows
 from iova_lab.traces import agreement
 from iova_lab.traces.trace import read_trace
 from iova_variants.opstream import Op, OpStream

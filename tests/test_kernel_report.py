@@ -14,8 +14,8 @@ from alike import assert_alike
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.code_digest import code_digest
 from iova_lab.kernel import fidelity, fidelity_report, lockup, lockup_report
+from iova_lab.measuring.code_digest import code_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "kernel"

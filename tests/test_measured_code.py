@@ -9,8 +9,9 @@ from pathlib import Path
 import asv_files
 import pytest
 
-from iova_lab import flags, mail, report, report_data
+from iova_lab import mail, report, report_data
 from iova_lab.basics import repository
+from iova_lab.measuring import flags
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import iova_variants
-from iova_lab import asv_machine
+from iova_lab.measuring import asv_machine
 from iova_variants.building import HARNESS_DIR
 
 ROOT = Path(__file__).resolve().parent.parent

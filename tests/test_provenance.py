@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
-from iova_lab import provenance
 from iova_lab.cli import main
+from iova_lab.measuring import provenance
 
 FOUR = ["command", "commit", "machine", "load"]
 

@@ -21,7 +21,8 @@ from lab import REAL, REFUSED, Row, alloc, free, random_stream, reserve, stream_
 from lineage import REFERENCES
 
 import iova_variants
-from iova_lab import rcache_cost, workloads
+from iova_lab import workloads
+from iova_lab.measuring import rcache_cost
 from iova_lab.streams.books import next_power_of_two
 from iova_variants import Claim, Rcache, ReplayResult
 from iova_variants._rcache import Kernel

@@ -22,26 +22,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from iova_lab import (
-    figures,
-    finding,
-    labels,
-    looks,
-    mail,
-    overview,
-    scaling,
-    scorecard,
-    thread_2026,
-)
-from iova_lab.cells import number
+from iova_lab import figures, finding, labels, looks, mail, overview, thread_2026
 from iova_lab.cli import main
 from iova_lab.contents import write_contents
-from iova_lab.fakes import fake_variants
+from iova_lab.measuring import scaling, scorecard
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.fakes import fake_variants
+from iova_lab.measuring.results import METRICS, ResultsError, find_run, tidy
+from iova_lab.measuring.scaling import Interval, exponents
 from iova_lab.pages import read_page
 from iova_lab.report import headline, write_report
 from iova_lab.report_data import gather
-from iova_lab.results import METRICS, ResultsError, find_run, tidy
-from iova_lab.scaling import Interval, exponents
 from iova_lab.tables import change, coinciding, common_size, missing
 from iova_lab.thread import Answer, Thread, growth_lines, judge
 from iova_lab.thread_2017 import answer

@@ -13,7 +13,7 @@ import pytest
 from asv.results import Results
 
 from iova_lab.basics.reading import FileError
-from iova_lab.results import (
+from iova_lab.measuring.results import (
     COLUMNS,
     FAILED,
     MEASURED,

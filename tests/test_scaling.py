@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from asv_runner.statistics import compute_stats
 
-from iova_lab import drift, scaling
-from iova_lab.results import MEASURED, ResultsError
-from iova_lab.scaling import CLASSES, exponents, ratios
+from iova_lab.measuring import drift, scaling
+from iova_lab.measuring.results import MEASURED, ResultsError
+from iova_lab.measuring.scaling import CLASSES, exponents, ratios
 
 DECADES = (100, 1_000, 10_000, 100_000, 1_000_000)
 NO_FAKES: frozenset[str] = frozenset()

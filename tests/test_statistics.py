@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from iova_lab.comparison.statistics import POWER, SAME, Ratio, each, mean, ratio
+from iova_lab.measuring.statistics import POWER, SAME, Ratio, each, mean, ratio
 
 #: Student's t, two degrees of freedom, two-sided 99 %: from the tables.
 T_99_2 = 9.925

@@ -6,7 +6,7 @@
  *
  * STREAM holds the six numbers of struct replay_stream behind its ops, then the
  * ops.  The tool counts between entry and exit of the measured loop, which is a
- * function of its own; see iova_lab/instructions.py.
+ * function of its own; see iova_lab/measuring/instructions.py.
  */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@ from pathlib import Path
 from iova_lab.basics.errors import NoResultsError, NotFoundError
 from iova_lab.basics.reading import Row
 from iova_lab.claims._claim import Measured
-from iova_lab.kernel import rows
+from iova_lab.measuring import rows
 
 FIDELITY = "iova-lab kernel fidelity"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab import flags, provenance
 from iova_lab.claims import _ledger, _rules, _store
 from iova_lab.claims._claim import (
     CONFIDENCE,
@@ -24,6 +23,7 @@ from iova_lab.claims._figure import drawable, figure
 from iova_lab.claims._run import judge
 from iova_lab.figures import save
 from iova_lab.mail import WIDTH, fill
+from iova_lab.measuring import flags, provenance
 from iova_lab.pages import write_page
 from iova_lab.tables import NOTHING, number
 

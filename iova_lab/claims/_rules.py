@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from iova_lab.scaling import FLAT, LINEAR
+from iova_lab.measuring.scaling import FLAT, LINEAR
 
 #: Of the exponent of a logarithm.
 LOGARITHM = math.log10(2)

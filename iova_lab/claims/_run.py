@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from iova_lab import provenance
 from iova_lab.basics.errors import IovaLabError, NotFoundError
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
+from iova_lab.measuring import provenance
 
 #: What means that this build or this machine lacks something that the claim needs.
 LACKING = (NotFoundError, NotImplementedError)

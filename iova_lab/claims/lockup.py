@@ -5,7 +5,7 @@ from __future__ import annotations
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
 from iova_lab.claims._run import Run
-from iova_lab.kernel import rows
+from iova_lab.measuring import rows
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2026

@@ -9,7 +9,7 @@ from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._counting import grow, sizes_for
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
-from iova_lab.scaling import LINEAR
+from iova_lab.measuring.scaling import LINEAR
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2022

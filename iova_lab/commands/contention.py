@@ -80,8 +80,8 @@ def run_command(
       iova-lab contention run ./my_patch.c cross_cpu --rcache pre-6.7
     """
     from iova_lab.convoy import tables
-    from iova_lab.convoy.load import Watch
     from iova_lab.convoy.threaded import contend
+    from iova_lab.measuring.load import Watch
 
     watch = Watch()
     with progress() as bar:
@@ -186,7 +186,7 @@ def predict(
     from iova_lab import workloads
     from iova_lab.convoy import constants, model, scenarios, tables
     from iova_lab.convoy import service as services
-    from iova_lab.convoy.load import Watch
+    from iova_lab.measuring.load import Watch
 
     numbers = _numbers(cpus, "--cpus")
     iova_variants.load(variant, build="threaded")  # a mistake shows here, before the long part
@@ -237,9 +237,8 @@ def validate(results: Path, seconds: float) -> None:
     """
     import pandas as pd
 
-    from iova_lab import provenance
     from iova_lab.convoy import published, study, tables, validation
-    from iova_lab.kernel import rows
+    from iova_lab.measuring import provenance, rows
 
     stores = [results / f"{name}.jsonl" for name in ("host", "validation", "published")]
     cells = len(validation.VARIANTS) * len(validation.WORKLOADS)
@@ -313,8 +312,8 @@ def sweep_command(
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
       iova-lab contention sweep --stored
     """
-    from iova_lab import provenance
     from iova_lab.convoy import study, sweep, tables
+    from iova_lab.measuring import provenance
 
     if stored and again:
         raise click.UsageError("--stored measures nothing, --again measures everything: choose one")

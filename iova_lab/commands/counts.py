@@ -44,8 +44,8 @@ def counts(
     """
     import pandas as pd
 
-    from iova_lab import counts as counting
-    from iova_lab import provenance
+    from iova_lab.measuring import counts as counting
+    from iova_lab.measuring import provenance
 
     if instructions and rcache != "off":
         raise click.UsageError("instructions are counted without an rcache: give one of the two")

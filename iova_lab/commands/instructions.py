@@ -24,7 +24,7 @@ def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: i
       iova-lab instructions mainline ./my_patch.c near_empty
     """
     from iova_lab import workloads
-    from iova_lab.instructions import per_op
+    from iova_lab.measuring.instructions import per_op
 
     stream = workloads.generate(workload, nr_live, seed)
     with progress() as bar:

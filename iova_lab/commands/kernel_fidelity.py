@@ -65,9 +65,10 @@ def fidelity(
     from iova_lab.kernel import packages
 
     kernels = [packages.get(one) for one in series]
-    from iova_lab import provenance, workloads
+    from iova_lab import workloads
     from iova_lab.kernel import fidelity as measuring
-    from iova_lab.kernel import module, rows, times  # not for whoever lacks a program
+    from iova_lab.kernel import module, times
+    from iova_lab.measuring import provenance, rows
 
     wanted = names or workloads.names()
     stores = [*(results / f"{one.release}.jsonl" for one in kernels), results / "user.jsonl"]

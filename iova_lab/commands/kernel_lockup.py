@@ -46,9 +46,9 @@ def lockup(
     from iova_lab.kernel import packages
 
     found = packages.get(series)
-    from iova_lab import provenance
     from iova_lab.kernel import lockup as locking
-    from iova_lab.kernel import lockup_report, module, rows  # not for whoever lacks a program
+    from iova_lab.kernel import lockup_report, module
+    from iova_lab.measuring import provenance, rows
 
     names = module.variant_names() if everyone else list(variants)
     names = [name for name in names if name not in ("kernel", "null")]

@@ -39,7 +39,8 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
 
     if not measure:
         require(results, "promises.json", command="iova-lab promises --measure")
-    from iova_lab import promises_results, provenance
+    from iova_lab import promises_results
+    from iova_lab.measuring import provenance
     from iova_lab.promises_report import write_promises
 
     if measure:

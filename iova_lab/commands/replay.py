@@ -15,7 +15,7 @@ from iova_lab.console import print_table, progress
 if TYPE_CHECKING:
     import iova_variants
     from iova_lab import workloads
-    from iova_lab.timing import Timed
+    from iova_lab.measuring.timing import Timed
     from iova_variants.opstream import OpStream
 
 
@@ -124,7 +124,8 @@ def replay(
       iova-lab replay mainline cross_cpu --rcache pre-6.7 --json
     """
     import iova_variants
-    from iova_lab import timing, workloads
+    from iova_lab import workloads
+    from iova_lab.measuring import timing
 
     stream = workloads.generate(workload, nr_live, seed)
     if workload.endswith(".npz"):

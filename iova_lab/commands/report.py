@@ -27,8 +27,8 @@ def report(
     from iova_lab.basics.stored import require
 
     require(results, "*/machine.json", command="asv run")
+    from iova_lab.measuring.results import machines
     from iova_lab.report import write_report
-    from iova_lab.results import machines
 
     if machine is None:
         found = machines(results)

@@ -9,9 +9,9 @@ from iova_lab.comparison.outputs import as_json, write, write_all
 from iova_lab.comparison.plan import DEFAULT_CELLS, Cell, Plan, cell_at
 from iova_lab.comparison.result import CellResult, Comparison, Subject
 from iova_lab.comparison.screen import terminal
-from iova_lab.comparison.statistics import Interval, Ratio
 from iova_lab.comparison.store import load, save
 from iova_lab.comparison.words import Verdict, verdict, verdicts
+from iova_lab.measuring.statistics import Interval, Ratio
 
 __all__ = [
     "DEFAULT_CELLS",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from iova_lab.comparison.counting import OPS
 from iova_lab.comparison.result import CellResult
-from iova_lab.comparison.statistics import Interval, each, mean
+from iova_lab.measuring.statistics import Interval, each, mean
 
 QUANTILES = {"median": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 

@@ -12,12 +12,12 @@ import textwrap
 from collections.abc import Callable
 
 from iova_lab import workloads
-from iova_lab.cells import number
 from iova_lab.comparison import notes, view, words
 from iova_lab.comparison.result import CellResult, Comparison
-from iova_lab.comparison.statistics import SAME
 from iova_lab.mail import WIDTH, fill, short
-from iova_lab.provenance import NOT_RECORDED
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.provenance import NOT_RECORDED
+from iova_lab.measuring.statistics import SAME
 
 MOST_LINES = 120
 

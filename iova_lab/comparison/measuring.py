@@ -16,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import iova_variants
-from iova_lab import provenance
 from iova_lab.comparison import system
 from iova_lab.comparison.counting import count
 from iova_lab.comparison.plan import Plan
 from iova_lab.comparison.process import WorkerError, Workers
 from iova_lab.comparison.result import CellResult, Comparison, Subject
-from iova_lab.paired_worker import NR_OP_REPLAYS
+from iova_lab.measuring import provenance
+from iova_lab.measuring.paired_worker import NR_OP_REPLAYS
 from iova_variants import Claim
 from iova_variants.child import NotBackError
 

@@ -8,9 +8,9 @@ from collections import Counter
 
 from iova_lab.comparison.process import NR_WARMUPS
 from iova_lab.comparison.result import Comparison
-from iova_lab.comparison.statistics import CONFIDENCE, POWER
 from iova_lab.comparison.words import OUTCOMES, Verdict, verdicts
-from iova_lab.paired_worker import NR_OP_REPLAYS, NR_REPLAYS
+from iova_lab.measuring.paired_worker import NR_OP_REPLAYS, NR_REPLAYS
+from iova_lab.measuring.statistics import CONFIDENCE, POWER
 
 HARNESS = (
     "One thread in user space replays the same requests on each variant's own C code: "

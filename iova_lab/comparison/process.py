@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyperf
 
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.paired_worker import Task
+from iova_lab.measuring.paired_worker import Task
 from iova_variants.child import Limits, run_program
 
 #: pyperf calls a value below a millisecond unstable; half as much again keeps clear of that.
@@ -105,7 +105,7 @@ class Workers:
         self, folder: Path, task: Task, options: list[str], nr_values: int, timeout_s: float
     ) -> Taken:
         task.write(folder / "task.json")
-        command = [sys.executable, "-m", "iova_lab.paired_worker", "--task"]
+        command = [sys.executable, "-m", "iova_lab.measuring.paired_worker", "--task"]
         command += [str(folder / "task.json"), "--worker", "--quiet", *options]
         command += ["--warmups", str(NR_WARMUPS), "--values", str(nr_values)]
         command += ["--min-time", str(MIN_TIME_S), "--output", str(folder / "pyperf.json")]

@@ -8,10 +8,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from iova_lab.cells import number
 from iova_lab.comparison import bars, latency, notes, view, words
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
+from iova_lab.measuring.cells import number
 
 LOOKS = {
     "slower": "bold red",

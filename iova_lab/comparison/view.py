@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from iova_lab.cells import number
 from iova_lab.comparison import latency
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict, change, verdicts
+from iova_lab.measuring.cells import number
 from iova_lab.tables import NOTHING
 
 #: The one metric that is the machine's more than the variant's: no change of it is told.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from iova_lab.cells import number
 from iova_lab.comparison import latency
 from iova_lab.comparison.counting import Counts
 from iova_lab.comparison.result import CellResult, Comparison
-from iova_lab.comparison.statistics import SAME, Interval, Ratio, ratio
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.statistics import SAME, Interval, Ratio, ratio
 
 #: Between these a ratio is told as a change in per cent, outside as a factor.
 PERCENT_FROM, PERCENT_TO = 0.01, 2.0

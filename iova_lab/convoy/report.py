@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab import provenance, workloads
+from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.code_digest import is_old
 from iova_lab.convoy import plausible, store, study, validation
 from iova_lab.convoy.constants import Constants, ConstantsError
 from iova_lab.convoy.figures import lockup_figure, wait_figure
@@ -18,7 +17,9 @@ from iova_lab.convoy.model import HARD_S, SOFT_S
 from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
 from iova_lab.convoy.tables import duration, error_rows, loaded_lines
 from iova_lab.figures import save
-from iova_lab.flags import OLD
+from iova_lab.measuring import provenance
+from iova_lab.measuring.code_digest import is_old
+from iova_lab.measuring.flags import OLD
 from iova_lab.pages import write_page
 
 SUBJECT = "mainline"

@@ -22,8 +22,8 @@ from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.convoy import plausible
 from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.load import Load
 from iova_lab.convoy.plausible import fit_doubts
+from iova_lab.measuring.load import Load
 from iova_variants.opstream import Op, OpStream
 
 #: A distribution keeps the means of so many equal parts of its sorted values, and its maximum.

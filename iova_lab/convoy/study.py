@@ -17,15 +17,15 @@ from typing import Any
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.code_digest import code_digest
 from iova_lab.convoy import constants as machine
 from iova_lab.convoy import lockups, plausible, store, sweep
 from iova_lab.convoy import service as services
 from iova_lab.convoy.constants import Constants, ConstantsError
-from iova_lab.convoy.load import Watch
 from iova_lab.convoy.service import Service
 from iova_lab.convoy.sweep import Cell
-from iova_lab.kernel import rows
+from iova_lab.measuring import rows
+from iova_lab.measuring.code_digest import code_digest
+from iova_lab.measuring.load import Watch
 from iova_lab.soak import real_variants
 
 #: Of the pictures: recipes that differ in what they make a lock's holder do, and their sizes.

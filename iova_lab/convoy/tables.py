@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab.cells import number
 from iova_lab.convoy import study
 from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.load import Load
 from iova_lab.convoy.model import Prediction
 from iova_lab.convoy.service import Kind, Service
 from iova_lab.convoy.threaded import Contention
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.load import Load
 from iova_variants import LockTimes
 
 _NAMES = {

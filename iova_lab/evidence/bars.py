@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from iova_lab.cells import Ratio, extremes, number
-from iova_lab.evidence import SUBJECT, TODAY
 from iova_lab.evidence.sources import Sources, ratios
+from iova_lab.measuring.cells import Ratio, extremes, number
+from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.tables import NOTHING
 
 TRAPS = (

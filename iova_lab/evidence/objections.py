@@ -10,11 +10,11 @@ from collections.abc import Callable
 import pandas as pd
 
 from iova_lab import comparison
-from iova_lab.cells import COMMON_CASE, USER_SPACE, Ratio, extremes, number
 from iova_lab.comparison import notes
-from iova_lab.evidence import RIVALS, SUBJECT, TODAY
 from iova_lab.evidence.bars import TRAPS, common, in_kernel, largest, short
 from iova_lab.evidence.sources import Sources, ratios
+from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, Ratio, extremes, number
+from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.thread import Answer
 
 NOT_MEASURED = "Not measured."

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from iova_lab import comparison, mail, provenance
-from iova_lab.cells import extremes, number
+from iova_lab import comparison, mail
 from iova_lab.comparison import notes
-from iova_lab.evidence import RIVALS, SUBJECT, TODAY
 from iova_lab.evidence.bars import TRAPS, Bar, bars, common, largest
 from iova_lab.evidence.figure import evidence_figure
 from iova_lab.evidence.objections import objections
 from iova_lab.evidence.sources import Sources, load
 from iova_lab.figures import save
+from iova_lab.measuring import provenance
+from iova_lab.measuring.cells import extremes, number
+from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.pages import write_page
 from iova_lab.tables import NOTHING
 from iova_lab.thread import Answer

@@ -9,16 +9,17 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from iova_lab import comparison, counts, provenance, workloads
+from iova_lab import comparison, workloads
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_json, read_table
-from iova_lab.cells import Cell, Measured, Ratio, ratio
 from iova_lab.comparison import notes
 from iova_lab.convoy import store
-from iova_lab.evidence import SUBJECT, TODAY
-from iova_lab.kernel import fidelity_report, rows
-from iova_lab.provenance import Provenance
-from iova_lab.results import ResultsError
+from iova_lab.kernel import fidelity_report
+from iova_lab.measuring import counts, provenance, rows
+from iova_lab.measuring.cells import Cell, Measured, Ratio, ratio
+from iova_lab.measuring.contenders import SUBJECT, TODAY
+from iova_lab.measuring.provenance import Provenance
+from iova_lab.measuring.results import ResultsError
 
 COUNTS = "counts.csv"
 INSTRUCTIONS = "instructions.csv"

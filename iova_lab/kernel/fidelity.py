@@ -21,9 +21,10 @@ import numpy.typing as npt
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.reading import Row
-from iova_lab.kernel import module, rows
+from iova_lab.kernel import module
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
+from iova_lab.measuring import rows
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR
 from iova_variants.opstream import Op, OpStream
 

@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from scipy import stats
 
-from iova_lab import provenance, workloads
+from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.cells import number
-from iova_lab.code_digest import is_old
-from iova_lab.evidence import RIVALS, SUBJECT
 from iova_lab.figures import STYLE, save
-from iova_lab.kernel import rows
 from iova_lab.kernel.fidelity import COUNTERPARTS, code_digest, counterpart
 from iova_lab.looks import COLOURS, MARKERS
+from iova_lab.measuring import provenance, rows
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.code_digest import is_old
+from iova_lab.measuring.contenders import RIVALS, SUBJECT
 from iova_lab.pages import write_page
 from iova_lab.soak import real_variants
 from iova_lab.tables import NOTHING

@@ -16,8 +16,8 @@ from typing import Any
 
 import iova_variants
 from iova_lab import comparison, workloads
-from iova_lab.cells import number
 from iova_lab.comparison.counting import Counts, count
+from iova_lab.measuring.cells import number
 
 #: Live ranges of a counted replay, or as near to that as a workload goes.
 NR_LIVE = 10_000
@@ -69,7 +69,7 @@ def timed_cells(seconds: float, nr_variants: int) -> tuple[comparison.Cell, ...]
 def _start_s() -> float:
     """What a fresh process takes before it measures anything."""
     begun = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import iova_lab.paired_worker"], check=True)
+    subprocess.run([sys.executable, "-c", "import iova_lab.measuring.paired_worker"], check=True)
     return time.monotonic() - begun
 
 

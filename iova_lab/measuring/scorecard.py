@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from iova_lab.cells import (
+from iova_lab.measuring.cells import (
     COMMON_CASE,
     PATHOLOGICAL_FROM,
     Missing,
     exceeds_share,
     is_pathological,
 )
-from iova_lab.results import NOT_APPLICABLE, select
-from iova_lab.scaling import ratios
+from iova_lab.measuring.results import NOT_APPLICABLE, select
+from iova_lab.measuring.scaling import ratios
 
 #: What makes a variant look cheap: a verb phrase for each.
 FAULTS = {"spurious_failures": "fails spuriously", "above_limit": "exceeds the limit"}

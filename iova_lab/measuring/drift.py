@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from iova_lab.results import select
+from iova_lab.measuring.results import select
 
 #: Fewer cells timed twice than this give no floor.
 FEWEST = 3

@@ -1,6 +1,6 @@
 """What does a hit in the rcache cost?
 
-`python -m iova_lab.rcache_cost` prints ns per op of a stream that hits only, with every rcache over
+`python -m iova_lab.measuring.rcache_cost` prints ns per op of a stream that hits only, with every rcache over
 `null` and over `mainline`, beside `null` without one: the difference is the layer.
 """
 

@@ -20,8 +20,8 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.basics.reading import FileError, convert, read_json
-from iova_lab.cells import Missing
-from iova_lab.fakes import fake_variants
+from iova_lab.measuring.cells import Missing
+from iova_lab.measuring.fakes import fake_variants
 from iova_variants.opstream import Op
 
 API_VERSION = 2

@@ -14,7 +14,7 @@ import sys
 from asv.machine import Machine, MachineCollection
 from asv.util import UserError, get_memsize
 
-from iova_lab import provenance
+from iova_lab.measuring import provenance
 
 
 def describe(name: str) -> dict[str, str]:

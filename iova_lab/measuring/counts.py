@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.instructions import per_op
+from iova_lab.measuring.instructions import per_op
 from iova_variants import Claim
 from iova_variants.opstream import OpStream
 

@@ -1,7 +1,7 @@
 """How does a variant's cost grow with the number of live ranges, and how does it compare?
 
 Slopes and ratios come from asv's 99 % intervals, widened by how far times of the same run drift
-(`iova_lab.drift`); counts are exact, so theirs have no width.
+(`iova_lab.measuring.drift`); counts are exact, so theirs have no width.
 
 **Exponent**: the slope of log(value) over log(nr_live) between the two largest sizes that are a
 decade apart: what still grows shows at the top end, while constant parts (n/6 + 20) flatten the
@@ -36,9 +36,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
-from iova_lab import drift
-from iova_lab.drift import Floor
-from iova_lab.results import ResultsError, select
+from iova_lab.measuring import drift
+from iova_lab.measuring.drift import Floor
+from iova_lab.measuring.results import ResultsError, select
 
 #: Within this of 0 an exponent counts as flat, within that of 1 as linear.
 FLAT, LINEAR = 0.05, 0.1

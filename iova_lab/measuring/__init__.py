@@ -1,0 +1,1 @@
+"""One cell, measured: counts, instructions, times, their statistics, and where they are stored."""
