@@ -42,9 +42,9 @@ def add_to_index(html: Path) -> dict[str, Any]:
 
 def looks(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, width, dashes and marker of each variant, as in the report's figures."""
-    from iova_lab import figures
-    from iova_lab.looks import styles
     from iova_lab.measuring.fakes import fake_variants
+    from iova_lab.rendering import figures
+    from iova_lab.rendering.looks import styles
 
     names = set(variants)
     fakes = fake_variants(names)

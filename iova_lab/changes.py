@@ -28,7 +28,7 @@ from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json, read_rows, read_table
 from iova_lab.measuring import results
 from iova_lab.measuring.cells import number
-from iova_lab.pages import write_page
+from iova_lab.rendering.pages import write_page
 
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
 #: What two runs have of their own and is no result.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.pages import Page, read_page, write_page
+from iova_lab.rendering.pages import Page, read_page, write_page
 
 INDEX = "index"
 

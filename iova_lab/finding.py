@@ -11,7 +11,7 @@ import pandas as pd
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import select
 from iova_lab.measuring.scorecard import FAULTS, faults, nothing_known, traps, unknown_worst
-from iova_lab.tables import common_size
+from iova_lab.rendering.tables import common_size
 
 MOST_NAMES = 3
 

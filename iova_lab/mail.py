@@ -5,27 +5,14 @@ One for the whole, and one for each thread and workload, to answer the one thing
 
 from __future__ import annotations
 
-import textwrap
-
 import pandas as pd
 
+from iova_lab.rendering.plain_text import WIDTH, fill, joined, short, shortened
+from iova_lab.rendering.tables import NOTHING
 from iova_lab.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
-from iova_lab.tables import NOTHING
 
-WIDTH = 72
-LONGEST_NAME = 24
-#: A list does not read more of one mail.
-MOST_LINES = 120
 #: Lines of evidence for one answer; the page has them all.
 MOST_EVIDENCE = 3
-
-
-def fill(text: str, indent: str = "", first: str | None = None) -> str:
-    """Wrap one paragraph at 72 columns."""
-    start = indent if first is None else first
-    return textwrap.fill(
-        text, WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False
-    )
 
 
 def render(data: ReportData, headline: str) -> dict[str, str]:
@@ -41,16 +28,6 @@ def render(data: ReportData, headline: str) -> dict[str, str]:
     return {path: shortened(joined(parts), path) for path, parts in texts.items()}
 
 
-def shortened(text: str, path: str) -> str:
-    """Cut a mail to `MOST_LINES`, with a last line that gives the page with the rest."""
-    lines = text.splitlines()
-    if len(lines) <= MOST_LINES:
-        return text
-    kept = lines[: MOST_LINES - 1]
-    page = path.replace("mail.txt", "index.md").replace(".txt", ".md")
-    return "\n".join([*kept, f"[{len(lines) - len(kept)} more lines: {page}]"]) + "\n"
-
-
 def _whole(data: ReportData, headline: str) -> str:
     """A sentence for the whole, and one for each thread and workload."""
     lines = [fill(headline)]
@@ -63,15 +40,6 @@ def _whole(data: ReportData, headline: str) -> str:
     lines += ["", _heading("Nodes per op, by workload")]
     lines += [fill(f"{one.workload}: {one.finding}", "  ", "") for one in data.sections]
     return "\n".join(lines)
-
-
-def joined(parts: list[str]) -> str:
-    """Put paragraphs together.  Raises `ValueError` for a line that is too wide, or not ASCII."""
-    text = "\n\n".join(parts) + "\n"
-    for line in text.splitlines():
-        if len(line) > WIDTH or not line.isascii():
-            raise ValueError(f"mail text is wider than {WIDTH} columns, or not ASCII: {line!r}")
-    return text
 
 
 def _heading(text: str) -> str:
@@ -133,11 +101,6 @@ def _refusals(costs: pd.DataFrame) -> list[str]:
         fill(f"refused {refused}, spurious {spurious}: {who}", "  ")
         for (refused, spurious), who in found.items()
     ]
-
-
-def short(name: str) -> str:
-    """Cut what is out of a long variant name, so that a table has room for numbers."""
-    return name if len(name) <= LONGEST_NAME else f"{name[:16]}~{name[-7:]}"
 
 
 def _table(table: pd.DataFrame) -> str:

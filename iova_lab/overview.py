@@ -15,7 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from iova_lab import thread_2017, thread_2026
-from iova_lab.figures import (
+from iova_lab.measuring.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
+from iova_lab.measuring.results import select
+from iova_lab.measuring.scaling import ratios
+from iova_lab.measuring.scorecard import FAULTS, nothing_known, traps
+from iova_lab.rendering.figures import (
     FLOOR,
     REFUSAL,
     STYLE,
@@ -25,12 +29,8 @@ from iova_lab.figures import (
     log_ticks,
     title_height,
 )
-from iova_lab.labels import label_ends
-from iova_lab.looks import COLOURS, line_look, styles
-from iova_lab.measuring.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
-from iova_lab.measuring.results import select
-from iova_lab.measuring.scaling import ratios
-from iova_lab.measuring.scorecard import FAULTS, nothing_known, traps
+from iova_lab.rendering.labels import label_ends
+from iova_lab.rendering.looks import COLOURS, line_look, styles
 
 SHORT = EngFormatter(sep="", places=0)
 

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from iova_lab.figures import STYLE, headline
+from iova_lab.rendering.figures import STYLE, headline
 
 #: Dark is broken: read from far away, and without colour.
 SHADES = {"no": "#1a1a1a", "in cost only": "#8a8a8a", "none found": "#e8e8e8", "yes": "#ffffff"}

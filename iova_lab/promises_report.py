@@ -22,7 +22,6 @@ from markupsafe import Markup
 import iova_variants
 from iova_lab import promises, promises_results
 from iova_lab.drawing import draw
-from iova_lab.figures import save
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
 from iova_lab.measuring.results import MEASURED
@@ -31,8 +30,9 @@ from iova_lab.promises import COLUMNS, COUNTED, Cell
 from iova_lab.promises_figure import promises_figure
 from iova_lab.promises_results import Measured
 from iova_lab.questions import QUESTIONS
+from iova_lab.rendering.figures import save
+from iova_lab.rendering.tables import exponent
 from iova_lab.streams.counterexamples import Example, examples
-from iova_lab.tables import exponent
 
 SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"
 
@@ -117,7 +117,7 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("iova_lab"),
+        loader=PackageLoader("iova_lab.rendering"),
         autoescape=lambda name: bool(name) and ".html" in str(name),
         undefined=StrictUndefined,
         trim_blocks=True,

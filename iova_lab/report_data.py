@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 import iova_variants
-from iova_lab import finding, tables, thread_2017, thread_2026, workloads
+from iova_lab import finding, thread_2017, thread_2026, workloads
 from iova_lab.measuring import drift, flags, provenance, results, scaling
 from iova_lab.measuring.fakes import fake_variants, load
+from iova_lab.rendering import tables
 from iova_lab.thread import Answer
 
 HARNESS = (
@@ -37,8 +38,9 @@ NOT_IN_NUMBER = [
     " exhaustive search finds a fit under the limit; above limit: requests that got an address"
     " above what they asked for.",
     "exponent: slope of log(value) over log(live ranges) in the largest decade. Classes are given"
-    " only where interval and sizes support them, else undecided: see iova_lab/measuring/scaling.py. nodes"
-    " decide first: they are exact, and time adds the processor's caches.",
+    " only where interval and sizes support them, else undecided: see"
+    " iova_lab/measuring/scaling.py. nodes decide first: they are exact, and time adds the"
+    " processor's caches.",
     "A node is what the structure is made of: of a B-tree (maple) one holds up to 16 ranges, so its"
     " nodes are fewer, and each costs more.",
     "Pathological: one op visits more than 10 % of the live ranges, where there are 1,000 or more,"

@@ -11,7 +11,6 @@ from iova_lab.basics.errors import InvalidValueError, IovaLabError, NotFoundErro
 Flavour = Literal["list", "rbtree"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
 
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: Words of C that a file might be called, and a function not.
 _C_WORDS = frozenset(
     "auto bool break case char const continue default do double else enum extern float for goto if "
@@ -49,7 +48,7 @@ def _render(stem: str, flavour: Flavour) -> str:
     import jinja2  # every command line imports this module, and one in a hundred writes a file
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.PackageLoader("iova_lab.rendering"),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

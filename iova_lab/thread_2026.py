@@ -21,7 +21,7 @@ from iova_lab.measuring.scorecard import (
     traps,
     unknown_worst,
 )
-from iova_lab.tables import change
+from iova_lab.rendering.tables import change
 from iova_lab.thread import Answer, Thread, growth_lines
 
 TODAY = "mainline"

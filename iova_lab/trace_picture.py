@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from iova_lab.figures import STYLE
-from iova_lab.looks import COLOURS, LINES
+from iova_lab.rendering.figures import STYLE
+from iova_lab.rendering.looks import COLOURS, LINES
 from iova_lab.traces.info import DomainInfo, TraceInfo
 
 #: Curves of their own; all other domains are one.

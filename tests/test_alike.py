@@ -11,7 +11,7 @@ from alike import assert_alike, assert_folders_alike, assert_same_drawing, asser
 from matplotlib.figure import Figure
 from PIL import Image
 
-from iova_lab import figures
+from iova_lab.rendering import figures
 
 
 def saved(path: Path, last: float = 3.0, label: str = "mainline") -> tuple[Path, Path]:

@@ -14,8 +14,8 @@ from iova_lab.claims._page import write_claims
 from iova_lab.contents import write_contents
 from iova_lab.convoy.report import write_contention
 from iova_lab.evidence.page import write_evidence
-from iova_lab.pages import read_page
 from iova_lab.promises_report import write_promises
+from iova_lab.rendering.pages import read_page
 from iova_lab.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent

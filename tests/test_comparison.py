@@ -27,9 +27,9 @@ from iova_lab.comparison.counting import Counts, KindCounts
 from iova_lab.comparison.page import inline
 from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at
 from iova_lab.comparison.result import CellResult
-from iova_lab.looks import styles
 from iova_lab.measuring import statistics
-from iova_lab.pages import read_page
+from iova_lab.rendering.looks import styles
+from iova_lab.rendering.pages import read_page
 from iova_lab.workloads import SizeError
 from iova_variants.opstream import Op
 

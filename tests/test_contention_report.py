@@ -20,7 +20,7 @@ from iova_lab.convoy import tables, validation
 from iova_lab.convoy.figures import groups, wait_figure
 from iova_lab.convoy.report import write_contention
 from iova_lab.measuring import rows
-from iova_lab.pages import read_page
+from iova_lab.rendering.pages import read_page
 
 pytestmark = pytest.mark.slow
 

@@ -9,14 +9,14 @@ import jinja2
 import pandas as pd
 import pytest
 
-from iova_lab import pages
+from iova_lab.rendering import pages
 
 
 @pytest.fixture
 def templates(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Let pages come from this dict, beside the frame that all share."""
     own: dict[str, str] = {}
-    shipped = jinja2.PackageLoader("iova_lab")
+    shipped = jinja2.PackageLoader("iova_lab.rendering")
     both = jinja2.ChoiceLoader([jinja2.DictLoader(own), shipped])
     monkeypatch.setattr(pages, "PackageLoader", lambda _: both)
     return own

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from iova_lab import figures, finding, labels, looks, mail, overview, thread_2026
+from iova_lab import finding, mail, overview, thread_2026
 from iova_lab.cli import main
 from iova_lab.contents import write_contents
 from iova_lab.measuring import scaling, scorecard
@@ -30,10 +30,12 @@ from iova_lab.measuring.cells import number
 from iova_lab.measuring.fakes import fake_variants
 from iova_lab.measuring.results import METRICS, ResultsError, find_run, tidy
 from iova_lab.measuring.scaling import Interval, exponents
-from iova_lab.pages import read_page
+from iova_lab.rendering import figures, labels, looks
+from iova_lab.rendering.pages import read_page
+from iova_lab.rendering.plain_text import shortened
+from iova_lab.rendering.tables import change, coinciding, common_size, missing
 from iova_lab.report import headline, write_report
 from iova_lab.report_data import gather
-from iova_lab.tables import change, coinciding, common_size, missing
 from iova_lab.thread import Answer, Thread, growth_lines, judge
 from iova_lab.thread_2017 import answer
 
@@ -804,7 +806,7 @@ def test_there_are_no_contents_of_nothing(tmp_path: Path) -> None:
 
 def test_a_long_mail_is_cut_with_the_page_that_has_the_rest() -> None:
     text = "".join(f"line {index}\n" for index in range(300))
-    lines = mail.shortened(text, "thread-2026.txt").splitlines()
+    lines = shortened(text, "thread-2026.txt").splitlines()
     assert len(lines) == 120
     assert lines[-1] == "[181 more lines: thread-2026.md]"
-    assert mail.shortened("a\n", "mail.txt") == "a\n"
+    assert shortened("a\n", "mail.txt") == "a\n"

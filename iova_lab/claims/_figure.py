@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from iova_lab.claims._claim import ORIGINS, Claim, Finding, Quantity, Verdict
-from iova_lab.figures import STYLE
-from iova_lab.looks import COLOURS
+from iova_lab.rendering.figures import STYLE
+from iova_lab.rendering.looks import COLOURS
 
 #: Told apart by shape first, and by colour.
 LOOKS: dict[Verdict, dict[str, Any]] = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from iova_lab.claims._claim import Finding, Measured, Quantity, Verdict
 from iova_lab.claims._rules import Ratio, compare, exponents, growth, ratio_of
-from iova_lab.tables import number
+from iova_lab.rendering.tables import number
 
 
 def judge_growth(

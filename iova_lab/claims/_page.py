@@ -21,11 +21,11 @@ from iova_lab.claims._claim import (
 )
 from iova_lab.claims._figure import drawable, figure
 from iova_lab.claims._run import judge
-from iova_lab.figures import save
-from iova_lab.mail import WIDTH, fill
 from iova_lab.measuring import flags, provenance
-from iova_lab.pages import write_page
-from iova_lab.tables import NOTHING, number
+from iova_lab.rendering.figures import save
+from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.plain_text import WIDTH, fill
+from iova_lab.rendering.tables import NOTHING, number
 
 Found = Sequence[tuple[Claim, Finding]]
 COMMAND = "make claims"

@@ -13,8 +13,8 @@ from iova_lab.claims._judging import judge_band, judge_kind, median
 from iova_lab.claims._rules import band, ratio_of
 from iova_lab.claims._run import Run
 from iova_lab.claims._timing import paired
+from iova_lab.rendering.tables import number
 from iova_lab.streams.making import LIMIT_32BIT, LIMIT_48BIT, random_below, replace
-from iova_lab.tables import number
 from iova_variants.opstream import Op, OpStream, new_ops
 
 #: When the first of these was said; claims are listed by it.

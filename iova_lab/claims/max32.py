@@ -9,8 +9,8 @@ from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._counting import count, grow, sizes_for
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._run import Run
+from iova_lab.rendering.tables import number
 from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT, pack
-from iova_lab.tables import number
 from iova_variants.opstream import Op, OpStream, new_ops
 
 #: When the first of these was said; claims are listed by it.

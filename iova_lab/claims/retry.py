@@ -18,7 +18,7 @@ from iova_lab.basics.errors import NotFoundError
 from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
 from iova_lab.claims._counting import REFUSED, count
 from iova_lab.claims._run import Run
-from iova_lab.tables import number
+from iova_lab.rendering.tables import number
 from iova_lab.traces.trace import TRACE_DIR, read_trace
 from iova_variants.opstream import Op, OpStream
 

@@ -10,7 +10,7 @@ from iova_lab.claims._judging import judge_kind
 from iova_lab.claims._rules import compare, ratio_of
 from iova_lab.claims._run import Run
 from iova_lab.claims._timing import paired
-from iova_lab.tables import number
+from iova_lab.rendering.tables import number
 from iova_variants.opstream import OpStream
 
 #: When the first of these was said; claims are listed by it.

@@ -7,7 +7,7 @@ from iova_lab.claims._counting import SIZES, grow
 from iova_lab.claims._judging import judge_growth
 from iova_lab.claims._rules import exponents, growth
 from iova_lab.claims._run import Run
-from iova_lab.tables import number
+from iova_lab.rendering.tables import number
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2017

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iova_lab.basics.stored import require
-from iova_lab.console import print_table, progress
+from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -11,7 +11,7 @@ import click
 
 from iova_lab.arguments import POSITIVE, RCACHE, VARIANT
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
     from rich.console import Console

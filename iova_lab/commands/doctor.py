@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
     from iova_lab.doctor import Check

@@ -10,7 +10,7 @@ import click
 
 from iova_lab.arguments import POSITIVE, WORKLOAD, invoked
 from iova_lab.commands.kernel import kernel
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

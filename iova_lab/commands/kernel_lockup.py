@@ -9,7 +9,7 @@ import click
 
 from iova_lab.arguments import invoked
 from iova_lab.commands.kernel import follow, kernel, series_option
-from iova_lab.console import print_table, progress
+from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
     from iova_lab.kernel.lockup import Hold, Outcome

@@ -8,7 +8,7 @@ import click
 
 from iova_lab.commands.kernel import kernel, series_option
 from iova_lab.commands.trace import print_agreement
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 
 
 @kernel.command()

@@ -8,7 +8,7 @@ import click
 
 from iova_lab.arguments import C_FILE, EXAMPLE, invoked
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.arguments import VARIANT
-from iova_lab.console import print_table
+from iova_lab.rendering.console import print_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from iova_lab.commands.trace import trace
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 
 _PACKED = {".gz", ".xz", ".zst", ".bz2"}
 

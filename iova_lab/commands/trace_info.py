@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.commands.trace import synthetic_note, trace
-from iova_lab.console import print_table, progress
+from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
     from iova_lab.traces.info import DomainInfo, TraceInfo
@@ -54,7 +54,7 @@ def info(path: Path, picture: Path | None, as_json: bool) -> None:
 
 
 def _draw(found: TraceInfo, target: Path) -> list[Path]:
-    from iova_lab import figures
+    from iova_lab.rendering import figures
     from iova_lab.trace_picture import picture
 
     if target.suffix not in (".png", ".svg", ""):

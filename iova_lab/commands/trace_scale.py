@@ -8,7 +8,7 @@ import click
 
 from iova_lab.arguments import POSITIVE
 from iova_lab.commands.trace import trace
-from iova_lab.console import progress
+from iova_lab.rendering.console import progress
 from iova_lab.traces.names import HOWS
 
 

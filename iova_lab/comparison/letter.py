@@ -14,10 +14,10 @@ from collections.abc import Callable
 from iova_lab import workloads
 from iova_lab.comparison import notes, view, words
 from iova_lab.comparison.result import CellResult, Comparison
-from iova_lab.mail import WIDTH, fill, short
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.provenance import NOT_RECORDED
 from iova_lab.measuring.statistics import SAME
+from iova_lab.rendering.plain_text import WIDTH, fill, short
 
 MOST_LINES = 120
 

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 from markupsafe import escape
 
-from iova_lab import figures, workloads
+from iova_lab import workloads
 from iova_lab.comparison import bars, latency, notes, plots, view, words
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.measuring.cells import number
-from iova_lab.pages import write_page
+from iova_lab.rendering import figures
+from iova_lab.rendering.pages import write_page
 
 #: Columns of a histogram on a page, which has more room than a mail.
 WIDTH = 100

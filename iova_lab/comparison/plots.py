@@ -20,8 +20,8 @@ from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.latency import Bucket
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict
-from iova_lab.figures import FLOOR, STYLE
-from iova_lab.looks import styles
+from iova_lab.rendering.figures import FLOOR, STYLE
+from iova_lab.rendering.looks import styles
 
 BASE_FILL = "#d0d0d0"
 #: Behind a name, so that no line runs through it.

@@ -15,7 +15,7 @@ from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict, change, verdicts
 from iova_lab.measuring.cells import number
-from iova_lab.tables import NOTHING
+from iova_lab.rendering.tables import NOTHING
 
 #: The one metric that is the machine's more than the variant's: no change of it is told.
 NOISE = "worst timed ns"

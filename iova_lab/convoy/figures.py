@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from iova_lab.convoy.model import FLUSH_QUEUE, HARD_S, SOFT_S
-from iova_lab.figures import STYLE, headline
-from iova_lab.labels import label_ends
-from iova_lab.looks import COLOURS, LINES, MARKERS, line_look, styles
+from iova_lab.rendering.figures import STYLE, headline
+from iova_lab.rendering.labels import label_ends
+from iova_lab.rendering.looks import COLOURS, LINES, MARKERS, line_look, styles
 
 WIDTH, HEIGHT = 9.0, 5.6
 #: Curves that are nowhere further apart than this share a label.

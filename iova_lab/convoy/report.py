@@ -16,11 +16,11 @@ from iova_lab.convoy.lockups import MOST_CPUS
 from iova_lab.convoy.model import HARD_S, SOFT_S
 from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
 from iova_lab.convoy.tables import duration, error_rows, loaded_lines
-from iova_lab.figures import save
 from iova_lab.measuring import provenance
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.flags import OLD
-from iova_lab.pages import write_page
+from iova_lab.rendering.figures import save
+from iova_lab.rendering.pages import write_page
 
 SUBJECT = "mainline"
 SCENARIO = "lazy"

@@ -14,7 +14,7 @@ import pandas as pd
 from iova_lab.evidence.sources import Sources, ratios
 from iova_lab.measuring.cells import Ratio, extremes, number
 from iova_lab.measuring.contenders import SUBJECT, TODAY
-from iova_lab.tables import NOTHING
+from iova_lab.rendering.tables import NOTHING
 
 TRAPS = (
     "random_replace",

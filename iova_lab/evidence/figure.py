@@ -10,10 +10,10 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLoc
 
 from iova_lab.evidence.bars import AIM, MOST, TRAPS, WORST_NODES, common, in_kernel, largest, short
 from iova_lab.evidence.sources import Sources
-from iova_lab.figures import FLOOR, STYLE, headline
-from iova_lab.looks import COLOURS, MARKERS, styles
 from iova_lab.measuring.cells import COMMON_CASE, Ratio
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
+from iova_lab.rendering.figures import FLOOR, STYLE, headline
+from iova_lab.rendering.looks import COLOURS, MARKERS, styles
 
 
 def evidence_figure(sources: Sources, finding: str) -> Figure:

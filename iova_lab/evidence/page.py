@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from iova_lab import comparison, mail
+from iova_lab import comparison
 from iova_lab.comparison import notes
 from iova_lab.evidence.bars import TRAPS, Bar, bars, common, largest
 from iova_lab.evidence.figure import evidence_figure
 from iova_lab.evidence.objections import objections
 from iova_lab.evidence.sources import Sources, load
-from iova_lab.figures import save
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
-from iova_lab.pages import write_page
-from iova_lab.tables import NOTHING
+from iova_lab.rendering.figures import save
+from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.plain_text import fill, joined
+from iova_lab.rendering.tables import NOTHING
 from iova_lab.thread import Answer
 
 QUESTION = (
@@ -97,10 +98,10 @@ def _table(wide: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mail(answer: str, found: list[Bar], asked: list[Answer]) -> str:
-    lines = [mail.fill(QUESTION), mail.fill(answer), ""]
-    lines += [mail.fill(f"{bar.asked}: {bar.measured}: {bar.word}", "  ", "- ") for bar in found]
+    lines = [fill(QUESTION), fill(answer), ""]
+    lines += [fill(f"{bar.asked}: {bar.measured}: {bar.word}", "  ", "- ") for bar in found]
     for one in asked:
-        lines += ["", mail.fill(one.question, "   ", "Q: "), mail.fill(one.verdict, "   ", "A: ")]
-        lines += [mail.fill(line, "     ", "   - ") for line in one.evidence]
-    lines += ["", mail.fill("Made again by `iova-lab evidence`, from results/ alone.")]
-    return mail.joined(["\n".join(lines)])
+        lines += ["", fill(one.question, "   ", "Q: "), fill(one.verdict, "   ", "A: ")]
+        lines += [fill(line, "     ", "   - ") for line in one.evidence]
+    lines += ["", fill("Made again by `iova-lab evidence`, from results/ alone.")]
+    return joined(["\n".join(lines)])

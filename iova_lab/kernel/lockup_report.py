@@ -13,7 +13,6 @@ from matplotlib.ticker import NullLocator
 import iova_variants
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_table
-from iova_lab.figures import STYLE, save
 from iova_lab.kernel.lockup import (
     CLOCKS,
     HARD_SECONDS,
@@ -27,9 +26,10 @@ from iova_lab.kernel.lockup import (
     stream,
 )
 from iova_lab.kernel.module import LOCKUP_DIR
-from iova_lab.looks import line_look, styles
 from iova_lab.measuring import provenance, rows
-from iova_lab.pages import write_page
+from iova_lab.rendering.figures import STYLE, save
+from iova_lab.rendering.looks import line_look, styles
+from iova_lab.rendering.pages import write_page
 from iova_lab.soak import real_variants
 
 #: Worst requests by variant and live ranges.

@@ -1,7 +1,7 @@
 """What does a hit in the rcache cost?
 
-`python -m iova_lab.measuring.rcache_cost` prints ns per op of a stream that hits only, with every rcache over
-`null` and over `mainline`, beside `null` without one: the difference is the layer.
+`python -m iova_lab.measuring.rcache_cost` prints ns per op of a stream that hits only, with every
+rcache over `null` and over `mainline`, beside `null` without one: the difference is the layer.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def write_page(
     path.  Raises `PageError` for a text that does not begin with question and answer.
     """
     environment = Environment(
-        loader=PackageLoader("iova_lab"),
+        loader=PackageLoader("iova_lab.rendering"),
         autoescape=False,  # of Markdown; what is HTML in it, the parser escapes
         undefined=StrictUndefined,
         trim_blocks=True,

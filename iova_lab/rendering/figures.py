@@ -21,11 +21,11 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, NullFormatter, NullLocator
 
-from iova_lab.labels import ROOM, label_ends
-from iova_lab.looks import line_look, styles
 from iova_lab.measuring.results import select
 from iova_lab.measuring.scorecard import FAULTS
-from iova_lab.tables import coinciding_groups
+from iova_lab.rendering.labels import ROOM, label_ends
+from iova_lab.rendering.looks import line_look, styles
+from iova_lab.rendering.tables import coinciding_groups
 
 #: The two panels: metric, and what its axis measures.
 PANELS = {"ns_per_op": "ns per op", "nodes_per_op": "nodes visited per op"}

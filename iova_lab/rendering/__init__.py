@@ -1,0 +1,1 @@
+"""Numbers to text and pictures: tables, figures, pages, plain text for lists, the terminal."""
