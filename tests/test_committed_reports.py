@@ -11,8 +11,8 @@ import pytest
 from alike import assert_alike, assert_folders_alike
 
 from iova_lab.claims._page import write_claims
+from iova_lab.contention.report import write_contention
 from iova_lab.contents import write_contents
-from iova_lab.convoy.report import write_contention
 from iova_lab.evidence.page import write_evidence
 from iova_lab.promises_report import write_promises
 from iova_lab.rendering.pages import read_page

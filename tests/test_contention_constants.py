@@ -14,11 +14,20 @@ from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
-from iova_lab.convoy import constants, lockups, plausible, scenarios, service, study, sweep, tables
-from iova_lab.convoy.constants import Constants, ConstantsError
-from iova_lab.convoy.model import predict
-from iova_lab.convoy.service import ImplausibleError, Service
-from iova_lab.convoy.sweep import Cell
+from iova_lab.contention import (
+    constants,
+    lockups,
+    plausible,
+    scenarios,
+    service,
+    study,
+    sweep,
+    tables,
+)
+from iova_lab.contention.constants import Constants, ConstantsError
+from iova_lab.contention.model import predict
+from iova_lab.contention.service import ImplausibleError, Service
+from iova_lab.contention.sweep import Cell
 from iova_lab.measuring import rows
 from iova_lab.measuring.load import Load, Watch
 
@@ -100,7 +109,7 @@ def test_aligned_holes_with_one_constant_for_both(
 
 
 def _fixed(alloc: float, free: float) -> Service:
-    from iova_lab.convoy.published import fixed
+    from iova_lab.contention.published import fixed
 
     return fixed(alloc, free)
 

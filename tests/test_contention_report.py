@@ -16,9 +16,9 @@ from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
-from iova_lab.convoy import tables, validation
-from iova_lab.convoy.figures import groups, wait_figure
-from iova_lab.convoy.report import write_contention
+from iova_lab.contention import tables, validation
+from iova_lab.contention.figures import groups, wait_figure
+from iova_lab.contention.report import write_contention
 from iova_lab.measuring import rows
 from iova_lab.rendering.pages import read_page
 

@@ -18,10 +18,10 @@ from lab import take_interrupts
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
-from iova_lab.convoy import study, sweep
-from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.published import fixed
-from iova_lab.convoy.sweep import Cell, SweepError
+from iova_lab.contention import study, sweep
+from iova_lab.contention.constants import Constants
+from iova_lab.contention.published import fixed
+from iova_lab.contention.sweep import Cell, SweepError
 
 pytestmark = pytest.mark.slow
 
@@ -233,7 +233,7 @@ def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
 def test_the_command_lines_names_are_the_models() -> None:
     """Said twice, so that --help need not import what simulates."""
     from iova_lab.commands import contention
-    from iova_lab.convoy import report, scenarios
+    from iova_lab.contention import report, scenarios
 
     assert list(contention.SCENARIOS) == scenarios.names()
     assert contention.SCENARIO == study.SCENARIO == report.SCENARIO

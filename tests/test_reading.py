@@ -19,7 +19,7 @@ import iova_variants
 from iova_lab.basics.errors import InvalidTypeError, InvalidValueError
 from iova_lab.basics.reading import FileError, read_arrays, read_rows, read_table
 from iova_lab.cli import main
-from iova_lab.convoy import store
+from iova_lab.contention import store
 from iova_lab.streams import history
 from iova_variants.opstream import OpStream, StreamError, new_ops
 

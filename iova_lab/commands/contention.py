@@ -79,8 +79,8 @@ def run_command(
       iova-lab contention run mainline random_replace --threads 2 --nr-live 10000
       iova-lab contention run ./my_patch.c cross_cpu --rcache pre-6.7
     """
-    from iova_lab.convoy import tables
-    from iova_lab.convoy.threaded import contend
+    from iova_lab.contention import tables
+    from iova_lab.contention.threaded import contend
     from iova_lab.measuring.load import Watch
 
     watch = Watch()
@@ -184,8 +184,8 @@ def predict(
     """
     import iova_variants
     from iova_lab import workloads
-    from iova_lab.convoy import constants, model, scenarios, tables
-    from iova_lab.convoy import service as services
+    from iova_lab.contention import constants, model, scenarios, tables
+    from iova_lab.contention import service as services
     from iova_lab.measuring.load import Watch
 
     numbers = _numbers(cpus, "--cpus")
@@ -237,7 +237,7 @@ def validate(results: Path, seconds: float) -> None:
     """
     import pandas as pd
 
-    from iova_lab.convoy import published, study, tables, validation
+    from iova_lab.contention import published, study, tables, validation
     from iova_lab.measuring import provenance, rows
 
     stores = [results / f"{name}.jsonl" for name in ("host", "validation", "published")]
@@ -312,7 +312,7 @@ def sweep_command(
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
       iova-lab contention sweep --stored
     """
-    from iova_lab.convoy import study, sweep, tables
+    from iova_lab.contention import study, sweep, tables
     from iova_lab.measuring import provenance
 
     if stored and again:
@@ -372,7 +372,7 @@ def sweep_command(
 
 def _sizes(text: str) -> dict[str, int]:
     from iova_lab import workloads
-    from iova_lab.convoy import study
+    from iova_lab.contention import study
 
     found = {}
     for part in text.split(","):
@@ -403,6 +403,6 @@ def report_command(results: Path, out: Path) -> None:
     from iova_lab.basics.stored import require
 
     require(results, "services.jsonl", "sweep.jsonl", command="iova-lab contention sweep")
-    from iova_lab.convoy.report import write_contention
+    from iova_lab.contention.report import write_contention
 
     click.echo(f"contention: {write_contention(results, out)}")

@@ -13,7 +13,7 @@ from iova_lab import comparison, workloads
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_json, read_table
 from iova_lab.comparison import notes
-from iova_lab.convoy import store
+from iova_lab.contention import store
 from iova_lab.kernel import fidelity_report
 from iova_lab.measuring import counts, provenance, rows
 from iova_lab.measuring.cells import Cell, Measured, Ratio, ratio

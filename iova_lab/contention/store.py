@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from iova_lab.basics.reading import Row, read_rows
-from iova_lab.convoy.model import Prediction
-from iova_lab.convoy.published import Case
-from iova_lab.convoy.service import Kind
-from iova_lab.convoy.sweep import Cell
+from iova_lab.contention.model import Prediction
+from iova_lab.contention.published import Case
+from iova_lab.contention.service import Kind
+from iova_lab.contention.sweep import Cell
 from iova_lab.measuring.load import Load
 
 SWEEP = "`iova-lab contention sweep`"

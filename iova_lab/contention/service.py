@@ -20,9 +20,9 @@ from scipy.optimize import least_squares
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.convoy import plausible
-from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.plausible import fit_doubts
+from iova_lab.contention import plausible
+from iova_lab.contention.constants import Constants
+from iova_lab.contention.plausible import fit_doubts
 from iova_lab.measuring.load import Load
 from iova_variants.opstream import Op, OpStream
 

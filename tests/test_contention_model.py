@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.convoy import lockups, published, scenarios, service, streams
-from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.model import FairLock, Scenario, predict
-from iova_lab.convoy.service import Kind, Service
-from iova_lab.convoy.sweep import Cell
-from iova_lab.convoy.threaded import contend, quantile
+from iova_lab.contention import lockups, published, scenarios, service, streams
+from iova_lab.contention.constants import Constants
+from iova_lab.contention.model import FairLock, Scenario, predict
+from iova_lab.contention.service import Kind, Service
+from iova_lab.contention.sweep import Cell
+from iova_lab.contention.threaded import contend, quantile
 
 CONSTANTS = Constants(handoff_ns=100.0, remote_ns=50.0, source="chosen")
 

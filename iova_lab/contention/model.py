@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import simpy
 
-from iova_lab.convoy.service import Kind, Service
+from iova_lab.contention.service import Kind, Service
 
 #: Seconds with interrupts off, and without scheduling, after which the kernel's watchdogs speak.
 HARD_S, SOFT_S = 10.0, 20.0

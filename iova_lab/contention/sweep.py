@@ -23,9 +23,9 @@ from typing import Any
 
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import Row, read_rows
-from iova_lab.convoy import scenarios
-from iova_lab.convoy.model import predict
-from iova_lab.convoy.service import Service
+from iova_lab.contention import scenarios
+from iova_lab.contention.model import predict
+from iova_lab.contention.service import Service
 from iova_lab.measuring import rows
 
 #: Each is tried so often: a worker may die under somebody else's load, but not every time.

@@ -17,12 +17,12 @@ from typing import Any
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.convoy import constants as machine
-from iova_lab.convoy import lockups, plausible, store, sweep
-from iova_lab.convoy import service as services
-from iova_lab.convoy.constants import Constants, ConstantsError
-from iova_lab.convoy.service import Service
-from iova_lab.convoy.sweep import Cell
+from iova_lab.contention import constants as machine
+from iova_lab.contention import lockups, plausible, store, sweep
+from iova_lab.contention import service as services
+from iova_lab.contention.constants import Constants, ConstantsError
+from iova_lab.contention.service import Service
+from iova_lab.contention.sweep import Cell
 from iova_lab.measuring import rows
 from iova_lab.measuring.code_digest import code_digest
 from iova_lab.measuring.load import Watch

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from iova_lab.convoy.model import FLUSH_QUEUE, MAGAZINE, Scenario, predict
-from iova_lab.convoy.service import Kind, Service
+from iova_lab.contention.model import FLUSH_QUEUE, MAGAZINE, Scenario, predict
+from iova_lab.contention.service import Kind, Service
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 import iova_variants
-from iova_lab.convoy import plausible
-from iova_lab.convoy import service as services
-from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.model import Scenario, predict
-from iova_lab.convoy.service import Service
-from iova_lab.convoy.streams import long_stream
+from iova_lab.contention import plausible
+from iova_lab.contention import service as services
+from iova_lab.contention.constants import Constants
+from iova_lab.contention.model import Scenario, predict
+from iova_lab.contention.service import Service
+from iova_lab.contention.streams import long_stream
 from iova_lab.measuring.load import Watch
 
 #: Cells of the validation: the common case, rings, random ones, hand-overs, long holds, large ones.

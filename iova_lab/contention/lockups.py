@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iova_lab.convoy import scenarios, sweep
-from iova_lab.convoy.model import HARD_S, SOFT_S, Scenario, StopAt, predict
-from iova_lab.convoy.service import Service
-from iova_lab.convoy.sweep import Cell
+from iova_lab.contention import scenarios, sweep
+from iova_lab.contention.model import HARD_S, SOFT_S, Scenario, StopAt, predict
+from iova_lab.contention.service import Service
+from iova_lab.contention.sweep import Cell
 
 MOST_CPUS = 1024
 ROUNDS = 40

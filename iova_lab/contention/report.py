@@ -9,13 +9,13 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.convoy import plausible, store, study, validation
-from iova_lab.convoy.constants import Constants, ConstantsError
-from iova_lab.convoy.figures import lockup_figure, wait_figure
-from iova_lab.convoy.lockups import MOST_CPUS
-from iova_lab.convoy.model import HARD_S, SOFT_S
-from iova_lab.convoy.scenarios import SCENARIOS, THINK_NS
-from iova_lab.convoy.tables import duration, error_rows, loaded_lines
+from iova_lab.contention import plausible, store, study, validation
+from iova_lab.contention.constants import Constants, ConstantsError
+from iova_lab.contention.figures import lockup_figure, wait_figure
+from iova_lab.contention.lockups import MOST_CPUS
+from iova_lab.contention.model import HARD_S, SOFT_S
+from iova_lab.contention.scenarios import SCENARIOS, THINK_NS
+from iova_lab.contention.tables import duration, error_rows, loaded_lines
 from iova_lab.measuring import provenance
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.flags import OLD

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
-from iova_lab.convoy.model import FLUSH_QUEUE, HARD_S, SOFT_S
+from iova_lab.contention.model import FLUSH_QUEUE, HARD_S, SOFT_S
 from iova_lab.rendering.figures import STYLE, headline
 from iova_lab.rendering.labels import label_ends
 from iova_lab.rendering.looks import COLOURS, LINES, MARKERS, line_look, styles

@@ -17,7 +17,7 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.convoy import plausible
+from iova_lab.contention import plausible
 
 #: Rounds of each measurement, and pairs of a release and an acquisition in a round.
 NR_ROUNDS, NR_PAIRS = 15, 4_000

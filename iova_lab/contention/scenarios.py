@@ -9,7 +9,7 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.convoy.model import FLUSH_QUEUE, MAGAZINE, Scenario
+from iova_lab.contention.model import FLUSH_QUEUE, MAGAZINE, Scenario
 
 #: Mean time between two requests of one CPU: 100,000 a second, a fast disk's share.
 THINK_NS = 10_000.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import iova_variants
-from iova_lab.convoy.streams import long_stream
+from iova_lab.contention.streams import long_stream
 from iova_variants import LockTimes, ThreadsResult
 
 #: Windows in one round, where they fit together: some 20,000 ops.

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab.convoy import study
-from iova_lab.convoy.constants import Constants
-from iova_lab.convoy.model import Prediction
-from iova_lab.convoy.service import Kind, Service
-from iova_lab.convoy.threaded import Contention
+from iova_lab.contention import study
+from iova_lab.contention.constants import Constants
+from iova_lab.contention.model import Prediction
+from iova_lab.contention.service import Kind, Service
+from iova_lab.contention.threaded import Contention
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.load import Load
 from iova_variants import LockTimes
