@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iova_lab import promises_results
 from iova_lab.basics import repository
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json, read_rows, read_table
+from iova_lab.checking import promises_results
 from iova_lab.measuring import results
 from iova_lab.measuring.cells import number
 from iova_lab.rendering.pages import write_page

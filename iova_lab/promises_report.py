@@ -20,16 +20,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import iova_variants
-from iova_lab import promises, promises_results
-from iova_lab.drawing import draw
+from iova_lab.checking import promises, promises_results
+from iova_lab.checking.drawing import draw
+from iova_lab.checking.promises import COLUMNS, COUNTED, Cell
+from iova_lab.checking.promises_results import Measured
+from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
 from iova_lab.measuring.results import MEASURED
 from iova_lab.measuring.scaling import Interval
-from iova_lab.promises import COLUMNS, COUNTED, Cell
 from iova_lab.promises_figure import promises_figure
-from iova_lab.promises_results import Measured
-from iova_lab.questions import QUESTIONS
 from iova_lab.rendering.figures import save
 from iova_lab.rendering.tables import exponent
 from iova_lab.streams.counterexamples import Example, examples

@@ -7,9 +7,9 @@ properties that make it v3, each by a stream that any other choice would answer 
 from __future__ import annotations
 
 import iova_variants
+from iova_lab.checking import model
 from iova_lab.streams.counterexamples import Step
 from iova_lab.streams.history import History
-from iova_lab.trial import model
 from iova_variants import Domain
 from iova_variants.opstream import Op
 

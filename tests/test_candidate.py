@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from lab import Row, alloc, free, random_stream, reserve, source_of, stream_of
 
 import iova_variants
-from iova_lab import soak_streams, workloads
+from iova_lab import workloads
+from iova_lab.checking import soak_streams
 from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants import Domain
 from iova_variants.opstream import OpFlag, OpStream

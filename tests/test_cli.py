@@ -18,10 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
-from iova_lab import skeleton, workloads
+from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
+from iova_lab.checking import skeleton
+from iova_lab.checking.doctor import Check, noise
 from iova_lab.cli import main
-from iova_lab.doctor import Check, noise
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -181,7 +182,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(monkeypatch: pytest.MonkeyPatc
         Check("git", "missing", "none", "", "apt install git"),
         Check("SMT", "note", "on", "a neighbour", "switch it off"),
     ]
-    monkeypatch.setattr("iova_lab.doctor.checks", lambda: iter(found))
+    monkeypatch.setattr("iova_lab.checking.doctor.checks", lambda: iter(found))
     done = CliRunner().invoke(main, ["doctor", "--seconds", "0"])
     assert done.exit_code == 1
     for text in ("BAD  turbo: on", "the clock depends on heat", "-> echo 1 > no_turbo", "MISSING"):

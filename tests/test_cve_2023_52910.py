@@ -8,9 +8,9 @@ import pytest
 from lab import alloc, free, stream_of
 
 import iova_variants
-from iova_lab import soak
+from iova_lab.checking import soak
+from iova_lab.checking.soak_streams import Chunk
 from iova_lab.measuring import instructions
-from iova_lab.soak_streams import Chunk
 from iova_variants import Claim, Domain, EndlessError
 
 #: start_pfn; what is allocated and freed first; the request that does not fit; what it gets.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from iova_lab import doctor
 from iova_lab.basics.extras import EXTRA_OF, hint
+from iova_lab.checking import doctor
 
 ROOT = Path(__file__).resolve().parent.parent
 

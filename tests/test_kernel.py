@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_of
 
 import iova_variants
-from iova_lab import soak_streams, workloads
+from iova_lab import workloads
 from iova_lab.basics.reading import read_rows
+from iova_lab.checking import soak_streams
 from iova_lab.cli import main
 from iova_lab.kernel import (
     KernelError,

@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from lab import REAL, REFUSED, Row, alloc, find, free, stream_of
 
 import iova_variants
-from iova_lab import soak
+from iova_lab.checking import soak
+from iova_lab.checking.soak_streams import RCACHES, VERIFY_EVERY, Chunk, make_chunk
 from iova_lab.cli import main
-from iova_lab.soak_streams import RCACHES, VERIFY_EVERY, Chunk, make_chunk
 from iova_variants import VariantError
 from iova_variants.opstream import Op, OpFlag
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from iova_lab import peng
+from iova_lab.checking import peng
 from iova_lab.claims._claim import Claim, Finding, Measured, Quantity
 from iova_lab.claims._judging import judge_band, judge_kind, median
 from iova_lab.claims._rules import band, ratio_of

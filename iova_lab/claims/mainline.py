@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from iova_lab import peng
 from iova_lab.basics.errors import NoResultsError
+from iova_lab.checking import peng
 from iova_lab.claims import _kernel
 from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._counting import grow, sizes_for

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import iova_variants
-from iova_lab import promises, workloads
+from iova_lab import workloads
+from iova_lab.checking import promises
 from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
 from iova_lab.claims._judging import judge_band
 from iova_lab.claims._rules import band, exact

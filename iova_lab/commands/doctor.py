@@ -12,7 +12,7 @@ import click
 from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
-    from iova_lab.doctor import Check
+    from iova_lab.checking.doctor import Check
 
 MARKS = {"fine": ("ok", "green"), "note": ("note", "yellow"), "bad": ("BAD", "bold red")}
 MISSING = ("MISSING", "bold red")
@@ -42,7 +42,7 @@ def doctor(seconds: float, as_json: bool) -> None:
       iova-lab doctor --seconds 60
       iova-lab doctor --seconds 0 --json
     """
-    from iova_lab import doctor as looking
+    from iova_lab.checking import doctor as looking
 
     found = list(looking.checks())
     if seconds:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iova_lab.arguments import VARIANT
-from iova_lab.skeleton import FLAVOURS, Flavour, write
+from iova_lab.checking.skeleton import FLAVOURS, Flavour, write
 
 
 @click.command()

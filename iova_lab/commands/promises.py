@@ -39,7 +39,7 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
 
     if not measure:
         require(results, "promises.json", command="iova-lab promises --measure")
-    from iova_lab import promises_results
+    from iova_lab.checking import promises_results
     from iova_lab.measuring import provenance
     from iova_lab.promises_report import write_promises
 
@@ -78,14 +78,14 @@ def example(name: str, variant: str | None) -> None:
         return
     if variant is not None:
         raise click.UsageError("--variant is for a file: an example is of one variant")
-    from iova_lab.drawing import draw
+    from iova_lab.checking.drawing import draw
     from iova_lab.streams.counterexamples import find_example
 
     click.echo("\n\n".join(map(draw, find_example(name))))
 
 
 def _again(path: Path, variant: str | None) -> None:
-    from iova_lab.trial.checks import again
+    from iova_lab.checking.checks import again
 
     finding = again(path, variant)
     if finding:

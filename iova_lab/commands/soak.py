@@ -10,7 +10,7 @@ import click
 from iova_lab.arguments import POSITIVE, VARIANT, invoked
 
 if TYPE_CHECKING:
-    from iova_lab.soak import Soak
+    from iova_lab.checking.soak import Soak
 
 
 @click.command()
@@ -60,7 +60,7 @@ def soak(
     """
     from rich.console import Console
 
-    from iova_lab import soak as soaking
+    from iova_lab.checking import soak as soaking
 
     names = variants or soaking.real_variants()
     if chunk is not None:

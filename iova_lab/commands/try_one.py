@@ -18,11 +18,11 @@ from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
     from iova_lab import comparison
+    from iova_lab.checking import Finding
+    from iova_lab.checking.checks import Advance, Subject
+    from iova_lab.checking.in_kernel import InKernel
+    from iova_lab.checking.measuring import Counted
     from iova_lab.comparison.counting import Counts
-    from iova_lab.trial import Finding
-    from iova_lab.trial.checks import Advance, Subject
-    from iova_lab.trial.in_kernel import InKernel
-    from iova_lab.trial.measuring import Counted
 
 #: Of the budget, what checks and counting may take before the clock starts.
 CHECKS_SHARE = 0.35
@@ -138,7 +138,7 @@ def try_command(
 
 def _warn(trial: _Trial) -> None:
     """Name what makes times unreliable here, before minutes are spent on them."""
-    from iova_lab.doctor import unfit
+    from iova_lab.checking.doctor import unfit
 
     trial.unfit = unfit()
     if trial.unfit:
@@ -149,7 +149,7 @@ def _warn(trial: _Trial) -> None:
 
 def _filled(line: str, indent: str) -> str:
     """One line of text as lines of a terminal."""
-    from iova_lab.trial.finding import WIDTH
+    from iova_lab.checking.finding import WIDTH
 
     return textwrap.fill(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
@@ -163,8 +163,8 @@ def _subjects(
 ) -> _Trial:
     """What is compared with what: the base first."""
     import iova_variants
-    from iova_lab.trial.checks import subject_of
-    from iova_lab.trial.patch import apply
+    from iova_lab.checking.checks import subject_of
+    from iova_lab.checking.patch import apply
 
     for name in against:
         iova_variants.load(name)
@@ -204,7 +204,7 @@ def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -
 
 def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
     """All files that are not the lab's own; what the first one breaks on is told, and no more."""
-    from iova_lab.trial.checks import check_all, subject_of
+    from iova_lab.checking.checks import check_all, subject_of
 
     own = [name for name in trial.variants if name.endswith(".c")]
     share = seconds * CHECKS_SHARE / len(own)
@@ -221,7 +221,7 @@ def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
 
 
 def _count(trial: _Trial, labels: Sequence[str], advance: Advance) -> None:
-    from iova_lab.trial.measuring import count_all
+    from iova_lab.checking.measuring import count_all
 
     for row in count_all(trial.variants, labels, advance):
         trial.counted.append(row)
@@ -229,7 +229,7 @@ def _count(trial: _Trial, labels: Sequence[str], advance: Advance) -> None:
 
 def _measure(trial: _Trial, seconds: float, advance: Advance) -> None:
     from iova_lab import comparison
-    from iova_lab.trial.measuring import measure
+    from iova_lab.checking.measuring import measure
 
     trial.measured = measure(trial.variants, seconds, advance)
     comparison.save(trial.measured, trial.out / "samples")
@@ -237,7 +237,7 @@ def _measure(trial: _Trial, seconds: float, advance: Advance) -> None:
 
 
 def _kernel(trial: _Trial, labels: Sequence[str], series: str, advance: Advance) -> None:
-    from iova_lab.trial.in_kernel import run
+    from iova_lab.checking.in_kernel import run
 
     for row in run(series, trial.variants, labels, advance):
         trial.in_kernel.append(row)
@@ -286,7 +286,7 @@ def _is_timed(measured: comparison.Comparison) -> bool:
 
 
 def _print_counts(counted: Sequence[Counted]) -> None:
-    from iova_lab.trial.measuring import differs
+    from iova_lab.checking.measuring import differs
 
     base, *others = counted[0].counts
     rows = [
@@ -309,7 +309,7 @@ def _print_counts(counted: Sequence[Counted]) -> None:
 
 def _pairs(before: Counts | str, after: Counts | str) -> list[str]:
     """Before and after, metric by metric; one number where they are equal."""
-    from iova_lab.trial.measuring import shown
+    from iova_lab.checking.measuring import shown
 
     pairs = zip(shown(before), shown(after), strict=True)
     return [one if one == other else f"{one} -> {other}" for one, other in pairs]

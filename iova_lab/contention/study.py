@@ -17,6 +17,7 @@ from typing import Any
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.checking.soak import real_variants
 from iova_lab.contention import constants as machine
 from iova_lab.contention import lockups, plausible, store, sweep
 from iova_lab.contention import service as services
@@ -26,7 +27,6 @@ from iova_lab.contention.sweep import Cell
 from iova_lab.measuring import rows
 from iova_lab.measuring.code_digest import code_digest
 from iova_lab.measuring.load import Watch
-from iova_lab.soak import real_variants
 
 #: Of the pictures: recipes that differ in what they make a lock's holder do, and their sizes.
 PICTURED = {

@@ -14,6 +14,7 @@ from scipy import stats
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
+from iova_lab.checking.soak import real_variants
 from iova_lab.kernel.fidelity import COUNTERPARTS, code_digest, counterpart
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
@@ -23,7 +24,6 @@ from iova_lab.rendering.figures import STYLE, save
 from iova_lab.rendering.looks import COLOURS, MARKERS
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.tables import NOTHING
-from iova_lab.soak import real_variants
 
 BASE = "mainline"
 #: Whose ratios the headline gives: other designs.

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 import iova_variants
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_table
+from iova_lab.checking.soak import real_variants
 from iova_lab.kernel.lockup import (
     CLOCKS,
     HARD_SECONDS,
@@ -30,7 +31,6 @@ from iova_lab.measuring import provenance, rows
 from iova_lab.rendering.figures import STYLE, save
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
-from iova_lab.soak import real_variants
 
 #: Worst requests by variant and live ranges.
 WALKS = "lockup-walks.csv"

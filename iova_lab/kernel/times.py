@@ -9,9 +9,9 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.reading import Row
+from iova_lab.checking.soak import real_variants
 from iova_lab.kernel.fidelity import nodes, sizes
 from iova_lab.measuring.code_digest import code_digest
-from iova_lab.soak import real_variants
 
 #: Rounds over all variants; each takes the least of so many replays.
 NR_ROUNDS = 15

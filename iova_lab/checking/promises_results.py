@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from iova_lab import peng, promises
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json
-from iova_lab.soak import real_variants
+from iova_lab.checking import peng, promises
+from iova_lab.checking.soak import real_variants
 
 FILE = "promises.json"
 COMMAND = "iova-lab promises --measure"

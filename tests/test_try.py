@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import iova_variants
-from iova_lab import skeleton, trial
+from iova_lab import checking
+from iova_lab.checking import checks, skeleton
 from iova_lab.cli import main
-from iova_lab.trial import checks
 
 UNUSED = '#pragma GCC diagnostic ignored "-Wunused-function"\n'
 OVERRIDE = '#pragma GCC diagnostic ignored "-Woverride-init"\n'
@@ -308,7 +308,7 @@ def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
 def test_a_variant_of_the_lab_is_right_by_what_it_claims(name: str, tmp_path: Path) -> None:
     """Claims nothing, answers above a limit, needs memory to free, is told the size of a free."""
     source = Path(iova_variants.__path__[0], f"{name}.c")
-    assert trial.check(source, out=tmp_path, seconds=20.0) is None
+    assert checking.check(source, out=tmp_path, seconds=20.0) is None
 
 
 @pytest.mark.slow

@@ -17,11 +17,11 @@ import pandas as pd
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import IovaLabError
+from iova_lab.checking.questions import QUESTIONS
+from iova_lab.checking.soak import real_variants
 from iova_lab.measuring import scaling
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
-from iova_lab.questions import QUESTIONS
-from iova_lab.soak import real_variants
 from iova_lab.streams.counterexamples import examples
 from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
@@ -203,7 +203,7 @@ def _claims(variant: str) -> Claim:
 
 def _agree(variant: str, column: str, found: list[str], counts: pd.DataFrame) -> None:
     """Examples, claims and counts of one cell must not contradict each other."""
-    mend = "run `python -m iova_lab.example_search`, or mend the claim"
+    mend = "run `python -m iova_lab.checking.example_search`, or mend the claim"
     claims = _claims(variant)
     declared = DECLARED.get(column)
     if declared is not None and bool(declared & claims) != bool(found):

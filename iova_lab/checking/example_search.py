@@ -1,6 +1,6 @@
 """Can Hypothesis find a stream that breaks a promise, and how small does it get?
 
-``python -m iova_lab.example_search`` looks for one of every variant and question and writes
+``python -m iova_lab.checking.example_search`` looks for one of every variant and question and writes
 examples.json anew; it needs the packages of the ``test`` extra.  The search has no randomness of
 its own, so with the same version of Hypothesis the same examples come out.
 """
@@ -19,8 +19,8 @@ from hypothesis.errors import NoSuchExample
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.questions import QUESTIONS, Pool, breaks
-from iova_lab.soak import real_variants
+from iova_lab.checking.questions import QUESTIONS, Pool, breaks
+from iova_lab.checking.soak import real_variants
 from iova_lab.streams.counterexamples import Example, Step, store
 from iova_variants.opstream import Op
 

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
-from iova_lab import doctor, skeleton
+from iova_lab.checking import doctor, skeleton
+from iova_lab.checking.doctor import Check
 from iova_lab.cli import main
 from iova_lab.commands import try_one
-from iova_lab.doctor import Check
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +78,8 @@ def test_a_clock_that_ticks_in_milliseconds_is_none(
 
 
 def test_every_fact_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    from iova_lab.trial import odds
-    from iova_lab.trial.checks import subject_of
+    from iova_lab.checking import odds
+    from iova_lab.checking.checks import subject_of
 
     def check(trial: Any, *more: object) -> None:
         subject = subject_of("mine.c", Path())

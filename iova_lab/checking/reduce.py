@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from iova_lab.checking.standalone import Verdict
 from iova_lab.streams.history import History, history_of
-from iova_lab.trial.standalone import Verdict
 from iova_variants.opstream import Op, OpStream
 
 

@@ -24,8 +24,8 @@ from rich.table import Table
 
 import iova_variants
 from iova_lab.basics.reading import read_rows
+from iova_lab.checking.soak_streams import Chunk, make_chunk
 from iova_lab.measuring import provenance
-from iova_lab.soak_streams import Chunk, make_chunk
 from iova_variants import Claim, EndlessError, ReplayResult, VariantError
 from iova_variants.opstream import Op, OpStream
 

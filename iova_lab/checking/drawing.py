@@ -16,7 +16,7 @@ import string
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from iova_lab.questions import QUESTIONS
+from iova_lab.checking.questions import QUESTIONS
 from iova_lab.streams.counterexamples import REFUSED, Example, Outcome, Step, outcomes
 from iova_lab.streams.making import DMA_32BIT_PFN
 from iova_variants.opstream import Op

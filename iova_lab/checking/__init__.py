@@ -2,8 +2,8 @@
 
 ``iova-lab try`` on the command line; from Python::
 
-    from iova_lab import trial
-    finding = trial.check("my_variant.c")       # None, or the first thing that is wrong
+    from iova_lab import checking
+    finding = checking.check("my_variant.c")       # None, or the first thing that is wrong
     print(finding)
 
 A file is compiled, its table is read, its calls are held against a brute-force model (`model`),
@@ -17,16 +17,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iova_lab.checking.checks import CHECKS, check
+    from iova_lab.checking.finding import Finding
     from iova_lab.streams.history import History
-    from iova_lab.trial.checks import CHECKS, check
-    from iova_lab.trial.finding import Finding
 
 __all__ = ["CHECKS", "Finding", "History", "check"]
 
 _HOMES = {
-    "CHECKS": "iova_lab.trial.checks",
-    "check": "iova_lab.trial.checks",
-    "Finding": "iova_lab.trial.finding",
+    "CHECKS": "iova_lab.checking.checks",
+    "check": "iova_lab.checking.checks",
+    "Finding": "iova_lab.checking.finding",
     "History": "iova_lab.streams.history",
 }
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iova_lab import drawing
+from iova_lab.checking import drawing
+from iova_lab.checking.standalone import Verdict
 from iova_lab.streams.counterexamples import REFUSED
 from iova_lab.streams.history import History
-from iova_lab.trial.standalone import Verdict
 
 WIDTH = 78
 #: Lines of a compiler, calls, or requests that are shown; the rest is counted.

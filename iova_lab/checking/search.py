@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, NoSuchExample
 
+from iova_lab.checking.standalone import Verdict
 from iova_lab.streams.counterexamples import Step
 from iova_lab.streams.history import History
 from iova_lab.streams.making import (
@@ -28,7 +29,6 @@ from iova_lab.streams.making import (
     LIMIT_48BIT,
     LIMIT_64BIT,
 )
-from iova_lab.trial.standalone import Verdict
 from iova_variants.opstream import Op
 
 #: Most runs in a history, most requests in a run, how many histories: short ones first.

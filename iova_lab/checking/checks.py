@@ -19,16 +19,16 @@ from functools import cached_property
 from pathlib import Path
 
 import iova_variants
-from iova_lab import soak, workloads
+from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.soak_streams import make_chunk
+from iova_lab.checking import builds, contract, model, odds, races, soak, standalone, symbols
+from iova_lab.checking.compiled import compiler_lines
+from iova_lab.checking.finding import Finding, draw, says_of
+from iova_lab.checking.reduce import reduce
+from iova_lab.checking.search import DEPTHS, search
+from iova_lab.checking.soak_streams import make_chunk
+from iova_lab.checking.standalone import Verdict
 from iova_lab.streams.history import History, read, save
-from iova_lab.trial import builds, contract, model, odds, races, standalone, symbols
-from iova_lab.trial.compiled import compiler_lines
-from iova_lab.trial.finding import Finding, draw, says_of
-from iova_lab.trial.reduce import reduce
-from iova_lab.trial.search import DEPTHS, search
-from iova_lab.trial.standalone import Verdict
 from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, building
 from iova_variants.opstream import OpStream
 

@@ -14,15 +14,15 @@ from click.testing import CliRunner, Result
 from lab import alloc, source_of, stream_of
 
 import iova_variants
-from iova_lab import skeleton, soak, workloads
+from iova_lab import workloads
+from iova_lab.checking import builds, odds, races, skeleton, soak, standalone, symbols
+from iova_lab.checking.checks import subject_of
+from iova_lab.checking.patch import PatchError, apply
+from iova_lab.checking.reduce import reduce
+from iova_lab.checking.search import Run, steps_of
+from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.cli import main
-from iova_lab.soak_streams import make_chunk
 from iova_lab.streams.making import LIMIT_24BIT
-from iova_lab.trial import builds, odds, races, standalone, symbols
-from iova_lab.trial.checks import subject_of
-from iova_lab.trial.patch import PatchError, apply
-from iova_lab.trial.reduce import reduce
-from iova_lab.trial.search import Run, steps_of
 from iova_variants import VariantCrashedError, VariantError
 from iova_variants.child import End, Limits
 from iova_variants.opstream import Op, OpStream

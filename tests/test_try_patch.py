@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import iova_variants
-from iova_lab.trial.patch import PatchError, apply
+from iova_lab.checking.patch import PatchError, apply
 
 FOLDER = Path(iova_variants.__path__[0])
 OLD = "\tiovad->max32_alloc_size = size;\n\treturn false;"

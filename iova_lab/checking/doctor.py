@@ -306,7 +306,7 @@ _MOST_NOISE = 0.05
 
 def noise(seconds: float, advance: Callable[[float, str], None]) -> Check:
     """Measure mainline against itself: what remains is what can't be seen on this machine now."""
-    from iova_lab.trial.measuring import measure_cells
+    from iova_lab.checking.measuring import measure_cells
 
     result = measure_cells(
         ("mainline", "mainline"), (_NOISE_CELL,), seconds, lambda text, share: advance(share, text)
