@@ -8,10 +8,10 @@ import asv_files
 import pandas as pd
 from click.testing import CliRunner
 
-from iova_lab import changes
 from iova_lab.basics import repository
-from iova_lab.changes import Reason, by_variant, counts, headline, moved, read, reasons
 from iova_lab.cli import main
+from iova_lab.reports import changes
+from iova_lab.reports.changes import Reason, by_variant, counts, headline, moved, read, reasons
 
 
 def stored(root: Path, **replaced: object) -> pd.DataFrame:

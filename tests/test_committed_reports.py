@@ -12,11 +12,11 @@ from alike import assert_alike, assert_folders_alike
 
 from iova_lab.claims._page import write_claims
 from iova_lab.contention.report import write_contention
-from iova_lab.contents import write_contents
-from iova_lab.evidence.page import write_evidence
-from iova_lab.promises_report import write_promises
 from iova_lab.rendering.pages import read_page
-from iova_lab.report import write_report
+from iova_lab.reports.candidate.page import write_evidence
+from iova_lab.reports.contents import write_contents
+from iova_lab.reports.promises import write_promises
+from iova_lab.reports.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, REPORTS = ROOT / "results", ROOT / "reports"

@@ -14,8 +14,8 @@ from iova_lab.measuring import drift
 from iova_lab.measuring.results import find_run, tidy
 from iova_lab.measuring.scaling import exponents, ratios
 from iova_lab.rendering.tables import change, intervals
-from iova_lab.report_data import gather
-from iova_lab.thread import judge
+from iova_lab.reports.report_data import gather
+from iova_lab.reports.thread import judge
 
 FAKES = frozenset({"null"})
 

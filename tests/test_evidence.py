@@ -18,7 +18,7 @@ from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import COMMON_CASE
 from iova_lab.measuring.contenders import SUBJECT, bars, objections, page, sources
 from iova_lab.rendering.pages import read_page
-from iova_lab.thread import Answer
+from iova_lab.reports.thread import Answer
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import asv_files
 import pytest
 
-from iova_lab import mail, report, report_data
 from iova_lab.basics import repository
 from iova_lab.measuring import flags
+from iova_lab.reports import mail, report, report_data
 
 
 def git(folder: Path, *arguments: str) -> str:

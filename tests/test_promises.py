@@ -17,7 +17,7 @@ from iova_lab.checking.example_search import search
 from iova_lab.checking.promises import PromiseError
 from iova_lab.checking.questions import QUESTIONS, breaks
 from iova_lab.cli import main
-from iova_lab.promises_report import _growth, _growth_lines, write_promises
+from iova_lab.reports.promises import _growth, _growth_lines, write_promises
 from iova_lab.streams.books import Books
 from iova_lab.streams.counterexamples import Example, Step, examples, find_example, outcomes
 from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_24BIT, LIMIT_32BIT

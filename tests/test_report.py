@@ -22,9 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from iova_lab import finding, mail, overview, thread_2026
 from iova_lab.cli import main
-from iova_lab.contents import write_contents
 from iova_lab.measuring import scaling, scorecard
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.fakes import fake_variants
@@ -34,10 +32,12 @@ from iova_lab.rendering import figures, labels, looks
 from iova_lab.rendering.pages import read_page
 from iova_lab.rendering.plain_text import shortened
 from iova_lab.rendering.tables import change, coinciding, common_size, missing
-from iova_lab.report import headline, write_report
-from iova_lab.report_data import gather
-from iova_lab.thread import Answer, Thread, growth_lines, judge
-from iova_lab.thread_2017 import answer
+from iova_lab.reports import finding, mail, overview, thread_2026
+from iova_lab.reports.contents import write_contents
+from iova_lab.reports.report import headline, write_report
+from iova_lab.reports.report_data import gather
+from iova_lab.reports.thread import Answer, Thread, growth_lines, judge
+from iova_lab.reports.thread_2017 import answer
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.kernel import KernelError, probes
-from iova_lab.trace_picture import picture
+from iova_lab.reports.trace_picture import picture
 from iova_lab.traces import file as trace_file
 from iova_lab.traces.file import (
     ALLOC,

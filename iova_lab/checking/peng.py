@@ -1,7 +1,7 @@
 """Do Peng Zhang's two recipes of 2022 give the figures that he published?
 
-``python -m iova_lab.checking.peng 1000000`` measures n/6 at one size, for instance the largest, which takes
-minutes: 10^9 nodes and more.
+``python -m iova_lab.checking.peng 1000000`` measures n/6 at one size, for instance the largest,
+which takes minutes: 10^9 nodes and more.
 
 His histograms are of alloc calls, in ns; here nodes are counted.  What can be compared is the
 shape: what a refused or a walking call costs, how often it happens, and the ratio that follows.

@@ -14,12 +14,12 @@ import click
 def changes(revision: str, to: str, out: Path) -> None:
     """Compare the committed results of two git revisions: every number that moved, and why.
 
-    Writes changes.md, changes.html and changes.csv.  Reasons are in iova_lab/reasons.json.
+    Writes changes.md, changes.html and changes.csv.  Reasons are in iova_lab/reports/reasons.json.
 
     \b
     Examples:
       iova-lab changes --from HEAD~20
     """
-    from iova_lab.changes import write_changes
+    from iova_lab.reports.changes import write_changes
 
     click.echo(f"changes: {write_changes(revision, to, out)}")

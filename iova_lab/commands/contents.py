@@ -19,6 +19,6 @@ def contents(reports: Path) -> None:
     from iova_lab.basics.stored import require
 
     require(reports, "*/*.md", command="`make reports`", what="pages", option="REPORTS")
-    from iova_lab.contents import write_contents
+    from iova_lab.reports.contents import write_contents
 
     click.echo(f"contents: {write_contents(reports)}")

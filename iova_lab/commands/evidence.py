@@ -24,6 +24,6 @@ def evidence(results: Path, out: Path) -> None:
     from iova_lab.basics.stored import require
 
     require(results / "candidate", "counts.csv", command="iova-lab counts")
-    from iova_lab.evidence.page import write_evidence
+    from iova_lab.reports.candidate.page import write_evidence
 
     click.echo(f"candidate: {write_evidence(results, out)}")

@@ -41,7 +41,7 @@ def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
         require(results, "promises.json", command="iova-lab promises --measure")
     from iova_lab.checking import promises_results
     from iova_lab.measuring import provenance
-    from iova_lab.promises_report import write_promises
+    from iova_lab.reports.promises import write_promises
 
     if measure:
         bar = progress()

@@ -28,7 +28,7 @@ def report(
 
     require(results, "*/machine.json", command="asv run")
     from iova_lab.measuring.results import machines
-    from iova_lab.report import write_report
+    from iova_lab.reports.report import write_report
 
     if machine is None:
         found = machines(results)

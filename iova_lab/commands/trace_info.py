@@ -55,7 +55,7 @@ def info(path: Path, picture: Path | None, as_json: bool) -> None:
 
 def _draw(found: TraceInfo, target: Path) -> list[Path]:
     from iova_lab.rendering import figures
-    from iova_lab.trace_picture import picture
+    from iova_lab.reports.trace_picture import picture
 
     if target.suffix not in (".png", ".svg", ""):
         raise click.UsageError(f"--picture {target}: a picture is a .png or an .svg")

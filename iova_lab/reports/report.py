@@ -10,12 +10,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from iova_lab import mail, overview
 from iova_lab.measuring import flags
 from iova_lab.measuring.scorecard import is_clean
 from iova_lab.rendering import figures
 from iova_lab.rendering.pages import write_page
-from iova_lab.report_data import NOT_IN_NUMBER, ReportData, gather
+from iova_lab.reports import mail, overview
+from iova_lab.reports.report_data import NOT_IN_NUMBER, ReportData, gather
 
 #: Folders of a report that hold nothing but what the last one wrote.
 OWN = ("figures", "workloads", "variants")

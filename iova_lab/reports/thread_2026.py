@@ -22,7 +22,7 @@ from iova_lab.measuring.scorecard import (
     unknown_worst,
 )
 from iova_lab.rendering.tables import change
-from iova_lab.thread import Answer, Thread, growth_lines
+from iova_lab.reports.thread import Answer, Thread, growth_lines
 
 TODAY = "mainline"
 POSTED = ("alignable", "augmented", "maple")

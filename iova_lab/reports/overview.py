@@ -14,7 +14,6 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from iova_lab import thread_2017, thread_2026
 from iova_lab.measuring.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
 from iova_lab.measuring.results import select
 from iova_lab.measuring.scaling import ratios
@@ -31,6 +30,7 @@ from iova_lab.rendering.figures import (
 )
 from iova_lab.rendering.labels import label_ends
 from iova_lab.rendering.looks import COLOURS, line_look, styles
+from iova_lab.reports import thread_2017, thread_2026
 
 SHORT = EngFormatter(sep="", places=0)
 

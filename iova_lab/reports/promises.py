@@ -29,9 +29,9 @@ from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
 from iova_lab.measuring.results import MEASURED
 from iova_lab.measuring.scaling import Interval
-from iova_lab.promises_figure import promises_figure
 from iova_lab.rendering.figures import save
 from iova_lab.rendering.tables import exponent
+from iova_lab.reports.promises_figure import promises_figure
 from iova_lab.streams.counterexamples import Example, examples
 
 SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"

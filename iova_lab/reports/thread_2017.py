@@ -16,7 +16,7 @@ from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import TIMES
 from iova_lab.measuring.scaling import FLAT, Interval, ratios
 from iova_lab.rendering.tables import NONE, change
-from iova_lab.thread import COSTS, Answer, Thread, by_class, growth_lines, judge
+from iova_lab.reports.thread import COSTS, Answer, Thread, by_class, growth_lines, judge
 
 ORIGINAL, PATCH, ROBIN = "cached32", "cached64", "anchor"
 CASE = "startup"

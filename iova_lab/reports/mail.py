@@ -9,7 +9,7 @@ import pandas as pd
 
 from iova_lab.rendering.plain_text import WIDTH, fill, joined, short, shortened
 from iova_lab.rendering.tables import NOTHING
-from iova_lab.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
+from iova_lab.reports.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
 
 #: Lines of evidence for one answer; the page has them all.
 MOST_EVIDENCE = 3

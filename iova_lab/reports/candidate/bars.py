@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from iova_lab.evidence.sources import Sources, ratios
 from iova_lab.measuring.cells import Ratio, extremes, number
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.rendering.tables import NOTHING
+from iova_lab.reports.candidate.sources import Sources, ratios
 
 TRAPS = (
     "random_replace",

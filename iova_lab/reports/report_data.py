@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 import iova_variants
-from iova_lab import finding, thread_2017, thread_2026, workloads
+from iova_lab import workloads
 from iova_lab.measuring import drift, flags, provenance, results, scaling
 from iova_lab.measuring.fakes import fake_variants, load
 from iova_lab.rendering import tables
-from iova_lab.thread import Answer
+from iova_lab.reports import finding, thread_2017, thread_2026
+from iova_lab.reports.thread import Answer
 
 HARNESS = (
     "IOVA allocators replaying fixed op streams in user space: variant x workload x live ranges,"

@@ -11,11 +11,11 @@ import pandas as pd
 
 from iova_lab import comparison
 from iova_lab.comparison import notes
-from iova_lab.evidence.bars import TRAPS, common, in_kernel, largest, short
-from iova_lab.evidence.sources import Sources, ratios
 from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, Ratio, extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
-from iova_lab.thread import Answer
+from iova_lab.reports.candidate.bars import TRAPS, common, in_kernel, largest, short
+from iova_lab.reports.candidate.sources import Sources, ratios
+from iova_lab.reports.thread import Answer
 
 NOT_MEASURED = "Not measured."
 

@@ -8,12 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from iova_lab.evidence.bars import AIM, MOST, TRAPS, WORST_NODES, common, in_kernel, largest, short
-from iova_lab.evidence.sources import Sources
 from iova_lab.measuring.cells import COMMON_CASE, Ratio
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.rendering.figures import FLOOR, STYLE, headline
 from iova_lab.rendering.looks import COLOURS, MARKERS, styles
+from iova_lab.reports.candidate.bars import (
+    AIM,
+    MOST,
+    TRAPS,
+    WORST_NODES,
+    common,
+    in_kernel,
+    largest,
+    short,
+)
+from iova_lab.reports.candidate.sources import Sources
 
 
 def evidence_figure(sources: Sources, finding: str) -> Figure:

@@ -8,10 +8,6 @@ import pandas as pd
 
 from iova_lab import comparison
 from iova_lab.comparison import notes
-from iova_lab.evidence.bars import TRAPS, Bar, bars, common, largest
-from iova_lab.evidence.figure import evidence_figure
-from iova_lab.evidence.objections import objections
-from iova_lab.evidence.sources import Sources, load
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
@@ -19,7 +15,11 @@ from iova_lab.rendering.figures import save
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.plain_text import fill, joined
 from iova_lab.rendering.tables import NOTHING
-from iova_lab.thread import Answer
+from iova_lab.reports.candidate.bars import TRAPS, Bar, bars, common, largest
+from iova_lab.reports.candidate.figure import evidence_figure
+from iova_lab.reports.candidate.objections import objections
+from iova_lab.reports.candidate.sources import Sources, load
+from iova_lab.reports.thread import Answer
 
 QUESTION = (
     f"Is {SUBJECT} cheaper than {TODAY} in the common case, and has it a pathological workload?"
