@@ -14,7 +14,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from iova_lab import arguments, cli
+from iova_lab import cli
+from iova_lab.commands import arguments
 from iova_lab.kernel import tools
 
 ROOT = Path(__file__).parent.parent

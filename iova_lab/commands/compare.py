@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, RCACHE, VARIANT
 from iova_lab.basics.errors import InvalidValueError
+from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT
 from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:

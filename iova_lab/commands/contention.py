@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD, invoked
+from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD, invoked
 from iova_lab.rendering.console import print_table, progress
 
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.

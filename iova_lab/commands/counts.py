@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, invoked
+from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, invoked
 from iova_lab.rendering.console import progress
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from iova_lab.arguments import VARIANT, WORKLOAD
+from iova_lab.commands.arguments import VARIANT, WORKLOAD
 from iova_lab.rendering.console import print_table, progress
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, WORKLOAD
+from iova_lab.commands.arguments import POSITIVE, WORKLOAD
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, WORKLOAD, invoked
+from iova_lab.commands.arguments import POSITIVE, WORKLOAD, invoked
 from iova_lab.commands.kernel import kernel
 from iova_lab.rendering.console import progress
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import invoked
+from iova_lab.commands.arguments import invoked
 from iova_lab.commands.kernel import follow, kernel, series_option
 from iova_lab.rendering.console import print_table, progress
 

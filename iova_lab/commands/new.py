@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import VARIANT
 from iova_lab.checking.skeleton import FLAVOURS, Flavour, write
+from iova_lab.commands.arguments import VARIANT
 
 
 @click.command()

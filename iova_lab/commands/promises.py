@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import C_FILE, EXAMPLE, invoked
 from iova_lab.basics.errors import NotFoundError
+from iova_lab.commands.arguments import C_FILE, EXAMPLE, invoked
 from iova_lab.rendering.console import progress
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iova_lab.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
+from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:

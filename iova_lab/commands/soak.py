@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, VARIANT, invoked
+from iova_lab.commands.arguments import POSITIVE, VARIANT, invoked
 
 if TYPE_CHECKING:
     from iova_lab.checking.soak import Soak

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import VARIANT
+from iova_lab.commands.arguments import VARIANT
 from iova_lab.rendering.console import print_table
 
 if TYPE_CHECKING:

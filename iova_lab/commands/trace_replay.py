@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.arguments import POSITIVE, VARIANT
+from iova_lab.commands.arguments import POSITIVE, VARIANT
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.rendering.console import print_table, progress
 from iova_lab.traces.names import LEVELS, NR_TIMINGS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.arguments import POSITIVE
+from iova_lab.commands.arguments import POSITIVE
 from iova_lab.commands.trace import trace
 from iova_lab.rendering.console import progress
 from iova_lab.traces.names import HOWS

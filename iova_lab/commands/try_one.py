@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iova_lab.arguments import C_FILE, VARIANT
+from iova_lab.commands.arguments import C_FILE, VARIANT
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
