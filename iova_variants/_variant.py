@@ -81,9 +81,10 @@ class Variant:
         return {name: value for name, value in vars(self).items() if name != "_opened"}
 
 
-def names() -> list[str]:
-    """Names of all variants of the lab, sorted."""
-    return [source.stem for source in variant_sources()]
+def names(*, fake: bool = True) -> list[str]:
+    """Names of all variants of the lab, sorted; without ``fake``, of those that keep ranges."""
+    found = [source.stem for source in variant_sources()]
+    return found if fake else [name for name in found if Claim.FAKE not in load(name).claims]
 
 
 def find_source(name: str) -> Path:

@@ -229,7 +229,7 @@ def test_the_same_results_write_the_same_page(page: Path, tmp_path: Path) -> Non
 
 
 def test_a_claim_with_an_example_against_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(promises, "real_variants", lambda: ["anchor"])
+    monkeypatch.setattr(iova_variants, "names", lambda **_: ["anchor"])
     monkeypatch.setattr(promises, "_claims", lambda variant: Claim.COMPLETE)
     frame = promises.measure([100], lambda: None)
     with pytest.raises(PromiseError, match="claims to be complete, but there is anchor-complete"):
@@ -240,7 +240,7 @@ def test_a_breach_that_is_counted_without_an_example_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the grid, anchor refuses needlessly."""
-    monkeypatch.setattr(promises, "real_variants", lambda: ["anchor"])
+    monkeypatch.setattr(iova_variants, "names", lambda **_: ["anchor"])
     monkeypatch.setattr(promises, "examples", dict)
     frame = promises.measure([100], lambda: None)
     with pytest.raises(PromiseError, match="complete is broken in the grid, without an example"):

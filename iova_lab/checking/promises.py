@@ -18,7 +18,6 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.checking.questions import QUESTIONS
-from iova_lab.checking.soak import real_variants
 from iova_lab.measuring import scaling
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
@@ -95,7 +94,7 @@ def measure(sizes: Sequence[int], tick: Callable[[], object]) -> pd.DataFrame:
     for workload in grid():
         given_up: set[str] = set()
         for nr_live in sizes:
-            for variant in real_variants():
+            for variant in iova_variants.names(fake=False):
                 row = _cell(variant, workload, nr_live, given_up)
                 rows.append({"variant": variant, "workload": workload, "nr_live": nr_live} | row)
                 tick()

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+import iova_variants
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json
 from iova_lab.checking import peng, promises
-from iova_lab.checking.soak import real_variants
 
 FILE = "promises.json"
 COMMAND = "iova-lab promises --measure"
@@ -44,7 +44,11 @@ class Measured:
 
 def nr_ticks(largest: int) -> int:
     """How many cells of the grid there are."""
-    return len(promises.grid()) * len(promises.sizes_up_to(largest)) * len(real_variants())
+    return (
+        len(promises.grid())
+        * len(promises.sizes_up_to(largest))
+        * len(iova_variants.names(fake=False))
+    )
 
 
 def measure(largest: int, tick: Callable[[], object]) -> Measured:
@@ -57,7 +61,7 @@ def measure(largest: int, tick: Callable[[], object]) -> Measured:
     return Measured(
         largest=largest,
         grid=grid,
-        span={variant: promises.churn_span(variant) for variant in real_variants()},
+        span={variant: promises.churn_span(variant) for variant in iova_variants.names(fake=False)},
         sixths=peng.sixths([size for size in sizes if size >= 1000]),
         recipes=table,
         notes=notes,

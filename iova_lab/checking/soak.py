@@ -57,12 +57,6 @@ class _Stored(msgspec.Struct):
 Rows = npt.NDArray[np.intp]
 
 
-def real_variants() -> list[str]:
-    """Every variant that keeps books."""
-    names = iova_variants.names()
-    return [name for name in names if Claim.FAKE not in iova_variants.load(name).claims]
-
-
 def run_chunk(variant: str, chunk: Chunk, *, timeout: float | None) -> Line:
     """Replay one chunk on one variant, judged; returns what was counted.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import iova_variants
 from iova_lab.commands.arguments import POSITIVE, VARIANT, invoked
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def soak(
 
     from iova_lab.checking import soak as soaking
 
-    names = variants or soaking.real_variants()
+    names = variants or iova_variants.names(fake=False)
     if chunk is not None:
         frame = soaking.run_alone(names, seed, chunk, timeout)
         Console(width=10_000).print(soaking.table(frame))

@@ -17,7 +17,6 @@ from typing import Any
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.checking.soak import real_variants
 from iova_lab.contention import constants as machine
 from iova_lab.contention import lockups, plausible, store, sweep
 from iova_lab.contention import service as services
@@ -58,7 +57,7 @@ def pictured(
     variants: Iterable[str] | None = None, chosen: dict[str, int] | None = None
 ) -> list[Asked]:
     """Cells of the pictures; what keeps no books has no lock."""
-    names = list(variants or real_variants())
+    names = list(variants or iova_variants.names(fake=False))
     return [
         (variant, workload, nr_live)
         for workload, nr_live in (PICTURED if chosen is None else chosen).items()

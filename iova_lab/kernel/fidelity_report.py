@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from scipy import stats
 
+import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.checking.soak import real_variants
 from iova_lab.kernel.fidelity import COUNTERPARTS, code_digest, counterpart
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
@@ -71,7 +71,7 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         totals=_totals(measured),
         oracle=_oracle(measured),
         per_variant=_per_variant(measured, old),
-        never_booted=sorted(set(real_variants()) - set(measured["variant"])),
+        never_booted=sorted(set(iova_variants.names(fake=False)) - set(measured["variant"])),
         old=old,
         old_times=_old_in_user_space(times),
         differences=list(measured["first"].dropna()),

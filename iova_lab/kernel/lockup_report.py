@@ -13,7 +13,6 @@ from matplotlib.ticker import NullLocator
 import iova_variants
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_table
-from iova_lab.checking.soak import real_variants
 from iova_lab.kernel.lockup import (
     CLOCKS,
     HARD_SECONDS,
@@ -190,7 +189,7 @@ def worst_nodes() -> pd.DataFrame:
     found = []
     for nr_live in _SIZES:
         asked = stream(nr_live)
-        for name in real_variants():
+        for name in iova_variants.names(fake=False):
             counted = iova_variants.replay(name, asked, op_visits=True)
             found.append((name, nr_live, counted.worst_visits))
     return pd.DataFrame(found, columns=["variant", "nr_live", "nodes"])

@@ -9,7 +9,6 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.reading import Row
-from iova_lab.checking.soak import real_variants
 from iova_lab.kernel.fidelity import nodes, sizes
 from iova_lab.measuring.code_digest import code_digest
 
@@ -26,7 +25,7 @@ def measure(workload: str, tick: Callable[[], object] = lambda: None) -> Iterato
     """
     nr_live = sizes(workload)[-1]
     stream = workloads.generate(workload, nr_live)
-    variants = ["null", *real_variants()]
+    variants = ["null", *iova_variants.names(fake=False)]
     rng = np.random.default_rng(0)
     samples: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(NR_ROUNDS):
