@@ -112,6 +112,7 @@ test: lint offline
 lint: build
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 # The importer, by mutated text: tests/test_fuzz.py is the short pass, tests/fuzz/ what was found.
