@@ -15,11 +15,12 @@ from lab import REAL
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.claims import Claim, Quantity, Run, Verdict, _ledger, all_claims, find, run_claim
-from iova_lab.claims import _run as running
-from iova_lab.claims._claim import CONFIDENCE
-from iova_lab.claims._rules import Ratio, band, compare, exact, exponents, growth, ratio_of
-from iova_lab.claims._timing import kinds
+from iova_lab.claims import Claim, Quantity, Run, Verdict, all_claims, find, ledger, run_claim
+from iova_lab.claims import run as running
+from iova_lab.claims.claim import CONFIDENCE
+from iova_lab.claims.ledger import rule_digest
+from iova_lab.claims.rules import Ratio, band, compare, exact, exponents, growth, ratio_of
+from iova_lab.claims.timing import kinds
 from iova_lab.cli import main
 from iova_variants.opstream import Op
 
@@ -44,22 +45,22 @@ def verdict(name: str, measured: dict[str, Any]) -> Verdict:
 
 
 def test_no_rule_differs_from_what_the_ledger_has() -> None:
-    changed = [claim.id for claim in _ledger.unrecorded()]
-    assert not changed, f'python -m iova_lab.claims._ledger "why these changed": {changed}'
+    changed = [claim.id for claim in ledger.unrecorded()]
+    assert not changed, f'python -m iova_lab.claims.ledger "why these changed": {changed}'
 
 
 def test_the_ledger_has_no_rule_without_a_claim() -> None:
-    assert set(_ledger.read()) == {claim.id for claim in all_claims()}
+    assert set(ledger.read()) == {claim.id for claim in all_claims()}
 
 
 def test_a_changed_rule_has_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     (claim,) = find(["woods-linear"])
-    assert replace(claim, rule=claim.rule + " Or so.").rule_digest != claim.rule_digest
-    assert replace(claim, why="because").rule_digest == claim.rule_digest
+    assert rule_digest(replace(claim, rule=claim.rule + " Or so.")) != rule_digest(claim)
+    assert rule_digest(replace(claim, why="because")) == rule_digest(claim)
     (other,) = find(["woods-flat"])
-    assert replace(claim, judge=other.judge).rule_digest != claim.rule_digest
+    assert rule_digest(replace(claim, judge=other.judge)) != rule_digest(claim)
 
 
 def test_every_claim_says_all_that_a_reader_asks() -> None:
@@ -516,7 +517,7 @@ def test_a_kernel_without_rows_cannot_be_tested(tmp_path: Path) -> None:
 def test_a_retry_that_is_no_longer_marked_cannot_be_tested(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from iova_lab.claims import retry
+    from iova_lab.claims.families import retry
 
     monkeypatch.setattr(retry, "BRANCH", "no such line")
     (claim,) = find(["retry-in-vain"])
@@ -566,8 +567,8 @@ def test_kinds_tell_ops_apart() -> None:
 
 @pytest.mark.slow
 def test_a_pair_of_the_same_variant_is_no_different_by_much() -> None:
-    from iova_lab.claims._timing import paired
-    from iova_lab.claims.typical import near_empty
+    from iova_lab.claims.families.typical import near_empty
+    from iova_lab.claims.timing import paired
 
     measured = paired(Run(quick=True), ("mainline", "mainline"), near_empty, short=True)
     assert set(measured["ns"]) == {"alloc", "free", "both"}
@@ -579,8 +580,8 @@ def test_a_clock_that_ticks_every_10_ns_is_no_reason_to_be_10_ns_wrong(
 ) -> None:
     import numpy as np
 
-    from iova_lab.claims import _timing
-    from iova_lab.claims.typical import near_empty
+    from iova_lab.claims import timing
+    from iova_lab.claims.families.typical import near_empty
 
     stream, _ = near_empty()
     rng = np.random.default_rng(0)
@@ -596,7 +597,7 @@ def test_a_clock_that_ticks_every_10_ns_is_no_reason_to_be_10_ns_wrong(
         )
 
     monkeypatch.setattr(iova_variants, "replay", replay)
-    found = _timing._sample("any", stream, 0, short=True)
+    found = timing._sample("any", stream, 0, short=True)
     assert found["both"] == takes.mean()
     assert found["alloc"] == pytest.approx(14.0, abs=0.3)
     assert found["free"] == pytest.approx(9.0, abs=0.3)
@@ -607,11 +608,11 @@ def rounds_of(*pairs: tuple[float, float]) -> list[list[dict[str, float]]]:
 
 
 def test_a_round_that_leaves_no_time_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from iova_lab.claims import _timing
+    from iova_lab.claims import timing
 
     found = rounds_of((10.0, 20.0), (-1.0, 30.0), (10.0, 20.0), (8.0, 16.0))
-    monkeypatch.setattr(_timing, "_fresh_process", lambda *_: found)
-    measured = _timing.paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
+    monkeypatch.setattr(timing, "_fresh_process", lambda *_: found)
+    measured = timing.paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
     assert measured["ns"]["free"]["mainline"] == [10.0, 10.0]
     assert measured["log_ratios"]["free"] == pytest.approx([math.log(2)] * 2)
 
@@ -619,25 +620,25 @@ def test_a_round_that_leaves_no_time_is_left_out(monkeypatch: pytest.MonkeyPatch
 def test_a_process_that_leaves_no_time_in_half_of_its_rounds_has_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from iova_lab.claims import _timing
+    from iova_lab.claims import timing
 
     found = rounds_of((10.0, 20.0), (-1.0, 30.0))
-    monkeypatch.setattr(_timing, "_fresh_process", lambda *_: found)
+    monkeypatch.setattr(timing, "_fresh_process", lambda *_: found)
     with pytest.raises(iova_variants.VariantError, match="free took no time at all in 2 of 4 rou"):
-        _timing.paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
+        timing.paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
 
 
 @pytest.mark.slow
 def test_an_error_in_a_fresh_process_comes_out() -> None:
-    from iova_lab.claims._timing import paired
+    from iova_lab.claims.timing import paired
 
     with pytest.raises(workloads.SizeError, match="near_empty"):
         paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
 
 
 def test_a_fresh_process_that_ends_early_is_reported(tmp_path: Path) -> None:
-    from iova_lab.claims._timing import paired
-    from iova_lab.claims.typical import near_empty
+    from iova_lab.claims.families.typical import near_empty
+    from iova_lab.claims.timing import paired
 
     crash = Path(iova_variants.__path__[0], "null.c").read_text(encoding="utf-8")
     crash = crash.replace('"null"', '"crash"').replace("\treturn 0;", "\t__builtin_trap();", 1)
@@ -655,7 +656,7 @@ def impossible() -> Any:
 
 
 def test_the_mark_counts_second_passes_and_nothing_else() -> None:
-    from iova_lab.claims import retry
+    from iova_lab.claims.families import retry
 
     assert retry.marked_source().count("iova_visits.update") == 1
     found = retry._on({name: workloads.generate(name, 1_000) for name in ("lost_space", "startup")})
@@ -664,8 +665,8 @@ def test_the_mark_counts_second_passes_and_nothing_else() -> None:
 
 
 def test_requests_in_vain_are_in_vain_for_all() -> None:
-    from iova_lab.claims._counting import count
-    from iova_lab.claims.max32 import NR_ASKED, in_vain
+    from iova_lab.claims.counting import count
+    from iova_lab.claims.families.max32 import NR_ASKED, in_vain
 
     for variant in REAL:
         found = count(variant, in_vain(50), judge=True)
@@ -673,14 +674,14 @@ def test_requests_in_vain_are_in_vain_for_all() -> None:
 
 
 def test_every_case_of_the_second_pass_fits_for_a_complete_variant() -> None:
-    from iova_lab.claims.second_pass import jittas_case, robins_case
+    from iova_lab.claims.families.second_pass import jittas_case, robins_case
 
     assert robins_case("best_fit")
     assert jittas_case("best_fit")
 
 
 def test_only_the_variant_with_the_fault_shows_it() -> None:
-    from iova_lab.claims import cve_2023_52910
+    from iova_lab.claims.families import cve_2023_52910
 
     assert cve_2023_52910._below(Run())["answers"] == {
         "retry": [0x0, 0x80, 0xFF],
@@ -750,8 +751,8 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path) -> None:
 
 
 def test_a_failure_replaces_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from iova_lab.claims import _claim
-    from iova_lab.claims._store import read
+    from iova_lab.claims import claim as claim_module
+    from iova_lab.claims.store import read
 
     good = made(lambda run: {"bytes_per_range": {"mainline": 1.0, "maple": 1.0}})
 
@@ -759,7 +760,7 @@ def test_a_failure_replaces_no_result(tmp_path: Path, monkeypatch: pytest.Monkey
         raise iova_variants.VariantError("broken")
 
     for claim, code in ((good, 0), (made(breaks), 1)):
-        monkeypatch.setattr(_claim, "all_claims", lambda claim=claim: (claim,))
+        monkeypatch.setattr(claim_module, "all_claims", lambda claim=claim: (claim,))
         done = lab("maple-memory", "--results", str(tmp_path))
         assert done.exit_code == code
     assert "maple-memory: broken" in done.output

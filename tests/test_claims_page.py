@@ -14,9 +14,9 @@ from alike import assert_alike
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from iova_lab.claims import Claim, Finding, Quantity, Verdict, _ledger, all_claims, find
-from iova_lab.claims import _figure as drawing
-from iova_lab.claims import _page as page
+from iova_lab.claims import Claim, Finding, Quantity, Verdict, all_claims, find, ledger, page
+from iova_lab.claims import figure as drawing
+from iova_lab.claims.ledger import rule_digest
 from iova_lab.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +32,7 @@ def written(results: Path) -> str:
 
 def store(results: Path, name: str, **row: object) -> None:
     (results / "claims").mkdir(exist_ok=True)
-    text = json.dumps({"id": name, "rule": find([name])[0].rule_digest} | row)
+    text = json.dumps({"id": name, "rule": rule_digest(find([name])[0])} | row)
     (results / "claims" / f"{name}.json").write_text(text)
 
 
@@ -55,7 +55,7 @@ def test_a_result_of_an_older_rule_says_so_and_why_the_rule_was_changed() -> Non
         claim.id
         for claim in all_claims()
         for path in [RESULTS / "claims" / f"{claim.id}.json"]
-        if path.exists() and json.loads(path.read_text())["rule"] != claim.rule_digest
+        if path.exists() and json.loads(path.read_text())["rule"] != rule_digest(claim)
     }
     assert stale == older
     assert not stale or "**The rule was changed**" in "".join(sections)
@@ -131,24 +131,24 @@ def test_another_rule_shows_on_the_page(tmp_path: Path) -> None:
 
 
 def test_a_changed_rule_shows_on_the_page(tmp_path: Path) -> None:
-    changed = [claim for claim in all_claims() if _ledger.changes(claim)]
+    changed = [claim for claim in all_claims() if ledger.changes(claim)]
     text = written(tmp_path)
-    assert text.count("**The rule was changed**") == sum(len(_ledger.changes(c)) for c in changed)
+    assert text.count("**The rule was changed**") == sum(len(ledger.changes(c)) for c in changed)
     for claim in changed:
-        assert _ledger.changes(claim)[0]["why"] in text
+        assert ledger.changes(claim)[0]["why"] in text
 
 
 def test_a_ledger_gets_an_entry_for_what_changed_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = Path(shutil.copy(_ledger.LEDGER, tmp_path))
+    copy = Path(shutil.copy(ledger.LEDGER, tmp_path))
     entries = json.loads(copy.read_text())
     entries["woods-flat"][-1]["digest"] = "0"
     copy.write_text(json.dumps(entries))
-    monkeypatch.setattr(_ledger, "LEDGER", copy)
-    assert _ledger.record("because") == ["woods-flat"]
-    assert _ledger.read()["woods-flat"][-1]["why"] == "because"
-    assert _ledger.unrecorded() == []
+    monkeypatch.setattr(ledger, "LEDGER", copy)
+    assert ledger.record("because") == ["woods-flat"]
+    assert ledger.read()["woods-flat"][-1]["why"] == "because"
+    assert ledger.unrecorded() == []
 
 
 def test_a_mail_has_72_columns_of_ascii() -> None:

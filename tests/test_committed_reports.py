@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alike import assert_alike, assert_folders_alike
 
-from iova_lab.claims._page import write_claims
+from iova_lab.claims.page import write_claims
 from iova_lab.contention.report import write_contention
 from iova_lab.rendering.pages import read_page
 from iova_lab.reports.candidate.page import write_evidence

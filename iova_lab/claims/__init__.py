@@ -1,12 +1,13 @@
 """What has been claimed about these allocators in public, and does it hold here?
 
-One module per family of claims, found by listing this folder: every `Claim` in a module whose name
-begins with no underscore is one.  A claim says in advance by which rule its verdict is decided;
+One module per family of claims, found by listing ``families``: every `Claim` in it is one.
+A claim says in advance by which rule its verdict is decided;
 ``rules.json`` holds what each rule was when it was fixed, and everything that changed since.
 """
 
-from iova_lab.claims._claim import Claim, Finding, Quantity, Verdict, all_claims, find
-from iova_lab.claims._run import Run, run_claim
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict, all_claims, find
+from iova_lab.claims.measurement import Run
+from iova_lab.claims.run import run_claim
 
 __all__ = [
     "Claim",

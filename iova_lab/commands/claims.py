@@ -62,7 +62,7 @@ def claims(
     if not ids and not everyone:
         require(results, "claims/*.json", command="iova-lab claims --all")
     from iova_lab.claims import all_claims, find
-    from iova_lab.claims._page import stored, write_claims
+    from iova_lab.claims.page import stored, write_claims
 
     wanted = list(all_claims()) if everyone else find(ids)
     if quick and not wanted:
@@ -86,8 +86,8 @@ def _measure(
 ) -> list[tuple[Claim, Finding]]:
     """Measure one after the other; each is stored before the next begins."""
     from iova_lab.claims import Run, run_claim
-    from iova_lab.claims._run import judge
-    from iova_lab.claims._store import write
+    from iova_lab.claims.run import judge
+    from iova_lab.claims.store import write
 
     found = []
     shared: dict[str, dict[str, Any]] = {}
@@ -115,7 +115,7 @@ def _ticker(bar: Progress, task: Any, done: float, seconds: float) -> Any:
 
 
 def _show(found: list[tuple[Claim, Finding]], details: bool, quick: bool) -> None:
-    from iova_lab.claims._page import summary
+    from iova_lab.claims.page import summary
 
     if details:
         for claim, finding in found:

@@ -7,11 +7,11 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.checking import promises
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
-from iova_lab.claims._judging import judge_band
-from iova_lab.claims._rules import band, exact
-from iova_lab.claims._run import Run
-from iova_lab.claims.maple import MAINLINE, MAPLE, OURS, PAIR
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.families.maple import MAINLINE, MAPLE, OURS, PAIR
+from iova_lab.claims.judging import judge_band
+from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.rules import band, exact
 from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from iova_lab.claims._claim import Claim, Measured, Quantity, Verdict, no_rule
-from iova_lab.claims._counting import SIZES, grow
-from iova_lab.claims._judging import judge_growth
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Quantity, Verdict, no_rule
+from iova_lab.claims.counting import SIZES, grow
+from iova_lab.claims.judging import judge_growth
+from iova_lab.claims.measurement import Measured, Run
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2015

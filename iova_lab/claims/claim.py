@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import enum
 import importlib
-import inspect
 import pkgutil
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
 
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.claims import _rules
-
-if TYPE_CHECKING:
-    from iova_lab.claims._run import Run
-
-#: What a measurement found, as it lies in a JSON file.
-Measured = dict[str, Any]
+from iova_lab.claims.measurement import Measured, Run
 
 
 class Verdict(enum.StrEnum):
@@ -110,15 +101,6 @@ class Claim:
         """Of the command."""
         return ["claims", self.id]
 
-    @property
-    def rule_digest(self) -> str:
-        """A digest of the rule: its words, its code with what that holds, and what rules share."""
-        judging = importlib.import_module("iova_lab.claims._judging")
-        held = [repr(cell.cell_contents) for cell in self.judge.__closure__ or ()]
-        sources = [self.rule, *held]
-        sources += [inspect.getsource(one) for one in (self.judge, _rules, judging)]
-        return sha256("\n".join(" ".join(s.split()) for s in sources).encode()).hexdigest()[:16]
-
 
 def no_rule(measured: Measured) -> Finding:
     """The judge of what can't be tested: nothing that is measured decides it."""
@@ -128,9 +110,8 @@ def no_rule(measured: Measured) -> Finding:
 @cache
 def all_claims() -> tuple[Claim, ...]:
     """Every claim, by the ``YEAR`` of its module and the order of lines within it."""
-    package = importlib.import_module("iova_lab.claims")
-    names = [info.name for info in pkgutil.iter_modules(package.__path__)]
-    names = sorted(name for name in names if not name.startswith("_"))
+    package = importlib.import_module("iova_lab.claims.families")
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
     modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
     modules.sort(key=lambda module: int(module.YEAR))
     found = [one for module in modules for one in vars(module).values() if isinstance(one, Claim)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iova_lab.claims import _kernel
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict, no_rule
-from iova_lab.claims._judging import judge_kind
-from iova_lab.claims._rules import band, compare, exact, ratio_of
-from iova_lab.claims._run import Run
-from iova_lab.claims._timing import paired
-from iova_lab.claims.typical import near_empty
+from iova_lab.claims import booted
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict, no_rule
+from iova_lab.claims.families.typical import near_empty
+from iova_lab.claims.judging import judge_kind
+from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.rules import band, compare, exact, ratio_of
+from iova_lab.claims.timing import paired
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2026
@@ -23,7 +23,7 @@ OURS = "`maple` stands on a B-tree of the lab's own; the kernel's maple tree is 
 
 
 def _times(run: Run) -> Measured:
-    kernel = _kernel.instructions(run.results, IN_KERNEL, "near_empty", 100)
+    kernel = booted.instructions(run.results, IN_KERNEL, "near_empty", 100)
     times = run.once("maple", lambda: paired(run, PAIR, near_empty, short=True))
     return times | {"kernel": kernel}
 
@@ -40,7 +40,7 @@ def _judge_time(kind: str, published: float) -> Callable[[Measured], Finding]:
         elif "undecided" not in sides:
             same = all(side == "in" for side in sides)
             verdict = Verdict.REPRODUCED if same else Verdict.PARTLY
-        beside = _kernel.said(measured["kernel"], IN_KERNEL, kind)
+        beside = booted.said(measured["kernel"], IN_KERNEL, kind)
         return Finding(verdict, f"{found.answer}; {beside}", found.measured)
 
     return judge
@@ -94,8 +94,8 @@ FREE = Claim(
 
 
 def _whole_request(run: Run) -> Measured:
-    kernel = _kernel.instructions(run.results, IN_KERNEL, "near_empty", 100)
-    said = _kernel.said(kernel, IN_KERNEL, "alloc")
+    kernel = booted.instructions(run.results, IN_KERNEL, "near_empty", 100)
+    said = booted.said(kernel, IN_KERNEL, "alloc")
     return {"kernel": kernel, "beside": f"beside it, a whole alloc, lock or not: {said}"}
 
 
@@ -110,6 +110,6 @@ HOLD = Claim(
     not_in="Waiting, cache lines that move between cores, and where in a request the lock is held.",
     judge=no_rule,
     measure=_whole_request,
-    elsewhere=_kernel.FIDELITY,
+    elsewhere=booted.FIDELITY,
     cannot="the hold of a contended lock on 16 cores; this machine has two",
 )

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iova_lab.claims._claim import Finding, Measured, Quantity, Verdict
-from iova_lab.claims._rules import Ratio, compare, exponents, growth, ratio_of
+from iova_lab.claims.claim import Finding, Quantity, Verdict
+from iova_lab.claims.measurement import Measured
+from iova_lab.claims.rules import Ratio, compare, exponents, growth, ratio_of
 from iova_lab.rendering.tables import number
 
 
@@ -16,7 +17,7 @@ def judge_growth(
 ) -> Callable[[Measured], Finding]:
     """A judge of one curve.
 
-    ``expected`` is a word of `_rules.growth`.  Who was to be flat and is logarithmic, and who was
+    ``expected`` is a word of `rules.growth`.  Who was to be flat and is logarithmic, and who was
     to be linear and grows in another way, gets ``less``; whoever was to be logarithmic may be flat.
     """
 
@@ -54,7 +55,7 @@ def median(measured: Measured, kind: str, variant: str) -> float:
 
 
 def judge_band(ratio: Ratio, low: float, high: float, what: str) -> Finding:
-    """The verdict on a ratio that was to lie within a band; see `_rules.compare`."""
+    """The verdict on a ratio that was to lie within a band; see `rules.compare`."""
     verdicts = {
         "in": Verdict.REPRODUCED,
         "same side": Verdict.PARTLY,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
-from iova_lab.claims._counting import SIZES, grow
-from iova_lab.claims._judging import judge_growth
-from iova_lab.claims._rules import exponents, growth
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.counting import SIZES, grow
+from iova_lab.claims.judging import judge_growth
+from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.rules import exponents, growth
 from iova_lab.rendering.tables import number
 
 #: When the first of these was said; claims are listed by it.

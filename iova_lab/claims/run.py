@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from iova_lab.basics.errors import IovaLabError, NotFoundError
-from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
+from iova_lab.claims.claim import Claim, Finding, Verdict
+from iova_lab.claims.ledger import rule_digest
+from iova_lab.claims.measurement import Measured, Run
 from iova_lab.measuring import provenance
 
 #: What means that this build or this machine lacks something that the claim needs.
@@ -19,36 +19,12 @@ FAILURES = (IovaLabError, OSError, MemoryError)
 STORED = ("command", "commit", "date", "compiler", "machine", "load")
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a claim's ``measure`` is given.
-
-    ``quick``: a look, with small sizes and few samples; never stored as a result.  ``results`` is
-    where results of other commands lie.  ``tick(done, total)`` tells how far a long one is.
-    """
-
-    quick: bool = False
-    results: Path = Path("results")
-    tick: Callable[[int, int], object] = field(default=lambda done, total: None)
-    shared: dict[str, Measured] = field(default_factory=dict)
-
-    def least(self, full: int, quick: int) -> int:
-        """``full``, or ``quick`` if only a look was asked for."""
-        return quick if self.quick else full
-
-    def once(self, name: str, take: Callable[[], Measured]) -> Measured:
-        """What ``take`` measures, measured for the first that asks for ``name``."""
-        if name not in self.shared:
-            self.shared[name] = take()
-        return self.shared[name]
-
-
 def run_claim(claim: Claim, run: Run) -> dict[str, Any]:
     """Measure one claim; the row says what was measured, ``cannot`` be, or ``failed``, and why.
 
     Nothing that a variant does gets through as an exception; Ctrl-C does.
     """
-    row: dict[str, Any] = {"id": claim.id, "rule": claim.rule_digest}
+    row: dict[str, Any] = {"id": claim.id, "rule": rule_digest(claim)}
     started = time.monotonic()
     if claim.measure is None:
         return row

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Verdict, no_rule
+from iova_lab.claims.measurement import Measured, Run
 from iova_lab.measuring import rows
 
 #: When the first of these was said; claims are listed by it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import iova_variants
-from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Verdict
+from iova_lab.claims.measurement import Measured, Run
 from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT
 
 #: When the first of these was said; claims are listed by it.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.claims import _kernel
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
-from iova_lab.claims._judging import judge_kind
-from iova_lab.claims._rules import compare, ratio_of
-from iova_lab.claims._run import Run
-from iova_lab.claims._timing import paired
+from iova_lab.claims import booted
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.judging import judge_kind
+from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.rules import compare, ratio_of
+from iova_lab.claims.timing import paired
 from iova_lab.rendering.tables import number
 from iova_variants.opstream import OpStream
 
@@ -32,7 +32,7 @@ def near_empty() -> tuple[OpStream, int]:
 
 
 def _typical(run: Run) -> Measured:
-    kernel = _kernel.instructions(run.results, PAIR, "near_empty", 100)
+    kernel = booted.instructions(run.results, PAIR, "near_empty", 100)
     return paired(run, PAIR, near_empty, short=True) | {"kernel": kernel}
 
 
@@ -42,7 +42,7 @@ def _judge_typical(measured: Measured) -> Finding:
     inside = "inside" if compare(both, *ALMOST_TWICE) == "in" else "outside"
     span = f"x{number(both.value)} [{number(both.lo)}..{number(both.hi)}]"
     beside = f"alloc and free together {span}, {inside} the rule's band"
-    beside += f"; {_kernel.said(measured['kernel'], PAIR, 'alloc')}"
+    beside += f"; {booted.said(measured['kernel'], PAIR, 'alloc')}"
     return Finding(found.verdict, f"{found.answer}; beside it, {beside}", found.measured)
 
 

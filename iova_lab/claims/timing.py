@@ -23,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 import iova_variants
-from iova_lab.claims._claim import Measured
-from iova_lab.claims._run import Run
+from iova_lab.claims.measurement import Measured, Run
 from iova_variants.child import Limits, run_program
 from iova_variants.opstream import Op, OpStream
 
@@ -115,7 +114,7 @@ _MAIN = """
 import pickle, sys
 with open(sys.argv[1], "rb") as file:
     sys.path[:], job = pickle.load(file)
-from iova_lab.claims._timing import answer
+from iova_lab.claims.timing import answer
 answer(job, sys.argv[2])
 """
 

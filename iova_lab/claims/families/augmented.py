@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
-from iova_lab.claims._counting import SIZES, grow
-from iova_lab.claims._judging import judge_growth
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.counting import SIZES, grow
+from iova_lab.claims.judging import judge_growth
+from iova_lab.claims.measurement import Measured, Run
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2026

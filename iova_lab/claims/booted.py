@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iova_lab.basics.errors import NoResultsError, NotFoundError
 from iova_lab.basics.reading import Row
-from iova_lab.claims._claim import Measured
+from iova_lab.claims.measurement import Measured
 from iova_lab.measuring import rows
 
 FIDELITY = "iova-lab kernel fidelity"

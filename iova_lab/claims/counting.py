@@ -10,8 +10,7 @@ import numpy as np
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.claims._claim import Measured
-from iova_lab.claims._run import Run
+from iova_lab.claims.measurement import Measured, Run
 from iova_variants.opstream import Op, OpStream
 
 REFUSED = 2**64 - 1

@@ -7,8 +7,8 @@ The streams of the CVE's two effects, as small as they are, on `retry`, which ha
 from __future__ import annotations
 
 import iova_variants
-from iova_lab.claims._claim import Claim, Finding, Measured, Verdict
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Verdict
+from iova_lab.claims.measurement import Measured, Run
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2023

@@ -9,18 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab.claims import _ledger, _rules, _store
-from iova_lab.claims._claim import (
-    CONFIDENCE,
-    ORIGINS,
-    Claim,
-    Finding,
-    Quantity,
-    Verdict,
-    all_claims,
-)
-from iova_lab.claims._figure import drawable, figure
-from iova_lab.claims._run import judge
+from iova_lab.claims import ledger, rules, store
+from iova_lab.claims.claim import CONFIDENCE, ORIGINS, Claim, Finding, Quantity, Verdict, all_claims
+from iova_lab.claims.figure import drawable, figure
+from iova_lab.claims.ledger import rule_digest
+from iova_lab.claims.run import judge
 from iova_lab.measuring import flags, provenance
 from iova_lab.rendering.figures import save
 from iova_lab.rendering.pages import write_page
@@ -34,7 +27,7 @@ COMMAND = "make claims"
 def stored(results: Path, claims: Sequence[Claim] | None = None) -> list[tuple[Claim, Finding]]:
     """Every claim with the verdict on what is stored of it."""
     wanted = all_claims() if claims is None else claims
-    return [(one, judge(one, _store.read(results, one))) for one in wanted]
+    return [(one, judge(one, store.read(results, one))) for one in wanted]
 
 
 def summary(found: Found) -> str:
@@ -67,7 +60,7 @@ def _named(found: Found) -> list[str]:
 def write_claims(results: Path, out_dir: Path) -> Path:
     """Write claims.md, claims.html, claims.txt (the mail) and the figure, from results alone."""
     found = stored(results)
-    rows = {claim.id: _store.read(results, claim) or {} for claim, _ in found}
+    rows = {claim.id: store.read(results, claim) or {} for claim, _ in found}
     out_dir.mkdir(parents=True, exist_ok=True)
     shown = drawable(found)
     if shown:
@@ -97,7 +90,7 @@ def _warning(rows: dict[str, dict[str, Any]]) -> str:
 
 
 def _thresholds() -> str:
-    return (_rules.__doc__ or "").partition("\n")[2].strip()
+    return (rules.__doc__ or "").partition("\n")[2].strip()
 
 
 def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -153,13 +146,13 @@ def _link(claim: Claim, finding: Finding) -> str:
 
 
 def _section(claim: Claim, finding: Finding, row: dict[str, Any]) -> dict[str, Any]:
-    rule_at = row.get("rule", claim.rule_digest)
+    rule_at = row.get("rule", rule_digest(claim))
     return {
         "claim": claim,
         "verdict": finding.verdict.value,
         "answer": finding.answer,
-        "stale": rule_at != claim.rule_digest,
-        "changes": _ledger.changes(claim),
+        "stale": rule_at != rule_digest(claim),
+        "changes": ledger.changes(claim),
         "date": row.get("date", ""),
         "commit": row.get("commit", ""),
     }

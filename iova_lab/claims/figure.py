@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from iova_lab.claims._claim import ORIGINS, Claim, Finding, Quantity, Verdict
+from iova_lab.claims.claim import ORIGINS, Claim, Finding, Quantity, Verdict
 from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import COLOURS
 

@@ -15,9 +15,9 @@ import numpy as np
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.claims._claim import Claim, Finding, Measured, Verdict, no_rule
-from iova_lab.claims._counting import REFUSED, count
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Verdict, no_rule
+from iova_lab.claims.counting import REFUSED, count
+from iova_lab.claims.measurement import Measured, Run
 from iova_lab.rendering.tables import number
 from iova_lab.traces.trace import TRACE_DIR, read_trace
 from iova_variants.opstream import Op, OpStream

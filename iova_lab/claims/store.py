@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from iova_lab.basics.reading import Row, convert, read_json, wrong
-from iova_lab.claims._claim import Claim
+from iova_lab.claims.claim import Claim
 
 
 class _Machine(msgspec.Struct):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.checking import peng
-from iova_lab.claims import _kernel
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
-from iova_lab.claims._counting import grow, sizes_for
-from iova_lab.claims._judging import judge_growth
-from iova_lab.claims._run import Run
+from iova_lab.claims import booted
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.counting import grow, sizes_for
+from iova_lab.claims.judging import judge_growth
+from iova_lab.claims.measurement import Measured, Run
 from iova_lab.measuring.scaling import LINEAR
 
 #: When the first of these was said; claims are listed by it.
@@ -18,7 +18,7 @@ MAINLINE = "mainline"
 
 
 def _same(run: Run) -> Measured:
-    rows = [row for row in _kernel.fidelity(run.results) if row["variant"] == "kernel"]
+    rows = [row for row in booted.fidelity(run.results) if row["variant"] == "kernel"]
     found: Measured = {}
     for row in rows:
         one = found.setdefault(row["release"], {"ops": 0, "equal": 0, "cells": 0, "errors": 0})
@@ -27,7 +27,7 @@ def _same(run: Run) -> Measured:
         one["equal"] += row.get("nr_equal") or 0
         one["errors"] += bool(row.get("error"))
     if not found:
-        raise NoResultsError(f"{run.results}/kernel: {_kernel.FIDELITY} asks the kernel's own")
+        raise NoResultsError(f"{run.results}/kernel: {booted.FIDELITY} asks the kernel's own")
     return found
 
 
@@ -82,7 +82,7 @@ SAME = Claim(
     not_in="Equal answers don't mean equal cost; the page of fidelity has the instructions.",
     judge=_judge_same,
     measure=_same,
-    elsewhere=_kernel.FIDELITY,
+    elsewhere=booted.FIDELITY,
 )
 
 SIXTH = Claim(

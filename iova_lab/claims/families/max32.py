@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from iova_lab import workloads
-from iova_lab.claims._claim import Claim, Finding, Measured, Quantity, Verdict
-from iova_lab.claims._counting import count, grow, sizes_for
-from iova_lab.claims._judging import judge_growth
-from iova_lab.claims._run import Run
+from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.counting import count, grow, sizes_for
+from iova_lab.claims.judging import judge_growth
+from iova_lab.claims.measurement import Measured, Run
 from iova_lab.rendering.tables import number
 from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT, pack
 from iova_variants.opstream import Op, OpStream, new_ops

@@ -1,0 +1,89 @@
+"""Which rule decided when?  Every rule as it was first fixed, and every change since.
+
+``python -m iova_lab.claims.ledger "why"`` adds what is new or has changed to rules.json; a test
+fails until that is done, so no rule changes without a reason that the page then shows.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import inspect
+import json
+import sys
+import textwrap
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from iova_lab.claims import judging, rules
+from iova_lab.claims.claim import Claim, Finding, all_claims
+from iova_lab.claims.measurement import Measured
+
+LEDGER = Path(__file__).with_name("rules.json")
+
+#: Of one claim, oldest first: date, digest of the rule, why.
+Entries = list[dict[str, str]]
+
+
+def rule_digest(claim: Claim) -> str:
+    """A digest of the rule: its words, its code with what that holds, and what rules share."""
+    held = [repr(cell.cell_contents) for cell in claim.judge.__closure__ or ()]
+    sources = [claim.rule, *held]
+    sources += [_without_imports(one) for one in (claim.judge, rules, judging)]
+    return sha256("\n".join(" ".join(s.split()) for s in sources).encode()).hexdigest()[:16]
+
+
+def _without_imports(code: Callable[[Measured], Finding] | ModuleType) -> str:
+    """Its source, whatever the modules are called that it imports."""
+    source = textwrap.dedent(inspect.getsource(code))
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError:  # a piece of an expression, which imports nothing
+        return source
+    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    dropped = {
+        number for node in imports for number in range(node.lineno, (node.end_lineno or 0) + 1)
+    }
+    lines = source.splitlines()
+    return "\n".join(line for number, line in enumerate(lines, 1) if number not in dropped)
+
+
+def read() -> dict[str, Entries]:
+    """All entries, by claim."""
+    found: dict[str, Entries] = json.loads(LEDGER.read_text(encoding="utf-8"))
+    return found
+
+
+def changes(claim: Claim) -> Entries:
+    """What changed in the rule of a claim since it was first fixed."""
+    return read().get(claim.id, [])[1:]
+
+
+def unrecorded() -> list[Claim]:
+    """Claims whose rule is not the last one in the ledger."""
+    known = read() if LEDGER.exists() else {}
+    return [one for one in all_claims() if not _is_last(known.get(one.id, []), one)]
+
+
+def _is_last(entries: Entries, claim: Claim) -> bool:
+    return bool(entries) and entries[-1]["digest"] == rule_digest(claim)
+
+
+def record(why: str) -> list[str]:
+    """Add an entry for every unrecorded rule; returns their ids."""
+    known = read() if LEDGER.exists() else {}
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = unrecorded()
+    for one in found:
+        entry = {"date": today, "digest": rule_digest(one), "why": why}
+        known.setdefault(one.id, []).append(entry)
+    LEDGER.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return [one.id for one in found]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].strip():
+        raise SystemExit('say why: python -m iova_lab.claims.ledger "why"')
+    print(" ".join(record(sys.argv[1])) or "nothing to record")
