@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from iova_lab.cli import main
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import COMMON_CASE
-from iova_lab.measuring.contenders import SUBJECT, bars, objections, page, sources
+from iova_lab.measuring.contenders import SUBJECT
 from iova_lab.rendering.pages import read_page
+from iova_lab.reports.candidate import bars, objections, page, sources
 from iova_lab.reports.thread import Answer
 
 pytestmark = pytest.mark.slow

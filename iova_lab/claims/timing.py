@@ -165,7 +165,7 @@ def _usable(taken: Array, kind: str, pair: tuple[str, str]) -> Array:
     Where the clock costs more than the call, a disturbed round leaves nothing of the call, or less.
     Raises `VariantError` for a process in which that is so in half of the rounds.
     """
-    lost = (taken <= 0).any(axis=2)
+    lost = np.any(taken <= 0, axis=2)
     if (2 * lost.sum(axis=1) >= lost.shape[1]).any():
         raise iova_variants.VariantError(
             f"{' and '.join(pair)}: {kind} took no time at all in {int(lost.sum())} of {lost.size}"
