@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-import iova_variants
 from iova_lab.commands.arguments import POSITIVE, VARIANT, invoked
 
 if TYPE_CHECKING:
@@ -61,6 +60,7 @@ def soak(
     """
     from rich.console import Console
 
+    import iova_variants
     from iova_lab.checking import soak as soaking
 
     names = variants or iova_variants.names(fake=False)
