@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * op - one request of an op stream: the same bytes in a file, in the replay of
- * user space and in the kernel module.  iova_variants/opstream.py has it as a dtype.
+ * user space and in the kernel module.  iova_variants/opstream.py has the dtype.
  */
 #ifndef OP_H
 #define OP_H
@@ -29,11 +29,12 @@ enum replay_op_code {
  * struct replay_op - one request; 24 bytes, little-endian
  * @limit_pfn: inclusive; for REPLAY_RESERVE the highest pfn of the range
  * @size: in pfns, for ALLOC and RESERVE
- * @slot: names the range: ALLOC and RESERVE fill it, FREE empties it
+ * @slot: names the range: ALLOC and RESERVE fill it, after FREE it is empty
  * @dom: index of the domain
  * @cpu: where the request was made
  * @op: enum replay_op_code
  * @flags: REPLAY_SIZE_ALIGNED, REPLAY_PACKED
+ * @zero: padding
  */
 struct replay_op {
 	u64 limit_pfn;

@@ -26,20 +26,6 @@
 
 #include "rcache.h"
 
-struct magazine {
-	union {
-		unsigned long nr;
-		struct magazine *next;	/* while in a depot, being full */
-	};
-	unsigned long pfns[];
-};
-
-struct cpu_cache {
-	spinlock_t lock;
-	struct magazine *loaded;
-	struct magazine *previous;
-};
-
 /* ---- the tree ---- */
 
 static unsigned long tree_alloc(struct rcache *rcache, unsigned long size,

@@ -72,7 +72,10 @@ struct rcache_stats {
 
 /**
  * struct rcache_run - what the rcaches of one replay share
- * @told: called after each op on the tree, or NULL; @size is 0 for a free
+ * @config: what they imitate
+ * @stats: what they did
+ * @told: called after each op on the tree, or NULL; its size is 0 for a free
+ * @context: for @told
  */
 struct rcache_run {
 	struct rcache_config config;
@@ -91,14 +94,27 @@ struct rcache_run {
 #define rcache_stats_of(run)	(&(run)->stats)
 #endif
 
-struct magazine;
-struct cpu_cache;
+/* Of one CPU and order, or in a depot. */
+struct magazine {
+	union {
+		unsigned long nr;
+		struct magazine *next;	/* while in a depot, being full */
+	};
+	unsigned long pfns[];
+};
+
+struct cpu_cache {
+	spinlock_t lock;
+	struct magazine *loaded;
+	struct magazine *previous;
+};
 
 /**
  * struct rcache_order - the caches of one size
  * @cpus: one per CPU
  * @lock: guards the depot
  * @depot: full magazines, the last one in first
+ * @depot_size: how many
  */
 struct rcache_order {
 	struct cpu_cache *cpus;

@@ -61,15 +61,18 @@ struct replay_watch {
  *	REPLAY_JUDGE only
  * @visits: nodes visited; counted build only
  * @worst_visits: most nodes visited by one op; with op_visits only
- * @nr_live: live ranges after the window, and their pfns in all
- * @pfn_lo: lowest and highest pfn in use, summed up in @span per domain
+ * @nr_live: live ranges after the window
+ * @nr_live_pfns: the sum of their sizes
+ * @span: from the lowest to the highest pfn in use, the sum over the domains
  * @bytes: memory of the variant after the window: slabs and domains
+ * @peak_bytes: the most it was
  * @node_bytes: of one node of the variant, before the slab rounds it up
  * @nr_requests: for memory, ageing included; counted build only
  * @nr_arenas: taken from the system within the window: none, or times are wrong
  * @endless: the op @error_op was stopped because it visited more nodes than any
  *	needs; counted build only
- * @error: empty, or what stopped the replay, at op @error_op
+ * @error_op: the op that stopped the replay
+ * @error: empty, or why
  */
 struct replay_result {
 	u64 ns;
@@ -117,6 +120,7 @@ struct replay_tree_op {
  * struct replay_rcache - put an rcache in front of the variant
  * @config: which one; nr_cpus is above every op's cpu
  * @ticks: ascending: before each of these ops the timer of all domains fires
+ * @nr_ticks: how many
  * @tree_ops: NULL, or room for two per op of the stream
  * @nr_tree_ops: how many there were
  * @stats: of the measured window; what is held, after it

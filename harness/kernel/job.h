@@ -27,6 +27,11 @@ struct lab_header {
 /**
  * struct lab_job - replay one stream on one variant
  * @variant: stem of its C file, ends in 0
+ * @nr_ops: as in struct replay_stream; likewise all up to @start_pfn
+ * @nr_slots: how many slots the ops name
+ * @nr_domains: how many domains
+ * @granule: bytes of a pfn
+ * @start_pfn: lowest pfn of each domain
  * @ops_at: byte offset of an array of struct replay_op, as are all that follow
  * @pfns_at: of one u64 per op: its pfn, IOVA_REFUSED for none
  * @cycles_at: of one u32 per op: its time

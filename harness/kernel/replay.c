@@ -17,6 +17,18 @@
 
 #include "replay.h"
 
+static noinline bool lab_is_live(const struct iova_variant_ops *variant,
+				 struct iova_domain *iovad, u64 pfn)
+{
+	unsigned long lo, hi;
+
+	return variant->find(iovad, pfn, &lo, &hi);
+}
+
+#define replay_is_live(variant, iovad, pfn, lo, hi)			\
+	((void)(lo), (void)(hi), lab_is_live(variant, iovad, pfn))
+#include "replay_step.h"
+
 #define OPS_PER_BREATH	256	/* between two calls of cond_resched() */
 #define NR_REPORTS	16	/* lines on the console per job */
 
@@ -37,11 +49,9 @@ static const struct {
 
 struct lab_run {
 	const struct iova_variant_ops *variant;
-	char *domains;
-	size_t domain_stride;
+	struct replay_hot hot;
 	u64 nr_domains;		/* initialised */
-	u64 *slots;		/* pfn of the last range, or IOVA_REFUSED */
-	u32 *sizes;		/* of it, 0 for a reserved one; if free needs it */
+	u32 *sizes;		/* per slot; for replay_sized_step() */
 };
 
 const struct iova_variant_ops *lab_find_variant(const char *name)
@@ -54,97 +64,13 @@ const struct iova_variant_ops *lab_find_variant(const char *name)
 	return NULL;
 }
 
-static struct iova_domain *lab_domain(const struct lab_run *run, u64 dom)
-{
-	return (void *)(run->domains + dom * run->domain_stride);
-}
-
-static noinline u64 lab_reserve(const struct lab_run *run,
-				struct iova_domain *iovad,
-				const struct replay_op *op)
-{
-	u64 pfn = op->limit_pfn - op->size + 1;
-
-	if (run->variant->reserve(iovad, pfn, op->limit_pfn))
-		return IOVA_REFUSED;
-	return pfn;
-}
-
-static noinline u64 lab_find(const struct lab_run *run,
-			     struct iova_domain *iovad, u64 pfn)
-{
-	unsigned long lo, hi;
-
-	if (pfn != IOVA_REFUSED && !run->variant->find(iovad, pfn, &lo, &hi))
-		return IOVA_REFUSED;
-	return pfn;
-}
-
-/* As harness/replay.c has it: the op's address, IOVA_REFUSED if there is none. */
-static __always_inline u64 lab_step(const struct lab_run *run,
-				    const struct replay_op *op)
-{
-	struct iova_domain *iovad = lab_domain(run, op->dom);
-	u64 *slot = &run->slots[op->slot];
-	u64 pfn;
-
-	if (likely(op->op == REPLAY_ALLOC)) {
-		pfn = run->variant->alloc(iovad, op->size, op->limit_pfn,
-					  op->flags & REPLAY_SIZE_ALIGNED);
-		*slot = pfn;
-		return pfn;
-	}
-	pfn = *slot;
-	if (likely(op->op == REPLAY_FREE)) {
-		if (likely(pfn != IOVA_REFUSED))
-			run->variant->free(iovad, pfn);
-		return pfn;
-	}
-	if (op->op == REPLAY_FIND)
-		return lab_find(run, iovad, pfn);
-	pfn = lab_reserve(run, iovad, op);
-	*slot = pfn;
-	return pfn;
-}
-
-/* The same for a variant that is told the size of what is freed. */
-static __always_inline u64 lab_sized_step(const struct lab_run *run,
-					  const struct replay_op *op)
-{
-	u32 *size = &run->sizes[op->slot];
-	u64 pfn = run->slots[op->slot];
-
-	if (likely(op->op == REPLAY_ALLOC)) {
-		*size = op->size;
-		return lab_step(run, op);
-	}
-	if (likely(op->op == REPLAY_FREE)) {
-		if (likely(pfn != IOVA_REFUSED && *size))
-			run->variant->free_sized(lab_domain(run, op->dom), pfn,
-						 *size);
-		return pfn;
-	}
-	if (op->op == REPLAY_RESERVE)
-		*size = 0;
-	return lab_step(run, op);
-}
-
 /* Ageing: @low is where the domain's lowest packed range begins, 0 for none. */
 static u64 lab_step_packed(const struct lab_run *run,
 			   const struct replay_op *op, u64 *low)
 {
-	u64 pfn = (*low ?: op->limit_pfn + 1) - op->size;
+	u32 *size = run->sizes ? &run->sizes[op->slot] : NULL;
 
-	*low = pfn;
-	if (run->sizes)
-		return lab_sized_step(run, op);
-	if (!run->variant->place)
-		return lab_step(run, op);
-	if (run->variant->place(lab_domain(run, op->dom), pfn, op->size,
-				op->limit_pfn))
-		pfn = IOVA_REFUSED;
-	run->slots[op->slot] = pfn;
-	return pfn;
+	return replay_packed_step(run->variant, run->hot, size, op, low);
 }
 
 /* @sized is constant in each loop: within the time, there is nothing to decide. */
@@ -160,9 +86,10 @@ static __always_inline u64 lab_timed_step(const struct lab_run *run,
 	if (unlikely(op->flags & REPLAY_PACKED))
 		pfn = lab_step_packed(run, op, low);
 	else if (sized)
-		pfn = lab_sized_step(run, op);
+		pfn = replay_sized_step(run->variant, run->hot,
+					&run->sizes[op->slot], op);
 	else
-		pfn = lab_step(run, op);
+		pfn = replay_step(run->variant, run->hot, op);
 	after = get_cycles();
 	local_irq_restore(flags);
 	*cycles = min_t(u64, after - before, U32_MAX);
@@ -214,16 +141,17 @@ static void lab_loop(const struct lab_run *run, const struct lab_job *job,
 
 static int lab_build(struct lab_run *run, const struct lab_job *job)
 {
+	struct replay_hot *hot = &run->hot;
 	u64 i;
 	int err;
 
-	run->domain_stride = ALIGN(run->variant->domain_size, SMP_CACHE_BYTES);
-	run->domains = vzalloc(max_t(u64, 1, job->nr_domains *
-					     run->domain_stride));
-	run->slots = vmalloc(array_size(job->nr_slots + 1, sizeof(u64)));
-	if (!run->domains || !run->slots)
+	hot->domain_stride = ALIGN(run->variant->domain_size, SMP_CACHE_BYTES);
+	hot->domains = vzalloc(max_t(u64, 1, job->nr_domains *
+					     hot->domain_stride));
+	hot->slots = vmalloc(array_size(job->nr_slots + 1, sizeof(u64)));
+	if (!hot->domains || !hot->slots)
 		return -ENOMEM;
-	memset(run->slots, 0xff, job->nr_slots * sizeof(u64));
+	memset(hot->slots, 0xff, job->nr_slots * sizeof(u64));
 	if (run->variant->free_sized) {
 		run->sizes = vzalloc(array_size(job->nr_slots + 1,
 						sizeof(u32)));
@@ -231,7 +159,7 @@ static int lab_build(struct lab_run *run, const struct lab_job *job)
 			return -ENOMEM;
 	}
 	for (i = 0; i < job->nr_domains; i++) {
-		err = run->variant->init_domain(lab_domain(run, i),
+		err = run->variant->init_domain(replay_domain(*hot, i),
 						job->granule, job->start_pfn);
 		if (err)
 			return err;
@@ -245,11 +173,11 @@ static void lab_drain(struct lab_run *run)
 	u64 i;
 
 	for (i = 0; i < run->nr_domains; i++) {
-		run->variant->put_domain(lab_domain(run, i));
+		run->variant->put_domain(replay_domain(run->hot, i));
 		cond_resched();
 	}
-	vfree(run->domains);
-	vfree(run->slots);
+	vfree(run->hot.domains);
+	vfree(run->hot.slots);
 	vfree(run->sizes);
 }
 

@@ -14,8 +14,14 @@
 
 /**
  * struct crew_member - one thread; no two share a cache line
+ * @cpu: what it needs to take locks
+ * @crew: whose it is
  * @index: its place in the plan
- * @begin_ns: system clock at its start; likewise @end_ns
+ * @pthread: the thread; the first member is the caller
+ * @begin_ns: system clock at its start
+ * @end_ns: and at its end
+ * @share: what it has done
+ * @rcache_stats: likewise, in the rcache
  */
 struct crew_member {
 	struct shim_cpu cpu;
@@ -29,11 +35,15 @@ struct crew_member {
 
 /**
  * struct crew - all of them
+ * @members: one per thread of the plan
+ * @plan: who runs what, and where
  * @work: what each does once all are there
  * @context: for @work
+ * @nr_arrived: how many are there
  * @failed: a thread could not be pinned; 0 or an errno
  * @memory: what they hold of the shim's, summed up when they end
  * @rcache_stats: likewise, of the measured window
+ * @mutex: guards @memory and @rcache_stats
  */
 struct crew {
 	struct crew_member *members;

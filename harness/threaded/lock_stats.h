@@ -24,8 +24,12 @@ enum lock_class {
  * @nr_queued: of these, behind another thread
  * @wait_ns: from the call to the moment when the lock is held
  * @hold_ns: from there to its release
+ * @max_wait_ns: the longest wait
+ * @max_hold_ns: the longest hold
  * @max_section_ns: the longest wait and hold in one: in a kernel, interrupts
  *	are off for that long
+ * @waits: bins of the waits, by power of two
+ * @holds: likewise, of the holds
  */
 struct lock_stats {
 	u64 nr;

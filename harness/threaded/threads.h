@@ -33,6 +33,8 @@
  * @thread: which thread runs it
  * @turn: measured ops on its slot that come before it
  * @cpus: per thread: where it runs
+ * @nr_threads: how many
+ * @flags: THREADS_*
  * @op_ns: NULL, or room for the time of each op
  * @op_wait_ns: NULL, or room for what each op waited for locks; likewise
  * @op_hold_ns: for how long it held them
@@ -53,11 +55,15 @@ struct threads_plan {
 /**
  * struct threads_share - what one thread has done
  * @ns: from its start to its last op
+ * @nr_ops: ops that it ran
+ * @nr_failures: requests refused
  * @op_ns: inside ops; @ns has the waits for other threads' ops in it, too
+ * @max_op_ns: the longest op
  * @nr_handoffs: ops that had to wait until another thread's op was done
  * @handoff_ns: for how long
  * @nr_preempted: times that the system took the CPU away from it
  * @ops: bins of the ops' times
+ * @locks: by class
  */
 struct threads_share {
 	u64 ns;
@@ -80,7 +86,8 @@ struct threads_share {
  * @nr_live: ranges that callers own at the end; each was found, none overlaps
  * @bytes: memory of the variant at the end, domains included
  * @nr_arenas: taken from the system within the window: none, or times are wrong
- * @error: empty, or what was wrong, at measured op @error_op
+ * @error_op: the measured op that was wrong
+ * @error: empty, or what was wrong
  */
 struct threads_result {
 	u64 ns;

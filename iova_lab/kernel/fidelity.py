@@ -25,7 +25,7 @@ from iova_lab.kernel import module
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.measuring import rows
-from iova_variants.building import HARNESS_DIR, VARIANT_DIR
+from iova_variants.building import VARIANT_DIR
 from iova_variants.opstream import Op, OpStream
 
 #: What exists in the kernel only, and the variant that must answer as it does.
@@ -202,7 +202,7 @@ def _head(kernel: Kernel, cell: Cell, variant: str) -> Row:
 
 @cache
 def _shared_code() -> bytes:
-    timed = [HARNESS_DIR / "op.h", module.KERNEL_DIR / "replay.c"]
+    timed = [*module.SHARED, module.KERNEL_DIR / "replay.c"]
     shared = [*VARIANT_DIR.glob("*.h"), *timed]
     return b"".join(path.read_bytes() for path in sorted(shared))
 

@@ -20,6 +20,8 @@ from iova_lab.kernel.packages import CACHE, Kernel, alone
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
 
 KERNEL_DIR = HARNESS_DIR / "kernel"
+#: Of the harness: what an op is, and what it does, in both worlds.
+SHARED = (HARNESS_DIR / "op.h", HARNESS_DIR / "replay_step.h")
 LOCKUP_DIR = KERNEL_DIR / "lockup"
 #: What exists in a booted kernel only.
 KERNEL_ONLY = tuple(sorted(path.stem for path in KERNEL_DIR.glob("variants/*.c")))
@@ -76,7 +78,7 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
         for pattern in ("Kbuild", "*.[ch]", "variants/*.c")
         for path in KERNEL_DIR.glob(pattern)
     }
-    shared = [*VARIANT_DIR.glob("*.h"), HARNESS_DIR / "op.h"]
+    shared = [*VARIANT_DIR.glob("*.h"), *SHARED]
     sources |= {f"include/{path.name}": path for path in shared}
     sources |= {f"variants/{path.name}": path for path in variant_sources()}
     for path in own:

@@ -49,10 +49,15 @@ typedef struct {
 
 /**
  * struct shim_cpu - what a thread needs to take locks, and what it counts
- * @op_wait_ns: of the op under way, over all its locks; likewise @op_hold_ns
+ * @nodes: its places in the queues of the locks that it holds or waits for
+ * @nr_nested: how many of these
  * @init_class: of the locks that this thread initialises
+ * @id: of the thread; 0 is the harness's
+ * @op_wait_ns: of the op under way, over all its locks
+ * @op_hold_ns: likewise, while they are held
  * @books: of the shim's memory
  * @rcache_stats: struct rcache_stats, where the rcache counts
+ * @locks: by class
  */
 struct shim_cpu {
 	struct shim_lock_node nodes[SHIM_MAX_NESTED];
