@@ -46,26 +46,15 @@
  *   - max32_alloc_size is dma_32bit_pfn, or the size of a request that failed
  *     with a limit of 4 GiB or more since the last free below dma_32bit_pfn
  */
+#define IOVA_HOOK(name)	alignable_##name
+
 enum { ALIGNED, NR_GAP_SIZES };
 
 #include "aligned_room.h"
 #include "range_augmented.h"
+#include "range_max32.h"
 
 #define WALK_BOUND	32
-
-struct iova_domain {
-	struct range_domain domain;
-	struct rb_node *cached_node;
-	struct rb_node *cached32_node;
-	unsigned long max32_alloc_size;
-};
-
-static void init_state(struct iova_domain *iovad)
-{
-	iovad->cached_node = range_anchor(&iovad->domain);
-	iovad->cached32_node = iovad->cached_node;
-	iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
-}
 
 static int alignable_init_domain(struct iova_domain *iovad,
 				 unsigned long granule, unsigned long start_pfn)
@@ -80,46 +69,49 @@ static int alignable_init_domain(struct iova_domain *iovad,
 	return err;
 }
 
-static struct gap_sizes gap_measure(const struct iova_domain *iovad,
-				    unsigned long gap_lo, unsigned long high)
+static struct gap_sizes alignable_gap_measure(const struct iova_domain *iovad,
+					      unsigned long gap_lo,
+					      unsigned long high)
 {
 	return (struct gap_sizes) { .size = {
 		[ALIGNED] = high > gap_lo ? aligned_room(gap_lo, high) : 0,
 	} };
 }
 
-static bool take_gap_below(struct rb_node *node,
-			   const struct gap_request *request,
-			   struct iova_gap *gap)
+static bool alignable_take_gap_below(struct rb_node *node,
+				     const struct gap_request *request,
+				     struct iova_gap *gap)
 {
 	iova_visit(search);
 	return range_take_top(to_iova(node), range_gap_lo(to_iova(node)),
 			      request, gap);
 }
 
-static bool walk_from_top(struct range_domain *domain,
-			  const struct gap_request *request,
-			  struct iova_gap *gap)
+static bool alignable_walk_from_top(struct range_domain *domain,
+				    const struct gap_request *request,
+				    struct iova_gap *gap)
 {
 	struct rb_node *node = &domain->anchor.node;
 	int i;
 
 	for (i = 0; node && i < WALK_BOUND; i++) {
-		if (take_gap_below(node, request, gap))
+		if (alignable_take_gap_below(node, request, gap))
 			return true;
 		node = rb_prev(node);
 	}
 	return false;
 }
 
-static bool has_room(const struct iova *iova, const struct gap_request *request)
+static bool alignable_has_room(const struct iova *iova,
+			       const struct gap_request *request)
 {
 	return iova->own.size[ALIGNED] >= request->least;
 }
 
 /* The highest gap with room in a subtree that has one. */
-static struct iova *highest_with_room(struct iova *iova,
-				      const struct gap_request *request)
+static struct iova *
+alignable_highest_with_room(struct iova *iova,
+			    const struct gap_request *request)
 {
 	for (;;) {
 		struct iova *right = rb_entry_safe(iova->node.rb_right,
@@ -128,7 +120,7 @@ static struct iova *highest_with_room(struct iova *iova,
 		iova_visit(search);
 		if (right && range_may_fit(right, request))
 			iova = right;
-		else if (has_room(iova, request))
+		else if (alignable_has_room(iova, request))
 			return iova;
 		else
 			iova = to_iova(iova->node.rb_left);
@@ -139,21 +131,23 @@ static struct iova *highest_with_room(struct iova *iova,
  * Below the first gap the limit cuts none, and a gap with room fits: left
  * subtree, then the next lower ancestor, and so on.
  */
-static bool search_left(struct rb_node *node, const struct gap_request *request,
-			struct iova_gap *gap)
+static bool alignable_search_left(struct rb_node *node,
+				  const struct gap_request *request,
+				  struct iova_gap *gap)
 {
 	struct rb_node *child;
 
 	for (;;) {
-		if (has_room(to_iova(node), request) &&
-		    take_gap_below(node, request, gap))
+		if (alignable_has_room(to_iova(node), request) &&
+		    alignable_take_gap_below(node, request, gap))
 			return true;
 		child = node->rb_left;
 		if (child && range_may_fit(to_iova(child), request)) {
-			struct iova *above = highest_with_room(to_iova(child),
-							       request);
+			struct iova *above = alignable_highest_with_room(
+						to_iova(child), request);
 
-			return take_gap_below(&above->node, request, gap);
+			return alignable_take_gap_below(&above->node, request,
+							gap);
 		}
 		do {
 			child = node;
@@ -165,15 +159,16 @@ static bool search_left(struct rb_node *node, const struct gap_request *request,
 	}
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool alignable_find_gap(struct iova_domain *iovad, unsigned long size,
+			       unsigned long high, bool size_aligned,
+			       struct iova_gap *gap)
 {
-	struct range_domain *domain = &iovad->domain;
-	bool is_32bit = limit <= domain->dma_32bit_pfn;
+	struct range_anchored *anchored = &iovad->anchored;
+	struct range_domain *domain = &anchored->domain;
+	bool is_32bit = high <= domain->dma_32bit_pfn;
 	struct gap_request request = {
 		.size = size,
-		.limit = limit,
+		.high = high,
 		.mask = iova_align_mask(size, size_aligned),
 		.most = ALIGNED,
 		.least = size,
@@ -181,63 +176,40 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 
 	if (is_32bit && size >= iovad->max32_alloc_size)
 		return false;
-	if (take_gap_below(is_32bit ? iovad->cached32_node : iovad->cached_node,
-			   &request, gap))
+	if (alignable_take_gap_below(is_32bit ? anchored->cached32_node :
+						anchored->cached_node,
+				     &request, gap))
 		return true;
-	if (!is_32bit && walk_from_top(domain, &request, gap))
+	if (!is_32bit && alignable_walk_from_top(domain, &request, gap))
 		return true;
-	if (search_left(range_tree_at_limit(&domain->ranges, limit), &request,
-			gap))
+	if (alignable_search_left(range_tree_at_high(&domain->ranges, high),
+				  &request, gap))
 		return true;
-	if (limit >= domain->dma_32bit_pfn)
+	if (high >= domain->dma_32bit_pfn)
 		iovad->max32_alloc_size = size;
 	return false;
 }
 
-/* By where the range lies, not by what was asked for. */
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+/* The kernel's __cached_rbnode_delete_update(), of v5.18. */
+static void alignable_forget(struct iova_domain *iovad, struct iova *freed)
 {
-	if (new->pfn_hi < iovad->domain.dma_32bit_pfn)
-		iovad->cached32_node = &new->node;
-	else
-		iovad->cached_node = &new->node;
+	range_max32_forget_any(iovad, freed);
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static const char *alignable_verify_state(struct iova_domain *iovad)
 {
-	unsigned long d32 = iovad->domain.dma_32bit_pfn;
-	struct iova *cached32 = to_iova(iovad->cached32_node);
-	struct iova *cached = to_iova(iovad->cached_node);
+	const char *wrong = range_anchored_verify(&iovad->anchored);
 
-	if (freed == cached32 ||
-	    (freed->pfn_hi < d32 && freed->pfn_lo >= cached32->pfn_lo))
-		iovad->cached32_node = rb_next(&freed->node);
-
-	if (freed->pfn_lo < d32)
-		iovad->max32_alloc_size = d32;
-
-	if (freed->pfn_lo >= cached->pfn_lo)
-		iovad->cached_node = rb_next(&freed->node);
+	return wrong ? wrong :
+		       range_augmented_verify(&iovad->anchored.domain);
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static void alignable_dump_state(struct iova_domain *iovad,
+				 struct iova_words *out)
 {
-	const struct rb_root *ranges = &iovad->domain.ranges;
-
-	if (!range_tree_holds(ranges, iovad->cached_node))
-		return "cached_node is not in the tree";
-	if (!range_tree_holds(ranges, iovad->cached32_node))
-		return "cached32_node is not in the tree";
-	return range_augmented_verify(&iovad->domain);
-}
-
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
-{
-	iova_put_cached(out, iovad->cached_node);
-	iova_put_cached(out, iovad->cached32_node);
+	range_anchored_dump(&iovad->anchored, out);
 	iova_put_word(out, iovad->max32_alloc_size);
-	range_augmented_dump(&iovad->domain, out);
+	range_augmented_dump(&iovad->anchored.domain, out);
 }
 
 RANGE_VARIANT_INIT(alignable_init_domain,

@@ -16,74 +16,53 @@
  *   - the anchor is the last node, above every limit
  *   - both cached nodes are in the tree
  */
-#include "range_variant.h"
+#define IOVA_HOOK(name)	anchor_##name
+#include "range_anchored.h"
 
 struct iova_domain {
-	struct range_domain domain;
-	struct rb_node *cached_node;
-	struct rb_node *cached32_node;
+	struct range_anchored anchored;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void anchor_init_state(struct iova_domain *iovad)
 {
-	iovad->cached_node = range_anchor(&iovad->domain);
-	iovad->cached32_node = iovad->cached_node;
+	range_anchored_init(&iovad->anchored);
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+/* The search of the kernel's __alloc_and_insert_iova_range(). */
+static bool anchor_find_gap(struct iova_domain *iovad, unsigned long size,
+			    unsigned long high, bool size_aligned,
+			    struct iova_gap *gap)
 {
-	struct rb_node *start = limit <= iovad->domain.dma_32bit_pfn ?
-				iovad->cached32_node : iovad->cached_node;
+	struct range_anchored *anchored = &iovad->anchored;
+	struct range_domain *domain = &anchored->domain;
+	struct rb_node *start = high <= domain->dma_32bit_pfn ?
+				anchored->cached32_node : anchored->cached_node;
 
 	/* start_pfn is looked at afterwards: it does not end the walk. */
-	return range_walk_down(start, size, limit, 0,
+	return range_walk_down(start, size, high, 0,
 			       iova_align_mask(size, size_aligned), gap) &&
-	       gap->pfn_lo >= iovad->domain.start_pfn;
+	       gap->pfn_lo >= domain->start_pfn;
 }
 
-/* By where the range lies, not by what was asked for. */
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+/* The kernel's __cached_rbnode_delete_update(). */
+static void anchor_forget(struct iova_domain *iovad, struct iova *freed)
 {
-	if (new->pfn_hi < iovad->domain.dma_32bit_pfn)
-		iovad->cached32_node = &new->node;
-	else
-		iovad->cached_node = &new->node;
-}
-
-static void forget(struct iova_domain *iovad, struct iova *freed)
-{
-	struct iova *cached32 = to_iova(iovad->cached32_node);
-	struct iova *cached = to_iova(iovad->cached_node);
+	struct range_anchored *anchored = &iovad->anchored;
+	struct iova *cached32 = to_iova(anchored->cached32_node);
+	struct iova *cached = to_iova(anchored->cached_node);
 
 	if (freed == cached32 ||
-	    (freed->pfn_hi < iovad->domain.dma_32bit_pfn &&
+	    (freed->pfn_hi < anchored->domain.dma_32bit_pfn &&
 	     freed->pfn_lo >= cached32->pfn_lo))
-		iovad->cached32_node = rb_next(&freed->node);
+		anchored->cached32_node = rb_next(&freed->node);
 
 	if (freed->pfn_lo >= cached->pfn_lo)
-		iovad->cached_node = rb_next(&freed->node);
+		anchored->cached_node = rb_next(&freed->node);
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static void anchor_dump_state(struct iova_domain *iovad, struct iova_words *out)
 {
-	const struct rb_root *ranges = &iovad->domain.ranges;
-
-	if (rb_last(ranges) != &iovad->domain.anchor.node)
-		return "the anchor is not the last node";
-	if (!range_tree_holds(ranges, iovad->cached_node))
-		return "cached_node is not in the tree";
-	if (!range_tree_holds(ranges, iovad->cached32_node))
-		return "cached32_node is not in the tree";
-	return NULL;
-}
-
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
-{
-	iova_put_cached(out, iovad->cached_node);
-	iova_put_cached(out, iovad->cached32_node);
+	range_anchored_dump(&iovad->anchored, out);
 }
 
 RANGE_VARIANT(

@@ -20,6 +20,8 @@
  *   - max32_alloc_size is dma_32bit_pfn, or the size of a 32-bit request that
  *     failed since the last free below dma_32bit_pfn, whatever its limit was
  */
+#define IOVA_HOOK(name)	augmented_##name
+
 enum { GAP, GAP_32BIT, NR_GAP_SIZES };
 
 #include "range_augmented.h"
@@ -29,14 +31,15 @@ struct iova_domain {
 	unsigned long max32_alloc_size;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void augmented_init_state(struct iova_domain *iovad)
 {
 	range_anchor(&iovad->domain);
 	iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
 }
 
-static struct gap_sizes gap_measure(const struct iova_domain *iovad,
-				    unsigned long gap_lo, unsigned long high)
+static struct gap_sizes augmented_gap_measure(const struct iova_domain *iovad,
+					      unsigned long gap_lo,
+					      unsigned long high)
 {
 	unsigned long high32 = min(high, iovad->domain.dma_32bit_pfn);
 
@@ -50,9 +53,9 @@ static struct gap_sizes gap_measure(const struct iova_domain *iovad,
  * Right, own, left.  That a whole subtree lies above the limit is not seen: its
  * gaps are tried one by one.
  */
-static bool search_subtree(struct rb_node *node,
-			   const struct gap_request *request,
-			   struct iova_gap *gap)
+static bool augmented_search(struct rb_node *node,
+			     const struct gap_request *request,
+			     struct iova_gap *gap)
 {
 	struct iova *iova = rb_entry_safe(node, struct iova, node);
 
@@ -61,21 +64,21 @@ static bool search_subtree(struct rb_node *node,
 	iova_visit(search);
 	if (!range_may_fit(iova, request))
 		return false;
-	return search_subtree(node->rb_right, request, gap) ||
+	return augmented_search(node->rb_right, request, gap) ||
 	       range_take_top(iova, iova->pfn_lo - iova->own.size[GAP],
 			      request, gap) ||
-	       search_subtree(node->rb_left, request, gap);
+	       augmented_search(node->rb_left, request, gap);
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool augmented_find_gap(struct iova_domain *iovad, unsigned long size,
+			       unsigned long high, bool size_aligned,
+			       struct iova_gap *gap)
 {
 	struct range_domain *domain = &iovad->domain;
-	bool is_32bit = limit <= domain->dma_32bit_pfn;
+	bool is_32bit = high <= domain->dma_32bit_pfn;
 	struct gap_request request = {
 		.size = size,
-		.limit = limit,
+		.high = high,
 		.low_pfn = domain->start_pfn,
 		.mask = iova_align_mask(size, size_aligned),
 		.most = is_32bit ? GAP_32BIT : GAP,
@@ -84,32 +87,33 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 
 	if (is_32bit && size >= iovad->max32_alloc_size)
 		return false;
-	if (search_subtree(domain->ranges.rb_node, &request, gap))
+	if (augmented_search(domain->ranges.rb_node, &request, gap))
 		return true;
 	if (is_32bit)
 		iovad->max32_alloc_size = size;
 	return false;
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+static void augmented_remember(struct iova_domain *iovad, struct iova *new,
+			       unsigned long high)
 {
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static void augmented_forget(struct iova_domain *iovad, struct iova *freed)
 {
 	if (freed->pfn_lo < iovad->domain.dma_32bit_pfn)
 		iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *augmented_verify_state(struct iova_domain *iovad)
 {
 	if (iovad->max32_alloc_size > iovad->domain.dma_32bit_pfn)
 		return "max32_alloc_size is more than the 32-bit space";
 	return range_augmented_verify(&iovad->domain);
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void augmented_dump_state(struct iova_domain *iovad,
+				 struct iova_words *out)
 {
 	iova_put_word(out, iovad->max32_alloc_size);
 	range_augmented_dump(&iovad->domain, out);

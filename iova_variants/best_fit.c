@@ -11,27 +11,28 @@
  * Invariants, all under lock: those of range_tree, and the anchor is the last
  * node; there is no other state.
  */
+#define IOVA_HOOK(name)	best_fit_##name
 #include "range_variant.h"
 
 struct iova_domain {
 	struct range_domain domain;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void best_fit_init_state(struct iova_domain *iovad)
 {
 	range_anchor(&iovad->domain);
 }
 
 /*
  *	..|  below  |......... gap .........|  node  |..
- *		      [ new ] aligned down from min(limit, node)
+ *		      [ new ] aligned down from min(high, node)
  */
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool best_fit_find_gap(struct iova_domain *iovad, unsigned long size,
+			      unsigned long high, bool size_aligned,
+			      struct iova_gap *gap)
 {
 	unsigned long mask = iova_align_mask(size, size_aligned);
-	unsigned long smallest = ~0UL, low, high, new;
+	unsigned long smallest = ~0UL, low, top, new;
 	struct rb_node *node, *below;
 
 	gap->above = NULL;
@@ -41,13 +42,13 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 		low = iovad->domain.start_pfn;
 		if (below)
 			low = max(low, to_iova(below)->pfn_hi + 1);
-		high = min(limit, to_iova(node)->pfn_lo);
-		if (high < size || high <= low)
+		top = min(high, to_iova(node)->pfn_lo);
+		if (top < size || top <= low)
 			continue;
-		new = (high - size) & mask;
-		if (new < low || high - low >= smallest)
+		new = (top - size) & mask;
+		if (new < low || top - low >= smallest)
 			continue;
-		smallest = high - low;
+		smallest = top - low;
 		gap->above = node;
 		gap->pfn_lo = new;
 		if (smallest == size)
@@ -56,23 +57,24 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 	return gap->above;
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+static void best_fit_remember(struct iova_domain *iovad, struct iova *new,
+			      unsigned long high)
 {
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static void best_fit_forget(struct iova_domain *iovad, struct iova *freed)
 {
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *best_fit_verify_state(struct iova_domain *iovad)
 {
 	if (rb_last(&iovad->domain.ranges) != &iovad->domain.anchor.node)
 		return "the anchor is not the last node";
 	return NULL;
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void best_fit_dump_state(struct iova_domain *iovad,
+				struct iova_words *out)
 {
 }
 

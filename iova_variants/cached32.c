@@ -22,6 +22,7 @@
  *
  * Invariant, under lock: cached32 is NULL or in the tree, below 4 GiB.
  */
+#define IOVA_HOOK(name)	cached32_##name
 #define RANGE_PAD	u32
 #include "range_legacy.h"
 
@@ -30,38 +31,41 @@ struct iova_domain {
 	struct rb_node *cached32;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void cached32_init_state(struct iova_domain *iovad)
 {
 	iovad->cached32 = NULL;
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+/* __get_cached_rbnode(), and the search of __alloc_and_insert_iova_range(). */
+static bool cached32_find_gap(struct iova_domain *iovad, unsigned long size,
+			      unsigned long high, bool size_aligned,
+			      struct iova_gap *gap)
 {
 	struct range_domain *domain = &iovad->domain;
 	struct rb_node *curr;
 
-	if (limit <= domain->dma_32bit_pfn && iovad->cached32) {
+	if (high <= domain->dma_32bit_pfn && iovad->cached32) {
 		gap->above = iovad->cached32;
-		limit = to_iova(iovad->cached32)->pfn_lo;
+		high = to_iova(iovad->cached32)->pfn_lo;
 		curr = rb_prev(iovad->cached32);
 	} else {
 		gap->above = NULL;
 		curr = rb_last(&domain->ranges);
 	}
-	return range_legacy_walk(curr, size, limit, domain->start_pfn,
+	return range_legacy_walk(curr, size, high, domain->start_pfn,
 				 size_aligned, gap);
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+/* The kernel's __cached_rbnode_insert_update(). */
+static void cached32_remember(struct iova_domain *iovad, struct iova *new,
+			      unsigned long high)
 {
-	if (limit == iovad->domain.dma_32bit_pfn)
+	if (high == iovad->domain.dma_32bit_pfn)
 		iovad->cached32 = &new->node;
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+/* The kernel's __cached_rbnode_delete_update(). */
+static void cached32_forget(struct iova_domain *iovad, struct iova *freed)
 {
 	struct rb_node *next;
 
@@ -76,7 +80,7 @@ static void forget(struct iova_domain *iovad, struct iova *freed)
 		iovad->cached32 = NULL;
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *cached32_verify_state(struct iova_domain *iovad)
 {
 	if (iovad->cached32 &&
 	    !range_tree_holds(&iovad->domain.ranges, iovad->cached32))
@@ -84,7 +88,8 @@ static const char *verify_state(struct iova_domain *iovad)
 	return NULL;
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void cached32_dump_state(struct iova_domain *iovad,
+				struct iova_words *out)
 {
 	iova_put_cached(out, iovad->cached32);
 }

@@ -20,6 +20,7 @@
  *
  * Invariant, under lock: each cached node is NULL or in the tree.
  */
+#define IOVA_HOOK(name)	cached64_##name
 #define RANGE_PAD	u32
 #include "range_legacy.h"
 
@@ -29,41 +30,41 @@ struct iova_domain {
 	struct rb_node *cached64;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void cached64_init_state(struct iova_domain *iovad)
 {
 	iovad->cached32 = NULL;
 	iovad->cached64 = NULL;
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool cached64_find_gap(struct iova_domain *iovad, unsigned long size,
+			      unsigned long high, bool size_aligned,
+			      struct iova_gap *gap)
 {
 	struct range_domain *domain = &iovad->domain;
 	struct rb_node *curr;
 
-	gap->above = limit <= domain->dma_32bit_pfn ? iovad->cached32
-						    : iovad->cached64;
+	gap->above = high <= domain->dma_32bit_pfn ? iovad->cached32 :
+						     iovad->cached64;
 	if (gap->above) {
-		limit = to_iova(gap->above)->pfn_lo;
+		high = to_iova(gap->above)->pfn_lo;
 		curr = rb_prev(gap->above);
 	} else {
 		curr = rb_last(&domain->ranges);
 	}
-	return range_legacy_walk(curr, size, limit, domain->start_pfn,
+	return range_legacy_walk(curr, size, high, domain->start_pfn,
 				 size_aligned, gap);
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+static void cached64_remember(struct iova_domain *iovad, struct iova *new,
+			      unsigned long high)
 {
-	if (limit == iovad->domain.dma_32bit_pfn)
+	if (high == iovad->domain.dma_32bit_pfn)
 		iovad->cached32 = &new->node;
-	else if (limit > iovad->domain.dma_32bit_pfn)
+	else if (high > iovad->domain.dma_32bit_pfn)
 		iovad->cached64 = &new->node;
 }
 
-static void forget_low(struct iova_domain *iovad, struct iova *freed)
+static void cached64_forget_low(struct iova_domain *iovad, struct iova *freed)
 {
 	struct rb_node *next;
 
@@ -80,16 +81,16 @@ static void forget_low(struct iova_domain *iovad, struct iova *freed)
 		iovad->cached32 = NULL;
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static void cached64_forget(struct iova_domain *iovad, struct iova *freed)
 {
 	if (freed->pfn_lo <= iovad->domain.dma_32bit_pfn)
-		forget_low(iovad, freed);
+		cached64_forget_low(iovad, freed);
 	else if (iovad->cached64 &&
 		 freed->pfn_lo >= to_iova(iovad->cached64)->pfn_lo)
 		iovad->cached64 = rb_next(&freed->node);
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *cached64_verify_state(struct iova_domain *iovad)
 {
 	const struct rb_root *ranges = &iovad->domain.ranges;
 
@@ -100,7 +101,8 @@ static const char *verify_state(struct iova_domain *iovad)
 	return NULL;
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void cached64_dump_state(struct iova_domain *iovad,
+				struct iova_words *out)
 {
 	iova_put_cached(out, iovad->cached32);
 	iova_put_cached(out, iovad->cached64);

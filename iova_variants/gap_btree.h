@@ -199,19 +199,19 @@ static inline bool gap_step_down(const struct gap_btree *tree,
 
 /*
  * To the range above the highest gap that still holds @want pfns when it is cut
- * at the exclusive bound @limit.  Only the gap that holds the limit is cut: for
+ * at the exclusive bound @high.  Only the gap that holds the limit is cut: for
  * all below it the maxima are exact, so the way is once up and once down.
  */
 static inline bool gap_btree_search(const struct gap_btree *tree,
-				    struct gap_path *path, unsigned long limit,
+				    struct gap_path *path, unsigned long high,
 				    unsigned long want)
 {
 	unsigned int level = 0;
 	void *node;
 
-	gap_btree_descend(tree, path, limit - 1, true);
+	gap_btree_descend(tree, path, high - 1, true);
 	if (gap_size(gap_path_floor(tree, path, 0),
-		     min(limit, gap_path_range(path)->pfn_lo)) >= want)
+		     min(high, gap_path_range(path)->pfn_lo)) >= want)
 		return true;
 
 	while (!gap_step_down(tree, path, level, want))

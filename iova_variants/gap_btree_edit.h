@@ -8,115 +8,15 @@
  * is split in two; a node that is less than half full joins its neighbour, in
  * one node or, if they are too many, in two.
  *
- * New nodes come from a stock that the caller has filled before: as it needs
- * memory, it has to ask gap_btree_need() first, and a change that has begun can't
- * fail.  Dropped nodes are not used again before the stock goes back, as if
- * somebody might still read them.
+ * New nodes come from a stock (gap_stock.h): the caller asks gap_btree_need() how
+ * many there have to be, and a change that has begun can't fail.
  *
- * The caller holds the domain's lock, except around gap_stock_fill() and
- * gap_stock_put().
+ * The caller holds the domain's lock.
  */
 #ifndef GAP_BTREE_EDIT_H
 #define GAP_BTREE_EDIT_H
 
-#include <linux/string.h>
-
-#include "gap_btree.h"
-
-/* ---- the stock ---- */
-
-/* Nodes on lists, linked through their first word. */
-struct gap_stock {
-	void *spare[NR_GAP_KINDS];
-	void *dropped[NR_GAP_KINDS];
-	unsigned int nr_spare[NR_GAP_KINDS];
-};
-
-struct gap_need {
-	unsigned int nr[NR_GAP_KINDS];
-};
-
-static inline void gap_push(void **list, void *node)
-{
-	*(void **)node = *list;
-	*list = node;
-}
-
-static inline void *gap_pop(void **list)
-{
-	void *node = *list;
-
-	*list = *(void **)node;
-	return node;
-}
-
-static inline bool gap_stock_holds(const struct gap_stock *stock,
-				   const struct gap_need *need)
-{
-	return stock->nr_spare[GAP_LEAF] >= need->nr[GAP_LEAF] &&
-	       stock->nr_spare[GAP_BRANCH] >= need->nr[GAP_BRANCH];
-}
-
-/* False if memory ran out; what was had until then stays in the stock. */
-static inline bool gap_stock_fill(struct gap_btree *tree,
-				  struct gap_stock *stock,
-				  const struct gap_need *need)
-{
-	enum gap_kind kind;
-	void *node;
-
-	for (kind = GAP_LEAF; kind < NR_GAP_KINDS; kind++) {
-		while (stock->nr_spare[kind] < need->nr[kind]) {
-			node = kmem_cache_alloc(tree->cache[kind], GFP_ATOMIC);
-			if (!node)
-				return false;
-			gap_push(&stock->spare[kind], node);
-			stock->nr_spare[kind]++;
-		}
-	}
-	return true;
-}
-
-static inline void gap_stock_put(struct gap_btree *tree,
-				 struct gap_stock *stock)
-{
-	enum gap_kind kind;
-
-	for (kind = GAP_LEAF; kind < NR_GAP_KINDS; kind++) {
-		while (stock->spare[kind])
-			kmem_cache_free(tree->cache[kind],
-					gap_pop(&stock->spare[kind]));
-		while (stock->dropped[kind])
-			kmem_cache_free(tree->cache[kind],
-					gap_pop(&stock->dropped[kind]));
-	}
-}
-
-/* What was dropped is spare: only where nobody reads without the lock. */
-static inline void gap_stock_reuse(struct gap_stock *stock)
-{
-	enum gap_kind kind;
-
-	for (kind = GAP_LEAF; kind < NR_GAP_KINDS; kind++) {
-		while (stock->dropped[kind]) {
-			gap_push(&stock->spare[kind],
-				 gap_pop(&stock->dropped[kind]));
-			stock->nr_spare[kind]++;
-		}
-	}
-}
-
-static inline void *gap_new_node(struct gap_stock *stock, unsigned int level,
-				 const void *items, unsigned int nr)
-{
-	void *node = gap_pop(&stock->spare[gap_kind(level)]);
-	size_t used = nr * gap_item_size(level);
-
-	stock->nr_spare[gap_kind(level)]--;
-	memcpy(node, items, used);
-	memset((char *)node + used, 0, gap_node_size(level) - used);
-	return node;
-}
+#include "gap_stock.h"
 
 /* ---- keeping the maxima ---- */
 

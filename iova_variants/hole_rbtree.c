@@ -3,7 +3,7 @@
  * hole_rbtree - the holes only, in a red-black tree that knows what fits below.
  *
  * The candidate's holes in the kernel's own kind of tree: what holes are kept
- * where, and what is given up for it, is in hole_variant.h.  A node keeps the
+ * where, and what is given up for it, is in hole_domain.h.  A node keeps the
  * most room of its subtree, so a search leaves out all that has no room.
  *
  * Cost in holes h, which are at most live ranges + 1: O(log h) nodes an op, for
@@ -12,9 +12,10 @@
  *
  * Memory: a spare node per live range, 56 bytes, 64 in the slab.
  *
- * Invariants, all under lock, beside those of hole_variant:
+ * Invariants, all under lock, beside those of hole_domain:
  *   - a node's most is the most room, of both kinds, of all holes in its subtree
  */
+#define IOVA_HOOK(name)	hole_rbtree_##name
 #define NODE_COVERS	1U
 
 #include <linux/rbtree_augmented.h>
@@ -37,7 +38,7 @@ static struct hole_node *to_hole(struct rb_node *node)
 	return rb_entry_safe(node, struct hole_node, node);
 }
 
-static void raise_room(struct room *most, struct rb_node *child)
+static void hole_rbtree_raise_room(struct room *most, struct rb_node *child)
 {
 	if (!child)
 		return;
@@ -46,18 +47,18 @@ static void raise_room(struct room *most, struct rb_node *child)
 }
 
 /* The holes' own, and their children's, which are right. */
-static struct room subtree_room(const struct hole_node *hole)
+static struct room hole_rbtree_subtree_room(const struct hole_node *hole)
 {
 	struct room most = hole_room(hole->hole);
 
-	raise_room(&most, hole->node.rb_left);
-	raise_room(&most, hole->node.rb_right);
+	hole_rbtree_raise_room(&most, hole->node.rb_left);
+	hole_rbtree_raise_room(&most, hole->node.rb_right);
 	return most;
 }
 
-static inline bool update_most(struct hole_node *hole, bool exit)
+static inline bool hole_rbtree_update_most(struct hole_node *hole, bool exit)
 {
-	struct room most = subtree_room(hole);
+	struct room most = hole_rbtree_subtree_room(hole);
 
 	iova_visit(update);
 	if (exit && most.anywhere == hole->most.anywhere &&
@@ -68,24 +69,25 @@ static inline bool update_most(struct hole_node *hole, bool exit)
 }
 
 RB_DECLARE_CALLBACKS(static, hole_augment, struct hole_node, node, most,
-		     update_most);
+		     hole_rbtree_update_most);
 
 /* Something about the order has changed at the lower end of the tree. */
-static void renew_lowest(struct iova_domain *iovad)
+static void hole_rbtree_renew_lowest(struct iova_domain *iovad)
 {
 	struct hole_node *lowest = to_hole(rb_first(&iovad->holes));
 
 	iovad->domain.lowest = lowest ? lowest->hole.lo : ~0UL;
 }
 
-static void changed(struct iova_domain *iovad, struct hole_node *hole)
+static void hole_rbtree_changed(struct iova_domain *iovad,
+				struct hole_node *hole)
 {
 	hole_augment.propagate(&hole->node, NULL);
 	if (hole->hole.lo < iovad->domain.lowest)
 		iovad->domain.lowest = hole->hole.lo;
 }
 
-static void insert(struct iova_domain *iovad, struct hole hole)
+static void hole_rbtree_insert(struct iova_domain *iovad, struct hole hole)
 {
 	struct rb_node **link = &iovad->holes.rb_node, *parent = NULL;
 	struct hole_node *new = spare_pop(&iovad->domain);
@@ -107,7 +109,7 @@ static void insert(struct iova_domain *iovad, struct hole hole)
 	iovad->domain.lowest = min(iovad->domain.lowest, hole.lo);
 }
 
-static void erase(struct iova_domain *iovad, struct hole_node *hole)
+static void hole_rbtree_erase(struct iova_domain *iovad, struct hole_node *hole)
 {
 	bool lowest = hole->hole.lo == iovad->domain.lowest;
 
@@ -115,12 +117,13 @@ static void erase(struct iova_domain *iovad, struct hole_node *hole)
 	iova_visit(update);
 	spare_push(&iovad->domain, hole);
 	if (lowest)
-		renew_lowest(iovad);
+		hole_rbtree_renew_lowest(iovad);
 }
 
 /* The highest hole that begins at or below @pfn, and the next above it. */
-static void around(const struct iova_domain *iovad, unsigned long pfn,
-		   struct hole_node **below, struct hole_node **above)
+static void hole_rbtree_around(const struct iova_domain *iovad,
+			       unsigned long pfn, struct hole_node **below,
+			       struct hole_node **above)
 {
 	struct rb_node *node = iovad->holes.rb_node;
 
@@ -142,9 +145,9 @@ static void around(const struct iova_domain *iovad, unsigned long pfn,
  * Right, own, left.  Only on the one way down to the limit can a subtree with
  * room have nothing to give.
  */
-static struct hole_node *search(struct rb_node *node,
-				const struct request *request,
-				unsigned long *pfn_lo)
+static struct hole_node *hole_rbtree_search(struct rb_node *node,
+					    const struct request *request,
+					    unsigned long *pfn_lo)
 {
 	struct hole_node *hole = to_hole(node), *found;
 
@@ -153,61 +156,64 @@ static struct hole_node *search(struct rb_node *node,
 	iova_visit(search);
 	if (!has_room(&hole->most, request))
 		return NULL;
-	if (hole->hole.lo < request->limit) {
-		found = search(node->rb_right, request, pfn_lo);
+	if (hole->hole.lo < request->high) {
+		found = hole_rbtree_search(node->rb_right, request, pfn_lo);
 		if (found)
 			return found;
 		if (take_top(hole->hole.lo, hole->hole.end, request, pfn_lo))
 			return hole;
 	}
-	return search(node->rb_left, request, pfn_lo);
+	return hole_rbtree_search(node->rb_left, request, pfn_lo);
 }
 
-static void take_out(struct iova_domain *iovad, struct hole_node *hole,
-		     unsigned long lo, unsigned long end)
+static void hole_rbtree_take_out(struct iova_domain *iovad,
+				 struct hole_node *hole, unsigned long lo,
+				 unsigned long end)
 {
 	struct hole above = { end, hole->hole.end };
 
 	if (lo > hole->hole.lo) {
 		hole->hole.end = lo;
-		changed(iovad, hole);
+		hole_rbtree_changed(iovad, hole);
 		if (end < above.end)
-			insert(iovad, above);
+			hole_rbtree_insert(iovad, above);
 	} else if (end < above.end) {
 		hole->hole.lo = end;
-		changed(iovad, hole);
-		renew_lowest(iovad);
+		hole_rbtree_changed(iovad, hole);
+		hole_rbtree_renew_lowest(iovad);
 	} else {
-		erase(iovad, hole);
+		hole_rbtree_erase(iovad, hole);
 	}
 }
 
-static bool tree_take(struct iova_domain *iovad, const struct request *request,
-		      unsigned long *pfn_lo)
+static bool hole_rbtree_tree_take(struct iova_domain *iovad,
+				  const struct request *request,
+				  unsigned long *pfn_lo)
 {
-	struct hole_node *hole = search(iovad->holes.rb_node, request, pfn_lo);
+	struct hole_node *hole;
 
+	hole = hole_rbtree_search(iovad->holes.rb_node, request, pfn_lo);
 	if (!hole)
 		return false;
-	take_out(iovad, hole, *pfn_lo, *pfn_lo + request->size);
+	hole_rbtree_take_out(iovad, hole, *pfn_lo, *pfn_lo + request->size);
 	return true;
 }
 
-static void tree_take_out(struct iova_domain *iovad, unsigned long lo,
-			  unsigned long end)
+static void hole_rbtree_tree_take_out(struct iova_domain *iovad,
+				      unsigned long lo, unsigned long end)
 {
 	struct hole_node *hole, *above;
 
-	around(iovad, lo, &hole, &above);
-	take_out(iovad, hole, lo, end);
+	hole_rbtree_around(iovad, lo, &hole, &above);
+	hole_rbtree_take_out(iovad, hole, lo, end);
 }
 
-static bool tree_give_back(struct iova_domain *iovad, unsigned long lo,
-			   unsigned long end)
+static bool hole_rbtree_tree_give_back(struct iova_domain *iovad,
+				       unsigned long lo, unsigned long end)
 {
 	struct hole_node *below, *above;
 
-	around(iovad, lo, &below, &above);
+	hole_rbtree_around(iovad, lo, &below, &above);
 	if ((below && below->hole.end > lo) || (above && above->hole.lo < end))
 		return false;
 	if (above && above->hole.lo > end)
@@ -216,56 +222,58 @@ static bool tree_give_back(struct iova_domain *iovad, unsigned long lo,
 		/* Before below grows, or a rotation would know and those above not. */
 		if (above) {
 			end = above->hole.end;
-			erase(iovad, above);
+			hole_rbtree_erase(iovad, above);
 		}
 		below->hole.end = end;
-		changed(iovad, below);
+		hole_rbtree_changed(iovad, below);
 	} else if (above) {
 		above->hole.lo = lo;
-		changed(iovad, above);
+		hole_rbtree_changed(iovad, above);
 	} else {
-		insert(iovad, (struct hole) { lo, end });
+		hole_rbtree_insert(iovad, (struct hole) { lo, end });
 	}
 	return true;
 }
 
-static void tree_add_lowest(struct iova_domain *iovad, struct hole hole)
+static void hole_rbtree_tree_add_lowest(struct iova_domain *iovad,
+					struct hole hole)
 {
-	insert(iovad, hole);
+	hole_rbtree_insert(iovad, hole);
 }
 
-static unsigned long tree_pop_lowest(struct iova_domain *iovad)
+static unsigned long hole_rbtree_tree_pop_lowest(struct iova_domain *iovad)
 {
 	struct hole_node *hole = to_hole(rb_first(&iovad->holes));
 	unsigned long end = hole->hole.end;
 
-	erase(iovad, hole);
+	hole_rbtree_erase(iovad, hole);
 	return end;
 }
 
-static void tree_around(struct iova_domain *iovad, unsigned long pfn,
-			struct hole *below, unsigned long *above_lo)
+static void hole_rbtree_tree_around(struct iova_domain *iovad,
+				    unsigned long pfn, struct hole *below,
+				    unsigned long *above_lo)
 {
 	struct hole_node *hole, *above;
 
-	around(iovad, pfn, &hole, &above);
+	hole_rbtree_around(iovad, pfn, &hole, &above);
 	*below = hole->hole;
 	*above_lo = above ? above->hole.lo : ~0UL;
 }
 
 /* ---- init, put, verify and dump: every node ---- */
 
-static unsigned int tree_node_size(void)
+static unsigned int hole_rbtree_tree_node_size(void)
 {
 	return sizeof(struct hole_node);
 }
 
-static void tree_init(struct iova_domain *iovad)
+static void hole_rbtree_tree_init(struct iova_domain *iovad)
 {
 	iovad->holes = RB_ROOT;
 }
 
-static void tree_put(struct iova_domain *iovad)
+static void hole_rbtree_tree_put(struct iova_domain *iovad)
 {
 	struct hole_node *hole, *next;
 
@@ -273,8 +281,8 @@ static void tree_put(struct iova_domain *iovad)
 		kmem_cache_free(iovad->domain.cache, hole);
 }
 
-static const char *tree_verify(struct iova_domain *iovad,
-			       struct hole_walk *walk)
+static const char *hole_rbtree_tree_verify(struct iova_domain *iovad,
+					   struct hole_walk *walk)
 {
 	const char *wrong = NULL;
 	struct rb_node *node;
@@ -282,7 +290,7 @@ static const char *tree_verify(struct iova_domain *iovad,
 	for (node = rb_last(&iovad->holes); node && !wrong;
 	     node = rb_prev(node)) {
 		struct hole_node *hole = to_hole(node);
-		struct room most = subtree_room(hole);
+		struct room most = hole_rbtree_subtree_room(hole);
 
 		walk->nr_nodes++;
 		wrong = hole_walk_on(walk, hole->hole);
@@ -293,7 +301,8 @@ static const char *tree_verify(struct iova_domain *iovad,
 	return wrong;
 }
 
-static void tree_dump(struct iova_domain *iovad, struct hole_words *out)
+static void hole_rbtree_tree_dump(struct iova_domain *iovad,
+				  struct hole_words *out)
 {
 	struct rb_node *node;
 

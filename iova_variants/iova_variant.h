@@ -6,6 +6,26 @@
  * struct iova_variant_ops with IOVA_VARIANT(), and is otherwise kernel code:
  * it uses <linux/...> headers only, and never asks which world it runs in.
  * The lab finds it by listing the folder; there is no list to edit.
+ *
+ * Locking.  alloc(), free() or free_sized(), reserve() and find() may be called
+ * from any CPU at once, and where nothing may sleep: a variant does its own
+ * locking, and takes and gives back memory outside its lock.  All other hooks are
+ * called by one CPU while no other uses the domain.
+ *
+ * A variant has one of two profiles.
+ *
+ * It keeps ranges: it has a record of every live range, as the kernel has.
+ * free() takes any address of the range, find() returns the bounds of one range,
+ * and a range that was reserved can be freed.
+ *
+ * Or it is given the size (IOVA_V_FREE_NEEDS_SIZE): it keeps what is free only.
+ * free_sized() takes the size that was asked for, as every dma_unmap knows it;
+ * find() returns the bounds of everything in use around an address, and what was
+ * reserved stays so.
+ *
+ * To begin one, `iova-lab new NAME` writes a variant of the first profile that
+ * passes all checks: one list, or, with --flavour rbtree, the tree that
+ * range_variant.h keeps.  hole_variant.h is a skeleton of the second profile.
  */
 #ifndef IOVA_VARIANT_H
 #define IOVA_VARIANT_H
@@ -35,10 +55,7 @@
 #define IOVA_V_ABOVE_LIMIT	(1U << 4)
 /* ... or below start_pfn ... */
 #define IOVA_V_BELOW_START	(1U << 5)
-/*
- * No books of live ranges: free_sized() takes the place of free(), and both
- * reserve() and find() do less; see there.
- */
+/* The second profile: free_sized() takes the place of free(). */
 #define IOVA_V_FREE_NEEDS_SIZE	(1U << 6)
 /*
  * [0, start_pfn - 1] is a live range from init_domain() on, if start_pfn is not
@@ -59,43 +76,46 @@ struct iova_domain;
  * struct iova_variant_ops - what a variant offers
  * @abi_version: IOVA_VARIANT_ABI; set by IOVA_VARIANT()
  * @ops_size: sizeof(struct iova_variant_ops); set by IOVA_VARIANT()
- * @name: stem of the C file
- * @summary: one line: structure and idea
- * @kernel_release: the releases it stands for, or "-"
- * @flags: IOVA_V_* claims
- * @domain_size: bytes of struct iova_domain
- * @init_domain: make zeroed memory an empty domain; 0 or a negative errno
- * @put_domain: give back everything, live ranges included
- * @alloc: take @size pfns that end at or below @limit_pfn; lowest pfn or
- *	IOVA_REFUSED.  If @size_aligned, the lowest pfn is a multiple of
+ * @name: Required.  Stem of the C file
+ * @summary: Required.  One line: structure and idea
+ * @kernel_release: Required.  The releases it stands for, or "-"
+ * @flags: IOVA_V_* claims; 0 for none
+ * @domain_size: Required.  Bytes of struct iova_domain
+ * @init_domain: Required.  Make zeroed memory an empty domain; 0 or a negative
+ *	errno
+ * @put_domain: Required.  Give back everything, live ranges included
+ * @alloc: Required.  Take @size pfns that end at or below @limit_pfn; lowest pfn
+ *	or IOVA_REFUSED.  If @size_aligned, the lowest pfn is a multiple of
  *	the next power of two >= @size.
- * @free: the live range that contains @pfn goes; if none does, nothing happens.
- *	NULL with IOVA_V_FREE_NEEDS_SIZE
- * @reserve: make [@pfn_lo, @pfn_hi] unavailable, growing what it overlaps;
- *	0 or a negative errno.  With IOVA_V_FREE_NEEDS_SIZE it takes what is
- *	free there, for good: nothing grows, and it can't be freed.  With
- *	IOVA_V_MERGES one range covers it and all that it overlaps
- * @find: true, and the bounds of the live range that contains @pfn.  With
- *	IOVA_V_FREE_NEEDS_SIZE: true if @pfn is not free, and the bounds of all
- *	that is in use around it; nothing below start_pfn is
- * @verify: NULL, or what is wrong with the structure; may be slow
- * @dump: write up to @nr_words words that determine all future behaviour
- *	(structure, live ranges, caches); return how many there are
- * @place: optional.  Insert the range at @pfn_lo exactly as an @alloc of the
+ * @free: Required of a variant that keeps ranges, else NULL.  The live range that
+ *	contains @pfn goes; if none does, nothing happens
+ * @reserve: Required.  Make [@pfn_lo, @pfn_hi] unavailable, growing what it
+ *	overlaps; 0 or a negative errno.  A variant that is given the size takes
+ *	what is free there, for good: nothing grows, and it can't be freed.
+ *	With IOVA_V_MERGES one range covers it and all that it overlaps
+ * @find: Required.  True, and the bounds of the live range that contains @pfn.  A
+ *	variant that is given the size: true if @pfn is not free, and the bounds
+ *	of all that is in use around it; nothing below start_pfn is
+ * @verify: Required.  NULL, or what is wrong with the structure; may be slow
+ * @dump: Required.  Write up to @nr_words words that determine all future
+ *	behaviour (structure, live ranges, caches); return how many there are
+ * @place: Optional.  Insert the range at @pfn_lo exactly as an @alloc of the
  *	same request would, without searching.  Called only while free space
  *	below @limit_pfn is one gap whose top the range takes, so that every
  *	top-down search would have found that address: a variant with a linear
  *	search offers it so that ageing costs O(log n) an op.
- * @free_sized: with IOVA_V_FREE_NEEDS_SIZE, else NULL.  The range goes that
- *	@alloc gave at @pfn for @size pfns, as every dma_unmap knows them; if
- *	any of it is free already, nothing happens
+ * @free_sized: Required of a variant that is given the size, else NULL.  The range
+ *	goes that @alloc gave at @pfn for @size pfns; if any of it is free
+ *	already, nothing happens
+ *
+ * @verify and @dump are not called in a kernel: variants that exist there only
+ * leave them NULL.
  *
  * All sizes and addresses are in pfns of the domain's granule; @limit_pfn,
  * @pfn_lo and @pfn_hi are inclusive.  Addresses fit in 64 bits when shifted by
- * the granule, so @limit_pfn + 1 never wraps.  @alloc and @free may be called
- * from any CPU at once: a variant does its own locking, and takes memory
- * outside its lock.  Overlap, bounds and alignment are promises; a breach that
- * the original had too is declared by a flag, tested, and shown in reports.
+ * the granule, so @limit_pfn + 1 never wraps; a variant calls this exclusive
+ * bound high.  Overlap, bounds and alignment are promises; a breach that the
+ * original had too is declared by a flag, tested, and shown in reports.
  */
 struct iova_variant_ops {
 	u32 abi_version;
@@ -148,6 +168,17 @@ void iova_visits_spent(void) __attribute__((__noreturn__));
 } while (0)
 #else
 #define iova_visit(kind)	do { } while (0)
+#endif
+
+/*
+ * A skeleton header (range_variant.h, hole_variant.h) does what its variants do
+ * alike, and calls hooks for the rest: functions that the variant defines, and
+ * whose names begin with its own, so that a profile tells them apart.  A variant
+ * foo defines IOVA_HOOK(name) as foo_##name before it includes the skeleton.
+ * Without that, hooks have their bare names.
+ */
+#ifndef IOVA_HOOK
+#define IOVA_HOOK(name)		name
 #endif
 
 /* The registration: every variant file ends in one of these. */

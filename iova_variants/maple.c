@@ -83,25 +83,25 @@ static int maple_stock(struct iova_domain *iovad, struct gap_stock *stock,
 
 /*
  *	|  below  |......... gap .........|  path's range  |
- *	          [ new ] aligned down from min(limit, range), size + align - 1
+ *	          [ new ] aligned down from min(high, range), size + align - 1
  *	                  is in the gap, so it can't end up below it
  */
 static int maple_search(struct iova_domain *iovad, struct gap_path *path,
-			unsigned long size, unsigned long limit,
+			unsigned long size, unsigned long high,
 			bool size_aligned, unsigned long *pfn_lo)
 {
 	unsigned long align = size_aligned ? roundup_pow_of_two(size) : 1;
-	bool is_32bit = limit <= iovad->dma_32bit_pfn;
+	bool is_32bit = high <= iovad->dma_32bit_pfn;
 
 	if (is_32bit && size >= iovad->max32_alloc_size)
 		return -ENOSPC;
-	if (!gap_btree_search(&iovad->ranges, path, limit, size + align - 1)) {
+	if (!gap_btree_search(&iovad->ranges, path, high, size + align - 1)) {
 		if (is_32bit)
 			iovad->max32_alloc_size = size;
 		return -ENOSPC;
 	}
-	limit = min(limit, gap_path_range(path)->pfn_lo);
-	*pfn_lo = (limit - size) & ~(align - 1);
+	high = min(high, gap_path_range(path)->pfn_lo);
+	*pfn_lo = (high - size) & ~(align - 1);
 	return 0;
 }
 
@@ -234,7 +234,7 @@ static int maple_reserve(struct iova_domain *iovad, unsigned long pfn_lo,
 			 unsigned long pfn_hi)
 {
 	struct gap_stock stock = { };
-	unsigned long flags, nr, low, high;
+	unsigned long flags, nr, lo, hi;
 	struct gap_path path;
 	struct gap_need need;
 	int err;
@@ -244,14 +244,14 @@ static int maple_reserve(struct iova_domain *iovad, unsigned long pfn_lo,
 
 	spin_lock_irqsave(&iovad->lock, flags);
 	do {
-		low = pfn_lo;
-		high = pfn_hi;
-		nr = maple_widen(iovad, &path, &low, &high);
+		lo = pfn_lo;
+		hi = pfn_hi;
+		nr = maple_widen(iovad, &path, &lo, &hi);
 		need = maple_reserve_need(iovad, &path, nr);
 		err = maple_stock(iovad, &stock, &need, &flags);
 	} while (err == -EAGAIN);
 	if (!err && nr)
-		maple_merge(iovad, nr, low, high, &stock);
+		maple_merge(iovad, nr, lo, hi, &stock);
 	else if (!err)
 		gap_btree_insert(&iovad->ranges, &path, pfn_lo, pfn_hi, &stock);
 	spin_unlock_irqrestore(&iovad->lock, flags);

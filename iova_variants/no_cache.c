@@ -9,42 +9,44 @@
  *
  * Invariants, all under lock: those of range_tree; there is no other state.
  */
+#define IOVA_HOOK(name)	no_cache_##name
 #include "range_legacy.h"
 
 struct iova_domain {
 	struct range_domain domain;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void no_cache_init_state(struct iova_domain *iovad)
 {
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool no_cache_find_gap(struct iova_domain *iovad, unsigned long size,
+			      unsigned long high, bool size_aligned,
+			      struct iova_gap *gap)
 {
 	gap->above = NULL;
 	/* The walk looks at start_pfn only where it finds no node below. */
-	return range_legacy_walk(rb_last(&iovad->domain.ranges), size, limit,
+	return range_legacy_walk(rb_last(&iovad->domain.ranges), size, high,
 				 iovad->domain.start_pfn, size_aligned, gap) &&
 	       gap->pfn_lo >= iovad->domain.start_pfn;
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+static void no_cache_remember(struct iova_domain *iovad, struct iova *new,
+			      unsigned long high)
 {
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static void no_cache_forget(struct iova_domain *iovad, struct iova *freed)
 {
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *no_cache_verify_state(struct iova_domain *iovad)
 {
 	return NULL;
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void no_cache_dump_state(struct iova_domain *iovad,
+				struct iova_words *out)
 {
 }
 

@@ -5,7 +5,7 @@
  * A range keeps NR_GAP_SIZES measures of that gap, and for each the most over
  * its subtree, so that a search can leave subtrees out.  What is measured is up
  * to the including file: it defines NR_GAP_SIZES before it includes this, and
- * gap_measure() after.
+ * one hook more, gap_measure(), after.
  *
  *      ..|  below  |..... gap .....|  range  |..
  *                  gap_lo          high
@@ -15,7 +15,7 @@
  *
  * Invariants, under the domain's lock:
  *   - the anchor is in the tree, so there is a range above every one that goes
- *   - own is what gap_measure() says of the gap down to the next lower range,
+ *   - own is what gap_measure() returns for the gap down to the next lower range,
  *     or to pfn 0; most is the maximum, per measure, of own over the subtree
  */
 #ifndef RANGE_AUGMENTED_H
@@ -32,8 +32,9 @@ struct gap_sizes {
 #include "range_variant.h"
 
 /* Measure the gap [@gap_lo, @high), which may be empty. */
-static struct gap_sizes gap_measure(const struct iova_domain *iovad,
-				    unsigned long gap_lo, unsigned long high);
+static struct gap_sizes IOVA_HOOK(gap_measure)(const struct iova_domain *iovad,
+					       unsigned long gap_lo,
+					       unsigned long high);
 
 static inline void gap_sizes_raise(struct gap_sizes *most,
 				   const struct rb_node *child)
@@ -88,7 +89,8 @@ static inline struct gap_sizes range_measure(struct rb_root *root,
 	struct range_domain *domain = container_of(root, struct range_domain,
 						   ranges);
 
-	return gap_measure((struct iova_domain *)domain, gap_lo, iova->pfn_lo);
+	return IOVA_HOOK(gap_measure)((struct iova_domain *)domain, gap_lo,
+				      iova->pfn_lo);
 }
 
 static inline unsigned long range_gap_lo(const struct iova *iova)
@@ -140,7 +142,7 @@ static void range_tree_stretched(struct rb_root *root, struct iova *iova)
 /**
  * struct gap_request - what a search hands down from node to node
  * @size: pfns asked for
- * @limit: exclusive
+ * @high: the limit, exclusive
  * @low_pfn: lowest pfn allowed
  * @mask: clears the offset within the alignment
  * @most: index of the measure to prune by
@@ -148,7 +150,7 @@ static void range_tree_stretched(struct rb_root *root, struct iova *iova)
  */
 struct gap_request {
 	unsigned long size;
-	unsigned long limit;
+	unsigned long high;
 	unsigned long low_pfn;
 	unsigned long mask;
 	int most;
@@ -167,7 +169,7 @@ static inline bool range_take_top(struct iova *iova, unsigned long gap_lo,
 				  const struct gap_request *request,
 				  struct iova_gap *gap)
 {
-	unsigned long high = min(request->limit, iova->pfn_lo);
+	unsigned long high = min(request->high, iova->pfn_lo);
 
 	if (high < request->size)
 		return false;

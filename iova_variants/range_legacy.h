@@ -12,25 +12,25 @@
 #define RANGE_PAD	unsigned long
 #endif
 
-/* What must stay free above an aligned range that ends as close to @limit. */
-static inline RANGE_PAD range_legacy_pad(RANGE_PAD size, RANGE_PAD limit,
+/* What must stay free above an aligned range that ends as close to @high. */
+static inline RANGE_PAD range_legacy_pad(RANGE_PAD size, RANGE_PAD high,
 					 bool size_aligned)
 {
 	/* Never 0, but of 2^32 nothing may be left. */
 	if (!size_aligned || !size)
 		return 0;
-	return (limit - size) & (roundup_pow_of_two(size) - 1);
+	return (high - size) & (roundup_pow_of_two(size) - 1);
 }
 
 /*
- * Walk down from @curr over the gaps below @limit (exclusive).  The caller sets
+ * Walk down from @curr over the gaps below @high (exclusive).  The caller sets
  * gap->above to the node that it starts below, NULL when it starts at the top.
  *
  *      ..|  curr  |..... gap .....|  above  |..
  *                      [ new ][pad]
  */
 static inline bool range_legacy_walk(struct rb_node *curr, unsigned long size,
-				     unsigned long limit,
+				     unsigned long high,
 				     unsigned long start_pfn,
 				     bool size_aligned, struct iova_gap *gap)
 {
@@ -40,24 +40,24 @@ static inline bool range_legacy_walk(struct rb_node *curr, unsigned long size,
 		struct iova *iova = to_iova(curr);
 
 		iova_visit(search);
-		if (limit > iova->pfn_lo) {
-			if (limit > iova->pfn_hi) {
-				pad = range_legacy_pad(size, limit,
+		if (high > iova->pfn_lo) {
+			if (high > iova->pfn_hi) {
+				pad = range_legacy_pad(size, high,
 						       size_aligned);
-				if (iova->pfn_hi + size + pad < limit)
+				if (iova->pfn_hi + size + pad < high)
 					goto found;
 			}
-			limit = iova->pfn_lo;
+			high = iova->pfn_lo;
 		}
 		gap->above = curr;
 	}
 	/* The last gap has no node below it. */
 	iova_visit(search);
-	pad = range_legacy_pad(size, limit, size_aligned);
-	if (start_pfn + size + pad > limit)
+	pad = range_legacy_pad(size, high, size_aligned);
+	if (start_pfn + size + pad > high)
 		return false;
 found:
-	gap->pfn_lo = limit - (size + pad);
+	gap->pfn_lo = high - (size + pad);
 	return true;
 }
 

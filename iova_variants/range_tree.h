@@ -112,15 +112,15 @@ static inline struct iova *range_tree_find(const struct rb_root *root,
 	return NULL;
 }
 
-/* The lowest node that is not wholly below the exclusive bound @limit. */
-static inline struct rb_node *range_tree_at_limit(const struct rb_root *root,
-						  unsigned long limit)
+/* The lowest node that is not wholly below the exclusive bound @high. */
+static inline struct rb_node *range_tree_at_high(const struct rb_root *root,
+						 unsigned long high)
 {
 	struct rb_node *node = root->rb_node, *found = NULL;
 
 	while (node) {
 		iova_visit(search);
-		if (to_iova(node)->pfn_hi >= limit) {
+		if (to_iova(node)->pfn_hi >= high) {
 			found = node;
 			node = node->rb_left;
 		} else {
@@ -130,15 +130,15 @@ static inline struct rb_node *range_tree_at_limit(const struct rb_root *root,
 	return found;
 }
 
-/* The lowest node that is wholly above the exclusive bound @limit. */
+/* The lowest node that is wholly above the exclusive bound @high. */
 static inline struct rb_node *range_tree_above(const struct rb_root *root,
-					       unsigned long limit)
+					       unsigned long high)
 {
 	struct rb_node *node = root->rb_node, *found = NULL;
 
 	while (node) {
 		iova_visit(search);
-		if (to_iova(node)->pfn_lo >= limit) {
+		if (to_iova(node)->pfn_lo >= high) {
 			found = node;
 			node = node->rb_left;
 		} else {

@@ -4,8 +4,16 @@
  *
  * One lock around search and insert, memory taken before it and given back after
  * it.  The including file holds only what makes it different: its struct
- * iova_domain, which begins with a struct range_domain, and these six.
- * RANGE_VARIANT() fills in the rest of the ops table.
+ * iova_domain, which begins with a struct range_domain, and six hooks, all of them
+ * required.  RANGE_VARIANT() fills in the rest of the ops table.
+ *
+ * In drivers/iommu/iova.c the same jobs are those of
+ *	range_init_domain()	init_iova_domain()
+ *	range_put_domain()	put_iova_domain()
+ *	range_alloc()		alloc_iova(), __alloc_and_insert_iova_range()
+ *	range_free()		free_iova(), remove_iova()
+ *	range_reserve()		reserve_iova()
+ *	range_find()		find_iova()
  */
 #ifndef RANGE_VARIANT_H
 #define RANGE_VARIANT_H
@@ -43,19 +51,21 @@ struct iova_gap {
 };
 
 /* Set up the variant's own state; the range_domain is already there. */
-static void init_state(struct iova_domain *iovad);
-/* Search below the exclusive bound @limit; false to refuse. */
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap);
-/* @new went in for a request with the exclusive bound @limit. */
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit);
+static void IOVA_HOOK(init_state)(struct iova_domain *iovad);
+/* Search below the exclusive bound @high; false to refuse. */
+static bool IOVA_HOOK(find_gap)(struct iova_domain *iovad, unsigned long size,
+				unsigned long high, bool size_aligned,
+				struct iova_gap *gap);
+/* @new went in for a request with the exclusive bound @high. */
+static void IOVA_HOOK(remember)(struct iova_domain *iovad, struct iova *new,
+				unsigned long high);
 /* @freed is about to leave the tree. */
-static void forget(struct iova_domain *iovad, struct iova *freed);
+static void IOVA_HOOK(forget)(struct iova_domain *iovad, struct iova *freed);
 /* NULL, or what is wrong with the variant's own state. */
-static const char *verify_state(struct iova_domain *iovad);
-static void dump_state(struct iova_domain *iovad, struct iova_words *out);
+static const char *IOVA_HOOK(verify_state)(struct iova_domain *iovad);
+/* Put the variant's own state into a dump(). */
+static void IOVA_HOOK(dump_state)(struct iova_domain *iovad,
+				  struct iova_words *out);
 
 static inline struct range_domain *to_range_domain(struct iova_domain *iovad)
 {
@@ -71,25 +81,25 @@ static inline struct rb_node *range_anchor(struct range_domain *domain)
 }
 
 /*
- * Walk down from @curr over the gaps that reach into [@low_pfn, @limit).
+ * Walk down from @curr over the gaps that reach into [@low_pfn, @high).
  *
  *      ..|  low  |..... gap .....|  curr  |..
- *                      [ new ]<- aligned down from min(limit, curr->pfn_lo)
+ *                      [ new ]<- aligned down from min(high, curr->pfn_lo)
  */
 static inline bool range_walk_down(struct rb_node *curr, unsigned long size,
-				   unsigned long limit, unsigned long low_pfn,
+				   unsigned long high, unsigned long low_pfn,
 				   unsigned long mask, struct iova_gap *gap)
 {
 	do {
 		iova_visit(search);
-		limit = min(limit, to_iova(curr)->pfn_lo);
-		gap->pfn_lo = (limit - size) & mask;
+		high = min(high, to_iova(curr)->pfn_lo);
+		gap->pfn_lo = (high - size) & mask;
 		gap->above = curr;
 		curr = rb_prev(curr);
 	} while (curr && gap->pfn_lo <= to_iova(curr)->pfn_hi &&
 		 gap->pfn_lo >= low_pfn);
 
-	return limit >= size && gap->pfn_lo >= low_pfn;
+	return high >= size && gap->pfn_lo >= low_pfn;
 }
 
 static int range_init_domain(struct iova_domain *iovad, unsigned long granule,
@@ -105,7 +115,7 @@ static int range_init_domain(struct iova_domain *iovad, unsigned long granule,
 	domain->ranges = RB_ROOT;
 	domain->start_pfn = start_pfn;
 	domain->dma_32bit_pfn = 1UL << (32 - ilog2(granule));
-	init_state(iovad);
+	IOVA_HOOK(init_state)(iovad);
 	return 0;
 }
 
@@ -119,12 +129,12 @@ static void range_put_domain(struct iova_domain *iovad)
 
 static inline void range_add(struct iova_domain *iovad, struct iova *new,
 			     const struct iova_gap *gap, unsigned long size,
-			     unsigned long limit)
+			     unsigned long high)
 {
 	new->pfn_lo = gap->pfn_lo;
 	new->pfn_hi = gap->pfn_lo + size - 1;
 	range_tree_insert(&to_range_domain(iovad)->ranges, new, gap->above);
-	remember(iovad, new, limit);
+	IOVA_HOOK(remember)(iovad, new, high);
 }
 
 static unsigned long range_alloc(struct iova_domain *iovad, unsigned long size,
@@ -140,7 +150,8 @@ static unsigned long range_alloc(struct iova_domain *iovad, unsigned long size,
 		return IOVA_REFUSED;
 
 	spin_lock_irqsave(&domain->lock, flags);
-	found = find_gap(iovad, size, limit_pfn + 1, size_aligned, &gap);
+	found = IOVA_HOOK(find_gap)(iovad, size, limit_pfn + 1, size_aligned,
+				    &gap);
 	if (found)
 		range_add(iovad, new, &gap, size, limit_pfn + 1);
 	spin_unlock_irqrestore(&domain->lock, flags);
@@ -161,7 +172,7 @@ static void range_free(struct iova_domain *iovad, unsigned long pfn)
 	spin_lock_irqsave(&domain->lock, flags);
 	iova = range_tree_find(&domain->ranges, pfn);
 	if (iova) {
-		forget(iovad, iova);
+		IOVA_HOOK(forget)(iovad, iova);
 		range_tree_erase(&domain->ranges, iova);
 	}
 	spin_unlock_irqrestore(&domain->lock, flags);
@@ -211,7 +222,7 @@ static const char *range_verify(struct iova_domain *iovad)
 {
 	const char *wrong = range_tree_verify(&to_range_domain(iovad)->ranges);
 
-	return wrong ? wrong : verify_state(iovad);
+	return wrong ? wrong : IOVA_HOOK(verify_state)(iovad);
 }
 
 static size_t range_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)
@@ -219,7 +230,7 @@ static size_t range_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)
 	struct iova_words out = { words, nr_words, 0 };
 
 	range_tree_dump(&to_range_domain(iovad)->ranges, &out);
-	dump_state(iovad, &out);
+	IOVA_HOOK(dump_state)(iovad, &out);
 	return out.nr;
 }
 

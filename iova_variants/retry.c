@@ -26,28 +26,17 @@
  *   - max32_alloc_size is dma_32bit_pfn, or the size of a request that failed
  *     since a free last moved cached32_node, whatever its limit was
  */
-#include "range_variant.h"
+#define IOVA_HOOK(name)	retry_##name
+#include "range_max32.h"
 
-struct iova_domain {
-	struct range_domain domain;
-	struct rb_node *cached_node;
-	struct rb_node *cached32_node;
-	unsigned long max32_alloc_size;
-};
-
-static void init_state(struct iova_domain *iovad)
+/* The search of the kernel's __alloc_and_insert_iova_range(). */
+static bool retry_find_gap(struct iova_domain *iovad, unsigned long size,
+			   unsigned long high, bool size_aligned,
+			   struct iova_gap *gap)
 {
-	iovad->cached_node = range_anchor(&iovad->domain);
-	iovad->cached32_node = iovad->cached_node;
-	iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
-}
-
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
-{
-	struct range_domain *domain = &iovad->domain;
-	bool is_32bit = limit <= domain->dma_32bit_pfn;
+	struct range_anchored *anchored = &iovad->anchored;
+	struct range_domain *domain = &anchored->domain;
+	bool is_32bit = high <= domain->dma_32bit_pfn;
 	unsigned long mask = iova_align_mask(size, size_aligned);
 	unsigned long low_pfn = domain->start_pfn;
 	struct rb_node *start;
@@ -56,65 +45,25 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 	if (is_32bit && size >= iovad->max32_alloc_size)
 		return false;
 
-	start = is_32bit ? iovad->cached32_node : iovad->cached_node;
+	start = is_32bit ? anchored->cached32_node : anchored->cached_node;
 	retry_pfn = to_iova(start)->pfn_hi + 1;	/* the anchor's wraps to 0 */
-	while (!range_walk_down(start, size, limit, low_pfn, mask, gap)) {
-		if (low_pfn != domain->start_pfn || retry_pfn >= limit) {
+	while (!range_walk_down(start, size, high, low_pfn, mask, gap)) {
+		if (low_pfn != domain->start_pfn || retry_pfn >= high) {
 			iovad->max32_alloc_size = size;
 			return false;
 		}
 		/* The first pass never saw what lies above its start. */
 		low_pfn = retry_pfn;
-		start = is_32bit ? range_tree_above(&domain->ranges, limit)
+		start = is_32bit ? range_tree_above(&domain->ranges, high)
 				 : &domain->anchor.node;
 	}
 	return true;
 }
 
-/* By where the range lies, not by what was asked for. */
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+/* The kernel's __cached_rbnode_delete_update(). */
+static void retry_forget(struct iova_domain *iovad, struct iova *freed)
 {
-	if (new->pfn_hi < iovad->domain.dma_32bit_pfn)
-		iovad->cached32_node = &new->node;
-	else
-		iovad->cached_node = &new->node;
-}
-
-static void forget(struct iova_domain *iovad, struct iova *freed)
-{
-	unsigned long d32 = iovad->domain.dma_32bit_pfn;
-	struct iova *cached32 = to_iova(iovad->cached32_node);
-	struct iova *cached = to_iova(iovad->cached_node);
-
-	if (freed == cached32 ||
-	    (freed->pfn_hi < d32 && freed->pfn_lo >= cached32->pfn_lo)) {
-		iovad->cached32_node = rb_next(&freed->node);
-		iovad->max32_alloc_size = d32;
-	}
-
-	if (freed->pfn_lo >= cached->pfn_lo)
-		iovad->cached_node = rb_next(&freed->node);
-}
-
-static const char *verify_state(struct iova_domain *iovad)
-{
-	const struct rb_root *ranges = &iovad->domain.ranges;
-
-	if (rb_last(ranges) != &iovad->domain.anchor.node)
-		return "the anchor is not the last node";
-	if (!range_tree_holds(ranges, iovad->cached_node))
-		return "cached_node is not in the tree";
-	if (!range_tree_holds(ranges, iovad->cached32_node))
-		return "cached32_node is not in the tree";
-	return NULL;
-}
-
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
-{
-	iova_put_cached(out, iovad->cached_node);
-	iova_put_cached(out, iovad->cached32_node);
-	iova_put_word(out, iovad->max32_alloc_size);
+	range_max32_forget_moved(iovad, freed);
 }
 
 RANGE_VARIANT(

@@ -13,6 +13,8 @@
  *
  * Invariants, all under lock: those of range_augmented.
  */
+#define IOVA_HOOK(name)	room_augmented_##name
+
 enum { ANYWHERE, ALIGNED, NR_GAP_SIZES };
 
 #include "aligned_room.h"
@@ -22,13 +24,14 @@ struct iova_domain {
 	struct range_domain domain;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void room_augmented_init_state(struct iova_domain *iovad)
 {
 	range_anchor(&iovad->domain);
 }
 
-static struct gap_sizes gap_measure(const struct iova_domain *iovad,
-				    unsigned long gap_lo, unsigned long high)
+static struct gap_sizes
+room_augmented_gap_measure(const struct iova_domain *iovad,
+			   unsigned long gap_lo, unsigned long high)
 {
 	unsigned long low = max(gap_lo, iovad->domain.start_pfn);
 
@@ -44,9 +47,9 @@ static struct gap_sizes gap_measure(const struct iova_domain *iovad,
  * Right, own, left.  Only on the one way down to the limit can a subtree with
  * room have nothing to give.
  */
-static bool search_subtree(struct rb_node *node,
-			   const struct gap_request *request,
-			   struct iova_gap *gap)
+static bool room_augmented_search(struct rb_node *node,
+				  const struct gap_request *request,
+				  struct iova_gap *gap)
 {
 	struct iova *iova = rb_entry_safe(node, struct iova, node);
 
@@ -55,46 +58,48 @@ static bool search_subtree(struct rb_node *node,
 	iova_visit(search);
 	if (!range_may_fit(iova, request))
 		return false;
-	if (iova->pfn_lo < request->limit &&
-	    search_subtree(node->rb_right, request, gap))
+	if (iova->pfn_lo < request->high &&
+	    room_augmented_search(node->rb_right, request, gap))
 		return true;
 	if (iova->own.size[request->most] >= request->least &&
 	    range_take_top(iova, range_gap_lo(iova), request, gap))
 		return true;
-	return search_subtree(node->rb_left, request, gap);
+	return room_augmented_search(node->rb_left, request, gap);
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool room_augmented_find_gap(struct iova_domain *iovad,
+				    unsigned long size, unsigned long high,
+				    bool size_aligned, struct iova_gap *gap)
 {
 	struct gap_request request = {
 		.size = size,
-		.limit = limit,
+		.high = high,
 		.low_pfn = iovad->domain.start_pfn,
 		.mask = iova_align_mask(size, size_aligned),
 		.most = size_aligned ? ALIGNED : ANYWHERE,
 		.least = size,
 	};
 
-	return search_subtree(iovad->domain.ranges.rb_node, &request, gap);
+	return room_augmented_search(iovad->domain.ranges.rb_node, &request,
+				     gap);
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+static void room_augmented_remember(struct iova_domain *iovad, struct iova *new,
+				    unsigned long high)
 {
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static void room_augmented_forget(struct iova_domain *iovad, struct iova *freed)
 {
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *room_augmented_verify_state(struct iova_domain *iovad)
 {
 	return range_augmented_verify(&iovad->domain);
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void room_augmented_dump_state(struct iova_domain *iovad,
+				      struct iova_words *out)
 {
 	range_augmented_dump(&iovad->domain, out);
 }

@@ -17,6 +17,7 @@
  *   - max32_alloc_size is dma_32bit_pfn, or the size of a request that failed
  *     since the last free below dma_32bit_pfn
  */
+#define IOVA_HOOK(name)	single_cached_##name
 #include "range_variant.h"
 
 struct iova_domain {
@@ -25,34 +26,34 @@ struct iova_domain {
 	unsigned long max32_alloc_size;
 };
 
-static void init_state(struct iova_domain *iovad)
+static void single_cached_init_state(struct iova_domain *iovad)
 {
 	iovad->cached_node = range_anchor(&iovad->domain);
 	iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
 }
 
-static bool find_gap(struct iova_domain *iovad, unsigned long size,
-		     unsigned long limit, bool size_aligned,
-		     struct iova_gap *gap)
+static bool single_cached_find_gap(struct iova_domain *iovad,
+				   unsigned long size, unsigned long high,
+				   bool size_aligned, struct iova_gap *gap)
 {
 	struct range_domain *domain = &iovad->domain;
 	unsigned long mask = iova_align_mask(size, size_aligned);
 	struct rb_node *start = iovad->cached_node;
 	unsigned long retry_pfn;
 
-	if (limit <= domain->dma_32bit_pfn && size >= iovad->max32_alloc_size)
+	if (high <= domain->dma_32bit_pfn && size >= iovad->max32_alloc_size)
 		return false;
 
-	if (to_iova(start)->pfn_lo > limit)
-		start = range_tree_at_limit(&domain->ranges, limit);
+	if (to_iova(start)->pfn_lo > high)
+		start = range_tree_at_high(&domain->ranges, high);
 	retry_pfn = to_iova(start)->pfn_hi;
-	if (range_walk_down(start, size, limit, domain->start_pfn, mask, gap))
+	if (range_walk_down(start, size, high, domain->start_pfn, mask, gap))
 		return true;
 
 	/* The first pass never saw what lies above its start. */
-	if (retry_pfn < limit) {
-		start = range_tree_above(&domain->ranges, limit);
-		if (range_walk_down(start, size, limit, retry_pfn + 1, mask,
+	if (retry_pfn < high) {
+		start = range_tree_above(&domain->ranges, high);
+		if (range_walk_down(start, size, high, retry_pfn + 1, mask,
 				    gap))
 			return true;
 	}
@@ -60,13 +61,13 @@ static bool find_gap(struct iova_domain *iovad, unsigned long size,
 	return false;
 }
 
-static void remember(struct iova_domain *iovad, struct iova *new,
-		     unsigned long limit)
+static void single_cached_remember(struct iova_domain *iovad, struct iova *new,
+				   unsigned long high)
 {
 	iovad->cached_node = &new->node;
 }
 
-static void forget(struct iova_domain *iovad, struct iova *freed)
+static void single_cached_forget(struct iova_domain *iovad, struct iova *freed)
 {
 	if (freed->pfn_lo < iovad->domain.dma_32bit_pfn)
 		iovad->max32_alloc_size = iovad->domain.dma_32bit_pfn;
@@ -75,7 +76,7 @@ static void forget(struct iova_domain *iovad, struct iova *freed)
 		iovad->cached_node = rb_next(&freed->node);
 }
 
-static const char *verify_state(struct iova_domain *iovad)
+static const char *single_cached_verify_state(struct iova_domain *iovad)
 {
 	const struct rb_root *ranges = &iovad->domain.ranges;
 
@@ -86,7 +87,8 @@ static const char *verify_state(struct iova_domain *iovad)
 	return NULL;
 }
 
-static void dump_state(struct iova_domain *iovad, struct iova_words *out)
+static void single_cached_dump_state(struct iova_domain *iovad,
+				     struct iova_words *out)
 {
 	iova_put_cached(out, iovad->cached_node);
 	iova_put_word(out, iovad->max32_alloc_size);

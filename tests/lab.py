@@ -31,13 +31,33 @@ def source_of(variant: str) -> str:
     return Path(iova_variants.__path__[0], f"{variant}.c").read_text(encoding="utf-8")
 
 
+def source_with(variant: str, *headers: str) -> str:
+    """Return the C of a variant with these headers in place of their ``#include`` lines.
+
+    One that another includes comes after it.
+    """
+    text = source_of(variant)
+    for name in headers:
+        header = Path(iova_variants.__path__[0], name).read_text(encoding="utf-8")
+        text = text.replace(f'#include "{name}"', header)
+    return text
+
+
 #: Those with one object per range, a struct iova, in a tree that range_variant.h keeps.
 ON_RANGE_TREE = [name for name in REAL if '#include "range_' in source_of(name)]
 
 
+def _members(text: str, struct: str) -> list[str]:
+    """Return the C of the members of one struct, whose first is another one's."""
+    return text.split(f"struct {struct} {{")[1].split("};")[0].split(";")[:-1]
+
+
 def own_members(variant: str) -> list[str]:
     """Return the C of what such a variant keeps beside its struct range_domain, a word each."""
-    members = source_of(variant).split("struct iova_domain {")[1].split("};")[0].split(";")[:-1]
+    text = source_with(variant, "range_max32.h", "range_anchored.h")
+    members = _members(text, "iova_domain")
+    if members[0].split() == ["struct", "range_anchored", "anchored"]:
+        members[:1] = _members(text, "range_anchored")
     assert members[0].split() == ["struct", "range_domain", "domain"]
     return members[1:]
 

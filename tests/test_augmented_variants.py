@@ -6,12 +6,13 @@ where it fails.  That they answer as described is in test_model.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from lab import LINEAGE, Row, alloc, free, random_stream, reserve, source_of, stream_of
+from lab import LINEAGE, Row, alloc, free, random_stream, reserve, source_with, stream_of
 
 import iova_variants
 from iova_lab import workloads
@@ -66,10 +67,11 @@ def test_a_free_that_begins_below_4gib_lifts_the_failure() -> None:
 
 def broken(variant: str, statement: str, folder: Path) -> str:
     """Path of a copy of the variant that runs ``statement`` on each range that went in."""
-    source = source_of(variant)
-    begin = "struct iova *new,\n\t\t     unsigned long limit)\n{\n"
-    assert begin in source
-    source = source.replace(begin, f"{begin}\t{statement}\n")
+    source = source_with(variant, "range_max32.h", "range_anchored.h")
+    parameters = r"\(struct iova_domain \*iovad, struct iova \*new,\s+unsigned long high\)"
+    begin = rf"(remember\)?{parameters}\n\{{\n)"
+    source, nr_found = re.subn(begin, rf"\1\t{statement}\n", source)
+    assert nr_found == 1
     path = folder / "broken.c"
     path.write_text(source.replace(f'"{variant}"', '"broken"'))
     return str(path)

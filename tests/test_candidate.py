@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, target
 from hypothesis import strategies as st
-from lab import Row, alloc, free, random_stream, reserve, source_of, stream_of
+from lab import Row, alloc, free, random_stream, reserve, source_with, stream_of
 
 import iova_variants
 from iova_lab import workloads
@@ -36,7 +36,7 @@ TOP = 5
 def tall(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A candidate of few items per node; path of its C file."""
     holes, children = request.param
-    text = source_of("candidate")
+    text = source_with("candidate", "hole_btree_edit.h", "hole_btree.h")
     for name, value in (
         ("LEAF_HOLES", f"{holes}U"),
         ("BRANCH_CHILDREN", f"{children}U"),

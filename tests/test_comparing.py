@@ -31,12 +31,12 @@ STARTUP = comparison.Cell("startup", 100)
 NO_CACHE = Path(iova_variants.__path__[0], "no_cache.c").read_text(encoding="utf-8")
 
 #: `startup` has a 64-bit limit and `near_empty` has not: what follows happens in one cell of both.
-HIGH = "limit > 0xF00000000UL"
+HIGH = "high > 0xF00000000UL"
 
 
 def own(folder: Path, name: str, statement: str, claims: str = "0") -> str:
     """A copy of no_cache whose search executes ``statement`` first; the path of its C file."""
-    begin = NO_CACHE.index("{", NO_CACHE.index("static bool find_gap(")) + 1
+    begin = NO_CACHE.index("{", NO_CACHE.index("static bool no_cache_find_gap(")) + 1
     text = f"{NO_CACHE[:begin]}\n\t{statement}\n{NO_CACHE[begin:]}"
     text = text.replace('"no_cache"', f'"{name}"')
     text = text.replace("IOVA_V_COMPLETE | IOVA_V_EXACT", claims)

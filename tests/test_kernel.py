@@ -173,7 +173,7 @@ OWN = (Path(iova_variants.__file__).parent / "no_cache.c").read_text(encoding="u
 
 def own(folder: Path, name: str, statement: str) -> Path:
     """A copy of no_cache whose search executes ``statement`` first."""
-    begin = OWN.index("{", OWN.index("static bool find_gap(")) + 1
+    begin = OWN.index("{", OWN.index("static bool no_cache_find_gap(")) + 1
     path = folder / f"{name}.c"
     path.write_text(OWN[:begin] + f"\n\t{statement}\n" + OWN[begin:])
     return path

@@ -330,7 +330,7 @@ def test_two_states_of_a_patch_are_counted_and_timed_against_each_other() -> Non
 @pytest.mark.slow
 def test_a_patch_is_checked_like_a_file() -> None:
     source = Path(iova_variants.__path__[0], "no_cache.c").read_text(encoding="utf-8")
-    call = "range_legacy_walk(rb_last(&iovad->domain.ranges), size, limit"
+    call = "range_legacy_walk(rb_last(&iovad->domain.ranges), size, high"
     assert source.count(call) == 1
     changed = source.replace(call, f"{call} + 1")
     before, after = (text.splitlines(keepends=True) for text in (source, changed))

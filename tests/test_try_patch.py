@@ -57,7 +57,7 @@ def test_a_format_patch_mail_applies(tmp_path: Path) -> None:
 
 
 def test_a_header_may_be_patched_and_is_what_gets_built(tmp_path: Path) -> None:
-    old, new = "\t\tiova_visit(search);\n\t\tlimit", "\t\tiova_visit(update);\n\t\tlimit"
+    old, new = "\t\tiova_visit(search);\n\t\thigh", "\t\tiova_visit(update);\n\t\thigh"
     path = diff(tmp_path, "range_variant.h", old, new, "a,b/iova_variants/range_variant.h")
     before, after = apply(path, "anchor", tmp_path / "x")
     from iova_lab import workloads

@@ -62,4 +62,7 @@ def _copy(stem: str, original: str) -> str:
         known = ", ".join(iova_variants.names())
         raise NotFoundError(f"--from: no variant named {original!r}; there are: {known}")
     text = Path(iova_variants.__path__[0], f"{original}.c").read_text(encoding="utf-8")
-    return re.sub(rf'(\.name\s*=\s*)"{original}"', rf'\1"{stem}"', text)
+    text = re.sub(rf'(\.name\s*=\s*)"{original}"', rf'\1"{stem}"', text)
+    text = text.replace(f"IOVA_HOOK(name)\t{original}_##name", f"IOVA_HOOK(name)\t{stem}_##name")
+    functions = "|".join(set(re.findall(rf"\b{original}_(\w+)\(", text)))
+    return re.sub(rf"\b{original}_({functions})\b", rf"{stem}_\1", text)

@@ -21,7 +21,7 @@ from iova_variants import building
 from iova_variants.child import End, Limits, run_program
 from iova_variants.opstream import OpStream
 
-#: The functions of harness/replay.c that hold a measured loop, and nothing else.
+#: The functions of harness/replay_loop.c that hold a measured loop, and nothing else.
 LOOPS = ("measured_loop", "sized_loop")
 
 DRIVER = building.HARNESS_DIR / "instructions" / "driver.c"
