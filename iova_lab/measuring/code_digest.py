@@ -1,11 +1,20 @@
-"""Digest of the C that a measured row stands for, the same whichever compiler is installed."""
+"""Digest of the C that a measured row stands for, the same whichever compiler is installed.
+
+A row whose digest is not today's was measured with other C.  It may still be the same machine code:
+`iova_lab.measuring.same_code` proves that for some, and what it has stored is read here.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from iova_lab.basics import repository
+from iova_lab.basics.reading import read_json
+from iova_lab.measuring import c_text
 from iova_variants import building
 from iova_variants.building import Build
 
@@ -36,6 +45,87 @@ def _shared(build: Build) -> bytes:
     return flags + b"".join(code)
 
 
+@cache
+def text_digest(variant: str, build: Build) -> str:
+    """Digest of the C that a variant's shared object is made of, and of the flags.
+
+    Comments, layout and headers that nothing includes are not in it.
+    """
+    sources = [building.VARIANT_DIR / f"{variant}.c", *building.harness_sources(build)]
+    digest = hashlib.sha256(repr((building.CFLAGS, building.BUILD_CFLAGS[build])).encode())
+    for path in c_text.with_headers(sources, building.include_dirs(build)):
+        digest.update(path.name.encode() + b"\0" + _bare(path).encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _bare(path: Path) -> str:
+    return c_text.bare(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Same:
+    """One variant in one build: `code_digest` then, and `text_digest` of the same machine code."""
+
+    then: str
+    now: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What of a commit was the machine code of a later checkout, by variant."""
+
+    commit: str
+    timed: dict[str, Same] = field(default_factory=dict)
+    counted: dict[str, Same] = field(default_factory=dict)
+
+    def of(self, build: Build) -> Mapping[str, Same]:
+        """The variants of one build; builds other than these two are never compared."""
+        return {"timed": self.timed, "counted": self.counted}.get(build, {})
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """The file that `iova_lab.measuring.same_code` writes, and how it was made."""
+
+    command: str = ""
+    commit: str = ""
+    compiler: str = ""
+    proofs: list[Proof] = field(default_factory=list)
+
+
+def proofs_path() -> Path:
+    """Where the proofs lie."""
+    return repository.ROOT / "results" / "same_code.json"
+
+
+@cache
+def _proofs(path: Path) -> list[Proof]:
+    if not path.exists():
+        return []
+    return read_json(path, Proofs, written_by="python -m iova_lab.measuring.same_code").proofs
+
+
+def same_code(commit: str) -> frozenset[str]:
+    """Variants whose machine code at ``commit`` is proven to be that of today's C."""
+    return frozenset(
+        name
+        for proof in _proofs(proofs_path())
+        if len(commit) >= 7 and proof.commit.startswith(commit)
+        for name in proof.timed.keys() & proof.counted.keys()
+        if all(_is_todays(name, build, proof.of(build)[name]) for build in ("timed", "counted"))
+    )
+
+
+def _is_todays(variant: str, build: Build, same: Same) -> bool:
+    source = building.VARIANT_DIR / f"{variant}.c"
+    return source.exists() and same.now == text_digest(variant, build)
+
+
 def is_old(row: dict[str, object], variant: str, build: Build) -> bool:
     """Was this row measured with other code than today's, or before digests were stored?"""
-    return row.get("code") != code_digest(variant, build)
+    code = row.get("code")
+    if code == code_digest(variant, build):
+        return False
+    known = [proof.of(build).get(variant) for proof in _proofs(proofs_path())]
+    return not any(same.then == code and _is_todays(variant, build, same) for same in known if same)

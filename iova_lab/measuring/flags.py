@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from iova_lab.basics import repository
+from iova_lab.measuring import c_text, code_digest
 from iova_variants import building
 
 SOURCE = "iova_variants/building.py"
@@ -42,14 +43,77 @@ def changed_since(commit: str) -> str:
 
 
 def old_names(commit: str) -> list[str] | None:
-    """Variants and workloads with another source file than ``commit`` had; None if not known."""
-    listed = repository.output(
-        "diff", "--name-only", commit, "--", "iova_variants/*.c", "iova_lab/workloads/*.py"
-    )
+    """Variants and workloads that are not what ``commit`` had; None if that is not known.
+
+    A variant is its C file and the headers of iova_variants/ that this includes, apart from
+    comments and layout; one whose machine code is proven to be the same (`code_digest.same_code`)
+    is not old.  A workload is its module apart from imports, comments and docstrings.
+    """
+    listed = repository.output("diff", "--name-only", commit, "--", "iova_variants", _WORKLOADS)
     if listed is None:
         return None
-    stems = [Path(line).stem for line in listed.splitlines()]
-    return sorted(stem for stem in stems if not stem.startswith("_"))
+    changed = {path for path in listed.splitlines() if _differs(commit, path)}
+    variants = _variants_with(commit, {path for path in changed if path.endswith(_C)})
+    stems = {Path(path).stem for path in changed if path.startswith(_WORKLOADS)}
+    workloads = {stem for stem in stems if not stem.startswith("_")}
+    return sorted((variants - code_digest.same_code(commit)) | workloads)
+
+
+_WORKLOADS = "iova_lab/workloads"
+_C = (".c", ".h")
+
+
+def _differs(commit: str, path: str) -> bool:
+    """Is this C, or a workload, that is not what it was?"""
+    if path.endswith(_C):
+        return c_text.bare(_then(commit, path)) != c_text.bare(_now(path))
+    if path.startswith(_WORKLOADS) and path.endswith(".py"):
+        return bare_python(_then(commit, path)) != bare_python(_now(path))
+    return False
+
+
+def _then(commit: str, path: str) -> str:
+    return repository.output("show", f"{commit}:{path}") or ""
+
+
+def _now(path: str) -> str:
+    here = repository.ROOT / path
+    return here.read_text(encoding="utf-8") if here.exists() else ""
+
+
+def _variants_with(commit: str, changed: set[str]) -> set[str]:
+    """Variants that are one of these files, or include one: now, or at ``commit``."""
+    names = {Path(path).name for path in changed}
+    folder = repository.ROOT / "iova_variants"
+    now = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]"))}
+    then = now | {Path(path).name: _then(commit, path) for path in changed}
+    return {
+        Path(name).stem
+        for name in then
+        if name.endswith(".c") and names & (c_text.reached(name, now) | c_text.reached(name, then))
+    }
+
+
+def bare_python(source: str) -> str:
+    """A module without its imports, comments, layout and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            statements = getattr(node, name, None)
+            if isinstance(statements, list):
+                setattr(node, name, [one for one in statements if not _is_silent(one)])
+    return ast.dump(tree)
+
+
+def _is_silent(statement: ast.stmt) -> bool:
+    """Is this an import, or a string that nothing reads?"""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return True
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def labelled(text: str, names: Iterable[str]) -> str:
