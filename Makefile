@@ -3,6 +3,7 @@
 #   make bench           measure the last commit: all variants, small sizes; dashboard, report
 #   make bench FULL=1    the whole suite: hours
 #   make reports         write reports/ again from results/
+#   make docs            write docs/api.md again from signatures and docstrings
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make contention      measure and simulate many CPUs on one lock: results/contention/
 #   make check           lint, and all tests but the slow ones: two minutes
@@ -40,7 +41,7 @@ endif
 # What a wheel is built from: changes here are not measured until they are committed.
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
-.PHONY: bench reports contention html dashboard offline check test lint sanitize fuzz build tools
+.PHONY: bench reports docs contention html dashboard offline check test lint sanitize fuzz build tools
 .PHONY: machine lock clean
 .DELETE_ON_ERROR:
 
@@ -70,6 +71,9 @@ reports: .venv/installed
 	$(BIN)/iova-lab contention report
 	$(BIN)/iova-lab evidence
 	$(BIN)/iova-lab contents
+
+docs: .venv/installed-test
+	$(BIN)/python docs/make_api.py
 
 .PHONY: claims
 # Each claim is stored as soon as it is measured; one that fails keeps its older result.
