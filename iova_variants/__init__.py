@@ -7,7 +7,7 @@
 """
 
 from iova_variants._deal import Deal, deal
-from iova_variants._rcache import RCACHES, Rcache, RcacheReport
+from iova_variants._rcache import OWN, RCACHES, Rcache, RcacheReport
 from iova_variants._replay import ReplayResult, TooLongError, check, check_returns, replay
 from iova_variants._threads import (
     LockTimes,
@@ -22,6 +22,7 @@ from iova_variants._variant import (
     EndlessError,
     Variant,
     find_source,
+    is_foreign,
     load,
     names,
 )
@@ -30,6 +31,7 @@ from iova_variants.child import VariantCrashedError, VariantError
 from iova_variants.native import VariantLoadError
 
 __all__ = [
+    "OWN",
     "RCACHES",
     "BuildError",
     "Claim",
@@ -52,6 +54,7 @@ __all__ = [
     "check_returns",
     "deal",
     "find_source",
+    "is_foreign",
     "load",
     "names",
     "replay",

@@ -14,10 +14,14 @@ from iova_variants import native
 if TYPE_CHECKING:
     from iova_variants.opstream import OpStream
 
-Kernel = Literal["pre-6.7", "6.7"]
+Kernel = Literal["pre-6.7", "6.7", "own"]
 
-#: What `replay` takes as ``rcache``, by name.
-RCACHES: tuple[str, ...] = ("off", *get_args(Kernel))
+#: The caches that are part of the kernel's own file: ``linux:SOURCE`` alone has them.
+OWN = "own"
+#: What `replay` takes as ``rcache`` for any variant, by name.
+RCACHES: tuple[str, ...] = ("off", *(name for name in get_args(Kernel) if name != OWN))
+#: Behind the name of a source: an rcache in front of it is its own.
+OWN_RCACHE = "+own-rcache"
 
 #: Between two rounds of the timer that trims the depots since v6.7.
 TIMER_NS = 100_000_000
@@ -40,7 +44,8 @@ class Rcache:
     """The rcache of a kernel, on a machine.
 
     "6.7" is that of v6.7 to 7.2, "pre-6.7" that of v6.0 to v6.6; v5.11 to v5.19 had a
-    ``magazine_size`` of 128 pfns, and before v5.11 ``flush_depots`` was False as well.
+    ``magazine_size`` of 128 pfns, and before v5.11 ``flush_depots`` was False as well.  "own" is
+    that of the kernel's file itself, which has its own sizes; it exists for ``linux:SOURCE``.
 
     ``nr_cpus`` CPUs are online; 0 means the highest cpu of the stream and all below.  ``flush``: a
     refused request empties the magazines of all CPUs, and with ``flush_depots`` all depots, and
@@ -64,7 +69,7 @@ class Rcache:
     def __post_init__(self) -> None:
         if self.kernel not in get_args(Kernel):
             raise InvalidValueError(
-                f"no rcache named {self.kernel!r}; there are: {', '.join(RCACHES)}"
+                f"no rcache named {self.kernel!r}; there are: {', '.join((*RCACHES, OWN))}"
             )
         if not 1 <= self.magazine_size <= 1 << 20:
             raise InvalidValueError(

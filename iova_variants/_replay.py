@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from iova_lab.basics.errors import InvalidValueError
 from iova_variants import native
-from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
-from iova_variants._variant import Claim, EndlessError, Variant, load
+from iova_variants._rcache import OWN, NativeRcache, Rcache, RcacheReport, rcache_of
+from iova_variants._variant import Claim, EndlessError, Variant, load, with_own_rcache
 from iova_variants.building import Build
 from iova_variants.child import Tell, VariantError, in_child
 
@@ -43,7 +43,8 @@ class ReplayResult:
     timed build; ``nr_leaked`` counts frees that left their range live because they got none.
 
     With an rcache, ``nr_failures`` counts what callers were refused, and the last four judge what
-    reached the variant; ``rcache`` says how much that was, ``tree_ops`` has it op by op.
+    reached the variant; ``rcache`` says how much that was, ``tree_ops`` has it op by op.  Of the
+    kernel's own rcache the timed build counts nothing: there ``rcache`` is None.
     """
 
     variant: str
@@ -125,6 +126,7 @@ def replay(
     ``rcache`` ("off", "pre-6.7", "6.7", or an `Rcache`) puts the kernel's per-CPU caches in front:
     allocs and frees go through the fast API, which rounds sizes below 32 up to a power of two and
     asks the variant for aligned ranges only.  ``tree_ops`` records what then reaches the variant.
+    "own" calls the fast API of ``linux:SOURCE`` itself; then callers' ranges are judged.
 
     ``fail_alloc_at`` refuses one request for memory: the one of this number, counted from 1 where
     ageing starts.  The op that made it may be refused, and is not blamed for it; the rest goes on.
@@ -134,6 +136,9 @@ def replay(
     raises; `VariantCrashedError`; `LookupError` for an unknown variant.
     """
     counts = op_visits or judge or bool(max_visits) or bool(fail_alloc_at)
+    layer = rcache_of(rcache)
+    if layer and layer.kernel == OWN:
+        name = with_own_rcache(name)
     if isinstance(name, Variant):
         variant = name
     else:
@@ -144,9 +149,10 @@ def replay(
         raise InvalidValueError("the timed build refuses no memory: ask for build='counted'")
     if fail_alloc_at < 0:
         raise InvalidValueError(f"fail_alloc_at {fail_alloc_at} is negative: requests count from 1")
-    layer = rcache_of(rcache)
     if tree_ops and not layer:
         raise InvalidValueError("without an rcache every op reaches the tree: tree_ops needs one")
+    if tree_ops and layer and layer.kernel == OWN:
+        raise InvalidValueError("what reaches the tree is not seen behind the file's own rcache")
     request = _Request(
         *(variant, stream, pfns, op_ns, op_visits, judge, verify, max_visits, layer, tree_ops),
         fail_alloc_at,
@@ -260,6 +266,7 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         layer = NativeRcache(request.rcache, stream, tree_ops=request.tree_ops)
     if _replay(variant, asked, watch, layer, result):
         raise _error(result)
+    unseen = variant.build == "timed" and request.rcache and request.rcache.kernel == OWN
     return ReplayResult(
         variant=variant.name,
         build=variant.build,
@@ -286,6 +293,6 @@ def _run(request: _Request, progress: int | None) -> ReplayResult:
         pfns=pfns,
         op_ns=op_ns,
         op_visits=op_visits,
-        rcache=layer.report if layer else None,
+        rcache=layer.report if layer and not unseen else None,
         tree_ops=layer.tree_ops if layer else None,
     )

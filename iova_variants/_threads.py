@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.basics.errors import InvalidValueError
 from iova_variants import _native_threads, native
 from iova_variants._deal import Deal, deal
-from iova_variants._rcache import NativeRcache, Rcache, RcacheReport, rcache_of
+from iova_variants._rcache import OWN, NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._replay import check_returns, native_stream, raise_stream_error
 from iova_variants._variant import Variant, load
 from iova_variants.building import Build
@@ -160,13 +161,20 @@ def replay_threads(
     """
     dealt = stream if isinstance(stream, Deal) else deal(stream, threads)
     variant = load(name, build=build)
-    request = _Request(variant, dealt, threads, rcache_of(rcache), judge, in_turn, per_op)
+    request = _Request(variant, dealt, threads, _layer(rcache), judge, in_turn, per_op)
     check_returns(name, variant, dealt.stream, request.rcache)
     if timeout is None:
         return request.run()
     where = f"in a replay by {threads} threads"
     work = functools.partial(_run_in_child, request)
     return in_child(work, variant.name, lambda progress: where, wall_s=timeout)
+
+
+def _layer(rcache: Rcache | str) -> Rcache | None:
+    layer = rcache_of(rcache)
+    if layer and layer.kernel == OWN:
+        raise InvalidValueError("the kernel's own rcache runs in one thread: take pre-6.7 or 6.7")
+    return layer
 
 
 def _plan(

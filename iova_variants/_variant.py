@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import enum
+import importlib
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
 from iova_lab.basics.whole import whole
 from iova_variants import native
+from iova_variants._rcache import OWN_RCACHE
 from iova_variants.building import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
 from iova_variants.child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
 
@@ -87,8 +89,40 @@ def names(*, fake: bool = True) -> list[str]:
     return found if fake else [name for name in found if Claim.FAKE not in load(name).claims]
 
 
+#: Names ``PREFIX:SOURCE`` are no file of the lab's: ``resolve()`` of this module, imported where
+#: such a name is used, returns the C file.
+RESOLVERS = {"linux": "iova_lab.linux"}
+
+
+def is_foreign(name: str) -> bool:
+    """Is this the path of a C file, or a name that a resolver knows, and no variant of the lab?"""
+    return name.endswith(".c") or _resolver(name) is not None
+
+
+def _resolver(name: str) -> str | None:
+    prefix, colon, _ = name.partition(":")
+    return RESOLVERS.get(prefix) if colon else None
+
+
+def with_own_rcache(name: str | Variant) -> str:
+    """Return the name under which a source has its own rcache in the place of the harness's.
+
+    Raises `InvalidValueError` for what has none.
+    """
+    if isinstance(name, Variant) or _resolver(name) is None:
+        shown = name.name if isinstance(name, Variant) else name
+        raise InvalidValueError(f"{shown} has no rcache of its own: only linux:SOURCE has one")
+    return name if name.endswith(OWN_RCACHE) else name + OWN_RCACHE
+
+
 def find_source(name: str) -> Path:
-    """Return the C file of a variant's name, or of a path to one.  Raises `NotFoundError`."""
+    """Return the C file of a variant's name, of a path to one, or of a ``linux:SOURCE``.
+
+    Raises `NotFoundError`; for a source also what its resolver raises.
+    """
+    if resolver := _resolver(name):
+        path: Path = importlib.import_module(resolver).resolve(name)
+        return path
     if name.endswith(".c"):
         path = Path(name)
         if not path.is_file():
@@ -99,7 +133,8 @@ def find_source(name: str) -> Path:
             return source
     known = ", ".join(names())
     raise NotFoundError(
-        f"no variant named {name!r}; there are: {known}; or give a path to a .c file"
+        f"no variant named {name!r}; there are: {known}; or give a path to a .c file, or "
+        "linux:SOURCE"
     )
 
 

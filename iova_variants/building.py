@@ -125,7 +125,15 @@ def built_path(source: Path, build: Build) -> Path:
     digest = hashlib.sha256(_common_digest(build) + source.read_bytes())
     for header in sorted(source.parent.glob("*.h")):  # a user's own
         digest.update(header.read_bytes())
+    for flags in _own_flags(source, build):
+        digest.update(flags.read_bytes())
     return BUILT_DIR / build / f"{source.stem}-{digest.hexdigest()[:16]}.so"
+
+
+def _own_flags(source: Path, build: Build) -> list[Path]:
+    """Files beside a source with arguments for its compiler: of every build, and of this one."""
+    names = (f"{source.stem}.flags", f"{source.stem}.{build}.flags")
+    return [path for name in names if (path := source.with_name(name)).exists()]
 
 
 #: Of what a compiler prints of one file.
@@ -166,9 +174,10 @@ def _atomically(target: Path, what: Path, build: Build, arguments: list[str | Pa
     handle, name = tempfile.mkstemp(prefix=".partial-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     partial = Path(name)
+    own = [f"@{path}" for path in _own_flags(what, build)]
     include = [f"-I{path}" for path in include_dirs(build)]
     try:
-        _compile([*CFLAGS, *BUILD_CFLAGS[build], *include, *arguments, "-o", partial], what)
+        _compile([*CFLAGS, *BUILD_CFLAGS[build], *own, *include, *arguments, "-o", partial], what)
         partial.chmod(0o755)  # mkstemp's is for its owner alone
         partial.replace(target)
     finally:

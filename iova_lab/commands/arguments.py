@@ -107,7 +107,7 @@ class _Rcache(click.ParamType[str]):
     def _choice() -> click.Choice[str]:
         import iova_variants
 
-        return click.Choice(iova_variants.RCACHES)
+        return click.Choice((*iova_variants.RCACHES, iova_variants.OWN))
 
 
 class _Example(_Named):

@@ -124,8 +124,9 @@ class Plan:
         `LookupError` for an unknown variant or workload, `BuildError` where one does not compile,
         `ValueError` for a size that a workload does not have.
         """
-        if self.rcache not in iova_variants.RCACHES:
-            known = ", ".join(iova_variants.RCACHES)
+        rcaches = (*iova_variants.RCACHES, iova_variants.OWN)
+        if self.rcache not in rcaches:
+            known = ", ".join(rcaches)
             raise InvalidValueError(f"no rcache named {self.rcache!r}; there are: {known}")
         for variant in self.variants:
             iova_variants.load(variant)

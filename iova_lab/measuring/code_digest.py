@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import iova_variants
 from iova_lab.basics import repository
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.basics.reading import read_json
 from iova_lab.measuring import c_text
 from iova_variants import building
@@ -23,10 +25,11 @@ from iova_variants.building import Build
 def code_digest(variant: str, build: Build) -> str:
     """Digest of a variant's C, of all C that its build shares with others, and of the flags.
 
-    ``variant`` is a name of the lab's or the path of a .c file.  "" if there is no such file.
+    ``variant`` is a name as `iova_variants.load` takes it.  "" if there is no such file.
     """
-    source = Path(variant) if variant.endswith(".c") else building.VARIANT_DIR / f"{variant}.c"
-    if not source.exists():
+    try:
+        source = iova_variants.find_source(variant)
+    except NotFoundError:
         return ""
     return hashlib.sha256(_shared(build) + source.read_bytes()).hexdigest()[:16]
 
