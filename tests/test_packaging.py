@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import small_tree
 from asv.util import load_json
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -99,7 +100,12 @@ def files(folder: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    return install(copy_of_the_sources(folder), folder)[0]
+    source = copy_of_the_sources(folder)
+    for cache in ("iova_variants/_built/linux/0", "build/linux/debian-6.12"):
+        text = source / cache / "drivers/iommu/iova.c"  # as `linux:SOURCE` leaves it there
+        text.parent.mkdir(parents=True)
+        text.write_text("a user's own\n", encoding="utf-8")
+    return install(source, folder)[0]
 
 
 def python(site: Path, code: str) -> str:
@@ -126,6 +132,22 @@ def test_the_wheel_has_every_source_and_every_trace(installed: Path) -> None:
         for path in (ROOT / "iova_lab/dashboard/www").iterdir()
     }
     assert harness | variants | traces | pages <= files(installed)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_no_text_of_the_kernel(installed: Path) -> None:
+    names = files(installed)
+    assert "harness/linux/variant.c" in names
+    assert not [name for name in names if name.endswith("iova.c") or "_built/linux" in name]
+
+
+@pytest.mark.slow
+def test_an_installed_lab_compiles_a_tree_of_the_users_own(installed: Path, tmp_path: Path) -> None:
+    tree = small_tree.write(tmp_path / "tree")
+    code = f"import iova_variants as v; print(v.load('linux:{tree}').name, v.__file__)"
+    name, where = python(installed, code).split()
+    assert name == "linux:tree"
+    assert where.startswith(str(installed))
 
 
 @pytest.mark.slow

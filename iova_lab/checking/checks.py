@@ -28,6 +28,7 @@ from iova_lab.checking.reduce import reduce
 from iova_lab.checking.search import DEPTHS, search
 from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.checking.standalone import Verdict
+from iova_lab.linux import PREFIX
 from iova_lab.streams.history import History, read, save
 from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, building
 from iova_variants.opstream import OpStream
@@ -55,12 +56,17 @@ class Subject:
 
     source: Path
     out: Path
-    shown: str
+    given: str
     seconds: float = 40.0
     facts: list[str] = field(default_factory=list)
     advance: Advance = lambda name, share: None
     all_done: bool = False
     nr_histories: int = 0
+
+    @property
+    def shown(self) -> str:
+        """What messages call it: as it was given, but for a file that the lab has written."""
+        return self.source.stem if self.source.name.startswith(PREFIX) else self.given
 
     @cached_property
     def variant(self) -> iova_variants.Variant:
@@ -91,7 +97,8 @@ class Subject:
             if not verdict:
                 return None
         path = self.out / f"{self.source.stem}-broken.json"
-        save(history, path, variant=str(self.source), says=says_of(history, verdict))
+        variant = str(self.source) if self.given.endswith(".c") else self.given
+        save(history, path, variant=variant, says=says_of(history, verdict))
         return replace(
             self.told(check, history, verdict),
             saved=path,
@@ -251,7 +258,7 @@ def _workloads(subject: Subject) -> Finding | None:
             "workloads",
             f"{name} with {nr_live:,} live ranges, op {verdict.op:,}: {verdict.says}",
             lines=verdict.frames,
-            again=f"iova-lab replay {shlex.quote(subject.shown)} {name} --nr-live {nr_live}",
+            again=f"iova-lab replay {shlex.quote(subject.given)} {name} --nr-live {nr_live}",
         )
     subject.facts.append(
         f"{len(names)} workloads and traces, {nr_ops:,} ops: judge, sanitizers; 4 builds agree"
@@ -290,7 +297,7 @@ def _soaked(subject: Subject, index: int, error: VariantError) -> Finding | None
     reduced = reduce(chunk.stream, verdict, judged) if verdict else None
     if reduced:
         return subject.broken("soak", *reduced)
-    again = f"iova-lab soak {shlex.quote(subject.shown)} --seed 0 --chunk {index}"
+    again = f"iova-lab soak {shlex.quote(subject.given)} --seed 0 --chunk {index}"
     return subject.finding("soak", str(error), again=again)
 
 
@@ -322,12 +329,9 @@ def check(
 
 def subject_of(file: str | Path, out: Path, seconds: float = 40.0) -> Subject:
     """A file to be checked.  Raises `NotFoundError` where there is none."""
-    source = Path(file)
-    if source.suffix != ".c":
+    if not iova_variants.is_foreign(str(file)):
         raise NotFoundError(f"{file} is no C file: its name must end in .c")
-    if not source.is_file():
-        raise NotFoundError(f"no such file: {file}")
-    return Subject(source.resolve(), out, str(file), seconds)
+    return Subject(iova_variants.find_source(str(file)).resolve(), out, str(file), seconds)
 
 
 def again(path: Path, variant: str | None = None) -> Finding | None:

@@ -32,7 +32,8 @@ class Calls:
 
     def __init__(self, variant: Variant, tell: Tell, start_pfn: int = 1) -> None:
         self._tell = tell
-        tell(f"d = iova_variants.Domain('{variant.name}.c', start_pfn={start_pfn})")
+        name = variant.name if iova_variants.is_foreign(variant.name) else f"{variant.name}.c"
+        tell(f"d = iova_variants.Domain('{name}', start_pfn={start_pfn})")
         self._domain = iova_variants.Domain(variant, start_pfn=start_pfn)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

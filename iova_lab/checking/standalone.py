@@ -52,6 +52,10 @@ _MEANS = {
 }
 
 
+#: Where the kernel's own files lie, below whatever folder they were compiled in.
+_TREE = "(?:drivers|include|lib)/"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What came of one stream.
@@ -132,6 +136,9 @@ def _verdict(source: Path, stream: OpStream, end: End, answers: bytes) -> Verdic
             pfns[op + 1 :] = native.REFUSED
             kind = wrong.rpartition(": ")[2] or "verify() answers an empty text"
             return Verdict(kind, _without_name(wrong) or kind, op, pfns)
+        if warning := re.search(rf"WARNING at \S*?({_TREE}\S+:\d+)", said):
+            says = f"warns: WARN() at {warning[1]}"
+            return Verdict("WARN", says, len(stream.ops), pfns)
         if end.first_line:
             kind = f"writes to {_where(end)}"
             says = f"{kind}, where a kernel has none: {end.first_line!r}"
@@ -158,6 +165,8 @@ def _without_name(wrong: str) -> str:
 
 def _death(end: End, said: str) -> tuple[str, str]:
     """What the process died of: the same words for the same mistake, and a sentence."""
+    if bug := re.search(rf"kernel BUG at \S*?({_TREE}\S+:\d+)", said):
+        return "BUG", f"stops the kernel: BUG() at {bug[1]}"
     if end.broke == "output":
         return "writes without end", f"writes to {_where(end)} without end: {end.first_line!r}"
     if end.broke:
@@ -186,6 +195,12 @@ def _sanitizer_says(report: str, said: str) -> tuple[str, str]:
     return kind, kind
 
 
+def _shown_path(source: Path, path: Path) -> Path:
+    """The path in a kernel tree of a file of that, else the name."""
+    below = path.is_relative_to(source.parent)
+    return path.relative_to(source.parent) if below else Path(path.name)
+
+
 def own_frames(source: Path, said: str) -> list[str]:
     """Calls in the user's own files, innermost first: `mine_alloc(), mine.c:42`.
 
@@ -195,6 +210,7 @@ def own_frames(source: Path, said: str) -> list[str]:
     stack = r"^ *#\d+ (?:0x\S+ in )?(\S+) (/\S+?):(\d+)"
     for function, path, line in re.findall(stack, said, re.M):
         is_own = not Path(path).is_relative_to(building.HARNESS_DIR)
-        if is_own and (source.parent / Path(path).name).exists():
-            frames.append(f"{function}(), {Path(path).name}:{line}")
+        shown = _shown_path(source, Path(path))
+        if is_own and (source.parent / shown).exists():
+            frames.append(f"{function}(), {shown}:{line}")
     return list(dict.fromkeys(frames))

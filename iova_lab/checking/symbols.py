@@ -14,6 +14,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from iova_lab.linux import PREFIX
 from iova_variants import building
 
 #: A compiler calls these for assignments and comparisons; <linux/string.h> offers them.
@@ -24,6 +25,9 @@ _STRINGS = frozenset({"strlen", "strcmp", "strncmp", "memchr", "strchr"})
 _HARNESS = frozenset(
     {"iova_visits", "iova_visits_left", "iova_visits_spent", "_GLOBAL_OFFSET_TABLE_"}
 )
+
+#: BUG() and WARN() of harness/linux print their place, and the first ends the process.
+_TEXTS = frozenset({"abort", "dprintf"})
 
 _FOREIGN_INSTRUCTION = re.compile(
     r"\t(rdtscp?|rdpmc|rdrand|rdseed|cpuid|syscall|sysenter|int +\$0x80|svc|mrs\s.*cntv?ct_el0)"
@@ -37,15 +41,16 @@ def foreign(source: Path) -> str | None:
         with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
             target = Path(folder, "variant.o")
             building.compile_object(source, target, build)
-            found = _unknown(target) or _instruction(target)
+            found = _unknown(source, target) or _instruction(target)
         if found:
             return found
     return None
 
 
-def _unknown(target: Path) -> str | None:
+def _unknown(source: Path, target: Path) -> str | None:
     undefined = {line.split()[-1] for line in _tool("nm", "--undefined-only", target)}
-    names = sorted(undefined - offered() - _COMPILERS - _STRINGS - _HARNESS)
+    texts = _TEXTS if source.name.startswith(PREFIX) else frozenset()
+    names = sorted(undefined - offered() - _COMPILERS - _STRINGS - _HARNESS - texts)
     if not names:
         return None
     shown = ", ".join(f"{name}()" for name in names[:4])

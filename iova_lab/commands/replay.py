@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
+@click.option("--linux", is_flag=True, help="Show what SOURCE can be in linux:SOURCE.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def list_command(as_json: bool) -> None:
+def list_command(as_json: bool, linux: bool) -> None:
     """Show the variants and the workloads, a line each.
 
     \b
     Examples:
       iova-lab list
+      iova-lab list --linux
       iova-lab list --json | python -m json.tool
     """
     import iova_variants
     from iova_lab import workloads
 
+    if linux:
+        _list_sources(as_json)
+        return
     variants = [iova_variants.load(name) for name in iova_variants.names()]
     found = [workloads.get(name) for name in workloads.names()]
     if as_json:
@@ -41,6 +46,26 @@ def list_command(as_json: bool) -> None:
     print_table(["variant", "kernel", "claims", "what it is"], rows)
     click.echo()
     print_table(["workload", "what it asks"], [(w.name, w.summary) for w in found])
+
+
+def _list_sources(as_json: bool) -> None:
+    """What can stand behind linux:, and Debian's packages that apt has."""
+    from iova_lab.linux import debian, source
+
+    series = [f"debian-{name}" for name in debian.known()]
+    fetched = [name for name in series if (debian.CACHE / name).is_dir()]
+    if as_json:
+        click.echo(json.dumps({"packages": series, "fetched": fetched}, indent=1))
+        return
+    rows = [("DIR", "a kernel tree as it is now, or a folder with the needed files")]
+    rows += [("DIR@REV", "a commit, tag or branch of a tree; nothing is checked out")]
+    rows += [
+        (name, "Debian's source package, " + ("fetched" if name in fetched else "not fetched yet"))
+        for name in series
+    ]
+    print_table(["linux:SOURCE", "what it is"], rows)
+    click.echo(f"\nneeded files: {', '.join(source.NEEDED)}")
+    click.echo(f"{source.LAB_RBTREE} behind a SOURCE: the lab's red-black tree, not the tree's own")
 
 
 def _listed(

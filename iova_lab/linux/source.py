@@ -1,0 +1,174 @@
+"""Where does the kernel's text come from?  From ``SOURCE``, one of these::
+
+    DIR                 a kernel tree as it is now, or a folder with the needed files alone
+    DIR@REV             the same files at a commit, by `git show`: nothing is checked out
+    debian-6.12         Debian's package linux-source-6.12
+
+``+lab-rbtree`` behind any of them leaves out the tree's own red-black tree and takes the lab's;
+``+own-rcache`` replays through the file's own per-CPU caches, where a replay asks for such.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from iova_lab.linux import debian
+from iova_lab.linux.errors import SourceError
+from iova_variants._rcache import OWN_RCACHE
+
+ALLOCATOR, HEADER = "drivers/iommu/iova.c", "include/linux/iova.h"
+RBTREE = ("lib/rbtree.c", "include/linux/rbtree.h", "include/linux/rbtree_augmented.h")
+#: Part of rbtree.h until v5.17.
+RBTREE_TYPES = "include/linux/rbtree_types.h"
+#: Where a tree notes its release.
+MAKEFILE = "Makefile"
+NEEDED = (ALLOCATOR, HEADER, *RBTREE)
+OPTIONAL = (RBTREE_TYPES, MAKEFILE)
+
+LAB_RBTREE = "+lab-rbtree"
+
+#: Reads one file of a source by its path in the tree; None if it is not there.
+Read = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True)
+class Text:
+    """The files of one source.
+
+    ``label`` is short and names the source in tables; ``release`` is the kernel's, or "-";
+    ``files`` holds bytes by path in the tree; ``origin`` is for messages.  ``own_rcache``: an
+    rcache in front of it is the file's own.
+    """
+
+    label: str
+    release: str
+    files: Mapping[str, bytes]
+    origin: str
+    own_rcache: bool = False
+
+    @property
+    def has_rbtree(self) -> bool:
+        """Does the red-black tree come from the tree as well?"""
+        return RBTREE[0] in self.files
+
+
+def read(source: str) -> Text:
+    """Read the needed files of ``SOURCE``.  Raises `SourceError`."""
+    outer = source.removesuffix(OWN_RCACHE)
+    plain = outer.removesuffix(LAB_RBTREE)
+    text = _read(plain, needs_rbtree=plain == outer)
+    files = text.files
+    if plain != outer:
+        files = {path: data for path, data in files.items() if "rbtree" not in path}
+    label = text.label + source[len(plain) :]
+    return replace(text, label=label, files=files, own_rcache=outer != source)
+
+
+def stamp(source: str) -> tuple[tuple[str, int, int], ...]:
+    """Return what tells whether the files of a folder have changed since; () where they can't."""
+    plain = Path(source.removesuffix(OWN_RCACHE).removesuffix(LAB_RBTREE)).expanduser()
+    found = []
+    for path in (*NEEDED, *OPTIONAL):
+        try:
+            stat = (plain / path).stat()
+        except OSError:
+            continue
+        found.append((path, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
+def _read(source: str, *, needs_rbtree: bool) -> Text:
+    if series := re.fullmatch(r"debian-(\d+\.\d+)", source):
+        folder = debian.folder(series[1], (*NEEDED, *OPTIONAL))
+        origin = f"Debian's linux-source-{series[1]}"
+        return _collect(source, _of_folder(folder), origin, needs_rbtree)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return _collect(folder.resolve().name, _of_folder(folder), str(folder), needs_rbtree)
+    tree, at, revision = source.rpartition("@")
+    if not at or not Path(tree).expanduser().is_dir():
+        raise SourceError(
+            f"no such folder: {source}; a source is DIR, DIR@REV or debian-6.12 (`iova-lab list "
+            "--linux`)"
+        )
+    return _of_commit(Path(tree).expanduser(), revision, needs_rbtree)
+
+
+def _of_commit(tree: Path, revision: str, needs_rbtree: bool) -> Text:
+    commit = git(tree, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if commit is None:
+        if git(tree, "rev-parse", "--git-dir") is None:
+            raise SourceError(f"{tree} is not in a git repository, so it has no commit {revision}")
+        raise SourceError(f"{tree} has no commit {revision!r}")
+    name = commit.decode().strip()
+    shown = name[:12] if name.startswith(revision) else revision.replace("/", "-")
+    return _collect(
+        f"{tree.resolve().name}@{shown}",
+        lambda path: git(tree, "show", f"{name}:./{path}"),
+        f"{tree} at {revision}",
+        needs_rbtree,
+    )
+
+
+def git(tree: Path, *arguments: str) -> bytes | None:
+    """What git prints in ``tree``; None if it fails.  Raises `SourceError` without git."""
+    command = ["git", "-C", str(tree), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, env=environment())
+    except OSError:
+        raise SourceError("git is missing, which reads commits: apt install git") from None
+    return None if done.returncode else done.stdout
+
+
+def environment() -> dict[str, str]:
+    """Of a git that is not to look into the repository of a hook or alias that runs the lab."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+def _of_folder(folder: Path) -> Read:
+    def read_file(path: str) -> bytes | None:
+        try:
+            return (folder / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise SourceError(f"{folder / path}: {error.strerror}") from None
+
+    return read_file
+
+
+def _collect(label: str, read_file: Read, origin: str, needs_rbtree: bool) -> Text:
+    found = {path: data for path in (*NEEDED, *OPTIONAL) if (data := read_file(path)) is not None}
+    if ALLOCATOR not in found and HEADER not in found:
+        raise SourceError(f"{origin} is not a kernel tree: no {ALLOCATOR}")
+    needed = NEEDED if needs_rbtree else (ALLOCATOR, HEADER)
+    missing = [path for path in needed if path not in found]
+    if set(missing) == set(RBTREE):
+        raise SourceError(
+            f"{origin} has no {RBTREE[0]}: add {LAB_RBTREE} to the name to take the lab's"
+        )
+    if missing:
+        raise SourceError(f"{origin} has no {missing[0]}")
+    release = _release(found.pop(MAKEFILE, b""))
+    return Text(label, release, found, origin)
+
+
+def _release(makefile: bytes) -> str:
+    """The kernel's release by its Makefile, or "-"."""
+    text = makefile.decode(errors="replace")
+    numbers = [
+        match[1]
+        for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")
+        if (match := re.search(rf"^{name} *= *(\d+)", text, re.M))
+    ]
+    extra = re.search(r"^EXTRAVERSION *= *(\S+)", text, re.M)
+    if len(numbers) < 2:
+        return "-"
+    if numbers[2:] == ["0"]:
+        numbers.pop()
+    return "v" + ".".join(numbers) + (extra[1] if extra else "")

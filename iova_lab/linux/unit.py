@@ -1,0 +1,181 @@
+"""How does the kernel's text become a C file that the lab compiles like any other?
+
+A folder is written once per text, shim and flags, and never changed: the files of the tree, a unit
+that includes harness/linux/variant.c, and what the compiler is given for it beside the usual::
+
+    <name>.c                what differs between eras, as macros; it names the digest of all
+    <name>.flags            for every build
+    <name>.counted.flags    for the build that counts nodes
+    drivers/ include/ lib/  the text, as it is
+    absent/linux/           headers that neither the tree nor the shim has, empty
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from iova_lab.linux import PREFIX, source
+from iova_lab.linux.errors import TextError
+from iova_lab.linux.source import ALLOCATOR, HEADER, Text
+from iova_variants import building
+from iova_variants.building import BuildError
+
+SHIM = building.HARNESS_DIR / "linux"
+FOLDER = building.BUILT_DIR / "linux"
+
+#: As the kernel's own Makefile: these are errors; of other warnings the lab makes nothing.
+FLAGS = (
+    *("-Wno-error", "-Wno-all", "-Wno-extra"),
+    *("-Werror=implicit-function-declaration", "-Werror=implicit-int", "-Werror=return-type"),
+    # The tree's red-black tree stands before the lab's.
+    "-Wl,-z,muldefs",
+)
+COUNTED_FLAGS = ("-finstrument-functions",)
+
+#: Functions and members that harness/linux/variant.c names where the text has them.
+FUNCTIONS = (
+    *("to_iova", "private_find_iova", "iova_insert_rbtree"),
+    *("__cached_rbnode_delete_update", "__is_range_overlap", "remove_iova", "private_free_iova"),
+    *("iova_domain_init_rcaches", "free_global_cached_iovas"),
+)
+MEMBERS = ("cached_node", "cached32_node", "max32_alloc_size")
+
+
+def resolve(name: str) -> Path:
+    """Return the unit of ``linux:SOURCE``, compiled once.  Raises `SourceError`, `TextError`."""
+    wanted = name.removeprefix(PREFIX)
+    return _resolved(wanted, source.stamp(wanted))
+
+
+@cache
+def _resolved(wanted: str, stamp: object) -> Path:
+    """A commit stays what it was when it was first named, as long as this process runs."""
+    return write(source.read(wanted))
+
+
+def write(text: Text) -> Path:
+    """Write the unit of a text, and compile it, unless that was done before; returns its C file.
+
+    Raises `TextError` where the timed build does not compile.
+    """
+    digest = _digest(text)
+    target = FOLDER / digest / f"{PREFIX}{text.label}.c"
+    if not target.exists():
+        _write(text, digest, target)
+    try:
+        building.compile_variant(target, "timed")
+    except BuildError as error:
+        raise TextError(_why(text, target, str(error))) from None
+    return target
+
+
+def _digest(text: Text) -> str:
+    """Digest of all that a unit is made of."""
+    digest = hashlib.sha256()
+    shim = [path for path in sorted(SHIM.rglob("*")) if path.is_file()]
+    parts = [
+        *((path, data) for path, data in sorted(text.files.items())),
+        *((str(path.relative_to(SHIM)), path.read_bytes()) for path in shim),
+        (repr((FLAGS, COUNTED_FLAGS, FUNCTIONS, MEMBERS)), b""),
+        (repr((text.label, text.release, text.own_rcache)), b""),
+    ]
+    for path, data in parts:
+        digest.update(f"{path}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()[:16]
+
+
+def _write(text: Text, digest: str, target: Path) -> None:
+    """Write to a temporary name and rename: others find the folder whole, or not at all."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=FOLDER))
+    try:
+        for path, data in text.files.items():
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            (partial / path).write_bytes(data)
+        for header in _included(text):
+            empty = partial / "absent" / header
+            empty.parent.mkdir(parents=True, exist_ok=True)
+            empty.write_text("/* Neither the tree nor the lab's shim has this header. */\n")
+        (partial / target.name).write_text(_unit(text, digest), encoding="utf-8")
+        folder = target.parent
+        paths = (SHIM / "include", SHIM, folder / "include", folder)
+        include = [*(f"-I{path}" for path in paths), f"-idirafter{folder / 'absent'}"]
+        _write_flags(partial / f"{target.stem}.flags", [*FLAGS, *include])
+        _write_flags(partial / f"{target.stem}.counted.flags", COUNTED_FLAGS)
+        partial.chmod(0o755)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not target.exists():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_flags(path: Path, flags: list[str] | tuple[str, ...]) -> None:
+    """One argument a line, as gcc and clang read a response file."""
+    lines = (re.sub(r"([\s\\\"'])", r"\\\1", flag) for flag in flags)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _included(text: Text) -> set[str]:
+    """Headers that the text includes."""
+    found = {
+        name.decode()
+        for data in text.files.values()
+        for name in re.findall(rb"^\s*#\s*include\s*<([\w./-]+)>", data, re.M)
+    }
+    return {name for name in found if f"include/{name}" not in text.files and ".." not in name}
+
+
+def _unit(text: Text, digest: str) -> str:
+    code = text.files[ALLOCATOR].decode(errors="replace")
+    header = text.files[HEADER].decode(errors="replace")
+    has = [name for name in FUNCTIONS if re.search(rf"\b{name}\(", code)]
+    has += [name for name in MEMBERS if re.search(rf"\b{name};", header)]
+    has += ["rbtree"] * text.has_rbtree
+    defines = ["TEXT_OWN_RCACHE"] * text.own_rcache + [
+        f'TEXT_NAME "{PREFIX}{text.label}"',
+        f'TEXT_RELEASE "{text.release}"',
+        *(f"TEXT_HAS_{name}" for name in has),
+    ]
+    lines = (f"#define {define}\n" for define in defines)
+    return f'/* {digest} */\n{"".join(lines)}#include "variant.c"\n'
+
+
+#: What a compiler complains about first, by what the shim lacks.
+_LACKS = (
+    (r"implicit declaration of function \W(\w+)", "{}()"),
+    (r"call to undeclared function \W(\w+)", "{}()"),
+    (r"unknown type name \W(?:struct )?(\w+)", "the type {}"),
+    (r"(\w+)\W undeclared", "{}"),
+    (r"use of undeclared identifier \W(\w+)", "{}"),
+    (r"field \W(\w+)\W has incomplete type", "the type of its member {}"),
+)
+
+
+def _why(text: Text, target: Path, message: str) -> str:
+    """One line: which name, in which line of which file of the tree, and where it can be added."""
+    for line in message.splitlines():
+        found = re.match(r"(\S.*?):(\d+)(?::\d+)?: (?:fatal )?error: (.*)", line)
+        if not found:
+            continue
+        path, number, complaint = found.groups()
+        try:
+            place = f"{Path(path).relative_to(target.parent)}:{number}"
+        except ValueError:
+            place = f"{path}:{number}"
+        for pattern, shown in _LACKS:
+            if lacks := re.search(pattern, complaint):
+                name = shown.format(*lacks.groups())
+                return (
+                    f"{text.origin}: {place} uses {name}, which the lab's shim lacks: add it to a "
+                    f"header in {SHIM / 'include/linux'}"
+                )
+        return f"{text.origin}: {place}: {complaint}"
+    return f"{text.origin}: {message}"

@@ -1,0 +1,427 @@
+"""A small allocator behind the kernel's API, as each era of the kernel declares that API.
+
+Written for the tests: no text of the kernel.  It walks down from the last range to the highest fit,
+so it is exact and complete.  What differs between eras is what a file of that era uses.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from iova_variants import building
+
+#: Names that the kernel exports of its red-black tree.
+_EXPORTED = (
+    *("rb_first", "rb_last", "rb_next", "rb_prev", "rb_insert_color", "rb_erase"),
+    *("rb_first_postorder", "rb_next_postorder", "rb_replace_node"),
+)
+
+
+@dataclass(frozen=True)
+class Era:
+    """What an era adds to header, functions, init, put and the cache of ranges."""
+
+    members: str = ""
+    functions: str = ""
+    init: str = ""
+    put: str = ""
+    get_cache: str = ""
+    includes: str = ""
+    fourth: str = ""
+
+
+_PER_CPU = """
+struct magazine { unsigned long size; unsigned long pfns[7]; };
+struct cpu_cache { spinlock_t lock; struct magazine *loaded; };
+"""
+_CACHES = """
+	iovad->caches = __alloc_percpu(sizeof(struct cpu_cache), cache_line_size());
+	for_each_possible_cpu(cpu) {
+		struct cpu_cache *cache = per_cpu_ptr(iovad->caches, cpu);
+
+		spin_lock_init(&cache->lock);
+		cache->loaded = kzalloc(sizeof(struct magazine), GFP_KERNEL);
+	}
+"""
+_NO_CACHES = """
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu_ptr(iovad->caches, cpu)->loaded);
+	free_percpu(iovad->caches);
+"""
+
+ERAS = {
+    "4.14": Era(
+        fourth=", unsigned long pfn_32bit",
+        includes="#include <linux/atomic.h>\n#include <linux/dma-mapping.h>\n",
+        members="atomic64_t started; struct timer_list timer; atomic_t timer_on;"
+        " struct cpu_cache __percpu *caches;",
+        functions=_PER_CPU
+        + """
+static void flush(unsigned long data)
+{
+	struct iova_domain *iovad = (struct iova_domain *)data;
+
+	atomic64_inc(&iovad->started);
+}
+
+void queue_iova(struct iova_domain *iovad)
+{
+	if (atomic_cmpxchg(&iovad->timer_on, 0, 1) == 0)
+		mod_timer(&iovad->timer, jiffies + msecs_to_jiffies(10));
+}
+EXPORT_SYMBOL_GPL(queue_iova);
+""",
+        init="setup_timer(&iovad->timer, flush, (unsigned long)iovad);\n"
+        "iovad->dma_32bit_pfn = pfn_32bit + 1;" + _CACHES,
+        put="if (timer_pending(&iovad->timer))\n\t\tdel_timer(&iovad->timer);" + _NO_CACHES,
+    ),
+    "4.20": Era(
+        includes="#include <linux/atomic.h>\n",
+        members="atomic64_t started; struct timer_list timer; atomic_t timer_on;",
+        functions="""
+static void flush(struct timer_list *t)
+{
+	struct iova_domain *iovad = from_timer(iovad, t, timer);
+
+	atomic_set(&iovad->timer_on, 0);
+	atomic64_inc(&iovad->started);
+}
+""",
+        init="timer_setup(&iovad->timer, flush, 0); smp_wmb();",
+    ),
+    "5.14": Era(
+        members="struct hlist_node cpuhp_dead; struct cpu_cache __percpu *caches;",
+        functions=_PER_CPU
+        + """
+static int dead(unsigned int cpu, struct hlist_node *node)
+{
+	struct iova_domain *iovad;
+
+	iovad = hlist_entry_safe(node, struct iova_domain, cpuhp_dead);
+	return raw_cpu_ptr(iovad->caches)->loaded ? 0 : -EINVAL;
+}
+""",
+        init=_CACHES
+        + "cpuhp_state_add_instance_nocalls(CPUHP_IOMMU_IOVA_DEAD, &iovad->cpuhp_dead);",
+        put="cpuhp_state_remove_instance_nocalls(CPUHP_IOMMU_IOVA_DEAD,"
+        " &iovad->cpuhp_dead);" + _NO_CACHES,
+        get_cache='if (cpuhp_setup_state_multi(CPUHP_IOMMU_IOVA_DEAD, "iova:dead", NULL, dead))\n'
+        "\t\treturn -ENOMEM;",
+    ),
+    "6.7": Era(
+        includes="#include <linux/kmemleak.h>\n#include <linux/workqueue.h>\n",
+        members="struct depot *depots;",
+        functions="""
+struct depot {
+	struct iova_domain *iovad;
+	struct delayed_work work;
+};
+
+static void trim(struct work_struct *work)
+{
+	struct depot *depot = container_of(work, typeof(*depot), work.work);
+
+	schedule_delayed_work(&depot->work, msecs_to_jiffies(100));
+}
+
+int iova_domain_init_rcaches(struct iova_domain *iovad)
+{
+	iovad->depots = kcalloc(6, sizeof(struct depot), GFP_KERNEL);
+	if (!iovad->depots)
+		return -ENOMEM;
+	INIT_DELAYED_WORK(&iovad->depots[0].work, trim);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(iova_domain_init_rcaches);
+""",
+        put="if (iovad->depots) {\n\t\tcancel_delayed_work_sync(&iovad->depots[0].work);\n"
+        "\t\tkfree(iovad->depots);\n\t}",
+    ),
+    "7.1": Era(
+        members="unsigned long *words;",
+        init="iovad->words = kzalloc_objs(unsigned long, 6);",
+        put="kfree(iovad->words);",
+    ),
+}
+
+_HEADER = """/* An allocator for tests. */
+#ifndef _SMALL_IOVA_H
+#define _SMALL_IOVA_H
+#include <linux/types.h>
+#include <linux/kernel.h>
+#include <linux/rbtree.h>
+{includes}
+struct iova {{
+	struct rb_node node;
+	unsigned long pfn_hi;
+	unsigned long pfn_lo;
+}};
+struct cpu_cache;
+struct iova_domain {{
+	spinlock_t lock;
+	struct rb_root rbroot;
+	unsigned long granule, start_pfn, dma_32bit_pfn;
+	{members}
+}};
+#if IS_ENABLED(CONFIG_IOMMU_IOVA)
+int iova_cache_get(void);
+void iova_cache_put(void);
+void init_iova_domain(struct iova_domain *iovad, unsigned long granule,
+	unsigned long start_pfn{fourth});
+struct iova *alloc_iova(struct iova_domain *iovad, unsigned long size,
+	unsigned long limit_pfn, bool size_aligned);
+#endif
+#endif
+"""
+
+_CODE = """/* An allocator for tests. */
+#include <linux/iova.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/bitops.h>
+#include <linux/cpu.h>
+
+static struct kmem_cache *cache;
+static unsigned int nr_users;
+static DEFINE_MUTEX(users_lock);
+
+static struct iova *to_iova(struct rb_node *node)
+{{
+	return rb_entry(node, struct iova, node);
+}}
+{functions}
+int iova_cache_get(void)
+{{
+	mutex_lock(&users_lock);
+	if (!nr_users) {{
+		cache = kmem_cache_create("iova", sizeof(struct iova), 0, SLAB_HWCACHE_ALIGN, NULL);
+		if (!cache)
+			return -ENOMEM;
+	}}
+	{get_cache}
+	nr_users++;
+	mutex_unlock(&users_lock);
+	return 0;
+}}
+EXPORT_SYMBOL_GPL(iova_cache_get);
+
+void iova_cache_put(void)
+{{
+	if (WARN_ON(!nr_users))
+		return;
+	if (!--nr_users)
+		kmem_cache_destroy(cache);
+}}
+EXPORT_SYMBOL_GPL(iova_cache_put);
+
+void init_iova_domain(struct iova_domain *iovad, unsigned long granule,
+	unsigned long start_pfn{fourth})
+{{
+	unsigned int cpu __maybe_unused;
+
+	BUG_ON(granule > PAGE_SIZE || !is_power_of_2(granule));
+	spin_lock_init(&iovad->lock);
+	iovad->rbroot = RB_ROOT;
+	iovad->granule = granule;
+	iovad->start_pfn = start_pfn;
+	{init}
+}}
+EXPORT_SYMBOL_GPL(init_iova_domain);
+
+void put_iova_domain(struct iova_domain *iovad)
+{{
+	struct iova *iova, *next;
+	unsigned int cpu __maybe_unused;
+
+	{put}
+	rbtree_postorder_for_each_entry_safe(iova, next, &iovad->rbroot, node)
+		kmem_cache_free(cache, iova);
+}}
+EXPORT_SYMBOL_GPL(put_iova_domain);
+
+static struct iova *private_find_iova(struct iova_domain *iovad, unsigned long pfn)
+{{
+	struct rb_node *node = iovad->rbroot.rb_node;
+
+	assert_spin_locked(&iovad->lock);
+	while (node) {{
+		struct iova *iova = to_iova(node);
+
+		if (pfn < iova->pfn_lo)
+			node = node->rb_left;
+		else if (pfn > iova->pfn_hi)
+			node = node->rb_right;
+		else
+			return iova;
+	}}
+	return NULL;
+}}
+
+static void iova_insert_rbtree(struct rb_root *root, struct iova *new)
+{{
+	struct rb_node **link = &root->rb_node, *parent = NULL;
+
+	while (*link) {{
+		parent = *link;
+		link = new->pfn_lo < to_iova(parent)->pfn_lo ? &parent->rb_left : &parent->rb_right;
+	}}
+	rb_link_node(&new->node, parent, link);
+	rb_insert_color(&new->node, root);
+}}
+
+static bool highest_fit(struct iova_domain *iovad, unsigned long size, unsigned long high,
+			unsigned long mask, struct iova *new)
+{{
+	struct rb_node *node = rb_last(&iovad->rbroot);
+	unsigned long low;
+
+	for (;;) {{
+		low = node ? to_iova(node)->pfn_hi + 1 : iovad->start_pfn;
+		new->pfn_lo = (high - size) & mask;
+		new->pfn_hi = new->pfn_lo + size - 1;
+		if (high >= size && new->pfn_lo >= max(low, iovad->start_pfn))
+			return true;
+		if (!node)
+			return false;
+		high = min(high, to_iova(node)->pfn_lo);
+		node = rb_prev(node);
+	}}
+}}
+
+struct iova *alloc_iova(struct iova_domain *iovad, unsigned long size, unsigned long limit_pfn,
+			bool size_aligned)
+{{
+	unsigned long mask = size_aligned ? ~0UL << fls_long(size - 1) : ~0UL, flags;
+	struct iova *new = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+	bool found;
+
+	if (!new)
+		return NULL;
+	spin_lock_irqsave(&iovad->lock, flags);
+	found = highest_fit(iovad, size, limit_pfn + 1, mask, new);
+	if (found)
+		iova_insert_rbtree(&iovad->rbroot, new);
+	spin_unlock_irqrestore(&iovad->lock, flags);
+	if (found)
+		return new;
+	kmem_cache_free(cache, new);
+	return NULL;
+}}
+EXPORT_SYMBOL_GPL(alloc_iova);
+
+struct iova *find_iova(struct iova_domain *iovad, unsigned long pfn)
+{{
+	unsigned long flags;
+	struct iova *iova;
+
+	spin_lock_irqsave(&iovad->lock, flags);
+	iova = private_find_iova(iovad, pfn);
+	spin_unlock_irqrestore(&iovad->lock, flags);
+	return iova;
+}}
+EXPORT_SYMBOL_GPL(find_iova);
+
+void free_iova(struct iova_domain *iovad, unsigned long pfn)
+{{
+	unsigned long flags;
+	struct iova *iova;
+
+	spin_lock_irqsave(&iovad->lock, flags);
+	iova = private_find_iova(iovad, pfn);
+	if (iova)
+		rb_erase(&iova->node, &iovad->rbroot);
+	spin_unlock_irqrestore(&iovad->lock, flags);
+	if (iova)
+		kmem_cache_free(cache, iova);
+}}
+EXPORT_SYMBOL_GPL(free_iova);
+
+struct iova *reserve_iova(struct iova_domain *iovad, unsigned long pfn_lo, unsigned long pfn_hi)
+{{
+	struct iova *new = kmem_cache_zalloc(cache, GFP_ATOMIC), *iova = new;
+	struct rb_node *node;
+	unsigned long flags;
+
+	if (!new)
+		return NULL;
+	spin_lock_irqsave(&iovad->lock, flags);
+	for (node = rb_first(&iovad->rbroot); node; node = rb_next(node)) {{
+		iova = to_iova(node);
+		if (pfn_lo > iova->pfn_hi || pfn_hi < iova->pfn_lo)
+			continue;
+		iova->pfn_lo = min(iova->pfn_lo, pfn_lo);
+		if (pfn_hi <= iova->pfn_hi)
+			goto covered;
+		pfn_lo = iova->pfn_hi + 1;
+	}}
+	new->pfn_lo = pfn_lo;
+	new->pfn_hi = pfn_hi;
+	iova_insert_rbtree(&iovad->rbroot, new);
+	spin_unlock_irqrestore(&iovad->lock, flags);
+	return new;
+covered:
+	spin_unlock_irqrestore(&iovad->lock, flags);
+	kmem_cache_free(cache, new);
+	return iova;
+}}
+EXPORT_SYMBOL_GPL(reserve_iova);
+MODULE_LICENSE("GPL");
+"""
+
+
+def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = None) -> Path:
+    """Write a tree whose allocator is of ``era``; ``changes`` replace text of iova.c.
+
+    Its red-black tree is the lab's own, with the kernel's exports.
+    """
+    parts = {name: getattr(ERAS[era], name) for name in Era.__dataclass_fields__}
+    code = _CODE.format(**parts)
+    for old, new in (changes or {}).items():
+        assert old in code, old
+        code = code.replace(old, new)
+    put(folder, "drivers/iommu/iova.c", code)
+    put(folder, "include/linux/iova.h", _HEADER.format(**parts))
+    major, minor = era.split(".")
+    put(
+        folder,
+        "Makefile",
+        f"VERSION = {major}\nPATCHLEVEL = {minor}\nSUBLEVEL = 0\nEXTRAVERSION =\n",
+    )
+    shim = building.HARNESS_DIR / "userspace"
+    for name in ("rbtree.h", "rbtree_augmented.h"):
+        put(folder, f"include/linux/{name}", (shim / "linux" / name).read_text())
+    exports = "".join(f"EXPORT_SYMBOL({name});\n" for name in _EXPORTED)
+    text = re.sub(
+        r"#include <linux/rbtree.*>",
+        r"\g<0>\n#include <linux/export.h>",
+        (shim / "rbtree.c").read_text(),
+    )
+    put(folder, "lib/rbtree.c", text + exports)
+    return folder
+
+
+def put(folder: Path, path: str, text: str) -> None:
+    """Write one file of a tree."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(text)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a tree, as nobody in particular."""
+    who = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
+    command = ["git", "-C", str(folder), *who, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder: Path, subject: str) -> str:
+    """Commit all of a tree, made a repository where it is none; returns the commit."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", subject)
+    return git(folder, "rev-parse", "HEAD")
