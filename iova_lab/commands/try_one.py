@@ -32,13 +32,20 @@ REPORT_S = 20.0
 
 @dataclass
 class _Trial:
-    """All that is known so far; Ctrl-C leaves it as it is."""
+    """All that is known so far; Ctrl-C leaves it as it is.
+
+    ``is_series``: the first variant is what the others change, and what is wrong with it
+    (``before``) is no fault of theirs.
+    """
 
     variants: list[str]
     out: Path
+    notes: tuple[str, ...] = ()
+    is_series: bool = False
     unfit: list[str] = field(default_factory=list)
     checked: list[Subject] = field(default_factory=list)
     finding: Finding | None = None
+    before: Finding | None = None
     counted: list[Counted] = field(default_factory=list)
     measured: comparison.Comparison | None = None
     in_kernel: list[InKernel] = field(default_factory=list)
@@ -57,8 +64,22 @@ class _Trial:
 )
 @click.option(
     "--patch",
+    "patches",
+    multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A unified diff, in place of files.",
+    help="A unified diff, in place of files; with --linux more may follow.",
+)
+@click.option(
+    "--linux",
+    metavar="SOURCE",
+    help="Try changes of the kernel's own iova.c: of a tree (see `iova-lab list --linux`).",
+)
+@click.option("--base", metavar="REV", help="With --linux: the commit of the tree to compare with.")
+@click.option(
+    "--mbox",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --linux: a patch series as it was mailed.",
 )
 @click.option(
     "--onto", type=VARIANT, default="mainline", show_default=True, help="What --patch applies to."
@@ -81,7 +102,10 @@ class _Trial:
 def try_command(
     files: tuple[str, ...],
     against: tuple[str, ...],
-    patch: Path | None,
+    patches: tuple[Path, ...],
+    linux: str | None,
+    base: str | None,
+    mbox: tuple[Path, ...],
     onto: str,
     budget: float,
     check_only: bool,
@@ -94,6 +118,9 @@ def try_command(
     One file is compared with mainline; two are two states of one patch, and the second is compared
     with the first; a diff is applied to a copy of a variant, and compared with what it was.
 
+    With --linux it is the kernel's own file: what lies in a tree, compared with its last commit;
+    the commits of a range REV1..REV2 that change it; or a series, applied to a copy.
+
     What is wrong with a file is told with the op where it broke and the shortest stream that breaks
     it.  What is right is counted on every workload and timed on some, the common case first.
 
@@ -105,15 +132,26 @@ def try_command(
       iova-lab try before.c after.c
       iova-lab try my_variant.c --against alignable --against maple --budget 300
       iova-lab try --patch fix.diff --onto mainline
+      iova-lab try --linux ~/src/linux
+      iova-lab try --linux ~/src/linux v6.6..topic
+      iova-lab try --linux ~/src/linux --mbox series.mbox
+      iova-lab try --linux debian-6.12 --patch fix.diff
       iova-lab try my_variant.c --check-only --json
       iova-lab try my_variant.c --kernel 6.1
     """
     begun = time.monotonic()
-    if bool(files) == bool(patch) or len(files) > 2:
+    if linux is None and (base or mbox):
+        raise click.UsageError("--base and --mbox go with --linux")
+    if linux is None and (bool(files) == bool(patches) or len(files) > 2 or len(patches) > 1):
         raise click.UsageError("name one C file, or two, or a diff with --patch")
+    if linux is not None and kernel:
+        raise click.UsageError("--kernel boots no kernel with the text of --linux yet")
     if budget <= 0:
         raise click.UsageError(f"--budget {budget:g}: no time to do anything in")
-    trial = _subjects(files, patch, onto, against, out)
+    if linux is None:
+        trial = _subjects(files, patches[0] if patches else None, onto, against, out)
+    else:
+        trial = _series(linux, files, base, [*mbox, *patches], against, out)
     if not check_only:
         _warn(trial)
     interrupted = False
@@ -174,10 +212,31 @@ def _subjects(
         return _Trial([str(before), str(after), *against], out)
     for name in files:
         subject_of(name, Path())  # a mistake in a name shows before the long part
-    out = out or Path("try") / Path(files[-1]).stem
+    out = out or Path("try") / iova_variants.find_source(files[-1]).stem
     first = [files[0]] if len(files) == 2 else ["mainline"]
     others = [name for name in against if name not in first]
     return _Trial([*first, files[-1], *others], out)
+
+
+def _series(
+    wanted: str,
+    words: Sequence[str],
+    base: str | None,
+    patches: Sequence[Path],
+    against: Sequence[str],
+    out: Path | None,
+) -> _Trial:
+    """The kernel's own file: what it was, and after each change."""
+    import iova_variants
+    from iova_lab.commands.try_linux import folder_of, series_of
+
+    found = series_of(wanted, words, base, patches)
+    for name in (*found.variants, *against):
+        iova_variants.load(name)
+    for note in found.notes:
+        click.echo(f"iova-lab: {note}", err=True)
+    out = out or Path("try") / folder_of(wanted, words, patches)
+    return _Trial([*found.variants, *against], out, notes=found.notes, is_series=True)
 
 
 def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -> None:
@@ -193,7 +252,7 @@ def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -
 
         end_of_checks = 1.0 if check_only else CHECKS_SHARE
         _check(trial, deadline - time.monotonic(), show(0, end_of_checks))
-        if trial.finding or check_only:
+        if trial.finding or trial.before or check_only:
             return
         plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
         _count(trial, plan.labels, show(end_of_checks, 0.45))
@@ -204,9 +263,10 @@ def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -
 
 def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
     """All files that are not the lab's own; what the first one breaks on is told, and no more."""
+    import iova_variants
     from iova_lab.checking.checks import check_all, subject_of
 
-    own = [name for name in trial.variants if name.endswith(".c")]
+    own = [name for name in trial.variants if iova_variants.is_foreign(name)]
     share = seconds * CHECKS_SHARE / len(own)
     for done, name in enumerate(own):
         subject = subject_of(name, trial.out, share)
@@ -215,8 +275,11 @@ def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
         def part(text: str, share: float, done: int = done) -> None:
             advance(text, (done + share) / len(own))
 
-        trial.finding = check_all(subject, part)
-        if trial.finding:
+        finding = check_all(subject, part)
+        if finding and trial.is_series and name == trial.variants[0]:
+            trial.before = finding
+        elif finding:
+            trial.finding = finding
             return
 
 
@@ -247,8 +310,11 @@ def _report(trial: _Trial, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_json(trial), indent=1))
         return
+    if trial.before:
+        click.echo(f"before the change: {trial.before}\nnot measured against that")
+    wrong = {finding.file for finding in (trial.before, trial.finding) if finding}
     for subject in trial.checked:
-        if trial.finding is None or trial.finding.file != subject.shown:
+        if subject.shown not in wrong:
             so_far = "" if subject.all_done else " so far: not all was checked"
             click.echo(f"{subject.shown}: nothing wrong found{so_far}")
             for fact in subject.facts:
@@ -340,6 +406,8 @@ def _as_json(trial: _Trial) -> dict[str, Any]:
             for subject in trial.checked
         ],
         "finding": finding.as_json() if finding else None,
+        "before": trial.before.as_json() if trial.before else None,
+        "notes": trial.notes,
         "unfit_for_times": trial.unfit,
         "counts": [row.row() for row in trial.counted],
         "comparison": json.loads(comparison.as_json(trial.measured)) if trial.measured else None,
