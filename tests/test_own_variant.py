@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from lab import Row, alloc, find, free, random_stream, stream_of
 
 import iova_variants
+from iova_lab import traces
+from iova_lab.cli import main
 from iova_variants import BuildError, Domain, VariantCrashedError, VariantError, building
 from iova_variants.opstream import OpFlag, StreamError
 
+RECORDED = Path(traces.__file__).with_name("debian-6.12.npz")
 TINY = Path(__file__).with_name("tiny.c").read_text(encoding="utf-8")
 
 STREAM = stream_of([alloc(slot, 3, 100, flags=OpFlag.SIZE_ALIGNED) for slot in range(20)])
@@ -129,6 +134,24 @@ def test_a_trap_is_told_with_signal_and_op(tmp_path: Path) -> None:
     path = write(tmp_path, AT_ALLOC=at_op_7("__builtin_trap();"))
     with pytest.raises(VariantCrashedError, match=r"^tiny: killed by SIG(ILL|TRAP) at op 7 of 20$"):
         iova_variants.replay(path, STREAM, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["counts", "{}", "--largest", "100", "--out", "counts.csv"],
+        ["trace", "check", str(RECORDED), "--variant", "{}"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_crash_is_no_crash_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, AT_ALLOC="__builtin_trap();")
+    done = CliRunner().invoke(main, [word.format(path) for word in command])
+    assert done.exit_code == 1
+    assert re.search(r"^iova-lab: tiny: killed by SIG(ILL|TRAP) at op", done.stderr, re.M)
 
 
 def test_an_exit_is_told_with_its_status(tmp_path: Path) -> None:

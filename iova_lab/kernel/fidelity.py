@@ -8,6 +8,7 @@ once, so a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,7 +78,7 @@ def addresses(result: KernelResult) -> Agreement:
     """Hold every pfn of ``result`` against a replay of the same stream in user space."""
     name = counterpart(result.job.variant)
     with _user_space:
-        expected = iova_variants.replay(name, result.job.stream, pfns=True).pfns
+        expected = iova_variants.replay(name, result.job.stream, pfns=True, timeout=math.inf).pfns
     assert expected is not None
     assert result.pfns is not None
     different = np.flatnonzero(expected != result.pfns)

@@ -9,6 +9,7 @@ at a larger one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -99,6 +100,7 @@ def _count(row: Row, stream: OpStream) -> Row:
             op_visits=True,
             max_visits=BUDGET,
             rcache=row.rcache,
+            timeout=math.inf,  # in a child: what a file of the user's does is not this process's
         )
     except iova_variants.TooLongError:
         return row

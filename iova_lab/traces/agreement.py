@@ -11,6 +11,7 @@ be mended from the recording itself, and every mend is named:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,7 +57,7 @@ def table(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
 
 
 def _answers(variant: str, trace: Trace) -> npt.NDArray[np.uint64]:
-    pfns = iova_variants.replay(variant, trace.stream, pfns=True).pfns
+    pfns = iova_variants.replay(variant, trace.stream, pfns=True, timeout=math.inf).pfns
     assert pfns is not None
     return pfns
 

@@ -15,6 +15,7 @@ recording itself, and every mend is named:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -71,7 +72,12 @@ def compare(fast: FastTrace, variant: str = "mainline", rcache: Rcache | None = 
     """
     trace = fast.trace
     result = iova_variants.replay(
-        variant, trace.stream, rcache=rcache or rcache_for(trace), pfns=True, tree_ops=True
+        variant,
+        trace.stream,
+        rcache=rcache or rcache_for(trace),
+        pfns=True,
+        tree_ops=True,
+        timeout=math.inf,
     )
     assert result.pfns is not None
     assert result.tree_ops is not None
