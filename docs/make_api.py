@@ -39,6 +39,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "iova_lab.claims": (),
     "iova_lab.kernel.packages": ("Kernel", "get"),
     "iova_lab.kernel.replay": ("Job", "KernelResult", "replay"),
+    "iova_lab.linux.errors": ("SourceError", "TextError"),
     "iova_lab.basics.reading": ("FileError",),
     "iova_lab.basics.errors": (
         *("IovaLabError", "InvalidTypeError", "InvalidValueError", "NoResultsError"),

@@ -59,6 +59,7 @@ def test_a_base_can_be_named(tree: Path) -> None:
     assert list(map(first_pfn, found.variants)) == [100, 98]
 
 
+@pytest.mark.slow
 def test_of_a_range_the_commits_that_change_the_allocator(tree: Path) -> None:
     small_tree.write(tree, changes=LOWEST)
     small_tree.commit(tree, "iommu/iova: lowest")
@@ -76,6 +77,7 @@ def mails(tree: Path, revisions: str, *options: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_series_is_applied_mail_by_mail_and_the_tree_stays_as_it_is(tree: Path) -> None:
     small_tree.put(tree, "drivers/iommu/dma-iommu.c", "int another;\n")
     small_tree.write(tree, changes=LOWEST)
@@ -137,6 +139,7 @@ def test_usage(tree: Path) -> None:
     assert (status, "has no commits nope..HEAD" in output) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_change_fails_and_one_before_it_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
