@@ -118,6 +118,7 @@ lint: build
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	.ci/lint-c
 
 # The importer, by mutated text: tests/test_fuzz.py is the short pass, tests/fuzz/ what was found.
 FUZZ_RUNS ?= 1000000

@@ -18,7 +18,7 @@ int domains_init(struct domains *domains, const struct replay_stream *stream,
 
 	domains->stride = (iova_variant.domain_size + align - 1) & ~(align - 1);
 	domains->first = aligned_alloc(align, max_t(size_t, align,
-							nr * domains->stride));
+						    nr * domains->stride));
 	domains->first_caches = calloc(nr + 1, sizeof(u64));
 	if (!domains->first || !domains->first_caches)
 		return -ENOMEM;

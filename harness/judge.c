@@ -31,7 +31,7 @@ struct range {
 
 struct judge {
 	struct range *ranges;
-	uint64_t *most;		/* [range][align]: extent, over the subtree */
+	uint64_t *most; /* [range][align]: extent, over the subtree */
 	uint32_t nr_room, nr_used, free, root, random;
 	uint64_t start_pfn;
 	uint64_t aligns[MAX_ALIGNS];
@@ -192,8 +192,11 @@ static uint32_t new_range(struct judge *j, uint64_t lo, uint64_t hi,
 	j->random ^= j->random << 13;
 	j->random ^= j->random >> 17;
 	j->random ^= j->random << 5;
-	j->ranges[r] = (struct range) {
-		.lo = lo, .hi = hi, .gap_lo = gap_lo, .priority = j->random,
+	j->ranges[r] = (struct range){
+		.lo = lo,
+		.hi = hi,
+		.gap_lo = gap_lo,
+		.priority = j->random,
 	};
 	return r;
 }
@@ -213,7 +216,7 @@ struct judge *judge_new(uint64_t start_pfn, bool low_range,
 		j->aligns[a] = aligns[a];
 	if (!grow(j))
 		goto fail;
-	j->ranges[NONE] = (struct range) { 0 };
+	j->ranges[NONE] = (struct range){ 0 };
 	for (a = 0; a < nr_aligns; a++)
 		j->most[a] = 0;
 	j->nr_used = TOP;

@@ -424,8 +424,7 @@ void rcache_exit(struct rcache *rcache)
 	unsigned int order;
 
 	for (order = 0; order < RCACHE_NR_ORDERS; order++)
-		order_exit(&rcache->orders[order],
-			   rcache->run->config.nr_cpus);
+		order_exit(&rcache->orders[order], rcache->run->config.nr_cpus);
 }
 
 void rcache_count(const struct rcache *rcache, u64 *nr_held)

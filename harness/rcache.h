@@ -98,7 +98,7 @@ struct rcache_run {
 struct magazine {
 	union {
 		unsigned long nr;
-		struct magazine *next;	/* while in a depot, being full */
+		struct magazine *next; /* while in a depot, being full */
 	};
 	unsigned long pfns[];
 };

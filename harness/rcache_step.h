@@ -25,10 +25,11 @@ static inline void rcache_step_free_past(struct rcache *rcache, u64 pfn,
 		rcache_free_past(rcache, pfn, *past_size);
 }
 
-static __always_inline u64
-rcache_step(const struct iova_variant_ops *variant, struct rcache *rcaches,
-	    const struct replay_hot hot, u64 *slot, u32 *size, u32 *past_size,
-	    const struct replay_op *op)
+static __always_inline u64 rcache_step(const struct iova_variant_ops *variant,
+				       struct rcache *rcaches,
+				       const struct replay_hot hot, u64 *slot,
+				       u32 *size, u32 *past_size,
+				       const struct replay_op *op)
 {
 	if (likely(op->op == REPLAY_ALLOC)) {
 		*size = op->size;
@@ -58,7 +59,8 @@ rcache_step(const struct iova_variant_ops *variant, struct rcache *rcaches,
  */
 static inline u32 rcache_packed_size(const struct replay_op *op, u64 pfn)
 {
-	return is_power_of_2(op->size) && !(pfn & (op->size - 1)) ? op->size : 0;
+	return is_power_of_2(op->size) && !(pfn & (op->size - 1)) ? op->size :
+								    0;
 }
 
 #endif

@@ -35,11 +35,11 @@ static int stopped(struct replay *replay)
 	if (budget && visits - replay->visits_at_start > budget)
 		return fail(replay->result, replay->index, REPLAY_TOO_LONG);
 	replay->result->endless = true;
-	return fail(replay->result, replay->index,
-		    "%s, for size %u below 0x%llx: has visited %llu nodes and does not return",
-		    iova_variant.name, op->size,
-		    (unsigned long long)op->limit_pfn,
-		    (unsigned long long)(visits - replay->visits_before_op));
+	return fail(
+		replay->result, replay->index,
+		"%s, for size %u below 0x%llx: has visited %llu nodes and does not return",
+		iova_variant.name, op->size, (unsigned long long)op->limit_pfn,
+		(unsigned long long)(visits - replay->visits_before_op));
 }
 #endif
 
@@ -60,7 +60,9 @@ static int run(const struct replay_stream *stream,
 	       struct replay_result *result)
 {
 	struct replay replay = {
-		.stream = stream, .watch = watch, .result = result,
+		.stream = stream,
+		.watch = watch,
+		.result = result,
 		.rcache = rcache,
 		.visits_at_start = total_visits(),
 	};
@@ -89,15 +91,17 @@ static int run(const struct replay_stream *stream,
 		shim_memory.bytes = bytes;
 	}
 	if (!err && shim_memory.nr_objects != objects)
-		err = fail(result, stream->nr_ops,
-			   "%s: put_domain() leaked %llu objects",
-			   iova_variant.name, (unsigned long long)
-			   (shim_memory.nr_objects - objects));
+		err = fail(
+			result, stream->nr_ops,
+			"%s: put_domain() leaked %llu objects",
+			iova_variant.name,
+			(unsigned long long)(shim_memory.nr_objects - objects));
 	if (!err && shim_memory.nr_caches != caches)
-		err = fail(result, stream->nr_ops,
-			   "%s: put_domain() leaked %llu slab caches",
-			   iova_variant.name, (unsigned long long)
-			   (shim_memory.nr_caches - caches));
+		err = fail(
+			result, stream->nr_ops,
+			"%s: put_domain() leaked %llu slab caches",
+			iova_variant.name,
+			(unsigned long long)(shim_memory.nr_caches - caches));
 	return err;
 }
 
@@ -121,7 +125,8 @@ int replay_run_rcached(const struct replay_stream *stream,
 struct iova_domain *replay_domain_new(unsigned long granule,
 				      unsigned long start_pfn)
 {
-	struct iova_domain *iovad = calloc(1, max(iova_variant.domain_size, 1U));
+	struct iova_domain *iovad = calloc(1,
+					   max(iova_variant.domain_size, 1U));
 
 	if (iovad && iova_variant.init_domain(iovad, granule, start_pfn)) {
 		free(iovad);

@@ -15,7 +15,7 @@
 struct replay_stream {
 	const struct replay_op *ops;
 	u64 nr_ops;
-	u64 nr_ageing;		/* leading ops that are run and not measured */
+	u64 nr_ageing; /* leading ops that are run and not measured */
 	u64 nr_slots;
 	u64 nr_domains;
 	u64 granule;

@@ -12,10 +12,10 @@
 #include "replay_state.h"
 
 struct packing {
-	u64 low;		/* where the lowest packed range begins */
+	u64 low; /* where the lowest packed range begins */
 	u64 limit_pfn;
 	bool begun;
-	bool over;		/* something else has happened */
+	bool over; /* something else has happened */
 };
 
 static const char *check_packed(const struct replay_stream *stream,
@@ -76,8 +76,8 @@ static const char *check_slot(const struct replay_op *op, u32 *in)
 	}
 	if (!*slot)
 		return op->op == REPLAY_FREE ?
-		       "slot is freed twice, or was never filled" :
-		       "slot is not filled";
+			       "slot is freed twice, or was never filled" :
+			       "slot is not filled";
 	if (*slot != op->dom + 1U)
 		return "slot was filled in another domain";
 	if (op->op == REPLAY_FREE)

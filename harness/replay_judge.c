@@ -20,8 +20,7 @@ static struct judge *new_judge(const struct replay_stream *stream,
 
 	for (i = 0; i < stream->nr_ops; i++)
 		if (stream->ops[i].op == REPLAY_ALLOC &&
-		    (all_aligned ||
-		     stream->ops[i].flags & REPLAY_SIZE_ALIGNED))
+		    (all_aligned || stream->ops[i].flags & REPLAY_SIZE_ALIGNED))
 			orders |= roundup_pow_of_two(stream->ops[i].size);
 	for (order = 0; order < MAX_ALIGNS; order++)
 		if (orders >> order & 1)
@@ -43,7 +42,6 @@ bool replay_new_judges(struct replay *replay)
 	return replay->judges;
 }
 
-
 /* Whatever was visited since @visits was none of the variant's doing. */
 static void restore_visits(struct iova_visits visits)
 {
@@ -62,12 +60,12 @@ struct verdict replay_judge_before(struct replay *replay,
 {
 	struct verdict verdict = { 0 };
 	u64 align = op->flags & REPLAY_SIZE_ALIGNED ?
-		    roundup_pow_of_two(op->size) : 1;
+			    roundup_pow_of_two(op->size) :
+			    1;
 
 	if (op->op == REPLAY_ALLOC)
 		verdict.fits = judge_highest_fit(replay->judges[op->dom],
-						 op->size, align,
-						 op->limit_pfn,
+						 op->size, align, op->limit_pfn,
 						 &verdict.highest);
 	return verdict;
 }
@@ -151,8 +149,8 @@ const char *replay_judge_after(struct replay *replay,
 					     "is not live but find() finds it";
 	if (pfn == IOVA_REFUSED)
 		return NULL;
-	if (op->op == REPLAY_FREE && !(replay->sizes && !replay->rcache &&
-				       !replay->sizes[op->slot]))
+	if (op->op == REPLAY_FREE &&
+	    !(replay->sizes && !replay->rcache && !replay->sizes[op->slot]))
 		judge_freed(replay, op->dom, pfn);
 	if (op->op != REPLAY_RESERVE)
 		return NULL;
@@ -171,7 +169,9 @@ void replay_told(void *context, struct iova_domain *iovad, unsigned long size,
 	u64 dom = ((char *)iovad - replay->hot.domains) /
 		  replay->hot.domain_stride;
 	struct replay_op op = {
-		.limit_pfn = limit_pfn, .size = size, .dom = dom,
+		.limit_pfn = limit_pfn,
+		.size = size,
+		.dom = dom,
 		.op = size ? REPLAY_ALLOC : REPLAY_FREE,
 		.flags = size ? REPLAY_SIZE_ALIGNED : 0,
 	};

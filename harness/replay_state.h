@@ -26,30 +26,30 @@
 
 /* Beside struct replay_hot, for a replay with an rcache. */
 struct cached {
-	struct rcache *rcaches;	/* one per domain */
-	u32 *sizes;		/* of each slot's range, as the caller knows it */
-	u32 *past_sizes;	/* of those that went past the rcache */
+	struct rcache *rcaches; /* one per domain */
+	u32 *sizes; /* of each slot's range, as the caller knows it */
+	u32 *past_sizes; /* of those that went past the rcache */
 };
 
 struct replay {
 	u64 visits_at_start;
 	u64 visits_before_op;
-	bool abandoned;			/* see iova_visits_spent() */
+	bool abandoned; /* see iova_visits_spent() */
 	const struct replay_stream *stream;
 	const struct replay_watch *watch;
 	struct replay_result *result;
 	struct replay_hot hot;
 	struct domains domains;
 	struct judge **judges;
-	struct replay_rcache *rcache;	/* NULL for none */
+	struct replay_rcache *rcache; /* NULL for none */
 	struct rcache_run rcache_run;
 	struct cached cached;
-	u32 *sizes;	/* per slot, if free() needs them; 0: can't be freed */
-	u64 *lows;	/* per domain, while it is packed */
+	u32 *sizes; /* per slot, if free() needs them; 0: can't be freed */
+	u64 *lows; /* per domain, while it is packed */
 	u64 next_tick;
-	u64 index;			/* op under way */
-	u64 nr_refused;			/* memory requests, before it */
-	const char *tree_wrong;		/* about what the rcache let through */
+	u64 index; /* op under way */
+	u64 nr_refused; /* memory requests, before it */
+	const char *tree_wrong; /* about what the rcache let through */
 	struct replay_op tree_op;
 	u64 tree_pfn;
 };

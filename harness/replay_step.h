@@ -97,10 +97,9 @@ static __always_inline u64 replay_step(const struct iova_variant_ops *variant,
  * The same for a variant with free_sized().  @size is that of the slot's range, 0
  * for a reserved one, which can't be freed; see IOVA_V_FREE_NEEDS_SIZE.
  */
-static __always_inline u64
-replay_sized_step(const struct iova_variant_ops *variant,
-		  const struct replay_hot hot, u32 *size,
-		  const struct replay_op *op)
+static __always_inline u64 replay_sized_step(
+	const struct iova_variant_ops *variant, const struct replay_hot hot,
+	u32 *size, const struct replay_op *op)
 {
 	u64 pfn = *replay_slot(hot, op);
 	struct iova_domain *iovad;

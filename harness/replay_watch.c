@@ -29,15 +29,14 @@ static u64 visits_left(const struct replay *replay)
 	return budget ? min(most, budget - min(budget, spent)) : most;
 }
 
-
 static u64 step_packed(struct replay *replay, const struct replay_op *op)
 {
 	u64 *low = &replay->lows[op->dom];
 	u32 *size = replay->sizes ? &replay->sizes[op->slot] : NULL;
 
 	if (replay->rcache)
-		replay->cached.sizes[op->slot] =
-			rcache_packed_size(op, replay_packed_pfn(op, *low));
+		replay->cached.sizes[op->slot] = rcache_packed_size(
+			op, replay_packed_pfn(op, *low));
 	return replay_packed_step(&iova_variant, replay->hot, size, op, low);
 }
 
@@ -66,14 +65,14 @@ static u64 recorded_step(struct replay *replay, u64 index)
 	before = watch->op_ns ? now_ns() : 0;
 	pfn = any_step(replay, op);
 	if (watch->op_ns && index >= nr_ageing)
-		watch->op_ns[index - nr_ageing] =
-			min(now_ns() - before, (u64)~0U);
+		watch->op_ns[index - nr_ageing] = min(now_ns() - before,
+						      (u64)~0U);
 	bound_visits(~0ULL);
 	visits = total_visits() - visits;
 	if (watch->op_visits && index >= nr_ageing) {
 		watch->op_visits[index - nr_ageing] = visits;
-		replay->result->worst_visits =
-			max(replay->result->worst_visits, visits);
+		replay->result->worst_visits = max(replay->result->worst_visits,
+						   visits);
 	}
 	if (watch->pfns)
 		watch->pfns[index] = pfn;

@@ -73,9 +73,11 @@ static struct gap_sizes alignable_gap_measure(const struct iova_domain *iovad,
 					      unsigned long gap_lo,
 					      unsigned long high)
 {
-	return (struct gap_sizes) { .size = {
-		[ALIGNED] = high > gap_lo ? aligned_room(gap_lo, high) : 0,
-	} };
+	struct gap_sizes gap = {
+		.size[ALIGNED] = high > gap_lo ? aligned_room(gap_lo, high) : 0,
+	};
+
+	return gap;
 }
 
 static bool alignable_take_gap_below(struct rb_node *node,
@@ -144,7 +146,7 @@ static bool alignable_search_left(struct rb_node *node,
 		child = node->rb_left;
 		if (child && range_may_fit(to_iova(child), request)) {
 			struct iova *above = alignable_highest_with_room(
-						to_iova(child), request);
+				to_iova(child), request);
 
 			return alignable_take_gap_below(&above->node, request,
 							gap);
@@ -200,8 +202,7 @@ static const char *alignable_verify_state(struct iova_domain *iovad)
 {
 	const char *wrong = range_anchored_verify(&iovad->anchored);
 
-	return wrong ? wrong :
-		       range_augmented_verify(&iovad->anchored.domain);
+	return wrong ? wrong : range_augmented_verify(&iovad->anchored.domain);
 }
 
 static void alignable_dump_state(struct iova_domain *iovad,

@@ -36,7 +36,8 @@ static bool anchor_find_gap(struct iova_domain *iovad, unsigned long size,
 	struct range_anchored *anchored = &iovad->anchored;
 	struct range_domain *domain = &anchored->domain;
 	struct rb_node *start = high <= domain->dma_32bit_pfn ?
-				anchored->cached32_node : anchored->cached_node;
+					anchored->cached32_node :
+					anchored->cached_node;
 
 	/* start_pfn is looked at afterwards: it does not end the walk. */
 	return range_walk_down(start, size, high, 0,

@@ -42,11 +42,12 @@ static struct gap_sizes augmented_gap_measure(const struct iova_domain *iovad,
 					      unsigned long high)
 {
 	unsigned long high32 = min(high, iovad->domain.dma_32bit_pfn);
+	struct gap_sizes gap = {
+		.size[GAP] = high - gap_lo,
+		.size[GAP_32BIT] = high32 > gap_lo ? high32 - gap_lo : 0,
+	};
 
-	return (struct gap_sizes) { .size = {
-		[GAP] = high - gap_lo,
-		[GAP_32BIT] = high32 > gap_lo ? high32 - gap_lo : 0,
-	} };
+	return gap;
 }
 
 /*
@@ -65,8 +66,8 @@ static bool augmented_search(struct rb_node *node,
 	if (!range_may_fit(iova, request))
 		return false;
 	return augmented_search(node->rb_right, request, gap) ||
-	       range_take_top(iova, iova->pfn_lo - iova->own.size[GAP],
-			      request, gap) ||
+	       range_take_top(iova, iova->pfn_lo - iova->own.size[GAP], request,
+			      gap) ||
 	       augmented_search(node->rb_left, request, gap);
 }
 

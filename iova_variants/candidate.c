@@ -31,14 +31,14 @@ static noinline bool candidate_take_from_branches(struct iova_domain *iovad,
 
 	if (!btree_search(to_btree(iovad), &path, request, pfn_lo))
 		return false;
-	btree_take_out(to_btree(iovad), &path, *pfn_lo, *pfn_lo + request->size);
+	btree_take_out(to_btree(iovad), &path, *pfn_lo,
+		       *pfn_lo + request->size);
 	return true;
 }
 
-static noinline void candidate_take_out_of_root(struct iova_domain *iovad,
-						unsigned int slot,
-						unsigned long lo,
-						unsigned long end)
+static noinline void
+candidate_take_out_of_root(struct iova_domain *iovad, unsigned int slot,
+			   unsigned long lo, unsigned long end)
 {
 	struct btree_path path = { .at = { { iovad->tree.root, slot } } };
 
@@ -100,7 +100,7 @@ static bool candidate_tree_give_back(struct iova_domain *iovad,
 		btree_step_up(&path);
 		btree_path_hole(&path)->lo = lo;
 	} else {
-		btree_insert(to_btree(iovad), &path, (struct hole) { lo, end });
+		btree_insert(to_btree(iovad), &path, (struct hole){ lo, end });
 	}
 	btree_settle(to_btree(iovad), &path, *btree_path_hole(&path));
 	return true;

@@ -132,11 +132,10 @@ static __always_inline void gap_btree_descend(const struct gap_btree *tree,
 	void *node = tree->root;
 
 	for (;; level--) {
-		if (searching) {
+		if (searching)
 			iova_visit(search);
-		} else {
+		else
 			iova_visit(descend);
-		}
 		for (slot = 0; gap_pfn_hi(node, level, slot) < pfn; slot++)
 			;
 		path->at[level].node = node;
@@ -160,7 +159,8 @@ static inline unsigned long gap_path_floor(const struct gap_btree *tree,
 	for (; level <= tree->top; level++)
 		if (path->at[level].slot)
 			return max(gap_pfn_hi(path->at[level].node, level,
-					      path->at[level].slot - 1) + 1,
+					      path->at[level].slot - 1) +
+					   1,
 				   tree->start_pfn);
 	return tree->start_pfn;
 }
@@ -206,6 +206,7 @@ static inline bool gap_btree_search(const struct gap_btree *tree,
 				    struct gap_path *path, unsigned long high,
 				    unsigned long want)
 {
+	const struct gap_child *child;
 	unsigned int level = 0;
 	void *node;
 
@@ -218,8 +219,8 @@ static inline bool gap_btree_search(const struct gap_btree *tree,
 		if (level++ == tree->top)
 			return false;
 	while (level) {
-		node = ((struct gap_child *)path->at[level].node)
-			[path->at[level].slot].node;
+		child = path->at[level].node;
+		node = child[path->at[level].slot].node;
 		level--;
 		path->at[level].node = node;
 		path->at[level].slot = gap_nr_items(node, level);

@@ -34,8 +34,10 @@ static inline struct gap_child gap_summary(const struct gap_btree *tree,
 					((struct gap_child *)node)[slot].gap);
 			continue;
 		}
-		child.gap = max(child.gap, gap_size(floor,
-				((struct gap_range *)node)[slot].pfn_lo));
+		child.gap = max(
+			child.gap,
+			gap_size(floor,
+				 ((struct gap_range *)node)[slot].pfn_lo));
 		floor = max(gap_pfn_hi(node, 0, slot) + 1, tree->start_pfn);
 	}
 	child.pfn_hi = gap_pfn_hi(node, level, nr - 1);
@@ -84,14 +86,14 @@ static inline struct gap_need gap_btree_need(const struct gap_btree *tree,
 					     const struct gap_path *path,
 					     int nr_more)
 {
-	struct gap_need need = { };
+	struct gap_need need = {};
 	unsigned int level, nr, left;
 	struct gap_child *pair;
 
 	for (level = 0; level <= tree->top && nr_more; level++) {
 		nr = gap_nr_items(path->at[level].node, level) + nr_more;
 		if (level && level == tree->top && nr == 1)
-			break;		/* the root goes */
+			break; /* the root goes */
 		nr_more = 0;
 		if (gap_is_short(tree, level, nr)) {
 			left = gap_left_of_pair(path, level);
@@ -115,9 +117,12 @@ static inline struct gap_need gap_btree_need(const struct gap_btree *tree,
 /* The most that gap_btree_need() can be for one range less. */
 static inline struct gap_need gap_btree_most(const struct gap_btree *tree)
 {
-	return (struct gap_need) { .nr = {
-		[GAP_LEAF] = 2, [GAP_BRANCH] = 2 * tree->top,
-	} };
+	struct gap_need most = {
+		.nr[GAP_LEAF] = 2,
+		.nr[GAP_BRANCH] = 2 * tree->top,
+	};
+
+	return most;
 }
 
 /* A node's items while they are rearranged, and how many nodes they fill. */
@@ -238,7 +243,8 @@ static inline void gap_btree_edit(struct gap_btree *tree, struct gap_path *path,
 	for (level = 0; level <= tree->top; level++) {
 		if (level && edit->nr_old == edit->nr_new) {
 			memcpy(gap_item(path->at[level].node, level,
-					path->at[level].slot), edit->new,
+					path->at[level].slot),
+			       edit->new,
 			       edit->nr_new * sizeof(struct gap_child));
 			gap_btree_pull(tree, path, level);
 			return;
@@ -295,8 +301,9 @@ static inline void gap_btree_stretch(struct gap_btree *tree,
 				     unsigned long pfn_lo, unsigned long pfn_hi)
 {
 	tree->nr_changes++;
-	*gap_path_range(path) = (struct gap_range) {
-		.pfn_lo = pfn_lo, .pfn_hi = pfn_hi,
+	*gap_path_range(path) = (struct gap_range){
+		.pfn_lo = pfn_lo,
+		.pfn_hi = pfn_hi,
 	};
 	gap_btree_pull(tree, path, 0);
 	/* The gap that has shrunk may belong to the next leaf. */
@@ -310,9 +317,8 @@ static inline void gap_btree_destroy_node(struct gap_btree *tree, void *node,
 	unsigned int slot, nr = level ? gap_nr_items(node, level) : 0;
 
 	for (slot = 0; slot < nr; slot++)
-		gap_btree_destroy_node(tree,
-				       ((struct gap_child *)node)[slot].node,
-				       level - 1);
+		gap_btree_destroy_node(
+			tree, ((struct gap_child *)node)[slot].node, level - 1);
 	kmem_cache_free(tree->cache[gap_kind(level)], node);
 }
 
@@ -330,14 +336,13 @@ static inline int gap_btree_init(struct gap_btree *tree,
 {
 	struct gap_range sentinel = { .pfn_lo = ~0UL, .pfn_hi = ~0UL };
 	struct gap_need need = { .nr = { [GAP_LEAF] = 1 } };
-	struct gap_stock stock = { };
+	struct gap_stock stock = {};
 
 	tree->start_pfn = start_pfn;
 	tree->cache[GAP_LEAF] = kmem_cache_create("gap_leaf", gap_node_size(0),
 						  0, SLAB_HWCACHE_ALIGN, NULL);
-	tree->cache[GAP_BRANCH] = kmem_cache_create("gap_branch",
-						    gap_node_size(1), 0,
-						    SLAB_HWCACHE_ALIGN, NULL);
+	tree->cache[GAP_BRANCH] = kmem_cache_create(
+		"gap_branch", gap_node_size(1), 0, SLAB_HWCACHE_ALIGN, NULL);
 	if (!tree->cache[GAP_LEAF] || !tree->cache[GAP_BRANCH] ||
 	    !gap_stock_fill(tree, &stock, &need)) {
 		gap_btree_destroy(tree);

@@ -9,8 +9,8 @@
  *
  *	level 1	| lo, room | lo, room | lo, room |
  *		  |	     |		`--------.
- *	level 0	| hole hole hole | hole hole | hole hole ... |
- *		 highest				lowest
+ *	level 0	| [..] [.] [....] | [.] [...] | [.] [..] ... |	holes
+ *		 highest			 lowest
  *
  * Cost in holes h: O(log h) nodes an op, for every limit, size and alignment.
  *
@@ -151,7 +151,8 @@ static struct room btree_node_room(const struct btree_node *node,
 			end = node->hole[i].end;
 			room.anywhere = end - lo;
 			room.aligned = most.aligned < end - lo ?
-				       aligned_room(lo, end) : 0;
+					       aligned_room(lo, end) :
+					       0;
 		}
 		most.anywhere = max(most.anywhere, room.anywhere);
 		most.aligned = max(most.aligned, room.aligned);
@@ -226,6 +227,7 @@ static void btree_descend(const struct hole_btree *tree,
 static void btree_step_up(struct btree_path *path)
 {
 	unsigned int level = 0;
+	struct btree_child *child;
 	struct btree_node *node;
 
 	while (!path->at[level].slot)
@@ -233,18 +235,17 @@ static void btree_step_up(struct btree_path *path)
 	path->at[level].slot--;
 	while (level--) {
 		iova_visit(descend);
-		node = path->at[level + 1].node->
-		       child[path->at[level + 1].slot].node;
+		child = &path->at[level + 1].node->child[0];
+		node = child[path->at[level + 1].slot].node;
 		path->at[level].node = node;
 		path->at[level].slot = node->nr - 1;
 	}
 }
 
 /* From @slot on, the first hole that the request fits. */
-static inline unsigned int btree_fitting_hole(const struct btree_node *leaf,
-					      unsigned int slot,
-					      const struct request *request,
-					      unsigned long *pfn_lo)
+static inline unsigned int
+btree_fitting_hole(const struct btree_node *leaf, unsigned int slot,
+		   const struct request *request, unsigned long *pfn_lo)
 {
 	while (slot < leaf->nr &&
 	       !take_top(leaf->hole[slot].lo, leaf->hole[slot].end, request,
@@ -269,12 +270,13 @@ static void btree_search_down(struct btree_path *path, unsigned int level,
 			      const struct request *request,
 			      unsigned long *pfn_lo)
 {
+	struct btree_child *child;
 	struct btree_node *node;
 
 	while (level--) {
 		iova_visit(search);
-		node = path->at[level + 1].node->
-		       child[path->at[level + 1].slot].node;
+		child = &path->at[level + 1].node->child[0];
+		node = child[path->at[level + 1].slot].node;
 		path->at[level].node = node;
 		path->at[level].slot =
 			level ? btree_roomy_child(node, 0, request) :
@@ -296,7 +298,7 @@ static bool btree_search(const struct hole_btree *tree, struct btree_path *path,
 	struct btree_node *node = tree->root;
 
 	path->split = 0;
-	behind = 0;	/* level of that child's parent; no leaf: none */
+	behind = 0; /* level of that child's parent; no leaf: none */
 	for (level = tree->top; level; level--) {
 		iova_visit(search);
 		slot = btree_branch_slot(node, request->high - 1);
@@ -330,10 +332,9 @@ static bool btree_search(const struct hole_btree *tree, struct btree_path *path,
 
 /* ---- verify and dump: every node ---- */
 
-static const char *btree_verify_node(const struct hole_btree *tree,
-				     struct hole_walk *walk,
-				     const struct btree_node *node,
-				     unsigned int level)
+static const char *
+btree_verify_node(const struct hole_btree *tree, struct hole_walk *walk,
+		  const struct btree_node *node, unsigned int level)
 {
 	const char *wrong = NULL;
 	unsigned int i;

@@ -26,7 +26,7 @@ static void btree_grow_root(struct hole_btree *tree, struct btree_path *path)
 
 	iova_visit(update);
 	root->nr = 1;
-	root->child[0] = (struct btree_child) { tree->root, 0, unbounded };
+	root->child[0] = (struct btree_child){ tree->root, 0, unbounded };
 	tree->root = root;
 	tree->top++;
 	path->at[tree->top].node = root;
@@ -158,7 +158,8 @@ static void btree_settle(struct hole_btree *tree, struct btree_path *path,
 	for (level = 0; level < tree->top; level++) {
 		if (path->at[level].node->nr < btree_node_most(level) / 2)
 			btree_refill(tree, path, level);
-		else if (!btree_renew(path, level, room) && level >= path->split)
+		else if (!btree_renew(path, level, room) &&
+			 level >= path->split)
 			return;
 	}
 	root = tree->root;

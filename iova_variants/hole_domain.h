@@ -47,7 +47,7 @@
 /* None, if end is 0; then lo is ~0, above everything. */
 struct hole {
 	unsigned long lo;
-	unsigned long end;	/* exclusive */
+	unsigned long end; /* exclusive */
 };
 
 #define NO_HOLE		((struct hole) { ~0UL, 0 })
@@ -59,8 +59,8 @@ struct room {
 
 struct request {
 	unsigned long size;
-	unsigned long high;	/* the limit, exclusive */
-	unsigned long mask;	/* clears the offset within the alignment */
+	unsigned long high; /* the limit, exclusive */
+	unsigned long mask; /* clears the offset within the alignment */
 	bool size_aligned;
 };
 
@@ -138,7 +138,7 @@ static inline struct hole_domain *to_hole_domain(struct iova_domain *iovad)
 
 static inline struct room hole_room(struct hole hole)
 {
-	return (struct room) {
+	return (struct room){
 		.anywhere = hole.end - hole.lo,
 		.aligned = aligned_room(hole.lo, hole.end),
 	};
@@ -308,7 +308,7 @@ static bool give_back_low(struct iova_domain *iovad, unsigned long lo,
 
 	iova_visit(update);
 	if (end < domain->low.lo) {
-		low_replace(iovad, (struct hole) { lo, end });
+		low_replace(iovad, (struct hole){ lo, end });
 	} else if (end == domain->low.lo) {
 		domain->low.lo = lo;
 	} else {
@@ -336,7 +336,7 @@ static __always_inline bool give_back(struct iova_domain *iovad,
 		return give_back_low(iovad, lo, end);
 	if (!domain->low.end && end < domain->lowest) {
 		iova_visit(update);
-		domain->low = (struct hole) { lo, end };
+		domain->low = (struct hole){ lo, end };
 		return true;
 	}
 	return IOVA_HOOK(tree_give_back)(iovad, lo, end);
@@ -348,11 +348,10 @@ static __always_inline bool give_back(struct iova_domain *iovad,
 struct hole_walk {
 	unsigned long nr_nodes;
 	unsigned long nr_holes;
-	unsigned long end;	/* no hole may reach up to here any more */
+	unsigned long end; /* no hole may reach up to here any more */
 };
 
-static inline const char *hole_walk_on(struct hole_walk *walk,
-				       struct hole hole)
+static inline const char *hole_walk_on(struct hole_walk *walk, struct hole hole)
 {
 	if (hole.lo >= hole.end)
 		return "a hole is empty";

@@ -230,7 +230,7 @@ static bool hole_rbtree_tree_give_back(struct iova_domain *iovad,
 		above->hole.lo = lo;
 		hole_rbtree_changed(iovad, above);
 	} else {
-		hole_rbtree_insert(iovad, (struct hole) { lo, end });
+		hole_rbtree_insert(iovad, (struct hole){ lo, end });
 	}
 	return true;
 }
@@ -310,7 +310,7 @@ static void hole_rbtree_tree_dump(struct iova_domain *iovad,
 	     node = rb_next_postorder(node)) {
 		put_hole(out, to_hole(node)->hole);
 		put_word(out, rb_color(node) | !!node->rb_left << 1 |
-			      !!node->rb_right << 2);
+				      !!node->rb_right << 2);
 	}
 }
 

@@ -105,7 +105,7 @@ static bool hole_within(struct iova_domain *iovad, unsigned long lo,
 	else if (domain->low.lo < end)
 		*hole = domain->low;
 	else
-		*hole = (struct hole) { domain->start_pfn, domain->bottom_end };
+		*hole = (struct hole){ domain->start_pfn, domain->bottom_end };
 	hole->lo = max(hole->lo, lo);
 	hole->end = min(hole->end, end);
 	return hole->lo < hole->end;

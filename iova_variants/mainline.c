@@ -44,8 +44,8 @@ static bool mainline_find_gap(struct iova_domain *iovad, unsigned long size,
 
 	/* The first pass never saw what lies above its start. */
 	if (retry_pfn < high) {
-		start = is_32bit ? range_tree_above(&domain->ranges, high)
-				 : &domain->anchor.node;
+		start = is_32bit ? range_tree_above(&domain->ranges, high) :
+				   &domain->anchor.node;
 		if (range_walk_down(start, size, high, retry_pfn + 1, mask,
 				    gap))
 			return true;

@@ -108,7 +108,7 @@ static int maple_search(struct iova_domain *iovad, struct gap_path *path,
 static unsigned long maple_alloc(struct iova_domain *iovad, unsigned long size,
 				 unsigned long limit_pfn, bool size_aligned)
 {
-	struct gap_stock stock = { };
+	struct gap_stock stock = {};
 	unsigned long flags, pfn_lo;
 	struct gap_path path;
 	struct gap_need need;
@@ -144,7 +144,7 @@ static bool maple_lookup(struct iova_domain *iovad, struct gap_path *path,
 
 static void maple_free(struct iova_domain *iovad, unsigned long pfn)
 {
-	struct gap_stock stock = { };
+	struct gap_stock stock = {};
 	struct gap_path path;
 	struct gap_need need;
 	unsigned long flags;
@@ -222,7 +222,7 @@ static struct gap_need maple_reserve_need(struct iova_domain *iovad,
 	if (!nr)
 		return gap_btree_need(&iovad->ranges, path, 1);
 	if (nr == 1)
-		return (struct gap_need) { };
+		return (struct gap_need){};
 	return gap_btree_most(&iovad->ranges);
 }
 
@@ -233,7 +233,7 @@ static struct gap_need maple_reserve_need(struct iova_domain *iovad,
 static int maple_reserve(struct iova_domain *iovad, unsigned long pfn_lo,
 			 unsigned long pfn_hi)
 {
-	struct gap_stock stock = { };
+	struct gap_stock stock = {};
 	unsigned long flags, nr, lo, hi;
 	struct gap_path path;
 	struct gap_need need;

@@ -11,7 +11,7 @@
 #include "iova_variant.h"
 
 struct iova_domain {
-	unsigned long next;	/* exclusive */
+	unsigned long next; /* exclusive */
 };
 
 static int null_init_domain(struct iova_domain *iovad, unsigned long granule,

@@ -31,8 +31,8 @@ static inline RANGE_PAD range_legacy_pad(RANGE_PAD size, RANGE_PAD high,
  */
 static inline bool range_legacy_walk(struct rb_node *curr, unsigned long size,
 				     unsigned long high,
-				     unsigned long start_pfn,
-				     bool size_aligned, struct iova_gap *gap)
+				     unsigned long start_pfn, bool size_aligned,
+				     struct iova_gap *gap)
 {
 	unsigned long pad;
 

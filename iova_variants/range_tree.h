@@ -65,8 +65,7 @@ static inline void range_tree_erase(struct rb_root *root, struct iova *iova)
 	rb_erase(&iova->node, root);
 }
 
-static inline void range_tree_stretched(struct rb_root *root,
-					struct iova *iova)
+static inline void range_tree_stretched(struct rb_root *root, struct iova *iova)
 {
 }
 #endif
@@ -229,8 +228,8 @@ static inline const char *range_tree_verify(const struct rb_root *root)
 	if (root->rb_node && rb_parent(root->rb_node))
 		return "rbtree: the root has a parent";
 	for (; node; node = next) {
-		wrong = range_tree_verify_node(node,
-				range_tree_blacks_above(rb_parent(node)), want);
+		wrong = range_tree_verify_node(
+			node, range_tree_blacks_above(rb_parent(node)), want);
 		if (wrong)
 			return wrong;
 		if (to_iova(node)->pfn_lo > to_iova(node)->pfn_hi)
@@ -287,7 +286,7 @@ static inline void range_tree_dump(const struct rb_root *root,
 		iova_put_word(out, to_iova(node)->pfn_lo);
 		iova_put_word(out, to_iova(node)->pfn_hi);
 		iova_put_word(out, rb_color(node) | !!node->rb_left << 1 |
-				   !!node->rb_right << 2);
+					   !!node->rb_right << 2);
 	}
 }
 

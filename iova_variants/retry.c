@@ -46,7 +46,7 @@ static bool retry_find_gap(struct iova_domain *iovad, unsigned long size,
 		return false;
 
 	start = is_32bit ? anchored->cached32_node : anchored->cached_node;
-	retry_pfn = to_iova(start)->pfn_hi + 1;	/* the anchor's wraps to 0 */
+	retry_pfn = to_iova(start)->pfn_hi + 1; /* the anchor's wraps to 0 */
 	while (!range_walk_down(start, size, high, low_pfn, mask, gap)) {
 		if (low_pfn != domain->start_pfn || retry_pfn >= high) {
 			iovad->max32_alloc_size = size;
@@ -54,8 +54,8 @@ static bool retry_find_gap(struct iova_domain *iovad, unsigned long size,
 		}
 		/* The first pass never saw what lies above its start. */
 		low_pfn = retry_pfn;
-		start = is_32bit ? range_tree_above(&domain->ranges, high)
-				 : &domain->anchor.node;
+		start = is_32bit ? range_tree_above(&domain->ranges, high) :
+				   &domain->anchor.node;
 	}
 	return true;
 }

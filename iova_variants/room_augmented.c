@@ -15,6 +15,7 @@
  */
 #define IOVA_HOOK(name)	room_augmented_##name
 
+/* In the order in which gap_measure() has them. */
 enum { ANYWHERE, ALIGNED, NR_GAP_SIZES };
 
 #include "aligned_room.h"
@@ -36,11 +37,9 @@ room_augmented_gap_measure(const struct iova_domain *iovad,
 	unsigned long low = max(gap_lo, iovad->domain.start_pfn);
 
 	if (high <= low)
-		return (struct gap_sizes) { .size = { 0, 0 } };
-	return (struct gap_sizes) { .size = {
-		[ANYWHERE] = high - low,
-		[ALIGNED] = aligned_room(low, high),
-	} };
+		return (struct gap_sizes){ .size = { 0, 0 } };
+	return (struct gap_sizes){ .size = { high - low,
+					     aligned_room(low, high) } };
 }
 
 /*

@@ -31,7 +31,7 @@ static bool read_stream(const char *path, struct replay_stream *stream)
 	if (fread(&stream->nr_ops, sizeof(u64), 6, file) == 6) {
 		ops = calloc(stream->nr_ops + 1, sizeof(*ops));
 		whole = ops && fread(ops, sizeof(*ops), stream->nr_ops, file) ==
-			       stream->nr_ops;
+				       stream->nr_ops;
 		stream->ops = ops;
 	}
 	fclose(file);

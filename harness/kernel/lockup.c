@@ -30,7 +30,7 @@ struct lockup {
 
 struct lockup_cpu {
 	struct lockup *lockup;
-	unsigned long *pfns;	/* this CPU's own */
+	unsigned long *pfns; /* this CPU's own */
 	unsigned int nr;
 };
 
@@ -63,7 +63,7 @@ static u64 lockup_refill(const struct lockup_cpu *cpu)
 		begin = ktime_get_ns();
 		extra = lockup_map(lockup);
 		worst = max(worst, ktime_get_ns() - begin);
-		if (extra != IOVA_REFUSED)	/* another CPU's, just unmapped */
+		if (extra != IOVA_REFUSED) /* another CPU's, just unmapped */
 			lockup_unmap(lockup, extra);
 	}
 	return worst;
@@ -132,7 +132,9 @@ int lab_lockup(const struct iova_variant_ops *variant, unsigned int nr_live,
 	       unsigned int rounds)
 {
 	struct lockup lockup = {
-		.variant = variant, .nr_live = nr_live, .rounds = rounds,
+		.variant = variant,
+		.nr_live = nr_live,
+		.rounds = rounds,
 	};
 	struct lockup_cpu *cpus;
 	int err;

@@ -59,6 +59,7 @@ static void lab_do_job(const struct lab_memory *memory,
 		lab_fail(result, -EFAULT, "a job outside the shared memory");
 	else
 		lab_replay(variant, job, ops, pfns, cycles, result);
+	/* The host reads the rest once it has seen the magic. */
 	smp_store_release(&result->magic, LAB_MAGIC);
 }
 

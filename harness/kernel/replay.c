@@ -50,8 +50,8 @@ static const struct {
 struct lab_run {
 	const struct iova_variant_ops *variant;
 	struct replay_hot hot;
-	u64 nr_domains;		/* initialised */
-	u32 *sizes;		/* per slot; for replay_sized_step() */
+	u64 nr_domains; /* initialised */
+	u32 *sizes; /* per slot; for replay_sized_step() */
 };
 
 const struct iova_variant_ops *lab_find_variant(const char *name)
@@ -130,7 +130,7 @@ static void lab_loop(const struct lab_run *run, const struct lab_job *job,
 			break;
 		}
 		pfns[i] = (run->sizes ? lab_sized_op : lab_op)(
-				run, op, &lows[op->dom], &cycles[i]);
+			run, op, &lows[op->dom], &cycles[i]);
 		if (!(i % OPS_PER_BREATH))
 			cond_resched();
 		if (i && !(i % report))
@@ -146,15 +146,15 @@ static int lab_build(struct lab_run *run, const struct lab_job *job)
 	int err;
 
 	hot->domain_stride = ALIGN(run->variant->domain_size, SMP_CACHE_BYTES);
-	hot->domains = vzalloc(max_t(u64, 1, job->nr_domains *
-					     hot->domain_stride));
+	hot->domains = vzalloc(
+		max_t(u64, 1, job->nr_domains * hot->domain_stride));
 	hot->slots = vmalloc(array_size(job->nr_slots + 1, sizeof(u64)));
 	if (!hot->domains || !hot->slots)
 		return -ENOMEM;
 	memset(hot->slots, 0xff, job->nr_slots * sizeof(u64));
 	if (run->variant->free_sized) {
-		run->sizes = vzalloc(array_size(job->nr_slots + 1,
-						sizeof(u32)));
+		run->sizes = vzalloc(
+			array_size(job->nr_slots + 1, sizeof(u32)));
 		if (!run->sizes)
 			return -ENOMEM;
 	}

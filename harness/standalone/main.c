@@ -21,8 +21,8 @@
 #include "replay.h"
 
 struct answers {
-	u64 progress;		/* index of the op under way */
-	u64 done;		/* the replay came back */
+	u64 progress; /* index of the op under way */
+	u64 done; /* the replay came back */
 	struct replay_result result;
 	u64 pfns[];
 };
@@ -54,7 +54,8 @@ int main(int argc, char **argv)
 	char *file;
 
 	if (argc != 6) {
-		fprintf(stderr, "usage: %s STREAM ANSWERS FLAGS FAIL_ALLOC_AT CPU_MS\n",
+		fprintf(stderr,
+			"usage: %s STREAM ANSWERS FLAGS FAIL_ALLOC_AT CPU_MS\n",
 			argv[0]);
 		return EXIT_FAILURE;
 	}

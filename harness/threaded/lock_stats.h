@@ -12,9 +12,9 @@
 
 /* Whose lock it is: set where it is initialised. */
 enum lock_class {
-	LOCK_VARIANT,		/* the variant's own */
-	LOCK_DEPOT,		/* one per order of the rcache */
-	LOCK_CPU_CACHE,		/* one per CPU and order; waits only for a flush */
+	LOCK_VARIANT, /* the variant's own */
+	LOCK_DEPOT, /* one per order of the rcache */
+	LOCK_CPU_CACHE, /* one per CPU and order; waits only for a flush */
 	NR_LOCK_CLASSES,
 };
 

@@ -42,9 +42,9 @@ struct kmem_cache {
 	struct slab_cache *slab;
 	size_t object_size;
 	void (*ctor)(void *object);
-	u32 busy;			/* guards the slab */
+	u32 busy; /* guards the slab */
 	u32 nr_magazines;
-	struct shim_magazine *magazines;	/* one per thread, and the harness's */
+	struct shim_magazine *magazines; /* one per thread, and the harness's */
 };
 
 static void lock_slab(struct kmem_cache *cache)
@@ -69,8 +69,8 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
 	if (!cache)
 		return NULL;
 	cache->nr_magazines = threads_max_id + 1;
-	cache->magazines = aligned_alloc(128, cache->nr_magazines *
-					      sizeof(*cache->magazines));
+	cache->magazines = aligned_alloc(
+		128, cache->nr_magazines * sizeof(*cache->magazines));
 	/* The constructor runs at each allocation, as in the slab proper. */
 	cache->slab = slab_cache_create(name, size, align, flags, NULL);
 	cache->object_size = size;

@@ -48,7 +48,9 @@ int threads_run(const struct replay_stream *stream,
 		struct threads_share *shares, struct threads_result *result)
 {
 	struct run run = {
-		.stream = stream, .plan = plan, .rcache = rcache,
+		.stream = stream,
+		.plan = plan,
+		.rcache = rcache,
 		.result = result,
 	};
 	u64 bytes = shim_memory.bytes, objects = shim_memory.nr_objects;
@@ -93,7 +95,7 @@ int threads_run(const struct replay_stream *stream,
 struct bare {
 	spinlock_t lock;
 	u64 nr_rounds;
-	u64 nr_taken;		/* under the lock */
+	u64 nr_taken; /* under the lock */
 } __attribute__((__aligned__(128)));
 
 static void take_bare(struct crew_member *member)

@@ -104,11 +104,10 @@ struct threads_result {
 extern u32 threads_max_id;
 
 /* 0, or -1 with what was wrong in @result.  @shares: one per thread. */
-REPLAY_API int threads_run(const struct replay_stream *stream,
-			   const struct threads_plan *plan,
-			   struct replay_rcache *rcache,
-			   struct threads_share *shares,
-			   struct threads_result *result);
+REPLAY_API int
+threads_run(const struct replay_stream *stream, const struct threads_plan *plan,
+	    struct replay_rcache *rcache, struct threads_share *shares,
+	    struct threads_result *result);
 
 /*
  * All threads take one lock @nr_rounds times around nothing, as fast as they

@@ -20,7 +20,8 @@ static int deal(struct run *run)
 		return -1;
 	for (i = 0; i < nr_measured; i++) {
 		if (plan->thread[i] >= plan->nr_threads)
-			return fail(run, i, "thread %u of %llu", plan->thread[i],
+			return fail(run, i, "thread %u of %llu",
+				    plan->thread[i],
 				    (unsigned long long)plan->nr_threads);
 		run->shares[plan->thread[i]].nr++;
 	}
@@ -36,7 +37,9 @@ static int deal(struct run *run)
 		struct own_ops *share = &run->shares[plan->thread[i]];
 
 		share->ops[share->nr++] = (struct own_op){
-			stream->ops[stream->nr_ageing + i], plan->turn[i], i,
+			stream->ops[stream->nr_ageing + i],
+			plan->turn[i],
+			i,
 		};
 	}
 	return 0;
@@ -49,9 +52,9 @@ static int build_judges(struct run *run)
 
 	run->judges = calloc(run->stream->nr_domains + 1, sizeof(*run->judges));
 	for (i = 0; run->judges && i < run->stream->nr_domains; i++) {
-		run->judges[i] = judge_new(run->stream->start_pfn,
-					   iova_variant.flags &
-					   IOVA_V_LOW_RANGE, &one, 1);
+		run->judges[i] = judge_new(
+			run->stream->start_pfn,
+			iova_variant.flags & IOVA_V_LOW_RANGE, &one, 1);
 		if (!run->judges[i])
 			return -1;
 	}
@@ -92,7 +95,9 @@ static int build_domains(struct run *run)
 	if (domains_init(&run->domains, run->stream, 128))
 		return -1;
 	run->hot = (struct replay_hot){
-		run->domains.first, run->domains.stride, &run->slots->pfn,
+		run->domains.first,
+		run->domains.stride,
+		&run->slots->pfn,
 	};
 	return 0;
 }
@@ -142,8 +147,8 @@ static u64 age_packed(struct run *run, const struct replay_op *op, u64 *low)
 	struct slot *slot = &run->slots[op->slot];
 
 	if (run->rcaches)
-		slot->fast_size =
-			rcache_packed_size(op, replay_packed_pfn(op, *low));
+		slot->fast_size = rcache_packed_size(
+			op, replay_packed_pfn(op, *low));
 	return replay_packed_step(&iova_variant, run->hot, &slot->size, op,
 				  low);
 }
@@ -163,7 +168,8 @@ int threads_age(struct run *run)
 		if (run->judges)
 			threads_judge_before(run, op, &run->slots[op->slot]);
 		pfn = op->flags & REPLAY_PACKED ?
-		      age_packed(run, op, &lows[op->dom]) : step(run, op);
+			      age_packed(run, op, &lows[op->dom]) :
+			      step(run, op);
 		if (run->judges)
 			wrong = threads_judge_after(run, op, pfn);
 		if (wrong)
@@ -188,10 +194,11 @@ bool threads_prepare_memory(struct run *run)
 	for (i = first; prepared && i < stream->nr_ops; i++)
 		nr_ops[stream->ops[i].dom]++;
 	for (i = 0; prepared && i < stream->nr_domains; i++)
-		prepared = shim_prepare(run->domains.first_caches[i],
-					run->domains.first_caches[i + 1],
-					nr_ops[i] + SPARE_OBJECTS *
-					(run->plan->nr_threads + 1));
+		prepared = shim_prepare(
+			run->domains.first_caches[i],
+			run->domains.first_caches[i + 1],
+			nr_ops[i] +
+				SPARE_OBJECTS * (run->plan->nr_threads + 1));
 	free(nr_ops);
 	return prepared;
 }

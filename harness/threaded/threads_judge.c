@@ -55,8 +55,9 @@ const char *threads_judge_after(struct run *run, const struct replay_op *op,
 					  pfn + granted_size(run, op) - 1);
 	} else if (op->op == REPLAY_RESERVE) {
 		wrong = iova_variant.flags & IOVA_V_MERGES ?
-			judge_reserve_merged(judge, pfn, op->limit_pfn) :
-			judge_reserve(judge, pfn, op->limit_pfn);
+				judge_reserve_merged(judge, pfn,
+						     op->limit_pfn) :
+				judge_reserve(judge, pfn, op->limit_pfn);
 	}
 	pthread_mutex_unlock(&run->judges_mutex);
 	return wrong;
@@ -77,7 +78,8 @@ void threads_complain(struct run *run, const struct replay_op *op, u64 index,
 {
 	pthread_mutex_lock(&run->judges_mutex);
 	if (!run->result->error[0])
-		fail(run, index, "%s, pfn 0x%llx for size %u below 0x%llx%s: %s",
+		fail(run, index,
+		     "%s, pfn 0x%llx for size %u below 0x%llx%s: %s",
 		     iova_variant.name, (unsigned long long)pfn, op->size,
 		     (unsigned long long)op->limit_pfn,
 		     op->flags & REPLAY_SIZE_ALIGNED ? " aligned" : "", wrong);

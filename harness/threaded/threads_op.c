@@ -62,11 +62,11 @@ static void count_op(struct crew_member *member, const struct own_op *own,
 	if (plan->op_ns)
 		plan->op_ns[own->index] = min(ns, (u64)~0U);
 	if (plan->op_wait_ns)
-		plan->op_wait_ns[own->index] =
-			min(member->cpu.op_wait_ns, (u64)~0U);
+		plan->op_wait_ns[own->index] = min(member->cpu.op_wait_ns,
+						   (u64)~0U);
 	if (plan->op_hold_ns)
-		plan->op_hold_ns[own->index] =
-			min(member->cpu.op_hold_ns, (u64)~0U);
+		plan->op_hold_ns[own->index] = min(member->cpu.op_hold_ns,
+						   (u64)~0U);
 	if (plan->pfns)
 		plan->pfns[own->index] = pfn;
 }

@@ -27,11 +27,11 @@
 #include "threads.h"
 
 struct slot {
-	u64 pfn;		/* IOVA_REFUSED: nobody's */
-	u32 size;		/* for free_sized(); 0: it can't be freed */
-	u32 fast_size;		/* for rcache_free(); 0: for the tree */
+	u64 pfn; /* IOVA_REFUSED: nobody's */
+	u32 size; /* for free_sized(); 0: it can't be freed */
+	u32 fast_size; /* for rcache_free(); 0: for the tree */
 	u32 turn;
-	u16 dom;		/* from here on: set by the survey */
+	u16 dom; /* from here on: set by the survey */
 	bool seen;
 	bool owned;
 };
@@ -42,7 +42,7 @@ _Static_assert(sizeof(struct slot) == REPLAY_SLOT_WORDS * sizeof(u64),
 struct own_op {
 	struct replay_op op;
 	u32 turn;
-	u32 index;		/* in the measured window */
+	u32 index; /* in the measured window */
 };
 
 struct own_ops {
@@ -63,9 +63,9 @@ struct run {
 	struct judge **judges;
 	pthread_mutex_t judges_mutex;
 	struct own_ops *shares;
-	bool merges;			/* see may_merge() */
+	bool merges; /* see may_merge() */
 	bool stop;
-	u64 next __attribute__((__aligned__(128)));	/* THREADS_IN_TURN */
+	u64 next __attribute__((__aligned__(128))); /* THREADS_IN_TURN */
 };
 
 #define fail(run, index, ...) ({					\

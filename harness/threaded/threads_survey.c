@@ -44,10 +44,11 @@ static int check_owned(struct run *run, const struct slot *owned, u64 nr)
 		if (!iova_variant.find(domains_at(&run->domains, slot->dom),
 				       slot->pfn, &lo, &hi) ||
 		    lo > slot->pfn || hi < pfn_hi)
-			return fail(run, ~0ULL,
-				    "%s: a caller owns 0x%llx, and find() does not know it",
-				    iova_variant.name,
-				    (unsigned long long)slot->pfn);
+			return fail(
+				run, ~0ULL,
+				"%s: a caller owns 0x%llx, and find() does not know it",
+				iova_variant.name,
+				(unsigned long long)slot->pfn);
 		if (i + 1 < nr && slot[1].dom == slot->dom &&
 		    slot[1].pfn <= pfn_hi)
 			return fail(run, ~0ULL, "%s: two callers own 0x%llx",

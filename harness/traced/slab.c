@@ -18,8 +18,8 @@ const void *traced_object(const void *address)
 			if (offset >= arena->size)
 				continue;
 			slab = offset / cache->slab_bytes * cache->slab_bytes;
-			return arena->memory + slab + (offset - slab) /
-			       cache->stride * cache->stride;
+			return arena->memory + slab +
+			       (offset - slab) / cache->stride * cache->stride;
 		}
 	}
 	return NULL;

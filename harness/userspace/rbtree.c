@@ -25,7 +25,9 @@ static void no_copy(struct rb_node *old, struct rb_node *new)
 }
 
 static const struct rb_augment_callbacks no_augment = {
-	.propagate = no_propagate, .copy = no_copy, .rotate = no_copy,
+	.propagate = no_propagate,
+	.copy = no_copy,
+	.rotate = no_copy,
 };
 
 static inline bool black(const struct rb_node *node)
@@ -62,9 +64,9 @@ static inline void relink(struct rb_root *root, struct rb_node *parent,
  *       /  \     /   \
  *      b    c   a     b
  */
-static __always_inline void
-rotate(struct rb_root *root, struct rb_node *top, struct rb_node *up,
-       const struct rb_augment_callbacks *augment)
+static __always_inline void rotate(struct rb_root *root, struct rb_node *top,
+				   struct rb_node *up,
+				   const struct rb_augment_callbacks *augment)
 {
 	struct rb_node *parent = rb_parent(top);
 	struct rb_node *middle;
@@ -93,9 +95,9 @@ insert_fixup(struct rb_node *node, struct rb_root *root,
 	struct rb_node *parent, *grand, *uncle;
 
 	while ((parent = rb_parent(node)) && rb_is_red(parent)) {
-		grand = rb_parent(parent);	/* a red node is not the root */
-		uncle = grand->rb_left == parent ? grand->rb_right
-						 : grand->rb_left;
+		grand = rb_parent(parent); /* a red node is not the root */
+		uncle = grand->rb_left == parent ? grand->rb_right :
+						   grand->rb_left;
 		if (!black(uncle)) {
 			paint(parent, RB_BLACK);
 			paint(uncle, RB_BLACK);
@@ -158,9 +160,8 @@ erase_fixup(struct rb_node *node, struct rb_node *parent, struct rb_root *root,
 		paint(node, RB_BLACK);
 }
 
-static __always_inline void
-erase(struct rb_node *node, struct rb_root *root,
-      const struct rb_augment_callbacks *augment)
+static __always_inline void erase(struct rb_node *node, struct rb_root *root,
+				  const struct rb_augment_callbacks *augment)
 {
 	struct rb_node *parent = rb_parent(node);
 	struct rb_node *child, *next;

@@ -39,13 +39,13 @@ struct arena {
 };
 
 struct kmem_cache {
-	void *free;			/* each free object holds the next */
-	char *fresh, *fresh_end;	/* the slab that is being cut */
-	size_t stride;			/* from object to object */
+	void *free; /* each free object holds the next */
+	char *fresh, *fresh_end; /* the slab that is being cut */
+	size_t stride; /* from object to object */
 	size_t object_size;
-	size_t slab_bytes;		/* 4 KiB, or enough for one object */
-	struct arena *arenas;		/* newest first */
-	size_t arena_used;		/* bytes cut from the newest */
+	size_t slab_bytes; /* 4 KiB, or enough for one object */
+	struct arena *arenas; /* newest first */
+	size_t arena_used; /* bytes cut from the newest */
 	u64 nr_objects, bytes;
 	void (*ctor)(void *object);
 	u64 number;
@@ -249,7 +249,7 @@ void shim_abandon(u64 first)
 /* A kmalloc block remembers its class in front of itself. */
 struct block {
 	size_t class_bytes;
-	size_t unused;			/* keeps the object 16-byte aligned */
+	size_t unused; /* keeps the object 16-byte aligned */
 };
 
 static size_t size_class(size_t size)

@@ -61,7 +61,7 @@ static u64 refill(unsigned long *share, unsigned int nr)
 		begin = ktime_get_ns();
 		extra = map_page();
 		worst = max(worst, ktime_get_ns() - begin);
-		if (extra)	/* another CPU had just unmapped it */
+		if (extra) /* another CPU had just unmapped it */
 			free_iova(&domain, extra);
 	}
 	return worst;
@@ -103,9 +103,8 @@ static void start(void)
 	for_each_online_cpu(cpu) {
 		struct task_struct *task;
 
-		task = kthread_create_on_cpu(lockup_thread,
-					     pfns + each * nr++, cpu,
-					     "iova_lockup/%u");
+		task = kthread_create_on_cpu(lockup_thread, pfns + each * nr++,
+					     cpu, "iova_lockup/%u");
 		if (!IS_ERR(task))
 			wake_up_process(task);
 		else if (atomic_dec_and_test(&nr_running))
@@ -130,8 +129,8 @@ static int __init lockup_init(void)
 	err = fill();
 	if (err)
 		goto put_domain;
-	pr_notice("iova_lockup: %u pages are mapped, %u CPUs refill\n",
-		  nr_live, num_online_cpus());
+	pr_notice("iova_lockup: %u pages are mapped, %u CPUs refill\n", nr_live,
+		  num_online_cpus());
 	start();
 	return 0;
 

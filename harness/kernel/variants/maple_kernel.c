@@ -19,11 +19,11 @@
 struct iova_domain {
 	struct maple_tree ranges;
 	unsigned long start_pfn;
-	unsigned long dma_32bit_pfn;	/* first pfn above 4 GiB */
-	unsigned long max32_alloc_size;	/* 32-bit requests this large failed */
+	unsigned long dma_32bit_pfn; /* first pfn above 4 GiB */
+	unsigned long max32_alloc_size; /* 32-bit requests this large failed */
 };
 
-static void *const taken = (void *)8UL;	/* low bits and 0 have meanings */
+static void *const taken = (void *)8UL; /* low bits and 0 have meanings */
 
 static int maple_kernel_init_domain(struct iova_domain *iovad,
 				    unsigned long granule,
@@ -63,10 +63,9 @@ static int maple_kernel_search(struct iova_domain *iovad, struct ma_state *mas,
 	return 0;
 }
 
-static unsigned long maple_kernel_alloc(struct iova_domain *iovad,
-					unsigned long size,
-					unsigned long limit_pfn,
-					bool size_aligned)
+static unsigned long
+maple_kernel_alloc(struct iova_domain *iovad, unsigned long size,
+		   unsigned long limit_pfn, bool size_aligned)
 {
 	unsigned long align = size_aligned ? roundup_pow_of_two(size) : 1;
 	MA_STATE(mas, &iovad->ranges, 0, 0);

@@ -38,7 +38,7 @@ struct shim_lock_node {
 	struct shim_lock_node *next;
 	u32 waiting;
 	u32 queued;
-	u64 called, held;		/* ticks */
+	u64 called, held; /* ticks */
 };
 
 typedef struct {

@@ -12,7 +12,7 @@
 #include <linux/kernel.h>
 
 struct rb_node {
-	unsigned long __rb_parent_color;	/* bit 0: black */
+	unsigned long __rb_parent_color; /* bit 0: black */
 	struct rb_node *rb_right;
 	struct rb_node *rb_left;
 } __attribute__((aligned(sizeof(long))));

@@ -66,8 +66,8 @@ linkage const struct rb_augment_callbacks name = {			\
 };
 
 /* The same for a maximum over the subtree of @own(entry), of type @vtype. */
-#define RB_DECLARE_CALLBACKS_MAX(linkage, name, type, field, vtype,	\
-				 augmented, own)			\
+#define RB_DECLARE_CALLBACKS_MAX(linkage, name, type, field, vtype, augmented, \
+				 own)			\
 static inline bool name##_compute_max(type *entry, bool exit)		\
 {									\
 	vtype most = own(entry);					\

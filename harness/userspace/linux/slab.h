@@ -47,7 +47,7 @@ static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
 	size_t bytes;
 
 	return __builtin_mul_overflow(n, size, &bytes) ? NULL :
-						         kzalloc(bytes, gfp);
+							 kzalloc(bytes, gfp);
 }
 
 /**
