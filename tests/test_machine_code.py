@@ -133,6 +133,23 @@ def test_a_planted_change_is_found(
         target.write_text(before)
 
 
+def test_a_tree_whose_modules_have_other_names_describes_itself(tmp_path: Path) -> None:
+    """As older commits do: nothing of this checkout's may stand in for what they lack."""
+    root = tmp_path / "older"
+    for name in ("iova_variants", "harness"):
+        ignore = shutil.ignore_patterns("_built", "__pycache__", "*.so")
+        shutil.copytree(repository.ROOT / name, root / name, ignore=ignore)
+    (root / "iova_variants" / "__init__.py").write_text("")
+    (root / "iova_variants" / "building.py").rename(root / "iova_variants" / "_build.py")
+    for path in ("__init__.py", "basics/__init__.py", "basics/errors.py"):
+        target = root / "iova_lab" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(repository.ROOT / "iova_lab" / path, target)
+    tree = same_code.describe(root)["timed"]
+    assert tree.variants["null"] == str(root / "iova_variants" / "null.c")
+    assert tree.digests == {}
+
+
 # ---- C without comments and layout ----
 
 

@@ -43,6 +43,8 @@ ROOTS: dict[Build, tuple[str, ...]] = {
 #: Run in a tree: how it compiles, and what it calls its code.  Older trees have other module names.
 _DESCRIBE = """
 import importlib, json, sys
+# An editable installation would stand in with another tree's modules for those that this one lacks.
+sys.meta_path = [one for one in sys.meta_path if "editable" not in f"{one!r} {type(one)!r}".lower()]
 def module(*names):
     for name in names:
         try:
@@ -98,12 +100,17 @@ class Tree:
 
 
 def describe(root: Path) -> dict[Build, Tree]:
-    """Ask a tree for itself.  Raises `IovaLabError` where that fails."""
+    """Ask a tree for itself.  Raises `IovaLabError` where that fails, or describes another tree."""
     command = [sys.executable, "-c", _DESCRIBE, *ROOTS]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise IovaLabError(f"{root} is no tree of the lab: {done.stderr.strip()[-400:]}")
-    return {build: Tree(**tree) for build, tree in json.loads(done.stdout).items()}
+    trees = {build: Tree(**tree) for build, tree in json.loads(done.stdout).items()}
+    for tree in trees.values():
+        for path in (*tree.variants.values(), *tree.harness, *tree.include):
+            if not Path(path).is_relative_to(root.resolve()):
+                raise IovaLabError(f"{root} was not described: {path} is of another tree")
+    return trees
 
 
 def same(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
