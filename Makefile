@@ -64,13 +64,7 @@ bench: .venv/installed tools machine
 
 # From results/ alone, nothing is measured: the same results give the same bytes.
 reports: .venv/installed
-	$(BIN)/iova-lab report --machine reference
-	$(BIN)/iova-lab promises
-	$(BIN)/iova-lab kernel report
-	$(BIN)/iova-lab claims --report
-	$(BIN)/iova-lab contention report
-	$(BIN)/iova-lab evidence
-	$(BIN)/iova-lab contents
+	$(BIN)/iova-lab report all
 
 docs: .venv/installed-test
 	$(BIN)/python docs/make_api.py
@@ -80,7 +74,7 @@ docs: .venv/installed-test
 claims: .venv/installed tools
 	@status=0; \
 	 $(BIN)/iova-lab claims --all || status=$$?; \
-	 test $$status -eq 130 || $(BIN)/iova-lab claims --report || status=$$?; \
+	 test $$status -eq 130 || $(BIN)/iova-lab report claims || status=$$?; \
 	 exit $$status
 
 # Machine constants and holds measured, lock queues simulated, then threads beside the model: up to
@@ -88,7 +82,7 @@ claims: .venv/installed tools
 contention: .venv/installed
 	$(BIN)/iova-lab contention sweep --again --results results/contention
 	$(BIN)/iova-lab contention validate --results results/contention
-	$(BIN)/iova-lab contention report
+	$(BIN)/iova-lab report contention
 
 machine: .venv/installed
 	@$(BIN)/python -m iova_lab.measuring.asv_machine '$(MACHINE)'

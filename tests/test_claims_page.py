@@ -214,8 +214,8 @@ def test_the_figure_has_a_row_for_every_claim_with_two_numbers() -> None:
 
 def test_report_needs_nothing_but_results(tmp_path: Path) -> None:
     shutil.copytree(RESULTS / "claims", tmp_path / "results" / "claims")
-    arguments = ["--report", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
-    done = CliRunner().invoke(main, ["claims", *arguments])
+    where = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, ["report", "claims", *where])
     assert done.exit_code == 0, done.output
     assert_alike(tmp_path / "out" / "claims.md", REPORTS / "claims.md")
 

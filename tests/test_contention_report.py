@@ -127,7 +127,7 @@ def test_rows_of_other_machine_constants_are_refused(
     row = read_rows(GOLDEN / f"{name}.jsonl")[0]
     rows.append(results / f"{name}.jsonl", row | change)
     out = CliRunner().invoke(
-        main, ["contention", "report", "--results", str(results), "--out", str(tmp_path / "out")]
+        main, ["report", "contention", "--results", str(results), "--out", str(tmp_path / "out")]
     )
     assert out.exit_code == 1
     assert f"{name}.jsonl: 1 of " in out.output
@@ -197,7 +197,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(name: str, tmp_p
     shutil.copytree(GOLDEN, results)
     (results / f"{name}.jsonl").unlink()
     out = CliRunner().invoke(
-        main, ["contention", "report", "--results", str(results), "--out", str(tmp_path / "out")]
+        main, ["report", "contention", "--results", str(results), "--out", str(tmp_path / "out")]
     )
     assert out.exit_code == 1
     made_by = "validate" if name in ("validation", "published") else "sweep"

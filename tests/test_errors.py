@@ -17,6 +17,7 @@ from test_cli import COMMANDS
 import iova_lab
 from iova_lab import cli
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
+from iova_lab.reports.kinds import kinds
 
 HEAVY = ("pandas", "matplotlib", "scipy", "asv", "pyperf", "simpy", "rich.progress")
 USERS_FILE = OSError(errno.EACCES, "Permission denied", "/home/user/results.json")
@@ -114,10 +115,8 @@ for words in json.loads({json.dumps(json.dumps(asked))}):
         ["example", "nowhere.json"],
         ["trace", "info", "nowhere.npz"],
         ["promises", "--results", "nowhere"],
-        ["contention", "report", "--results", "nowhere"],
-        ["kernel", "report", "--results", "nowhere"],
-        ["report", "--results", "nowhere"],
-        ["evidence", "--results", "nowhere"],
+        *(["report", kind, "--results", "nowhere"] for kind in kinds() if kind != "contents"),
+        ["report", "all", "--results", "nowhere"],
         ["compare-pages", "nowhere"],
         ["list"],
     ],

@@ -113,14 +113,14 @@ PAGES = {
     ),
     "kernel": Page(
         "kernel",
-        ("kernel", "report"),
+        ("report", "kernel"),
         scramble_rows,
         r"live.*|workloads|cells|ops|.*: ops|.*equal|held against|.*CPUs?.*|kernel",
         "kernel",
     ),
     "contention": Page(
         "contention",
-        ("contention", "report"),
+        ("report", "contention"),
         scramble_rows,
         r"live.*|threads|CPUs|ns a node|.*published.*|what|figure|worst",
         "contention",

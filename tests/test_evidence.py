@@ -134,7 +134,7 @@ def test_a_bar_that_is_missed_stands_in_the_first_line(tmp_path: Path) -> None:
 
 def test_without_counts_there_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(
-        main, ["evidence", "--results", str(tmp_path), "--out", str(tmp_path)]
+        main, ["report", "candidate", "--results", str(tmp_path), "--out", str(tmp_path)]
     )
     assert done.exit_code == 1
     assert len(done.output.strip().splitlines()) == 1

@@ -277,7 +277,7 @@ def test_growth_needs_two_sizes(tmp_path: Path) -> None:
 def test_results_that_cannot_be_read_are_told_in_one_line(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / promises_results.FILE).write_text(text)
-    command = ["promises", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = ["report", "promises", "--results", str(tmp_path), "--out", str(tmp_path / "out")]
     shown = CliRunner().invoke(main, command)
     assert shown.exit_code == 1
     assert len(shown.output.strip().splitlines()) == 1

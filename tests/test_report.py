@@ -653,7 +653,7 @@ def test_every_page_is_whole_and_needs_nothing_from_outside(report: Path) -> Non
         parser.feed(page.read_text())
         for link in parser.found:
             if link == "../index.html":
-                continue  # of all reports: `iova-lab contents` writes it
+                continue  # of all reports: `iova-lab report contents` writes it
             path, _, anchor = link.partition("#")
             assert (page.parent / path).is_file(), (page, link)
             assert not anchor or f'id="{anchor}"' in (page.parent / path).read_text(), (page, link)
@@ -797,7 +797,7 @@ def test_the_contents_are_made_of_the_pages(report: Path, tmp_path: Path) -> Non
 
 
 def test_there_are_no_contents_of_nothing(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["contents", str(tmp_path)])
+    done = CliRunner().invoke(main, ["report", "contents", "--out", str(tmp_path)])
     assert done.exit_code == 1
     (line,) = done.output.splitlines()
     assert line.startswith(f"iova-lab: no pages in {tmp_path} ")

@@ -117,6 +117,11 @@ class _Example(_Named):
         return dict.fromkeys(examples(), "")
 
 
+def note(former: str, now: str) -> None:
+    """Print that an older spelling still works in this release; click has it for whole options."""
+    click.echo(f"iova-lab: {former} is deprecated: use {now}", err=True)
+
+
 def invoked() -> list[str]:
     """Words after ``iova-lab`` of the command that runs, as they were given on its command line."""
     context = click.get_current_context()

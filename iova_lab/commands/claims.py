@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iova_lab.basics.stored import require
+from iova_lab.commands import report as pages
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "everyone", is_flag=True, help="Measure every claim.")
 @click.option("--quick", is_flag=True, help="Small sizes, few samples: a look, never stored.")
-@click.option("--report", is_flag=True, help="Write the page, from stored results alone.")
+@click.option("--report", is_flag=True, deprecated="Use `iova-lab report claims`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--results",
@@ -55,14 +56,14 @@ def claims(
     Examples:
       iova-lab claims
       iova-lab claims --all --quick
-      iova-lab claims --report
+      iova-lab claims --all
     """
     if ids and everyone:
         raise click.UsageError("give IDs or --all, not both")
     if not ids and not everyone:
         require(results, "claims/*.json", command="iova-lab claims --all")
     from iova_lab.claims import all_claims, find
-    from iova_lab.claims.page import stored, write_claims
+    from iova_lab.claims.page import stored
 
     wanted = list(all_claims()) if everyone else find(ids)
     if quick and not wanted:
@@ -70,7 +71,7 @@ def claims(
     failed: list[str] = []
     found = _measure(wanted, quick, results, failed) if wanted else stored(results)
     if report:
-        click.echo(f"claims: {write_claims(results, out)}", err=as_json)
+        pages.write(pages.KINDS["claims"], results, out, err=as_json)
     if as_json:
         click.echo(json.dumps([_as_json(*one) for one in found], indent=1))
     elif wanted or not report:

@@ -385,24 +385,3 @@ def _sizes(text: str) -> dict[str, int]:
             raise workloads.SizeError(reason)
         found[name] = nr_live
     return found
-
-
-@contention.command("report")
-@results_option("results/contention", "Folder of JSON lines, read alone.")
-@click.option(
-    "--out", default=Path("reports/contention"), show_default=True, type=click.Path(path_type=Path)
-)
-def report_command(results: Path, out: Path) -> None:
-    """Write the page and its figures, from RESULTS alone.
-
-    \b
-    Examples:
-      iova-lab contention report
-      iova-lab contention report --results /tmp/mine --out /tmp/page
-    """
-    from iova_lab.basics.stored import require
-
-    require(results, "services.jsonl", "sweep.jsonl", command="iova-lab contention sweep")
-    from iova_lab.contention.report import write_contention
-
-    click.echo(f"contention: {write_contention(results, out)}")

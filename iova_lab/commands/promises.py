@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.commands.arguments import C_FILE, EXAMPLE, invoked
+from iova_lab.commands.arguments import C_FILE, EXAMPLE, invoked, note
+from iova_lab.commands.report import KINDS, write
 from iova_lab.rendering.console import progress
 
 
@@ -22,36 +23,34 @@ from iova_lab.rendering.console import progress
     type=click.Path(path_type=Path),
 )
 @click.option("--measure", is_flag=True, help="Measure first: minutes.")
-@click.option(
-    "--largest", default=100_000, show_default=True, help="Live ranges, at most, with --measure."
-)
+@click.option("--largest", default=100_000, show_default=True, help="Live ranges, at most.")
 def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
-    """Write the table of promises: what each variant keeps, costs at worst, and gets wrong.
+    """Count what each variant guarantees, costs at worst, and gets wrong; then write the page.
 
-    From what is in RESULTS; --measure counts it anew.
+    Without --measure it writes the page alone, which is now `iova-lab report promises`.
 
     \b
     Examples:
-      iova-lab promises
+      iova-lab promises --measure
       iova-lab promises --measure --largest 1000
     """
-    from iova_lab.basics.stored import require
+    if measure:
+        _measure(results, largest)
+    else:
+        note("`iova-lab promises` without --measure", "`iova-lab report promises`")
+    write(KINDS["promises"], results, out)
 
-    if not measure:
-        require(results, "promises.json", command="iova-lab promises --measure")
+
+def _measure(results: Path, largest: int) -> None:
     from iova_lab.checking import promises_results
     from iova_lab.measuring import provenance
-    from iova_lab.reports.promises import write_promises
 
-    if measure:
-        bar = progress()
-        with bar:
-            task = bar.add_task("counted replays", total=promises_results.nr_ticks(largest))
-            measured = promises_results.measure(largest, lambda: bar.advance(task))
-        path = promises_results.save(measured, results)
-        provenance.write(path, provenance.here(invoked(), sorted(measured.span)))
-        click.echo(f"results:  {path}")
-    click.echo(f"promises: {write_promises(results, out)}")
+    with progress() as bar:
+        task = bar.add_task("counted replays", total=promises_results.nr_ticks(largest))
+        measured = promises_results.measure(largest, lambda: bar.advance(task))
+    path = promises_results.save(measured, results)
+    provenance.write(path, provenance.here(invoked(), sorted(measured.span)))
+    click.echo(f"results: {path}")
 
 
 @click.command()

@@ -1,45 +1,93 @@
-"""What do one machine's results say?"""
+"""Pages, from stored results alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
+from iova_lab.reports.kinds import Kind, kinds
 
-@click.command()
-@click.option("--machine", help="asv's name of the machine; default: the only one in RESULTS.")
-@click.option("--baseline", default="mainline", show_default=True, help="What ratios refer to.")
-@click.option(
-    "--results", default=Path("results"), show_default=True, type=click.Path(path_type=Path)
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Default: reports/MACHINE.")
-@click.option("--commit", help="Which commit's results; default: the newest.")
-def report(
-    machine: str | None, baseline: str, results: Path, out: Path | None, commit: str | None
+KINDS = kinds()
+#: Every kind, one after the other.
+ALL = "all"
+#: Whose results `all` reports, as they are committed.
+REFERENCE = "reference"
+
+
+def _listed() -> str:
+    every = {name: kind.summary for name, kind in KINDS.items()} | {ALL: "each of them in turn"}
+    return "\n".join(f"      {name:12}{summary}" for name, summary in every.items())
+
+
+def write(
+    kind: Kind,
+    results: Path,
+    out: Path | None,
+    options: Mapping[str, str | None] = MappingProxyType({}),
+    err: bool = False,
 ) -> None:
-    """Write the scaling report of one machine's asv results: pages, figures, mail text.
+    """Write the pages of one kind, and print where they are, on stderr if ``err``."""
+    from iova_lab.basics.stored import require
+
+    for pattern, command in kind.needs.items():
+        require(results, pattern, command=command)
+    given = {name: value for name, value in options.items() if value is not None}
+    if unread := given.keys() - kind.options:
+        raise click.UsageError(f"this kind of report takes no --{min(unread)}")
+    for label, page in kind.write(results, out, **given).items():
+        click.echo(f"{label}: {page}", err=err)
+
+
+def _write_one(
+    name: str, results: Path | None, out: Path | None, options: dict[str, str | None]
+) -> None:
+    kind = KINDS[name]
+    folder = out or (None if kind.out is None else Path("reports", kind.out))
+    write(kind, results or Path("results", kind.results), folder, options)
+
+
+def _write_all(results: Path, out: Path, options: dict[str, str | None]) -> None:
+    options["machine"] = machine = options["machine"] or REFERENCE
+    for kind in KINDS.values():
+        folder = out / (machine if kind.out is None else kind.out)
+        read = {option: options[option] for option in kind.options}
+        write(kind, results / kind.results, folder, read)
+
+
+@click.command(
+    help=f"""Write pages, figures and mail text of one KIND from stored results alone.
+
+    \b
+    KIND is one of
+{_listed()}
 
     \b
     Examples:
       iova-lab report --machine reference
+      iova-lab report contention --results build/results/contention --out build/reports/contention
+      iova-lab report all
     """
-    from iova_lab.basics.stored import require
-
-    require(results, "*/machine.json", command="asv run")
-    from iova_lab.measuring.results import machines
-    from iova_lab.reports.report import write_report
-
-    if machine is None:
-        found = machines(results)
-        if len(found) != 1:
-            raise click.UsageError(f"--machine must be one of: {', '.join(found)}")
-        machine = found[0]
-    index = write_report(
-        results_dir=results,
-        machine=machine,
-        baseline=baseline,
-        out_dir=out or Path("reports") / machine,
-        commit=commit,
-    )
-    click.echo(f"report: {index}")
+)
+@click.argument("kind", type=click.Choice([*KINDS, ALL]), default=REFERENCE, metavar="[KIND]")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Folder that the measuring command was given; default: its own.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the pages; default: reports/KIND; of reference: reports/MACHINE.",
+)
+@click.option("--machine", help="Of reference: asv's name; default: the only one in RESULTS.")
+@click.option("--baseline", help="Of reference: what ratios refer to; default: mainline.")
+@click.option("--commit", help="Of reference: which commit's results; default: the newest.")
+def report(kind: str, results: Path | None, out: Path | None, **options: str | None) -> None:
+    """Write the pages of one kind, or of all."""
+    if kind == ALL:
+        _write_all(results or Path("results"), out or Path("reports"), options)
+    else:
+        _write_one(kind, results, out, options)

@@ -103,5 +103,5 @@ def _mail(answer: str, found: list[Bar], asked: list[Answer]) -> str:
     for one in asked:
         lines += ["", fill(one.question, "   ", "Q: "), fill(one.verdict, "   ", "A: ")]
         lines += [fill(line, "     ", "   - ") for line in one.evidence]
-    lines += ["", fill("Made again by `iova-lab evidence`, from results/ alone.")]
+    lines += ["", fill("Made again by `iova-lab report candidate`, from results/ alone.")]
     return joined(["\n".join(lines)])
