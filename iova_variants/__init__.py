@@ -25,6 +25,7 @@ from iova_variants._variant import (
     is_foreign,
     load,
     names,
+    short_name,
 )
 from iova_variants.building import BuildError
 from iova_variants.child import VariantCrashedError, VariantError
@@ -59,4 +60,5 @@ __all__ = [
     "names",
     "replay",
     "replay_threads",
+    "short_name",
 ]

@@ -104,6 +104,14 @@ def _resolver(name: str) -> str | None:
     return RESOLVERS.get(prefix) if colon else None
 
 
+def short_name(name: str) -> str:
+    """What tables and names of files call a variant: no folder is in it."""
+    if _resolver(name):
+        prefix, _, source = name.partition(":")
+        return f"{prefix}:{source.rstrip('/').rpartition('/')[2]}"
+    return Path(name).stem if name.endswith(".c") else name
+
+
 def with_own_rcache(name: str | Variant) -> str:
     """Return the name under which a source has its own rcache in the place of the harness's.
 

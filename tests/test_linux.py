@@ -83,6 +83,31 @@ def test_threads_share_its_domain(tree: Path) -> None:
     assert result.total("nr_failures") == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("mainline", "mainline"),
+        ("a/b/mine.c", "mine"),
+        ("linux:debian-6.12", "linux:debian-6.12"),
+        ("linux:~/src/linux@v6.6", "linux:linux@v6.6"),
+        ("linux:/src/linux/", "linux:linux"),
+        ("linux:src@origin/master", "linux:master"),
+    ],
+)
+def test_a_name_in_tables_and_names_of_files_has_no_folder(name: str, short: str) -> None:
+    assert iova_variants.short_name(name) == short
+
+
+@pytest.mark.slow
+def test_two_trees_are_compared(tree: Path, tmp_path: Path) -> None:
+    other = small_tree.write(tmp_path / "other" / "tree", "5.14")
+    arguments = [f"linux:{tree}", f"linux:{other}", "--workloads", "near_empty", "--budget", "15"]
+    folders = ["--out", str(tmp_path / "out"), "--results", str(tmp_path / "results")]
+    result = CliRunner().invoke(main, ["compare", *arguments, *folders])
+    assert result.exit_code == 0, result.output
+    assert "linux:tree#2" in result.output
+
+
 def test_a_changed_tree_is_compiled_again(tree: Path) -> None:
     name = f"linux:{tree}"
     before = iova_variants.load(name).path

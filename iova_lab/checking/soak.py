@@ -255,7 +255,7 @@ class Soak:
             advanced()
 
     def _path(self, variant: str) -> Path:
-        return self.out / f"seed-{self.seed}" / f"{Path(variant).stem}.jsonl"
+        return self.out / f"seed-{self.seed}" / f"{iova_variants.short_name(variant)}.jsonl"
 
     def _read(self, variant: str) -> dict[int, Line]:
         path, built = self._path(variant), _built(variant)

@@ -158,7 +158,7 @@ def _where(end: End) -> str:
 
 def _without_name(wrong: str) -> str:
     """Drop the variant's name, which the judge puts first: it is the subject of all of this."""
-    said = re.sub(r"^[\w.-]+(, |: )", "", wrong, count=1)
+    said = re.sub(r"^[\w.:@+~-]+?(, |: )", "", wrong, count=1)
     said = re.sub(r"^pfn 0x\w+ for size 0 below 0x0: is ", "what this names is ", said)  # a find
     return re.sub(r"^pfn 0xffffffffffffffff for (.*): is", r"the request for \1 is", said)
 

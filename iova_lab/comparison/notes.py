@@ -40,12 +40,12 @@ def command(result: Comparison) -> str:
 def folded(text: str, width: int) -> list[str]:
     """Fold a command as a shell reads it, indented: a backslash ends each line but the last.
 
-    A list of cells is broken after a comma, which only joins again where the next line begins at
-    its margin.
+    A list of cells is broken after a comma, and a word that is longer than a line anywhere; both
+    only join again where the next line begins at its margin.
     """
     lines, line = [], "   "
     for word in text.split(" "):
-        for index, piece in enumerate(re.findall(r"[^,]+,?|,", word) or [""]):
+        for index, piece in enumerate(re.findall(rf"[^,]{{1,{width - 8}}},?|,", word) or [""]):
             joint = "" if index else " "
             if len(line + joint + piece) > width - 2 and line.strip():
                 lines.append(f"{line}{joint}\\")

@@ -108,9 +108,9 @@ class Plan:
         seen: Counter[str] = Counter()
         labels = []
         for variant in self.variants:
-            stem = Path(variant).stem if variant.endswith(".c") else variant
-            seen[stem] += 1
-            labels.append(stem if seen[stem] == 1 else f"{stem}#{seen[stem]}")
+            name = iova_variants.short_name(variant)
+            seen[name] += 1
+            labels.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
         return tuple(labels)
 
     @property
