@@ -22,11 +22,13 @@ from mdit_py_plugins.anchors.index import slugify
 
 import iova_variants
 from iova_lab import checking
+from iova_lab.checking import standalone
 from iova_lab.claims import Verdict
 from iova_lab.cli import main
 from iova_lab.comparison import words
 from iova_lab.contention import scenarios
 from iova_lab.measuring import cells, scaling
+from iova_variants import _variant, child
 
 ROOT = Path(__file__).resolve().parent.parent
 GITHUB = ROOT / ".github"
@@ -50,8 +52,8 @@ def tracked(pattern: str) -> list[str]:
 
 def links(text: str) -> Iterator[str]:
     for token in MARKDOWN.parse(text):
-        for child in token.children or []:
-            target = child.attrs.get("href") or child.attrs.get("src")
+        for part in token.children or []:
+            target = part.attrs.get("href") or part.attrs.get("src")
             if target and not re.match(r"[a-z]+:", str(target)):
                 yield str(target)
 
@@ -147,6 +149,16 @@ def test_the_rooms_are_those_that_lint_holds() -> None:
     assert [label for label, _ in rows] == [
         layer for layer in reversed(layers) if layer not in ("__main__", "cli")
     ]
+
+
+def test_the_limits_in_security_are_those_of_the_code() -> None:
+    text, loading = read("SECURITY.md"), _variant._LOADING
+    for limit in (
+        f"CPU {loading.cpu_s:g} s, wall time {loading.wall_s:g} s",
+        f"after {child.ASLEEP_S:g} s ({standalone.ASLEEP_S:g} s for the sanitized program)",
+        f"{child.OUTPUT_BYTES >> 10} KiB on standard output",
+    ):
+        assert limit in text
 
 
 def entries() -> list[list[str]]:
