@@ -185,6 +185,7 @@ def above_4gib(nr_live: int) -> OpStream:
     return holes(nr_live, 1, LIMIT_48BIT, alloc(0, 1, 2**20 - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "make"), [("augmented", misaligned), ("augmented", above_the_limit)]
 )

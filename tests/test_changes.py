@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asv_files
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics import repository
@@ -124,6 +125,7 @@ def test_an_rcache_a_kernel_and_the_grid_of_promises_are_compared(tmp_path: Path
     assert line["greatest new / old"] == "x1.50"
 
 
+@pytest.mark.slow
 def test_the_committed_promises_are_compared() -> None:
     rows = read(repository.ROOT / "results")
     grid = rows[rows["source"] == "promises/promises.json"]

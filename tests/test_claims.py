@@ -636,6 +636,7 @@ def test_an_error_in_a_fresh_process_comes_out() -> None:
         paired(Run(quick=True), ("mainline", "null"), impossible, short=True)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_that_ends_early_is_reported(tmp_path: Path) -> None:
     from iova_lab.claims.families.typical import near_empty
     from iova_lab.claims.timing import paired

@@ -95,6 +95,7 @@ def test_a_list_in_markdown_is_a_list_in_the_browser() -> None:
         ) == len(all_claims()), part
 
 
+@pytest.mark.slow
 def test_nothing_measured_is_a_page_that_says_so(tmp_path: Path) -> None:
     text = written(tmp_path)
     for origin, label in page.LABELS.items():
@@ -105,6 +106,7 @@ def test_nothing_measured_is_a_page_that_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "claims.svg").exists()
 
 
+@pytest.mark.slow
 def test_failed_missing_and_measured_side_by_side(tmp_path: Path) -> None:
     store(tmp_path, "woods-linear", failed="cached32: killed by SIGSEGV at op 7")
     store(tmp_path, "woods-flat", cannot="no workload named 'startup'")
@@ -119,17 +121,20 @@ def test_failed_missing_and_measured_side_by_side(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "claims.svg").exists()
 
 
+@pytest.mark.slow
 def test_a_verdict_is_computed_when_the_page_is_made(tmp_path: Path) -> None:
     for span, verdict in ((1.5, "reproduced"), (3.0, "partly reproduced"), (1.0, "not reproduced")):
         store(tmp_path, "maple-span", measured={"span": {"maple": span, "mainline": 1.0}})
         assert f"## maple-span: {verdict}" in written(tmp_path)
 
 
+@pytest.mark.slow
 def test_another_rule_shows_on_the_page(tmp_path: Path) -> None:
     store(tmp_path, "maple-span", measured={"span": {"maple": 1.5, "mainline": 1.0}}, rule="0")
     assert "**Stale**: measured while another rule was in force" in written(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_changed_rule_shows_on_the_page(tmp_path: Path) -> None:
     changed = [claim for claim in all_claims() if ledger.changes(claim)]
     text = written(tmp_path)
@@ -138,6 +143,7 @@ def test_a_changed_rule_shows_on_the_page(tmp_path: Path) -> None:
         assert ledger.changes(claim)[0]["why"] in text
 
 
+@pytest.mark.slow
 def test_a_ledger_gets_an_entry_for_what_changed_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +172,7 @@ def test_a_mail_wraps_what_is_long_and_refuses_what_is_not_ascii() -> None:
         page.mail([(claim, Finding(Verdict.NOT, "\N{MULTIPLICATION SIGN}2"))], {})
 
 
+@pytest.mark.slow
 def test_the_page_says_how_loaded_the_machine_was(tmp_path: Path) -> None:
     machine = {"cpu": "C", "ram": "1 GiB", "os": "D", "num_cpu": "2"}
     taken = {"date": "2026-01-02", "commit": "abc", "machine": machine}
@@ -212,6 +219,7 @@ def test_the_figure_has_a_row_for_every_claim_with_two_numbers() -> None:
             assert all(low <= x <= high for x in np.asarray(line.get_xdata(), float))
 
 
+@pytest.mark.slow
 def test_report_needs_nothing_but_results(tmp_path: Path) -> None:
     shutil.copytree(RESULTS / "claims", tmp_path / "results" / "claims")
     where = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]

@@ -95,6 +95,7 @@ def test_the_shell_completes_commands_variants_and_workloads() -> None:
     assert set(complete("try", "mine.c", "--against", "")) >= set(iova_variants.names())
 
 
+@pytest.mark.slow
 def test_the_shell_completes_files_of_the_right_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

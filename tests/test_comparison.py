@@ -304,6 +304,7 @@ def test_a_kept_comparison_comes_back_whole(golden: comparison.Comparison, tmp_p
     assert (tmp_path / "comparison.json").read_text() == (GOLDEN / "comparison.json").read_text()
 
 
+@pytest.mark.slow
 def test_pyperf_reads_what_is_kept() -> None:
     files = [str(GOLDEN / "pyperf" / name) for name in ("0-mainline.json", "1-maple.json")]
     for arguments in (["compare_to", "--table", *files], ["hist", files[0]], ["stats", files[1]]):
@@ -573,6 +574,7 @@ def test_tables_hold_every_cell(golden: comparison.Comparison, written: list[Pat
     assert refused == [400.0] * 3
 
 
+@pytest.mark.slow
 def test_a_terminal_of_80_columns_is_enough(golden: comparison.Comparison) -> None:
     for width in (80, 120):
         console = Console(width=width, record=True, file=io.StringIO())

@@ -95,6 +95,7 @@ def test_every_cell_is_simulated_with_the_same_constants(
     assert len({row["handoff_ns"] for row in stored.values()}) > 3  # each had its own
 
 
+@pytest.mark.slow
 def test_aligned_holes_with_one_constant_for_both(
     stored: dict[study.Asked, dict[str, Any]],
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_cost_of_a_node_is_the_median_of_the_good_fits_of_its_size() -> None:
     assert study.costs_of(1_000_000, found) == [(16.0, False), (33.0, False)]
 
 
+@pytest.mark.slow
 def test_lockups_of_high_limit_with_a_plausible_remote_cost(
     stored: dict[study.Asked, dict[str, Any]],
 ) -> None:

@@ -65,6 +65,7 @@ def open_queue(rate: float, draw: Any, nr: int, seed: int) -> FairLock:
     return lock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
 def test_exponential_holds_wait_as_in_m_m_1(load: float) -> None:
     """Wq = rho / (mu - lambda), with mu = 1; a share rho of arrivals waits."""
@@ -84,6 +85,7 @@ def test_equal_holds_wait_as_in_m_d_1(load: float) -> None:
     assert np.mean(lock.waits) == pytest.approx(load / (2 * (1 - load)), rel=0.05)
 
 
+@pytest.mark.slow
 def test_any_holds_wait_as_pollaczek_and_khinchine_say() -> None:
     """Wq = lambda E[S^2] / (2 (1 - rho)): one op in ten walks, as in mainline."""
     holds = [0.1] * 9 + [9.1]
@@ -280,6 +282,7 @@ def lockup(service_: Service, **fields: Any) -> dict[str, Any]:
     return lockups.smallest(service_.as_row(), vars(cell))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hold_s", [0.05, 0.5, 4.0])
 def test_the_smallest_number_of_cpus_is_found(hold_s: float) -> None:
     """A queue of n has interrupts off for n holds: 10 s over one hold, rounded up."""
@@ -319,6 +322,7 @@ def test_no_simulation_exceeds_what_is_possible() -> None:
 # ---- published cases ----
 
 
+@pytest.mark.slow
 def test_published_cases_are_what_a_fair_queue_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "timer_flush", lambda nr_cpus, free_ns: 1.0)  # takes its time
     cases = {(case["name"], case["figure"]): case for case in published.cases()}

@@ -382,6 +382,7 @@ def lead(domain: Domain, calls: list[tuple[str, int, int]]) -> None:
             domain.reserve(pfn, pfn + size - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 @given(calls=CALLS, future=CALLS)
 def test_equal_histories_have_equal_dumps(

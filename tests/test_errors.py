@@ -93,6 +93,7 @@ def test_the_command_line_is_there_before_anything_heavy() -> None:
     assert loaded_after("import iova_lab.cli") == set()
 
 
+@pytest.mark.slow
 def test_no_help_imports_anything_heavy() -> None:
     # One process: what any of them imports stays imported.
     asked = [*([*path, "--help"] for path in COMMANDS), ["--help"]]
@@ -154,6 +155,7 @@ start()
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.slow
 def test_the_reader_of_the_output_may_leave() -> None:
     command = f"{sys.executable} -m iova_lab list | head -n 1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)

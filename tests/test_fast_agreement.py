@@ -26,6 +26,7 @@ def fast_trace(kernel: str) -> FastTrace:
     return read_fast_trace(TRACE_DIR / f"debian-{kernel}.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorded", RECORDED, ids=[row[0] for row in RECORDED])
 def test_every_call_agrees_once_the_order_is_mended(
     recorded: tuple[str, int, int, int, int, int],

@@ -21,6 +21,7 @@ _NR_MUTATED = 400
 _NR_GUIDED = 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FINDS, ids=lambda path: path.name)
 def test_what_broke_it_once(path: Path, tmp_path: Path) -> None:
     fuzz_importer.check_input(path.read_bytes(), tmp_path / "t.npz")

@@ -176,6 +176,7 @@ def import_in_child(source: Path, target: Path, *, largest: int = -1) -> subproc
     )
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
     source, target = tmp_path / "t.txt", tmp_path / "out" / "t.npz"
     target.parent.mkdir()
@@ -219,6 +220,7 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert "there is no folder" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "out" / "t.npz"
     target.parent.mkdir()

@@ -264,6 +264,7 @@ FIELDS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.builds(
@@ -428,6 +429,7 @@ def test_a_clock_that_begins_again_is_another_recording(tmp_path: Path) -> None:
     assert any("1 times the clock fell by more than a second" in note for note in done.notes)
 
 
+@pytest.mark.slow
 def test_more_than_a_window_comes_out_in_order_and_whole(tmp_path: Path) -> None:
     nr_events = 3 * order.WINDOW
     found = [Event(t, 0, 1, False, "x", {}) for t in range(nr_events)]
@@ -436,6 +438,7 @@ def test_more_than_a_window_comes_out_in_order_and_whole(tmp_path: Path) -> None
     assert list(order.Order().events(mixed)) == found
 
 
+@pytest.mark.slow
 def test_calls_that_never_return_do_not_pile_up(tmp_path: Path) -> None:
     tally = Tally()
     found = Calls(tally.drops)

@@ -102,6 +102,7 @@ def streams(draw: st.DrawFn) -> OpStream:
     return stream_of(rows, granule=granule, start_pfn=start_pfn, nr_ageing=ageing)
 
 
+@pytest.mark.slow
 @pytest.mark.sanitize
 @pytest.mark.parametrize("variant", REAL)
 @given(stream=streams())
@@ -117,6 +118,7 @@ def test_long_histories(variant: str, seed: int) -> None:
     assert by_judge == by_hand
 
 
+@pytest.mark.slow
 def test_the_histories_hold_all_that_is_counted() -> None:
     names = ["anchor", "cached32", "cached64", "max32"]
     counts = [

@@ -67,6 +67,7 @@ def test_mainline_is_the_kernels_allocator_everywhere() -> None:
     assert own.groupby("release")["nr_ops"].sum().min() > 2 * 10**7
 
 
+@pytest.mark.slow
 def test_ratios_are_over_mainline_in_both_worlds(tmp_path: Path) -> None:
     rows = [cell("mainline", 100), cell("maple", 400), cell("kernel", 90), cell("null", 30)]
     write(tmp_path / "6.1.0-9-amd64.jsonl", *rows)
@@ -193,6 +194,7 @@ def test_cheaper_and_dearer_are_counted_apart() -> None:
     assert (found["dearer_nr"], found["dearer_still"]) == ("2", "100%")
 
 
+@pytest.mark.slow
 def test_variants_that_were_never_booted_and_old_code_are_named(tmp_path: Path) -> None:
     rows = [cell("mainline", 100), cell("maple", 400), cell("kernel", 90)]
     write(tmp_path / "6.1.0-9-amd64.jsonl", *rows)
@@ -205,6 +207,7 @@ def test_variants_that_were_never_booted_and_old_code_are_named(tmp_path: Path) 
     assert "other code or compiler flags than today's: mainline, maple." in text
 
 
+@pytest.mark.slow
 def test_rows_of_todays_code_are_not_called_old(tmp_path: Path) -> None:
     def todays(row: dict[str, Any]) -> dict[str, Any]:
         stream = workloads.generate("ring", 1000)
@@ -219,6 +222,7 @@ def test_rows_of_todays_code_are_not_called_old(tmp_path: Path) -> None:
     assert "other code or compiler flags than today's: maple." in text
 
 
+@pytest.mark.slow
 def test_the_published_cost_of_a_node_is_used_for_its_own_size_only(tmp_path: Path) -> None:
     lockup_report.write_lockup(RESULTS, tmp_path)
     text = (tmp_path / "lockup.md").read_text()
@@ -230,6 +234,7 @@ def test_the_published_cost_of_a_node_is_used_for_its_own_size_only(tmp_path: Pa
     assert "at will" not in text
 
 
+@pytest.mark.slow
 def test_lockups_of_other_code_than_todays_are_called_old(tmp_path: Path) -> None:
     shutil.copy(RESULTS / lockup_report.WALKS, tmp_path)
     stored = [json.loads(line) for line in (RESULTS / "lockup.jsonl").read_text().splitlines()]

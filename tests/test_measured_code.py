@@ -49,6 +49,7 @@ def test_a_label_follows_each_name_and_no_part_of_another() -> None:
     assert flags.labelled("`iova-lab compare ring`", ["ring"]) == "`iova-lab compare ring`"
 
 
+@pytest.mark.slow
 def test_every_text_of_a_report_has_the_label(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -211,6 +211,7 @@ def test_every_cell_leads_somewhere(page: Path) -> None:
             assert html.count(f'id="{anchor}"') == 1
 
 
+@pytest.mark.slow
 def test_every_no_has_an_example_that_is_printed(page: Path) -> None:
     cells = pd.read_csv(page / "promises.csv")
     text = (page / "promises.md").read_text()
@@ -295,6 +296,7 @@ def test_what_the_examples_say_is_what_the_variants_declare() -> None:
         assert (f"{variant}-memory" in examples()) == bool(claims & Claim.FREE_NEEDS_MEM)
 
 
+@pytest.mark.slow
 def test_whole_numbers_are_whole_and_what_was_not_measured_is_told(page: Path) -> None:
     cells = pd.read_csv(page / "promises.csv")
     common = cells[cells["column"] == "nodes/op near_empty"].set_index("variant")["answer"]

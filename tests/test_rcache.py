@@ -411,6 +411,7 @@ def test_cross_cpu_overflows_the_depot_before_6_7(nr_live: int) -> None:
     assert report_of(stream, Rcache("6.7", ns_per_op=10**6)).nr_trims > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("IOVA_LAB_BUILD" in os.environ, reason="a sanitizer's time means nothing")
 def test_a_hit_costs_at_most_20_ns_over_null() -> None:
     least = rcache_cost.least_ns([("null", "off"), ("null", "6.7"), ("mainline", "6.7")])

@@ -86,6 +86,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from([*GOOD, *(f"step.{key}" for key in STEP)]), VALUES)
 @settings(max_examples=200, deadline=None)
 def test_a_mutated_history_is_read_or_rejected(

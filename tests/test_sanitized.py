@@ -1,7 +1,5 @@
 """Do the tests marked `sanitize` also pass with address and undefined-behaviour sanitizers?
 
-pytestmark = pytest.mark.slow
-
 Each module runs in a process of its own, because the sanitizer has to be there before Python is;
 with fewer examples, and without those marked `long`.  `make sanitize` runs all of them, with
 HYPOTHESIS_PROFILE=long as many as are wanted.
@@ -26,6 +24,7 @@ MARKED = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MARKED)
 def test_marked_tests_pass_with_sanitizers(name: str) -> None:
     environment = os.environ | sanitizer_environment()

@@ -100,6 +100,7 @@ def test_a_constant_part_does_not_hide_a_line(nr_sizes: int) -> None:
     assert row["supported_class"] == "linear"
 
 
+@pytest.mark.slow
 def test_random_sampling_of_a_workload_does_not_hide_a_line() -> None:
     classes = Counter(
         described(rows([(n / 6 + 20) * math.exp(0.02 * rng.standard_normal()) for n in DECADES]))[
@@ -111,6 +112,7 @@ def test_random_sampling_of_a_workload_does_not_hide_a_line() -> None:
     assert set(classes) <= {"linear", "other", "undecided"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.01, 0.05, 0.2])
 def test_a_flat_noisy_curve_is_never_called_anything_but_constant(noise: float) -> None:
     classes = Counter(
@@ -143,6 +145,7 @@ def test_much_noise_leaves_it_undecided_rather_than_wrong(shape: str) -> None:
     assert set(classes) <= set(CLASSES)
 
 
+@pytest.mark.slow
 def test_the_interval_of_an_exponent_covers_the_truth() -> None:
     hits = 0
     for seed in range(60):
@@ -215,6 +218,7 @@ def test_only_values_of_one_workload_metric_and_size_are_divided() -> None:
     assert found["ratio"].tolist() == pytest.approx([7, 3, 5, 9])
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_ratio_is_wider_than_each_and_covers_the_truth() -> None:
     hits = 0
     for seed in range(60):

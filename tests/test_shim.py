@@ -53,6 +53,7 @@ def assert_holds(shim: c.CDLL, kind: int, expected: list[int]) -> None:
     assert walk(shim, 1) == expected[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PLAIN, MAX, SUM])
 @given(ops=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=60))
 def test_any_short_history_keeps_the_tree(
@@ -128,6 +129,7 @@ def test_a_node_can_be_replaced_in_place(shim: c.CDLL) -> None:
     assert walk(shim, 0) == list(range(100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "align", "flags", "stride"),
     [

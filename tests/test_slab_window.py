@@ -19,6 +19,7 @@ def test_no_arena_is_taken_within_a_window(workload: str) -> None:
             assert result.nr_arenas == 0, (variant, nr_live)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rcache", ["off", "6.7"])
 def test_no_arena_is_taken_within_a_window_of_threads(rcache: str) -> None:
     """An arena of nodes of 64 bytes ends at 4096, in the middle of this window."""

@@ -120,6 +120,7 @@ def test_info_without_one_level_knows_no_hit_rate(tmp_path: Path) -> None:
     assert info.total.peak_live_ranges == 3  # the tree has what is reserved, too
 
 
+@pytest.mark.slow
 def test_the_info_command(small: Path, tmp_path: Path) -> None:
     done = run("info", small, "--picture", tmp_path / "p.png")
     assert done.exit_code == 0, done.output
@@ -154,6 +155,7 @@ def test_replay_holds_every_variant_against_the_recording() -> None:
     assert mainline.nodes_per_op > 1
 
 
+@pytest.mark.slow
 def test_replay_at_the_fast_level_has_a_hit_rate() -> None:
     (mainline,) = replay_trace(RECORDED, level="fast", nr_timings=1).variants
     assert mainline.hit_rate == pytest.approx(trace_info(RECORDED).total.hit_rate, abs=0.01)
@@ -206,6 +208,7 @@ def test_a_scaled_trace_is_whole(name: str, how: str, tmp_path: Path) -> None:
     assert fast.trace.synthetic is not None
 
 
+@pytest.mark.slow
 def test_one_copy_is_what_was_recorded(tmp_path: Path) -> None:
     """Nothing is made up: as often as drivers asked, as often went on to the tree."""
     scale_trace(RECORDED, tmp_path / "t.npz", 1)

@@ -218,6 +218,7 @@ def test_another_algorithm_in_the_timed_build_is_found_by_the_soak() -> None:
         soak.run_chunk(str(path), chunk, timeout=600)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nr_domains", [2, 5])
 def test_what_takes_several_domains_is_reduced_to_them(nr_domains: int, tmp_path: Path) -> None:
     """`STATE` refuses in a domain that was left and is asked again: three ops do."""

@@ -103,6 +103,7 @@ def test_streams_are_the_same_bytes_everywhere(name: str) -> None:
     assert made == {cell: digest for cell, digest in pinned.items() if cell.split()[0] == name}
 
 
+@pytest.mark.slow
 def test_answers_and_visits_are_the_same_everywhere() -> None:
     assert pin.answers() == json.loads(pin.ANSWERS.read_text(encoding="utf-8"))
 

@@ -202,6 +202,7 @@ def test_aligned_holes_are_lost_to_maple() -> None:
 # ---- misaligned_gaps: free, alloc, alloc aligned, free ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["mainline", "augmented"])
 def test_misaligned_gaps_are_all_looked_at(variant: str) -> None:
     assert visits(variant, "misaligned_gaps", 4)[:, 2].min() >= 0.99 * SMALL
@@ -215,6 +216,7 @@ def test_misaligned_gaps_cost_alignable_nothing() -> None:
 # ---- high_limit: free, alloc, free 40-bit, alloc 40-bit ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["mainline", "augmented"])
 def test_high_limit_steps_over_all_that_is_above(variant: str) -> None:
     nr_above = SMALL - high_limit.NR_TOP - high_limit.NR_BELOW
@@ -310,6 +312,7 @@ def test_ageing_grows_the_cached_total_by_all_that_went() -> None:
 # ---- ring_two_sizes: free, alloc small, free, alloc large ----
 
 
+@pytest.mark.slow
 def test_ring_two_sizes_walks_the_long_lived_part_once_per_packet() -> None:
     small, large = visits("mainline", "ring_two_sizes", 4)[:, [1, 3]].T
     assert large.min() >= SMALL - 2 * ring_two_sizes.NR_PACKETS
