@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import asv_files
 import pytest
 
 from iova_lab.basics import repository
-from iova_lab.measuring import flags
+from iova_lab.measuring import code_digest, flags
 from iova_lab.reports import mail, report, report_data
 
 
@@ -37,6 +38,62 @@ def test_changed_variants_and_workloads_are_named(
         (tmp_path / name).write_text("after\n")
     assert flags.changed_since(commit) == "OLD CODE: anchor, ring have changed since"
     assert flags.changed_since("0" * 40) == "not known: the commit is not in this repository"
+
+
+@pytest.mark.parametrize(
+    ("path", "after", "old"),
+    [
+        ("iova_variants/anchor.c", '#include "tree.h"\nint a; /* the first */\n', []),
+        ("iova_variants/anchor.c", '#include "tree.h"\nint b;\n', ["anchor"]),
+        ("iova_variants/tree.h", "int\ttree; // one\n", []),
+        ("iova_variants/tree.h", "long tree;\n", ["anchor"]),
+        ("iova_variants/other.h", "long other;\n", []),
+        ("iova_lab/workloads/ring.py", '"""New."""\nfrom b import c\n\nSIZE = 1  # page\n', []),
+        ("iova_lab/workloads/ring.py", '"""Old."""\nfrom a import c\nSIZE = 2\n', ["ring"]),
+    ],
+)
+def test_what_counts_as_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, after: str, old: list[str]
+) -> None:
+    """Not comments, layout, imports or docstrings; a header counts for those that include it."""
+    files = {
+        "iova_variants/anchor.c": '#include "tree.h"\nint a;\n',
+        "iova_variants/maple.c": "int m;\n",
+        "iova_variants/tree.h": "int tree;\n",
+        "iova_variants/other.h": "int other;\n",
+        "iova_lab/workloads/ring.py": '"""Old."""\nfrom a import c\nSIZE = 1\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "base")
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    (tmp_path / path).write_text(after)
+    assert flags.old_names(git(tmp_path, "rev-parse", "HEAD")) == old
+
+
+def test_proven_code_is_not_old_until_the_c_changes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    now = {build: code_digest.text_digest("null", build) for build in ("timed", "counted")}
+    proof = {"commit": commit} | {
+        build: {"null": {"then": "then", "now": digest}} for build, digest in now.items()
+    }
+    path = tmp_path / "results" / "same_code.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"proofs": [proof]}))
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    assert code_digest.same_code(commit[:12]) == {"null"}
+    assert code_digest.same_code("fedcba987654") == frozenset()
+    assert not code_digest.is_old({"code": "then"}, "null", "timed")
+    assert code_digest.is_old({"code": "then"}, "null", "threaded")
+    assert code_digest.is_old({"code": "other"}, "null", "timed")
+    monkeypatch.setattr(code_digest, "text_digest", lambda variant, build: "changed since")
+    assert code_digest.same_code(commit[:12]) == frozenset()
+    assert code_digest.is_old({"code": "then"}, "null", "timed")
 
 
 def test_a_label_follows_each_name_and_no_part_of_another() -> None:

@@ -78,10 +78,11 @@ def _apply(diff: Path, folder: Path) -> None:
 _IN_THE_LAB = {
     "mainline.c and range_variant.h": (
         *("alloc_iova", "__alloc_and_insert_iova_range", "iova_insert_rbtree", "remove_iova"),
-        *("__cached_rbnode_insert_update", "__cached_rbnode_delete_update", "__free_iova"),
-        *("private_find_iova", "find_iova", "free_iova", "reserve_iova", "init_iova_domain"),
-        *("put_iova_domain", "__get_cached_rbnode", "iova_find_limit"),
+        *("__free_iova", "private_find_iova", "find_iova", "free_iova", "reserve_iova"),
+        *("init_iova_domain", "put_iova_domain", "__get_cached_rbnode", "iova_find_limit"),
     ),
+    "range_anchored.h": ("__cached_rbnode_insert_update",),
+    "range_max32.h": ("__cached_rbnode_delete_update",),
     "harness/rcache.c": (
         *("alloc_iova_fast", "free_iova_fast", "iova_rcache_insert", "iova_rcache_get"),
         *("__iova_rcache_insert", "__iova_rcache_get", "iova_magazine_alloc", "iova_depot_push"),
