@@ -18,6 +18,7 @@ from iova_variants import building
 _EXPORTED = (
     *("rb_first", "rb_last", "rb_next", "rb_prev", "rb_insert_color", "rb_erase"),
     *("rb_first_postorder", "rb_next_postorder", "rb_replace_node"),
+    *("rb_insert_augmented", "rb_erase_augmented"),
 )
 
 
@@ -402,6 +403,33 @@ def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = No
         (shim / "rbtree.c").read_text(),
     )
     put(folder, "lib/rbtree.c", text + exports)
+    return folder
+
+
+#: The same with the largest size of each subtree kept in its root, of which no search makes use.
+AUGMENTED = {
+    "static struct iova *to_iova(": """static inline unsigned long size_of(struct iova *iova)
+{
+	return iova->pfn_hi - iova->pfn_lo + 1;
+}
+
+RB_DECLARE_CALLBACKS_MAX(static, sizes, struct iova, node, unsigned long, most, size_of)
+
+static struct iova *to_iova(""",
+    "rb_insert_color(&new->node, root);": "new->most = size_of(new);\n"
+    "\tif (parent)\n\t\tsizes_propagate(parent, NULL);\n"
+    "\trb_insert_augmented(&new->node, root, &sizes);",
+    "rb_erase(&iova->node, &iovad->rbroot);": "rb_erase_augmented(&iova->node, &iovad->rbroot,"
+    " &sizes);",
+    "#include <linux/smp.h>": "#include <linux/rbtree_augmented.h>",
+}
+
+
+def write_augmented(folder: Path) -> Path:
+    """Write a tree with an augmented red-black tree."""
+    write(folder, changes=AUGMENTED)
+    header = folder / "include/linux/iova.h"
+    header.write_text(header.read_text().replace("pfn_lo;", "pfn_lo, most;", 1))
     return folder
 
 

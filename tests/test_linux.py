@@ -163,6 +163,17 @@ def test_its_counts_are_those_of_the_definition(tree: Path) -> None:
     assert result.visits == {"search": 1 + 2 + 3 + 4, "descend": 0 + 1 + 2 + 2, "update": 0}
 
 
+def test_an_augmented_tree_is_counted(tree: Path, tmp_path: Path) -> None:
+    """What is kept in nodes costs updates, and changes no other count."""
+    plain = iova_variants.replay(f"linux:{tree}", RING, build="counted").visits
+    augmented = f"linux:{small_tree.write_augmented(tmp_path / 'augmented')}"
+    kept = iova_variants.replay(augmented, RING, build="counted", judge=True).visits
+    assert plain is not None
+    assert kept is not None
+    assert plain["update"] == 0 < kept["update"]
+    assert plain | {"update": kept["update"]} == kept
+
+
 def test_what_does_not_return_is_found_and_leaves_the_variant_usable(tree: Path) -> None:
     small_tree.write(tree, changes={"node = rb_prev(node);": "(void)rb_prev(node);"})
     name = f"linux:{tree}"

@@ -8,7 +8,8 @@
  * with -finstrument-functions, and a stack of the functions under way is kept:
  *
  *	a lookup or an insertion	each look is one node passed: descend
- *	bookkeeping, see quiet below	nothing
+ *	of an augmented tree		each value recomputed is one node: update
+ *	bookkeeping, see quiet below	nothing, nor in what it calls
  *	any other, with a step		each step is one node: search
  *	any other, without a step	each look is one node: search
  *
@@ -32,6 +33,7 @@ enum text_role {
 	TEXT_ALLOCATES,		/* likewise, and is counted itself */
 	TEXT_FREES,
 	TEXT_DESCENDS,
+	TEXT_UPDATES,		/* recomputes what is kept in one node */
 	TEXT_QUIET,		/* looks at nodes that it has at hand */
 	TEXT_PASSES,		/* to_iova(): the look is its caller's */
 };
@@ -80,7 +82,7 @@ static UNCOUNTED void text_step(bool arrives)
 	struct text_frame *frame = text_frame();
 
 	frame->steps = true;
-	if (frame->role != TEXT_QUIET && arrives)
+	if (frame->role < TEXT_UPDATES && arrives)
 		iova_visit(search);
 }
 
@@ -91,6 +93,10 @@ void __cyg_profile_func_enter(void *function, void *caller)
 {
 	enum text_role role = text_role(function);
 
+	if (role == TEXT_UPDATES)
+		iova_visit(update);
+	else if (role == TEXT_SEARCHES && text_frame()->role >= TEXT_UPDATES)
+		role = TEXT_QUIET;
 	text_nr_tree_allocs += role == TEXT_ALLOCATES;
 	text_nr_tree_frees += role == TEXT_FREES;
 	if (++text_depth < TEXT_MOST_FRAMES)

@@ -9,6 +9,7 @@
  *	TEXT_NAME, TEXT_RELEASE		what the lab calls it, and its release
  *	TEXT_HAS_<name>			a function or a member that it has
  *	TEXT_HAS_rbtree			lib/rbtree.c comes from the tree as well
+ *	TEXT_AUGMENTED			roles of the callbacks of an augmented tree
  *	TEXT_OWN_RCACHE			the harness's rcache is the text's own
  *
  * Costs one call per op on top of the text's own.  Ranges, locks and memory are
@@ -64,6 +65,9 @@ static enum text_role text_role(const void *function)
 #endif
 #ifdef TEXT_HAS___cached_rbnode_delete_update
 		{ __cached_rbnode_delete_update, TEXT_QUIET },
+#endif
+#ifdef TEXT_AUGMENTED
+		TEXT_AUGMENTED
 #endif
 #ifdef TEXT_HAS___is_range_overlap
 		{ __is_range_overlap, TEXT_QUIET },

@@ -144,8 +144,19 @@ def _unit(text: Text, digest: str) -> str:
         f'TEXT_RELEASE "{text.release}"',
         *(f"TEXT_HAS_{name}" for name in has),
     ]
+    if augmented := re.search(r"\bRB_DECLARE_CALLBACKS(_MAX)?\s*\(([^;{}]*?)\)\s*;?\n", code):
+        defines.append(f"TEXT_AUGMENTED {_roles(bool(augmented[1]), augmented[2])}")
     lines = (f"#define {define}\n" for define in defines)
     return f'/* {digest} */\n{"".join(lines)}#include "variant.c"\n'
+
+
+def _roles(is_max: bool, arguments: str) -> str:
+    """Roles of the functions that the macros of rbtree_augmented.h define, for harness/linux."""
+    words = [word.strip() for word in arguments.split(",")]
+    name = words[1]
+    computes = f"{name}_compute_max" if is_max else words[-1]
+    quiet = (f"{{ {name}_{part}, TEXT_QUIET }}" for part in ("propagate", "copy", "rotate"))
+    return ", ".join([f"{{ {computes}, TEXT_UPDATES }}", *quiet]) + ","
 
 
 #: What a compiler complains about first, by what the shim lacks.
