@@ -10,9 +10,9 @@ import pytest
 from iova_lab.measuring import cells
 from iova_lab.measuring.cells import (
     Cell,
+    CellRatio,
     Measured,
     Missing,
-    Ratio,
     UnlikeError,
     exceeds_share,
     extremes,
@@ -27,13 +27,19 @@ HERE = Cell("ring", 100_000, machine="box")
 
 def _time(variant: str, value: float, cell: Cell = HERE, width: float = 0.1) -> Measured:
     return Measured(
-        variant, "ns_per_op", cell, value, value * (1 - width), value * (1 + width), "ns/op"
+        value=value,
+        lo=value * (1 - width),
+        hi=value * (1 + width),
+        variant=variant,
+        metric="ns_per_op",
+        cell=cell,
+        unit="ns/op",
     )
 
 
 def test_values_of_one_cell_have_a_ratio_with_an_interval() -> None:
     found = ratio(_time("candidate", 150), _time("mainline", 100))
-    assert isinstance(found, Ratio)
+    assert isinstance(found, CellRatio)
     assert found.value == pytest.approx(1.5)
     assert 1.25 < found.lo < 1.5 < found.hi < 1.75
     assert (found.variant, found.base, found.cell) == ("candidate", "mainline", HERE)
@@ -76,11 +82,11 @@ def test_nothing_is_a_multiple_of_none() -> None:
 def test_a_ratio_of_counts_is_exact_and_one_without_an_interval_has_none() -> None:
     count = [Measured.count(name, "nodes", HERE, n, "nodes") for name, n in (("a", 3), ("b", 4))]
     exact = ratio(*count)
-    assert isinstance(exact, Ratio)
+    assert isinstance(exact, CellRatio)
     assert exact.lo == exact.value == exact.hi == 0.75
     unknown = dataclasses.replace(_time("a", 3), lo=math.nan, hi=math.nan)
     loose = ratio(unknown, _time("b", 4))
-    assert isinstance(loose, Ratio)
+    assert isinstance(loose, CellRatio)
     assert math.isnan(loose.lo)
     assert math.isnan(loose.hi)
 

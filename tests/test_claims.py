@@ -19,9 +19,10 @@ from iova_lab.claims import Claim, Quantity, Run, Verdict, all_claims, find, led
 from iova_lab.claims import run as running
 from iova_lab.claims.claim import CONFIDENCE
 from iova_lab.claims.ledger import rule_digest
-from iova_lab.claims.rules import Ratio, band, compare, exact, exponents, growth, ratio_of
+from iova_lab.claims.rules import band, compare, exponents, growth, ratio_of
 from iova_lab.claims.timing import kinds
 from iova_lab.cli import main
+from iova_lab.measuring.statistics import Interval
 from iova_variants.opstream import Op
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -195,27 +196,27 @@ def test_a_band_is_half_to_twice_the_change(published: float, low: float, high: 
 @pytest.mark.parametrize(
     ("ratio", "word"),
     [
-        (Ratio(1.5, 1.21, 1.87), "same side"),
-        (Ratio(1.5, 1.23, 1.87), "in"),
-        (Ratio(1.5, 1.23, 1.89), "same side"),
-        (Ratio(2.7, 2.6, 2.75), "same side"),
-        (Ratio(3.0, 2.9, 3.1), "far"),
-        (Ratio(1.05, 1.04, 1.06), "far"),
-        (Ratio(1.1, 0.99, 1.23), "undecided"),
-        (Ratio(1.1, 0.99, 1.21), "absent"),
-        (Ratio(0.9, 0.85, 0.99), "other side"),
-        (exact(1.0), "absent"),
+        (Interval(1.5, 1.21, 1.87), "same side"),
+        (Interval(1.5, 1.23, 1.87), "in"),
+        (Interval(1.5, 1.23, 1.89), "same side"),
+        (Interval(2.7, 2.6, 2.75), "same side"),
+        (Interval(3.0, 2.9, 3.1), "far"),
+        (Interval(1.05, 1.04, 1.06), "far"),
+        (Interval(1.1, 0.99, 1.23), "undecided"),
+        (Interval(1.1, 0.99, 1.21), "absent"),
+        (Interval(0.9, 0.85, 0.99), "other side"),
+        (Interval.exact(1.0), "absent"),
     ],
 )
-def test_an_interval_is_held_against_a_band(ratio: Ratio, word: str) -> None:
+def test_an_interval_is_held_against_a_band(ratio: Interval, word: str) -> None:
     assert compare(ratio, 1.22, 1.88) == word
 
 
 def test_a_band_below_one_is_the_same_turned_round() -> None:
-    assert compare(exact(0.5), *band(0.5)) == "in"
-    assert compare(exact(0.75), *band(0.5)) == "same side"
-    assert compare(exact(0.9), *band(0.5)) == "far"
-    assert compare(exact(1.1), *band(0.5)) == "other side"
+    assert compare(Interval.exact(0.5), *band(0.5)) == "in"
+    assert compare(Interval.exact(0.75), *band(0.5)) == "same side"
+    assert compare(Interval.exact(0.9), *band(0.5)) == "far"
+    assert compare(Interval.exact(1.1), *band(0.5)) == "other side"
 
 
 def test_a_ratio_comes_with_the_interval_of_its_processes() -> None:

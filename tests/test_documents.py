@@ -27,7 +27,7 @@ from iova_lab.claims import Verdict
 from iova_lab.cli import main
 from iova_lab.comparison import words
 from iova_lab.contention import scenarios
-from iova_lab.measuring import cells, scaling
+from iova_lab.measuring import cells, growth
 from iova_variants import _variant, child
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -184,7 +184,7 @@ def printed() -> dict[str, set[str]]:
         "checks": set(checking.CHECKS),
         "claims of variants": {str(claim.name).lower() for claim in iova_variants.Claim},
         "common case": {"null"},
-        "growth": set(scaling.CLASSES),
+        "growth": set(growth.CLASSES),
         "missing": {str(reason) for reason in cells.Missing},
         "outcomes": set(words.OUTCOMES),
         "rcaches": set(iova_variants.RCACHES),

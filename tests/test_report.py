@@ -27,7 +27,8 @@ from iova_lab.measuring import scaling, scorecard
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.fakes import fake_variants
 from iova_lab.measuring.results import METRICS, ResultsError, find_run, tidy
-from iova_lab.measuring.scaling import Interval, exponents
+from iova_lab.measuring.scaling import exponents
+from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering import figures, labels, looks
 from iova_lab.rendering.pages import read_page
 from iova_lab.rendering.plain_text import shortened

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from asv_runner.statistics import compute_stats
 
-from iova_lab.measuring import drift, scaling
+from iova_lab.measuring import drift, growth
+from iova_lab.measuring.growth import CLASSES
 from iova_lab.measuring.results import MEASURED, ResultsError
-from iova_lab.measuring.scaling import CLASSES, exponents, ratios
+from iova_lab.measuring.scaling import exponents, ratios
 
 DECADES = (100, 1_000, 10_000, 100_000, 1_000_000)
 NO_FAKES: frozenset[str] = frozenset()
@@ -199,7 +200,7 @@ def test_a_logarithm_explains_95_percent_of_the_variance(power: float, is_log: b
     """Powers of log n over six decades: r^2 is 1, 0.958, 0.920 and 0.802."""
     decades = np.arange(1.0, 7.0)
     points = np.repeat(decades**power, 3).reshape(-1, 3)
-    assert scaling._rises_like_log(10.0**decades, points) == is_log
+    assert growth._rises_like_log(10.0**decades, points) == is_log
 
 
 def test_only_values_of_one_workload_metric_and_size_are_divided() -> None:

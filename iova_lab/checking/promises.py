@@ -20,6 +20,7 @@ from iova_lab.basics.errors import IovaLabError
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
 from iova_lab.measuring.cells import number
+from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.streams.counterexamples import examples
 from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
@@ -34,10 +35,6 @@ COMMON, MEMORY = "near_empty", "random_replace"
 ANY_MASK = "high_limit"
 #: Blocks and rounds of the steady churn; 16 pfns are 64 KiB.
 CHURN_BLOCKS, CHURN_SIZE, CHURN_ROUNDS = 1000, 16, 20
-
-#: Below this exponent, ten times the live ranges visit less than twice the nodes.  A B-tree grows
-#: level by level, so its logarithm shows as neither flat nor smooth.
-NEARLY_FLAT = 0.3
 
 #: The worst first.
 CLASSES = ("linear", "other", "undecided", "logarithmic", "constant")
@@ -218,12 +215,15 @@ def _agree(variant: str, column: str, found: list[str], counts: pd.DataFrame) ->
 
 
 def _any_mask(variant: str, found: list[str], counts: pd.DataFrame, curves: pd.DataFrame) -> Cell:
-    """Flat under `ANY_MASK`, with answers below the limit: to ignore the limit is no way to be."""
+    """At most logarithmic under `ANY_MASK`, with answers below the limit, which may not be ignored.
+
+    By its bound: a B-tree grows level by level, so its logarithm is neither flat nor smooth.
+    """
     if ANY_MASK not in curves.index:
         return Cell(variant, "any mask", "not measured", ("growth",))
     if counts[counts["workload"] == ANY_MASK]["above_limit"].sum() > 0:
         found = [*found, f"{variant}-limit"]
-    elif curves.loc[ANY_MASK, "exponent"] < NEARLY_FLAT:
+    elif curves.loc[ANY_MASK, "exponent"] <= LOGARITHM:
         return Cell(variant, "any mask", "yes", ("growth",))
     return Cell(variant, "any mask", "no", (*found, "growth"))
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from iova_lab.claims.claim import Finding, Quantity, Verdict
 from iova_lab.claims.measurement import Measured
-from iova_lab.claims.rules import Ratio, compare, exponents, growth, ratio_of
+from iova_lab.claims.rules import compare, exponents, growth, ratio_of
+from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.tables import number
 
 
@@ -54,7 +55,7 @@ def median(measured: Measured, kind: str, variant: str) -> float:
     return float(np.median(measured["ns"][kind][variant]))
 
 
-def judge_band(ratio: Ratio, low: float, high: float, what: str) -> Finding:
+def judge_band(ratio: Interval, low: float, high: float, what: str) -> Finding:
     """The verdict on a ratio that was to lie within a band; see `rules.compare`."""
     verdicts = {
         "in": Verdict.REPRODUCED,
@@ -63,7 +64,7 @@ def judge_band(ratio: Ratio, low: float, high: float, what: str) -> Finding:
     }
     verdict = verdicts.get(compare(ratio, low, high), Verdict.NOT)
     answer = f"{what}: x{number(ratio.value)} [{number(ratio.lo)}..{number(ratio.hi)}]"
-    if ratio.lo == ratio.hi:
+    if ratio.is_exact:
         answer = f"{what}: x{number(ratio.value)}"
     return Finding(verdict, answer, Quantity("ratio", ratio.lo, ratio.hi))
 

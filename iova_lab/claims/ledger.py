@@ -18,8 +18,8 @@ from pathlib import Path
 from types import ModuleType
 
 from iova_lab.claims import judging, rules
-from iova_lab.claims.claim import Claim, Finding, all_claims
-from iova_lab.claims.measurement import Measured
+from iova_lab.claims.claim import Claim, all_claims
+from iova_lab.measuring import growth, statistics
 
 LEDGER = Path(__file__).with_name("rules.json")
 
@@ -28,14 +28,19 @@ Entries = list[dict[str, str]]
 
 
 def rule_digest(claim: Claim) -> str:
-    """A digest of the rule: its words, its code with what that holds, and what rules share."""
+    """A digest of the rule: its words, its code with what that holds, and what rules share.
+
+    What rules share: `rules`, `judging`, the classifier, and the interval over processes.
+    """
     held = [repr(cell.cell_contents) for cell in claim.judge.__closure__ or ()]
     sources = [claim.rule, *held]
-    sources += [_without_imports(one) for one in (claim.judge, rules, judging)]
+    sources += [
+        _without_imports(one) for one in (claim.judge, rules, judging, growth, statistics.mean)
+    ]
     return sha256("\n".join(" ".join(s.split()) for s in sources).encode()).hexdigest()[:16]
 
 
-def _without_imports(code: Callable[[Measured], Finding] | ModuleType) -> str:
+def _without_imports(code: Callable[..., object] | ModuleType) -> str:
     """Its source, whatever the modules are called that it imports."""
     source = textwrap.dedent(inspect.getsource(code))
     try:

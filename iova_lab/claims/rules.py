@@ -3,11 +3,12 @@
 **Growth.**  The exponent of a cost is the slope of log(cost) over log(live ranges), from each size
 to the next.  Costs are nodes, so exact, and an exponent has no interval.  The words mean:
 
-- flat: every exponent within 0 +- 0.05, less than 12 % per tenfold (`scaling.FLAT`).
+- flat: every exponent within 0 +- 0.05, less than 12 % per tenfold (`growth.FLAT`).
 - logarithmic: every exponent at most log10(2) = 0.301.  a + b log n with a, b >= 0 at most doubles
   from n to 10 n, for any n from 10 on.
-- linear: the exponent between the two largest sizes within 1 +- 0.1 (`scaling.LINEAR`), and the one
-  before within 1 +- 0.2, for a constant part flattens the curve below.
+- linear: the exponent between the two largest sizes within 1 +- 0.1 (`growth.LINEAR`), and the one
+  before within 1 +- 0.2, for a constant part flattens the curve below; or what grows is linear
+  once a constant part is taken off, and dominates, as on every other page (`growth`).
 
 **Change.**  A published change from A to B is a ratio; hardware of another decade can't give the
 same nanoseconds, and rarely the same ratio.  Its size counts as reproduced if what is measured
@@ -25,43 +26,26 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
 
-from iova_lab.measuring.scaling import FLAT, LINEAR
+from iova_lab.measuring import statistics
+from iova_lab.measuring.growth import FLAT, LINEAR, LOGARITHM, Thresholds, grow
+from iova_lab.measuring.statistics import Interval
 
-#: Of the exponent of a logarithm.
-LOGARITHM = math.log10(2)
+#: Of a cost that was said to be bounded, and counted.
+BOUNDS = Thresholds(flat=FLAT, linear=LINEAR, bound=LOGARITHM)
+#: What claims call the classes that have another name elsewhere.
+WORDS = {"constant": "flat", "undecided": "unknown"}
 #: Of every interval.
 CONFIDENCE = 0.99
 #: How much smaller or larger than the published change a change may be.
 FACTOR = 2.0
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """B / A with its interval; without width if it was counted."""
-
-    value: float
-    lo: float
-    hi: float
-
-
-def ratio_of(log_ratios: Sequence[float]) -> Ratio:
-    """The ratio and its 99 % interval: Student's t over one log ratio per process.
-
-    The process is the unit: memory layout differs between processes and not within one.
-    """
-    test = stats.ttest_1samp(list(log_ratios), 0.0)
-    interval = test.confidence_interval(CONFIDENCE)
-    mean = sum(log_ratios) / len(log_ratios)
-    return Ratio(math.exp(mean), math.exp(interval.low), math.exp(interval.high))
-
-
-def exact(value: float) -> Ratio:
-    """A ratio of counts."""
-    return Ratio(value, value, value)
+def ratio_of(log_ratios: Sequence[float]) -> Interval:
+    """The ratio and its 99 % interval: Student's t over one log ratio per process."""
+    return statistics.mean(log_ratios, CONFIDENCE, fewest=2).exp()
 
 
 def exponents(sizes: Sequence[float], costs: Sequence[float]) -> list[float]:
@@ -75,16 +59,9 @@ def exponents(sizes: Sequence[float], costs: Sequence[float]) -> list[float]:
 
 def growth(sizes: Sequence[float], costs: Sequence[float]) -> str:
     """Flat, logarithmic, linear, other; or unknown: a cost of 0, or fewer than three sizes."""
-    slopes = exponents(sizes, costs)
-    if len(slopes) < 2 or any(math.isnan(slope) for slope in slopes):
-        return "unknown"
-    if all(abs(slope) <= FLAT for slope in slopes):
-        return "flat"
-    if all(slope <= LOGARITHM for slope in slopes):
-        return "logarithmic"
-    if abs(slopes[-1] - 1) <= LINEAR and abs(slopes[-2] - 1) <= 2 * LINEAR:
-        return "linear"
-    return "other"
+    points = np.repeat(np.asarray(costs, dtype=float)[:, np.newaxis], 3, axis=1)
+    found = grow(np.asarray(sizes, dtype=float), points, BOUNDS).supported
+    return WORDS.get(found, found)
 
 
 def band(published: float) -> tuple[float, float]:
@@ -95,7 +72,7 @@ def band(published: float) -> tuple[float, float]:
     return 1 + (published - 1) / FACTOR, 1 + (published - 1) * FACTOR
 
 
-def compare(measured: Ratio, low: float, high: float) -> str:
+def compare(measured: Interval, low: float, high: float) -> str:
     """Hold an interval against a band, in a word.
 
     "in", "same side", "far", "absent", "other side" or "undecided".  The band lies on one side of
@@ -103,7 +80,7 @@ def compare(measured: Ratio, low: float, high: float) -> str:
     side of the band, and its change below half or above twice what the band allows.
     """
     if high < 1:
-        turned = Ratio(1 / measured.value, 1 / measured.hi, 1 / measured.lo)
+        turned = Interval(1 / measured.value, 1 / measured.hi, 1 / measured.lo)
         return compare(turned, 1 / high, 1 / low)
     if low <= measured.lo and measured.hi <= high:
         return "in"

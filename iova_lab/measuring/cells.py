@@ -12,6 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
+
+from iova_lab.measuring.statistics import Interval, log_ratio
+
 #: The common case: every measured size of these workloads, and nothing else.
 COMMON_CASE = ("near_empty", "ring", "startup", "trace_6_1", "trace_6_12")
 
@@ -70,49 +74,40 @@ class Cell:
         return self.workload in COMMON_CASE
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A value with its 99 % interval, which has no width for a count and is NaN if unknown."""
+@dataclass(frozen=True, kw_only=True)
+class Measured(Interval):
+    """A value of a cell, with its 99 % interval."""
 
     variant: str
     metric: str
     cell: Cell
-    value: float
-    lo: float
-    hi: float
     unit: str
 
     @classmethod
     def count(cls, variant: str, metric: str, cell: Cell, value: float, unit: str) -> Measured:
         """An exact value: its interval has no width."""
-        return cls(variant, metric, cell, value, value, value, unit)
-
-    @property
-    def is_exact(self) -> bool:
-        """Is it a count?"""
-        return self.lo == self.value == self.hi
+        return cls(
+            value=value, lo=value, hi=value, variant=variant, metric=metric, cell=cell, unit=unit
+        )
 
     def __str__(self) -> str:
         return format_value(self.value, self.unit, exact=self.is_exact)
 
 
-@dataclass(frozen=True)
-class Ratio:
+@dataclass(frozen=True, kw_only=True)
+class CellRatio(Interval):
     """Value of ``variant`` over that of ``base`` in one cell, with its 99 % interval."""
 
     variant: str
     base: str
     metric: str
     cell: Cell
-    value: float
-    lo: float
-    hi: float
 
     def __str__(self) -> str:
         return f"x{number(self.value)}"
 
 
-def ratio(value: Measured | Missing, base: Measured | Missing) -> Ratio | Missing:
+def ratio(value: Measured | Missing, base: Measured | Missing) -> CellRatio | Missing:
     """Compare two values of one cell: ``value`` over ``base``, interval by MOVER on logarithms.
 
     Missing if either is, and not applicable if either is 0 or less.  Raises `UnlikeError` unless
@@ -131,27 +126,29 @@ def ratio(value: Measured | Missing, base: Measured | Missing) -> Ratio | Missin
             )
     if value.value <= 0 or base.value <= 0:
         return Missing.NOT_APPLICABLE
-    lo, hi = _interval(value, base)
-    quotient = value.value / base.value
-    return Ratio(value.variant, base.variant, value.metric, value.cell, quotient, lo, hi)
+    return CellRatio(
+        **vars(_quotient(value, base)),
+        variant=value.variant,
+        base=base.variant,
+        metric=value.metric,
+        cell=value.cell,
+    )
 
 
-def _interval(upper: Measured, lower: Measured) -> tuple[float, float]:
-    """99 % interval of upper / lower (Zou and Donner, Statistics in Medicine 27, 2008)."""
+def _quotient(upper: Interval, lower: Interval) -> Interval:
+    """``upper`` / ``lower``, 99 %; without an interval if an end is unknown or not positive."""
+    quotient = upper.value / lower.value
     if upper.is_exact and lower.is_exact:
-        return (upper.value / lower.value,) * 2
-    ends = (upper.lo, upper.hi, lower.lo, lower.hi)
-    if not all(math.isfinite(end) and end > 0 for end in ends):
-        return math.nan, math.nan
-    below = math.hypot(math.log(upper.value / upper.lo), math.log(lower.hi / lower.value))
-    above = math.hypot(math.log(upper.hi / upper.value), math.log(lower.value / lower.lo))
-    middle = upper.value / lower.value
-    return middle * math.exp(-below), middle * math.exp(above)
+        return Interval.exact(quotient)
+    pair = np.array([[one.value, one.lo, one.hi] for one in (upper, lower)])
+    if not (np.isfinite(pair) & (pair > 0)).all():
+        return Interval(quotient, math.nan, math.nan)
+    return Interval(*log_ratio(*pair).tolist()).exp()
 
 
-def extremes(ratios: Iterable[Ratio | Missing]) -> tuple[Ratio, Ratio] | None:
+def extremes(ratios: Iterable[CellRatio | Missing]) -> tuple[CellRatio, CellRatio] | None:
     """The least and the greatest of these; None if all are missing."""
-    known = sorted((one for one in ratios if isinstance(one, Ratio)), key=lambda one: one.value)
+    known = sorted((one for one in ratios if isinstance(one, CellRatio)), key=lambda one: one.value)
     return (known[0], known[-1]) if known else None
 
 

@@ -1,4 +1,4 @@
-"""What do the samples support, and how small a difference could they have shown?
+"""A value with its interval: what do samples support, and how small a difference do they show?
 
 The process is the unit: memory layout differs between processes and not within one, so the values
 of one process are not independent.  Each process gives one number, and over these Student's t gives
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,17 +27,42 @@ FEWEST = 3
 SAME = "no difference found"
 
 
+Floats = npt.NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A mean over processes with its confidence interval; NaN where there is none."""
+    """A value with its interval (99 % unless said): without width if exact, NaN if there is none.
+
+    What holds a value with an interval and more is made from this.
+    """
 
     value: float
     lo: float
     hi: float
 
+    @classmethod
+    def exact(cls, value: float) -> Self:
+        """A count, or what was computed from counts alone."""
+        return cls(value, value, value)
+
     @property
     def known(self) -> bool:
-        return not math.isnan(self.lo)
+        """Is there an interval at all?"""
+        return math.isfinite(self.lo) and math.isfinite(self.hi)
+
+    @property
+    def is_exact(self) -> bool:
+        """Has it no width?"""
+        return self.lo == self.value == self.hi
+
+    def within(self, centre: float, tolerance: float) -> bool:
+        """Is all of it within ``centre`` +- ``tolerance``?"""
+        return centre - tolerance <= self.lo and self.hi <= centre + tolerance
+
+    def exp(self) -> Interval:
+        """The ratio of which this is the logarithm."""
+        return Interval(*map(math.exp, (self.value, self.lo, self.hi)))
 
 
 NONE = Interval(math.nan, math.nan, math.nan)
@@ -63,10 +89,13 @@ class Ratio(Interval):
         return "faster" if self.hi < 1 else SAME
 
 
-def mean(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Mean of independent samples, and where the true one lies with ``confidence``."""
+def mean(samples: npt.ArrayLike, confidence: float = CONFIDENCE, fewest: int = FEWEST) -> Interval:
+    """Mean of independent samples, and where the true one lies with ``confidence``.
+
+    Fewer than ``fewest`` samples (two or more) have no interval.
+    """
     values = np.asarray(samples, dtype=float)
-    if len(values) < FEWEST:
+    if len(values) < fewest:
         return Interval(float(values.mean()) if len(values) else math.nan, math.nan, math.nan)
     value = float(values.mean())
     if np.ptp(values) == 0:  # scipy has no interval for what does not vary
@@ -75,14 +104,27 @@ def mean(samples: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     return Interval(value, float(found.low), float(found.high))
 
 
+def log_ratio(upper: Floats, lower: Floats) -> Floats:
+    """log(upper / lower) with its interval; rows are (value, lo, hi) of each.
+
+    MOVER: Zou and Donner, Statistics in Medicine 27, 2008; it needs no symmetry.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        top, bottom = np.log(np.maximum(upper, 0)), np.log(np.maximum(lower, 0))
+        difference = top[0] - bottom[0]
+        below = np.hypot(top[0] - top[1], bottom[2] - bottom[0])
+        above = np.hypot(top[2] - top[0], bottom[0] - bottom[1])
+        return np.array([difference, difference - below, difference + above])
+
+
 def each(nr_ratios: int) -> float:
     """Confidence of one interval so that all ``nr_ratios`` hold together (Bonferroni)."""
     return 1 - (1 - CONFIDENCE) / max(1, nr_ratios)
 
 
 def ratio(
-    base: dict[int, npt.NDArray[np.float64]],
-    candidate: dict[int, npt.NDArray[np.float64]],
+    base: dict[int, Floats],
+    candidate: dict[int, Floats],
     nr_ratios: int = 1,
 ) -> Ratio:
     """Ratio of time, from values paired by process and round.
@@ -95,9 +137,7 @@ def ratio(
     nr_rounds = sum(len(base[turn]) for turn in both)
     found, visible = _judged(logs, each(nr_ratios))
     return Ratio(
-        value=math.exp(found.value),
-        lo=math.exp(found.lo),
-        hi=math.exp(found.hi),
+        **vars(found.exp()),
         nr_processes=len(both),
         nr_rounds=nr_rounds,
         visible=math.exp(visible),

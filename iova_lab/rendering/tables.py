@@ -17,7 +17,7 @@ from iova_lab.measuring.results import (
     TIMES,
     select,
 )
-from iova_lab.measuring.scaling import Interval
+from iova_lab.measuring.statistics import NONE, Interval
 
 #: What a reader should not have to miss without being told why.
 SHOWN = {
@@ -105,9 +105,6 @@ def intervals(rows: pd.DataFrame, value: str) -> dict[str, Interval]:
     """One `Interval` per variant, from the columns ``value``, lo and hi."""
     columns = rows[["variant", value, "lo", "hi"]].itertuples(index=False)
     return {name: Interval(*numbers) for name, *numbers in columns}
-
-
-NONE = Interval(math.nan, math.nan, math.nan)
 
 
 def costs(

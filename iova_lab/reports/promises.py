@@ -28,7 +28,7 @@ from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
 from iova_lab.measuring.results import MEASURED
-from iova_lab.measuring.scaling import Interval
+from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.figures import save
 from iova_lab.rendering.tables import exponent
 from iova_lab.reports.promises_figure import promises_figure

@@ -40,7 +40,7 @@ NOT_IN_NUMBER = [
     " above what they asked for.",
     "exponent: slope of log(value) over log(live ranges) in the largest decade. Classes are given"
     " only where interval and sizes support them, else undecided: see"
-    " iova_lab/measuring/scaling.py. nodes decide first: they are exact, and time adds the"
+    " iova_lab/measuring/growth.py. nodes decide first: they are exact, and time adds the"
     " processor's caches.",
     "A node is what the structure is made of: of a B-tree (maple) one holds up to 16 ranges, so its"
     " nodes are fewer, and each costs more.",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import TIMES, select, why_missing
-from iova_lab.measuring.scaling import Interval
+from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.tables import exponent
 
 #: A difference in time below this is not claimed: asv measures one variant after the other.

@@ -13,9 +13,11 @@ import math
 import pandas as pd
 
 from iova_lab.measuring.cells import number
+from iova_lab.measuring.growth import FLAT
 from iova_lab.measuring.results import TIMES
-from iova_lab.measuring.scaling import FLAT, Interval, ratios
-from iova_lab.rendering.tables import NONE, change
+from iova_lab.measuring.scaling import ratios
+from iova_lab.measuring.statistics import NONE, Interval
+from iova_lab.rendering.tables import change
 from iova_lab.reports.thread import COSTS, Answer, Thread, by_class, growth_lines, judge
 
 ORIGINAL, PATCH, ROBIN = "cached32", "cached64", "anchor"

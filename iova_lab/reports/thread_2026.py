@@ -11,7 +11,7 @@ import pandas as pd
 
 from iova_lab.measuring.cells import COMMON_CASE, format_value, number
 from iova_lab.measuring.results import select
-from iova_lab.measuring.scaling import Interval, ratios
+from iova_lab.measuring.scaling import ratios
 from iova_lab.measuring.scorecard import (
     Trap,
     common_case,
@@ -21,6 +21,7 @@ from iova_lab.measuring.scorecard import (
     traps,
     unknown_worst,
 )
+from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.tables import change
 from iova_lab.reports.thread import Answer, Thread, growth_lines
 

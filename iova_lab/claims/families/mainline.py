@@ -9,7 +9,7 @@ from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
 from iova_lab.claims.counting import grow, sizes_for
 from iova_lab.claims.judging import judge_growth
 from iova_lab.claims.measurement import Measured, Run
-from iova_lab.measuring.scaling import LINEAR
+from iova_lab.measuring.growth import LINEAR
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2022

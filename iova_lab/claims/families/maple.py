@@ -9,8 +9,9 @@ from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict, no_rule
 from iova_lab.claims.families.typical import near_empty
 from iova_lab.claims.judging import judge_kind
 from iova_lab.claims.measurement import Measured, Run
-from iova_lab.claims.rules import band, compare, exact, ratio_of
+from iova_lab.claims.rules import band, compare, ratio_of
 from iova_lab.claims.timing import paired
+from iova_lab.measuring.statistics import Interval
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2026
@@ -33,7 +34,7 @@ def _judge_time(kind: str, published: float) -> Callable[[Measured], Finding]:
         found = judge_kind(measured, kind, *band(published))
         low, high = _guest(measured, kind)
         sides = [compare(ratio_of(measured["log_ratios"][kind]), *band(published))]
-        sides += [compare(exact(ratio), *band(published)) for ratio in (low, high)]
+        sides += [compare(Interval.exact(ratio), *band(published)) for ratio in (low, high)]
         verdict = found.verdict
         if "other side" in sides or "absent" in sides:
             verdict = Verdict.NOT

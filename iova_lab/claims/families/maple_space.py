@@ -11,7 +11,8 @@ from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
 from iova_lab.claims.families.maple import MAINLINE, MAPLE, OURS, PAIR
 from iova_lab.claims.judging import judge_band
 from iova_lab.claims.measurement import Measured, Run
-from iova_lab.claims.rules import band, exact
+from iova_lab.claims.rules import band
+from iova_lab.measuring.statistics import Interval
 from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
@@ -109,7 +110,7 @@ def _judge_span(measured: Measured) -> Finding:
     spans = measured["span"]
     ratio = spans[MAPLE] / spans[MAINLINE]
     said = f"span per live pfn: {MAINLINE} {spans[MAINLINE]:.2f}, {MAPLE} {spans[MAPLE]:.2f}"
-    return judge_band(exact(ratio), *band(1.5), said)
+    return judge_band(Interval.exact(ratio), *band(1.5), said)
 
 
 SPAN = Claim(

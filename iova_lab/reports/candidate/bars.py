@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from iova_lab.measuring.cells import Ratio, extremes, number
+from iova_lab.measuring.cells import CellRatio, extremes, number
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.candidate.sources import Sources, ratios
@@ -65,7 +65,7 @@ def bars(sources: Sources) -> list[Bar]:
     return [*found, _worst(sources), _less(sources), _refusals(sources), _span(sources)]
 
 
-def _ratio(what: str, found: list[Ratio]) -> Bar:
+def _ratio(what: str, found: list[CellRatio]) -> Bar:
     asked = f"{what}: at most {MOST:g} of {TODAY}'s, aim {AIM:g}"
     ends = extremes(found)
     if ends is None:
@@ -88,12 +88,12 @@ def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows.pivot_table(index="workload", columns="variant", values=column)
 
 
-def common(frame: pd.DataFrame, column: str) -> list[Ratio]:
+def common(frame: pd.DataFrame, column: str) -> list[CellRatio]:
     """Ours over today's in the common case: every size of it that was measured."""
     return [one for one in ratios(frame, column, unit=f"{column}/op") if one.cell.is_common]
 
 
-def in_kernel(sources: Sources, column: str = "instructions") -> list[Ratio]:
+def in_kernel(sources: Sources, column: str = "instructions") -> list[CellRatio]:
     """Instructions per op over those of the kernel's own allocator, in every cell and kernel."""
     if sources.kernel.empty:
         return []

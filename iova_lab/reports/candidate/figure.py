@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from iova_lab.measuring.cells import COMMON_CASE, Ratio
+from iova_lab.measuring.cells import COMMON_CASE, CellRatio
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.rendering.figures import FLOOR, STYLE, headline
 from iova_lab.rendering.looks import COLOURS, MARKERS, styles
@@ -58,7 +58,7 @@ def common_ratios(sources: Sources) -> dict[str, pd.Series]:
     return {label: _at_largest(ones) for label, ones in found.items() if ones}
 
 
-def _at_largest(found: list[Ratio]) -> pd.Series:
+def _at_largest(found: list[CellRatio]) -> pd.Series:
     by_size = sorted(found, key=lambda one: one.cell.nr_live)
     values = {one.cell.workload: one.value for one in by_size}
     return pd.Series(values).reindex(COMMON_CASE)

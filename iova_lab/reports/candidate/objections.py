@@ -11,7 +11,7 @@ import pandas as pd
 
 from iova_lab import comparison
 from iova_lab.comparison import notes
-from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, Ratio, extremes, number
+from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, CellRatio, extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.reports.candidate.bars import TRAPS, common, in_kernel, largest, short
 from iova_lab.reports.candidate.sources import Sources, ratios
@@ -75,7 +75,7 @@ def _constants(sources: Sources) -> Answer:
     )
 
 
-def _line(one: Ratio) -> str:
+def _line(one: CellRatio) -> str:
     where = "" if one.cell.where == USER_SPACE else f", {short(one.cell.where)}"
     return f"{one.cell.workload} at {one.cell.nr_live:,}{where}: x{one.value:.2f}."
 
@@ -146,7 +146,7 @@ def _dearer(sources: Sources) -> Answer:
     return Answer(question, verdict, lines)
 
 
-def _worst_each(worse: list[Ratio]) -> str:
+def _worst_each(worse: list[CellRatio]) -> str:
     by_name: dict[str, float] = {}
     for one in worse:
         by_name[one.cell.workload] = max(one.value, by_name.get(one.cell.workload, 0))

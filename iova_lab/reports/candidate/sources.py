@@ -16,7 +16,7 @@ from iova_lab.comparison import notes
 from iova_lab.contention import store
 from iova_lab.kernel import fidelity_report
 from iova_lab.measuring import counts, provenance, rows
-from iova_lab.measuring.cells import Cell, Measured, Ratio, ratio
+from iova_lab.measuring.cells import Cell, CellRatio, Measured, ratio
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.measuring.provenance import Provenance
 from iova_lab.measuring.results import ResultsError
@@ -137,7 +137,7 @@ def _made(
 
 def ratios(
     frame: pd.DataFrame, column: str, *, unit: str, base: str = TODAY, subject: str = SUBJECT
-) -> list[Ratio]:
+) -> list[CellRatio]:
     """``subject`` over ``base`` in every cell that has both: one `ratio` of like with like each.
 
     Rows are exact counts; ``release`` and ``rcache``, where there are such columns, are part of the
@@ -155,7 +155,7 @@ def ratios(
         for values in found.values()
         if {subject, base} <= set(values)
     )
-    return [one for one in both if isinstance(one, Ratio)]
+    return [one for one in both if isinstance(one, CellRatio)]
 
 
 def _where(row: dict[Any, Any]) -> dict[str, str]:
