@@ -166,7 +166,7 @@ def test_who_breaks_in_one_cell_takes_nobody_along(tmp_path: Path) -> None:
         "hang": (f"while ({HIGH}) ;", "does not return within 2 s at op"),
         "refuse": (f"if ({HIGH}) return false;", "refuses all 1,200 requests"),
         "overlap": (
-            f"if ({HIGH}) {{ gap->above = NULL; gap->pfn_lo = limit - size; return true; }}",
+            f"if ({HIGH}) {{ gap->above = NULL; gap->pfn_lo = high - size; return true; }}",
             "overlaps a live range",
         ),
         "walk": (
