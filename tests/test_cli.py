@@ -132,6 +132,12 @@ def test_completion_prints_what_the_shell_reads(shell: str) -> None:
         ("new while", 1, "iova-lab: 'while' can't be a variant's name"),
         ("nonsense", 2, "No such command 'nonsense'"),
         ("replay mainline ring --nr-live many", 2, "'many' is not a valid integer"),
+        ("replay mainline ring@many", 1, "what follows @ is a number of live ranges"),
+        ("replay mainline rnig@10", 1, "iova-lab: no workload named 'rnig'; there are: "),
+        ("replay mainline ring@0", 1, "so not 0"),
+        ("contention run null ring@0", 1, "so not 0"),
+        ("instructions null mainline near_empty@5000", 1, "so not 5000"),
+        ("replay mainline ring@10 --nr-live 10", 2, "leave out --nr-live"),
         ("completion csh", 2, "'csh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )
@@ -161,6 +167,22 @@ def test_list_and_replay_speak_json() -> None:
         replayed = json.loads(done.stdout)
         assert replayed["nr_ops"] == 1200
         assert (replayed["rcache"] is None) == (rcache == "off")
+
+
+def test_a_size_is_written_behind_an_at_and_the_former_option_prints_a_note() -> None:
+    at = CliRunner().invoke(main, ["replay", "null", "ring@1000", "--json"])
+    former = CliRunner().invoke(main, ["replay", "null", "ring", "--nr-live", "1000", "--json"])
+    default = CliRunner().invoke(main, ["replay", "null", "ring", "--json"])
+    assert not at.stderr
+    assert "deprecated. Use WORKLOAD@N." in former.stderr
+    sizes = [json.loads(one.stdout)["nr_ageing"] for one in (at, former, default)]
+    assert sizes[0] == sizes[1] != sizes[2]
+
+
+def test_sizes_behind_a_colon_print_a_note(tmp_path: Path) -> None:
+    line = f"contention sweep --stored --workloads ring:1000 --results {tmp_path}"
+    done = CliRunner().invoke(main, line.split())
+    assert "`ring:1000` is deprecated: use `ring@1000`" in done.stderr
 
 
 @pytest.mark.slow

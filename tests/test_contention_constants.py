@@ -230,7 +230,7 @@ def test_a_stored_sweep_measures_nothing_and_drops_rows_of_other_constants(
     old = read_rows(GOLDEN / "sweep.jsonl")[0]
     rows.append(tmp_path / "sweep.jsonl", old | {"handoff_ns": 260.8})
     command = f"contention sweep --stored --results {tmp_path} --jobs 1 --lockups ''"
-    out = CliRunner().invoke(main, f"{command} --workloads near_empty:100 --cpus 1,4".split())
+    out = CliRunner().invoke(main, f"{command} --workloads near_empty@100 --cpus 1,4".split())
     assert out.exit_code == 0, out.output
     found = read_rows(tmp_path / "sweep.jsonl")
     assert {(row["variant"], row["nr_cpus"]) for row in found} == {
@@ -245,7 +245,7 @@ def test_a_stored_sweep_of_nothing_is_no_success(tmp_path: Path) -> None:
     row = read_rows(GOLDEN / "services.jsonl")[0]
     rows.append(tmp_path / "services.jsonl", row)
     command = f"contention sweep --stored --results {tmp_path} --jobs 1 --variants null"
-    out = CliRunner().invoke(main, f"{command} --workloads ring:1000 --cpus 1".split())
+    out = CliRunner().invoke(main, f"{command} --workloads ring@1000 --cpus 1".split())
     assert out.exit_code == 1
     assert "has none of the cells" in out.output
 
@@ -300,7 +300,7 @@ def test_predict_refuses_what_does_not_fit_and_names_the_load(
     service.require_plausible(raw(stored["mainline", "near_empty", 100]), IDLE)
     monkeypatch.setattr(constants, "measure", lambda *_: Constants(70.0, 60.0, "chosen"))
     monkeypatch.setattr(service, "measure", lambda *_, **__: bad)
-    command = "contention predict mainline high_limit --nr-live 100 --cpus 2".split()
+    command = "contention predict mainline high_limit@100 --cpus 2".split()
     out = CliRunner().invoke(main, command)
     assert out.exit_code == 1
     assert "fit within 46%, of at most 25%" in out.output

@@ -110,7 +110,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
     cpus = ",".join(str(nr) for nr in range(600, 640))
     process = subprocess.Popen(
         f"{sys.executable} -m iova_lab.cli contention sweep --results {tmp_path} --variants null"
-        f" --workloads near_empty:10 --cpus {cpus} --seconds 0.01 {GIVEN}".split(),
+        f" --workloads near_empty@10 --cpus {cpus} --seconds 0.01 {GIVEN}".split(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -197,7 +197,7 @@ def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
     out = CliRunner().invoke(
         main,
         f"contention sweep --results {tmp_path}/results --scheduler {cluster}"
-        f" --variants null,mainline --workloads near_empty:10 --cpus 1,3 {GIVEN}",
+        f" --variants null,mainline --workloads near_empty@10 --cpus 1,3 {GIVEN}",
     )
     assert out.exit_code == 0, out.output
     assert "simulated now: 4 cells" in out.output
@@ -212,7 +212,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path)
     out = CliRunner().invoke(
         main,
         f"contention sweep --results {tmp_path} --scheduler {address}"
-        f" --variants mainline --workloads near_empty:10 --cpus 1 {GIVEN}",
+        f" --variants mainline --workloads near_empty@10 --cpus 1 {GIVEN}",
     )
     assert out.exit_code == 1
     assert f"iova-lab: no Dask scheduler at {address}" in out.output

@@ -36,6 +36,7 @@ WRITTEN = {"out", "json_path", "text", "picture", "folder"}
 FITTING: dict[click.ParamType[Any], str] = {
     arguments.VARIANT: "null",
     arguments.WORKLOAD: "near_empty",
+    arguments.CELL: "near_empty",
     arguments.EXAMPLE: "max32-lost-reset",
     arguments.C_FILE: "null",
 }
@@ -43,6 +44,7 @@ SUFFIXES: dict[click.ParamType[Any], tuple[str, ...]] = {
     arguments.VARIANT: (".c",),
     arguments.C_FILE: (".c",),
     arguments.WORKLOAD: (".npz", ".json"),
+    arguments.CELL: (".npz", ".json"),
     arguments.EXAMPLE: (".json",),
 }
 #: Commands that need no file and no argument for what they do.

@@ -15,7 +15,7 @@ TRACE = str(ROOT / "iova_lab" / "traces" / "debian-6.12.npz")
 
 #: With a variant in place of {}.
 COMMANDS = {
-    "contention run": "contention run {} near_empty --nr-live 20 --threads 2 --seconds 0.1",
+    "contention run": "contention run {} near_empty@20 --threads 2 --seconds 0.1",
     "trace replay": f"trace replay {TRACE} {{}} --timings 1",
     "trace replay, several": f"trace replay {TRACE} mainline {{}} --timings 1",
     "trace replay as JSON": f"trace replay {TRACE} {{}} --timings 1 --json",

@@ -47,7 +47,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     "line",
     [
         "list",
-        "replay mainline near_empty --nr-live 100",
+        "replay mainline near_empty@100",
         "example anchor-complete",
         "new mine",
         f"trace info {ROOT / 'iova_lab/traces/debian-6.12.npz'}",

@@ -258,7 +258,7 @@ def _workloads(subject: Subject) -> Finding | None:
             "workloads",
             f"{name} with {nr_live:,} live ranges, op {verdict.op:,}: {verdict.says}",
             lines=verdict.frames,
-            again=f"iova-lab replay {shlex.quote(subject.given)} {name} --nr-live {nr_live}",
+            again=f"iova-lab replay {shlex.quote(subject.given)} {name}@{nr_live}",
         )
     subject.facts.append(
         f"{len(names)} workloads and traces, {nr_ops:,} ops: judge, sanitizers; 4 builds agree"

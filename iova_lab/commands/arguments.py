@@ -5,7 +5,9 @@ An unknown name or a missing file is rejected here, before anything large is imp
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +73,19 @@ class _Workload(_Named):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from iova_lab import workloads
 
-        workloads.check_name(value)
+        workloads.check_name(self.name_in(value))
         return value
+
+    def name_in(self, value: str) -> str:
+        """The part of ``value`` that names the workload."""
+        return value
+
+
+class _Cell(_Workload):
+    def name_in(self, value: str) -> str:
+        from iova_lab import workloads
+
+        return workloads.split(value)[0]
 
 
 class _Number(click.FloatRange):
@@ -156,8 +169,37 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
 VARIANT = _Variant("variant", ".c")
 #: The name of a workload, or the path of a trace or of a history that broke something.
 WORKLOAD = _Workload("workload", ".npz.json")
+#: The same at a number of live ranges: NAME@N, or without @N.
+CELL = _Cell("workload", ".npz.json")
 #: The name of an example of a broken promise, or the path of one that `iova-lab try` wrote.
 EXAMPLE = _Example("example", ".json")
+
+Command = Callable[..., None]
+
+
+def workload_argument(command: Command) -> Command:
+    """WORKLOAD[@N], which becomes ``workload`` and ``nr_live``, `NR_LIVE` without @N.
+
+    --nr-live is the former spelling.
+    """
+
+    @click.argument("workload", type=CELL, metavar="WORKLOAD[@N]")
+    @click.option("--nr-live", type=int, hidden=True, deprecated="Use WORKLOAD@N.")
+    @functools.wraps(command)
+    def split(*, workload: str, nr_live: int | None, **others: Any) -> None:
+        from iova_lab import workloads
+
+        name, number = workloads.split(workload)
+        if number is not None and nr_live is not None:
+            raise click.UsageError(f"{workload} has a number of live ranges: leave out --nr-live")
+        given = nr_live if number is None else number
+        command(workload=name, nr_live=NR_LIVE if given is None else given, **others)
+
+    return split
+
+
+#: Live ranges in the window of a workload that is named without @N.
+NR_LIVE = 100
 #: A finite number above zero.
 POSITIVE = _Number(0, min_open=True)
 #: Which of the kernel's per-CPU caches is in front of the variant.

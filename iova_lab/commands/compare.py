@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.basics.errors import InvalidValueError
 from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT
 from iova_lab.rendering.console import progress
 
@@ -29,7 +27,12 @@ if TYPE_CHECKING:
     help="Workloads or paths of traces (.npz), each at N live ranges.  Default: the common case, "
     "then one cell for each complaint that the list has heard.",
 )
-@click.option("--nr-live", type=click.IntRange(1), help="Live ranges where no @N says otherwise.")
+@click.option(
+    "--nr-live",
+    type=click.IntRange(1),
+    hidden=True,
+    deprecated="Use --workloads with NAME@N.",
+)
 @click.option(
     "--budget",
     type=POSITIVE,
@@ -139,16 +142,10 @@ def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell,
 
 
 def _cell(text: str, nr_live: int | None) -> comparison.Cell:
-    from iova_lab import comparison
+    from iova_lab import comparison, workloads
 
-    name, at, number = text.rpartition("@")
-    if not at or text.endswith(".npz"):
-        return comparison.cell_at(text, nr_live)
-    if not re.fullmatch(r"[0-9_]+", number):
-        raise InvalidValueError(
-            f"{text!r}: what follows @ is a number of live ranges, as in ring@1000"
-        )
-    return comparison.cell_at(name, int(number))
+    name, number = workloads.split(text)
+    return comparison.cell_at(name, nr_live if number is None else number)
 
 
 def _advance(bar: Progress) -> comparison.Advance:

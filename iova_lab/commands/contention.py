@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD, invoked
+from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, invoked, note, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
@@ -26,13 +26,13 @@ def contention() -> None:
     \b
     Examples:
       iova-lab contention run mainline random_replace --threads 2
-      iova-lab contention predict mainline full_32bit --nr-live 100000 --cpus 16,384
+      iova-lab contention predict mainline full_32bit@100000 --cpus 16,384
     """
 
 
 @contention.command("run")
 @click.argument("variant", type=VARIANT)
-@click.argument("workload", type=WORKLOAD)
+@workload_argument
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -40,7 +40,6 @@ def contention() -> None:
     show_default=True,
     help="Each on a CPU of its own.",
 )
-@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option(
     "--seconds", type=POSITIVE, default=2.0, show_default=True, help="Repeat for so long."
@@ -76,7 +75,7 @@ def run_command(
 
     \b
     Examples:
-      iova-lab contention run mainline random_replace --threads 2 --nr-live 10000
+      iova-lab contention run mainline random_replace@10000 --threads 2
       iova-lab contention run ./my_patch.c cross_cpu --rcache pre-6.7
     """
     from iova_lab.contention import tables
@@ -129,8 +128,7 @@ MEASURED = results_option(
 
 @contention.command()
 @click.argument("variant", type=VARIANT)
-@click.argument("workload", type=WORKLOAD)
-@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@workload_argument
 @click.option("--cpus", default="1,16,64,384,1024", show_default=True, help="Separated by commas.")
 @click.option(
     "--scenario",
@@ -179,8 +177,8 @@ def predict(
 
     \b
     Examples:
-      iova-lab contention predict mainline full_32bit --nr-live 100000 --cpus 16,384
-      iova-lab contention predict maple ring --nr-live 10000 --ns-per-node 16 --soft 60
+      iova-lab contention predict mainline full_32bit@100000 --cpus 16,384
+      iova-lab contention predict maple ring@10000 --ns-per-node 16 --soft 60
     """
     import iova_variants
     from iova_lab import workloads
@@ -264,7 +262,7 @@ def validate(results: Path, seconds: float) -> None:
 @contention.command("sweep")
 @MEASURED
 @click.option("--variants", help="Names or .c files, separated by commas; default: all.")
-@click.option("--workloads", "chosen", help="NAME or NAME:NR_LIVE, separated by commas.")
+@click.option("--workloads", "chosen", help="NAME or NAME@N, separated by commas.")
 @click.option("--cpus", default="1,4,16,64,256,1024", show_default=True)
 @click.option(
     "--scenario",
@@ -308,7 +306,7 @@ def sweep_command(
     \b
     Examples:
       iova-lab contention sweep
-      iova-lab contention sweep --variants mainline,./my_patch.c --workloads ring:10000
+      iova-lab contention sweep --variants mainline,./my_patch.c --workloads ring@10000
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
       iova-lab contention sweep --stored
     """
@@ -376,11 +374,13 @@ def _sizes(text: str) -> dict[str, int]:
 
     found = {}
     for part in text.split(","):
-        name, _, size = (
-            part.rpartition(":") if part.rpartition(":")[2].isdigit() else (part, "", "")
-        )
+        former, colon, size = part.rpartition(":")
+        if colon and size.isdigit():
+            note(f"`{part}`", f"`{former}@{size}`")
+            part = f"{former}@{size}"
+        name, given = workloads.split(part)
         workload = workloads.get(name)
-        nr_live = int(size) if size else study.PICTURED.get(name, workload.min_nr_live)
+        nr_live = study.PICTURED.get(name, workload.min_nr_live) if given is None else given
         if (reason := workload.why_not(nr_live)) is not None:
             raise workloads.SizeError(reason)
         found[name] = nr_live

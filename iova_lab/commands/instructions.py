@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
-from iova_lab.commands.arguments import VARIANT, WORKLOAD
+from iova_lab.commands.arguments import VARIANT, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
-@click.argument("workload", type=WORKLOAD)
-@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@workload_argument
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: int) -> None:
     """Count the instructions per op of WORKLOAD on VARIANTS, in user space, with callgrind.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, WORKLOAD
+from iova_lab.commands.arguments import POSITIVE, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def kernel() -> None:
 
     \b
     Examples:
-      iova-lab kernel replay kernel mainline random_replace --nr-live 10000
+      iova-lab kernel replay kernel mainline random_replace@10000
       iova-lab kernel lockup
     """
 
@@ -53,9 +53,8 @@ def fetch(series: str, newest: bool) -> None:
 
 @kernel.command("replay")
 @click.argument("variants", nargs=-1, required=True)
-@click.argument("workload", type=WORKLOAD)
+@workload_argument
 @series_option
-@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option("--icount/--no-icount", default=True, help="Count instructions; else guest time.")
 @click.option(
@@ -81,7 +80,7 @@ def replay_command(
 
     \b
     Examples:
-      iova-lab kernel replay kernel mainline random_replace --nr-live 10000
+      iova-lab kernel replay kernel mainline random_replace@10000
       iova-lab kernel replay --kernel 6.1 mainline ./my_patch.c trace_6_1
     """
     from iova_lab import workloads

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, WORKLOAD
+from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def _claims(variant: iova_variants.Variant) -> str:
 
 @click.command()
 @click.argument("variant", type=VARIANT)
-@click.argument("workload", type=WORKLOAD)
-@click.option("--nr-live", default=100, show_default=True, help="Live ranges in the window.")
+@workload_argument
 @click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
 @click.option(
     "--timeout",
@@ -144,7 +143,7 @@ def replay(
 
     \b
     Examples:
-      iova-lab replay mainline random_replace --nr-live 100000
+      iova-lab replay mainline random_replace@100000
       iova-lab replay ./my_patch.c my_trace.npz
       iova-lab replay mainline cross_cpu --rcache pre-6.7 --json
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -66,6 +67,21 @@ def check_name(name: str) -> None:
         raise NotFoundError(
             f"no workload named {name!r}; there are: {known}; or give a path to a trace (.npz)"
         )
+
+
+def split(text: str) -> tuple[str, int | None]:
+    """Name, or path, and number of live ranges of ``NAME@N``; None without @N.
+
+    Raises `InvalidValueError` where no number follows the @.
+    """
+    name, at, number = text.rpartition("@")
+    if not at or text.endswith((".npz", ".json")):
+        return text, None
+    if not re.fullmatch(r"[0-9_]+", number):
+        raise InvalidValueError(
+            f"{text!r}: what follows @ is a number of live ranges, as in ring@1000"
+        )
+    return name, int(number)
 
 
 @cache
