@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 import iova_variants
 from iova_lab import workloads
 from iova_lab.cli import main
-from iova_lab.linux import source, unit
+from iova_lab.linux import in_kernel, source, unit
 from iova_lab.linux.errors import SourceError, TextError
 from iova_variants import Domain, VariantError, building
 from iova_variants.opstream import OpStream, new_ops
@@ -190,7 +191,7 @@ def test_a_warning_of_the_kernel_is_a_finding_with_its_line(tree: Path, tmp_path
     from iova_lab.checking import checks
 
     search = "found = highest_fit("
-    small_tree.write(tree, changes={search: f"BUG_ON(size == 3);\n\t{search}"})
+    small_tree.write(tree, changes={search: f"BUG_ON(size);\n\t{search}"})
     finding = checks.check(f"linux:{tree}", out=tmp_path, seconds=5)
     assert finding is not None
     assert "BUG()" in finding.says
@@ -249,3 +250,18 @@ def test_what_is_wrong_with_a_text_is_told_as_of_any_variant(tree: Path) -> None
     small_tree.write(tree, changes={"new->pfn_lo >= max(": "new->pfn_lo + 1 >= max("})
     with pytest.raises(VariantError):
         iova_variants.replay(f"linux:{tree}", workloads.generate("full_32bit", 10), judge=True)
+
+
+def test_in_a_module_every_name_that_others_could_see_has_a_prefix(tree: Path) -> None:
+    """Two texts in one module, and the kernel's own outside of it."""
+    written = unit.resolve(f"linux:{tree}")
+    code = written.with_name(in_kernel.FILE).read_text()
+    exported = re.findall(r"EXPORT_SYMBOL_GPL\((\w+)\)", (tree / source.ALLOCATOR).read_text())
+    assert exported
+    for name in exported:
+        assert f"#define {name} text_{written.parent.name}_{name}\n" in code
+    files = in_kernel.sources(written)
+    assert {Path(name).name for name in files} == {"iova.c", "iova.h", "variant.c", "count.h"}
+    for included in re.findall(r'#include "(.*)"', code):
+        assert included in files
+    assert all(path.is_file() for path in files.values())

@@ -16,6 +16,8 @@ import pytest
 import iova_variants
 from iova_lab import workloads
 from iova_lab.checking.soak_streams import make_chunk
+from iova_lab.kernel import packages, tools
+from iova_lab.kernel.replay import Job, replay
 from iova_lab.linux import debian, source
 from iova_lab.linux.errors import SourceError
 from iova_variants.opstream import Op, OpFlag, OpStream
@@ -114,3 +116,19 @@ def test_tree_and_cached_nodes(series: str, workload: str) -> None:
     stream = workloads.generate(workload, 100)
     text = text_of(series) + source.LAB_RBTREE
     assert contents(text, stream, 800) == contents(RETELLINGS[series], stream, 800)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(tools.missing() is not None, reason=tools.missing() or "")
+@pytest.mark.parametrize("series", RETELLINGS)
+def test_in_a_booted_kernel_the_text_is_the_kernels_own(series: str) -> None:
+    """Beside it in one guest: the same addresses, and as many instructions but for a call."""
+    stream = workloads.generate("random_replace", 300)
+    jobs = [Job(name, stream) for name in (text_of(series), "kernel")]
+    text, kernel = replay(packages.get(series), jobs, silence=300)
+    assert (text.error, kernel.error) == (None, None)
+    np.testing.assert_array_equal(text.pfns, kernel.pfns)
+    assert text.cycles is not None
+    assert kernel.cycles is not None
+    spent = int(text.cycles.sum()), int(kernel.cycles.sum())
+    assert spent[0] == pytest.approx(spent[1], rel=0.05)

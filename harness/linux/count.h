@@ -131,8 +131,6 @@ void __cyg_profile_func_exit(void *function, void *caller)
 #else
 
 #define text_begin()	do { } while (0)
-static const u64 text_nr_tree_allocs, text_nr_tree_frees;
-static const bool text_counts;
 
 #endif
 #endif

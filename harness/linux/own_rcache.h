@@ -13,6 +13,11 @@
 
 #include "rcache.h"
 
+#ifndef IOVA_COUNTED
+static const u64 text_nr_tree_allocs, text_nr_tree_frees;
+static const bool text_counts;
+#endif
+
 static struct rcache *text_first_rcache;
 
 typedef unsigned long (*text_alloc_fast)(struct iova_domain *iovad,

@@ -86,6 +86,10 @@ static enum text_role text_role(const void *function)
 
 static unsigned int text_nr_domains;
 
+#ifdef __KERNEL__
+#define text_forget_abandoned()		do { } while (0)
+#define text_set_nr_cpus(nr)		do { } while (0)
+#else
 /*
  * After an op that did not return, the harness destroys the caches and never
  * touches its domains again: for the text these are still there.
@@ -98,6 +102,9 @@ static void text_forget_abandoned(void)
 	for (; text_nr_domains; text_nr_domains--)
 		iova_cache_put();
 }
+
+#define text_set_nr_cpus(nr)		(shim_nr_cpus = (nr))
+#endif
 
 typedef void (*text_init)(struct iova_domain *iovad, unsigned long granule,
 			  unsigned long start_pfn);
@@ -122,7 +129,7 @@ static void text_init_old(void *function, struct iova_domain *iovad,
 static void text_init_for(struct iova_domain *iovad, unsigned long granule,
 			  unsigned long start_pfn, unsigned int nr_cpus)
 {
-	shim_nr_cpus = nr_cpus;
+	text_set_nr_cpus(nr_cpus);
 	_Generic(&init_iova_domain, text_init_32bit: text_init_old,
 		 default: text_init_new)((void *)init_iova_domain, iovad,
 					 granule, start_pfn);

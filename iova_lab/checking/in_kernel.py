@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import iova_variants
 from iova_lab import workloads
 from iova_lab.kernel import fidelity, packages
 from iova_lab.kernel.replay import Job, replay
@@ -38,8 +39,9 @@ def run(
 ) -> Iterator[InKernel]:
     """Replay `CELLS` on all variants; an address that differs from user space is an error."""
     found = packages.get(series)
-    boots = [[(v, label)] for v, label in zip(variants, labels, strict=True) if v.endswith(".c")]
-    ours = [(v, label) for v, label in zip(variants, labels, strict=True) if not v.endswith(".c")]
+    pairs = list(zip(variants, labels, strict=True))
+    boots = [[pair] for pair in pairs if iova_variants.is_foreign(pair[0])]
+    ours = [pair for pair in pairs if not iova_variants.is_foreign(pair[0])]
     boots = [ours, *boots] if ours else boots
     for done, boot in enumerate(boots):
         advance(f"kernel {found.release}", done / len(boots))

@@ -144,8 +144,6 @@ def try_command(
         raise click.UsageError("--base and --mbox go with --linux")
     if linux is None and (bool(files) == bool(patches) or len(files) > 2 or len(patches) > 1):
         raise click.UsageError("name one C file, or two, or a diff with --patch")
-    if linux is not None and kernel:
-        raise click.UsageError("--kernel boots no kernel with the text of --linux yet")
     if budget <= 0:
         raise click.UsageError(f"--budget {budget:g}: no time to do anything in")
     if linux is None:

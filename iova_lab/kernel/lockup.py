@@ -67,7 +67,7 @@ def on_variant(
     kernel: Kernel, variant: str, nr_live: int, on_line: Callable[[str], object]
 ) -> Outcome:
     """The same on one variant of the module; the guest is stopped at the kernel's first words."""
-    own = [Path(variant)] if variant.endswith(".c") else []
+    own = [iova_variants.find_source(variant)] if iova_variants.is_foreign(variant) else []
     ko = module.build(kernel, own)
     name = module.own_name(own[0]) if own else variant
     script = f"insmod /{ko.name} lockup={name} nr_live={nr_live}\n"
@@ -184,7 +184,7 @@ def code(variant: str) -> str:
 
     Of a short stream: what a variant does here does not depend on which.
     """
-    if variant == "stock" or variant.endswith(".c"):
+    if variant == "stock" or iova_variants.is_foreign(variant):
         return ""
     try:
         return code_digest(variant, stream(SHORT))

@@ -14,9 +14,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import iova_variants
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.kernel import KernelError, tools
 from iova_lab.kernel.packages import CACHE, Kernel, alone
+from iova_lab.linux import in_kernel
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
 
 KERNEL_DIR = HARNESS_DIR / "kernel"
@@ -34,7 +36,7 @@ def variant_names() -> list[str]:
 
 def check_name(variant: str) -> None:
     """Raise `LookupError` for what is neither in the module nor a C file."""
-    if variant not in variant_names() and not variant.endswith(".c"):
+    if variant not in variant_names() and not iova_variants.is_foreign(variant):
         known = ", ".join(variant_names())
         raise NotFoundError(
             f"no variant named {variant!r} in the module; there are: {known}; or give a .c file"
@@ -82,6 +84,11 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
     sources |= {f"include/{path.name}": path for path in shared}
     sources |= {f"variants/{path.name}": path for path in variant_sources()}
     for path in own:
+        if in_kernel.is_text(path):
+            text = in_kernel.sources(path)
+            sources |= {f"variants/{name}": file for name, file in text.items()}
+            sources[f"variants/{own_name(path)}.c"] = path.with_name(in_kernel.FILE)
+            continue
         sources |= {f"variants/{header.name}": header for header in path.parent.glob("*.h")}
         sources[f"variants/{own_name(path)}.c"] = path
     return dict(sorted(sources.items()))

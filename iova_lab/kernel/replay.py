@@ -39,7 +39,8 @@ class Job:
     @property
     def own(self) -> Path | None:
         """The user's C file, if it is one."""
-        return Path(self.variant) if self.variant.endswith(".c") else None
+        foreign = iova_variants.is_foreign(self.variant)
+        return iova_variants.find_source(self.variant) if foreign else None
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ that includes harness/linux/variant.c, and what the compiler is given for it bes
     <name>.c                what differs between eras, as macros; it names the digest of all
     <name>.flags            for every build
     <name>.counted.flags    for the build that counts nodes
+    in_kernel.c             the same for the module of a booted kernel
     drivers/ include/ lib/  the text, as it is
     absent/linux/           headers that neither the tree nor the shim has, empty
 """
@@ -19,7 +20,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from iova_lab.linux import PREFIX, source
+from iova_lab.linux import PREFIX, in_kernel, source
 from iova_lab.linux.errors import TextError
 from iova_lab.linux.source import ALLOCATOR, HEADER, Text
 from iova_variants import building
@@ -81,8 +82,8 @@ def _digest(text: Text) -> str:
     parts = [
         *((path, data) for path, data in sorted(text.files.items())),
         *((str(path.relative_to(SHIM)), path.read_bytes()) for path in shim),
-        (repr((FLAGS, COUNTED_FLAGS, FUNCTIONS, MEMBERS)), b""),
-        (repr((text.label, text.release, text.own_rcache)), b""),
+        (repr((FLAGS, COUNTED_FLAGS, text.label)), b""),
+        (in_kernel.code(text, "", _defines(text)), b""),
     ]
     for path, data in parts:
         digest.update(f"{path}\0{len(data)}\0".encode() + data)
@@ -101,7 +102,10 @@ def _write(text: Text, digest: str, target: Path) -> None:
             empty = partial / "absent" / header
             empty.parent.mkdir(parents=True, exist_ok=True)
             empty.write_text("/* Neither the tree nor the lab's shim has this header. */\n")
-        (partial / target.name).write_text(_unit(text, digest), encoding="utf-8")
+        defines = _defines(text)
+        (partial / target.name).write_text(_unit(defines, digest), encoding="utf-8")
+        own = in_kernel.code(text, digest, defines)
+        (partial / in_kernel.FILE).write_text(own, encoding="utf-8")
         folder = target.parent
         paths = (SHIM / "include", SHIM, folder / "include", folder)
         include = [*(f"-I{path}" for path in paths), f"-idirafter{folder / 'absent'}"]
@@ -133,7 +137,8 @@ def _included(text: Text) -> set[str]:
     return {name for name in found if f"include/{name}" not in text.files and ".." not in name}
 
 
-def _unit(text: Text, digest: str) -> str:
+def _defines(text: Text) -> list[str]:
+    """What differs between eras, for harness/linux/variant.c."""
     code = text.files[ALLOCATOR].decode(errors="replace")
     header = text.files[HEADER].decode(errors="replace")
     has = [name for name in FUNCTIONS if re.search(rf"\b{name}\(", code)]
@@ -146,6 +151,10 @@ def _unit(text: Text, digest: str) -> str:
     ]
     if augmented := re.search(r"\bRB_DECLARE_CALLBACKS(_MAX)?\s*\(([^;{}]*?)\)\s*;?\n", code):
         defines.append(f"TEXT_AUGMENTED {_roles(bool(augmented[1]), augmented[2])}")
+    return defines
+
+
+def _unit(defines: list[str], digest: str) -> str:
     lines = (f"#define {define}\n" for define in defines)
     return f'/* {digest} */\n{"".join(lines)}#include "variant.c"\n'
 

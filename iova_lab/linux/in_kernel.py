@@ -1,0 +1,65 @@
+"""How does the kernel's text become a part of the lab's module, beside the kernel's own?
+
+Every name that it exports or declares gets a prefix, and its header comes first, so that the
+kernel's own, of the same include guard, is skipped.  All else is the booted kernel's: slab, locks,
+red-black tree, per-CPU data.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from iova_lab.linux import PREFIX
+from iova_lab.linux.source import ALLOCATOR, HEADER, Text
+from iova_variants import building
+
+#: Name of the C file for the module, in the folder of a unit.
+FILE = "in_kernel.c"
+
+_HEAD = """#include <linux/cpuhotplug.h>
+#include <linux/export.h>
+#include <linux/module.h>
+
+#undef EXPORT_SYMBOL
+#undef EXPORT_SYMBOL_GPL
+#define EXPORT_SYMBOL(name)	extern typeof(name) name
+#define EXPORT_SYMBOL_GPL(name)	EXPORT_SYMBOL(name)
+
+/* The state is the kernel's own allocator's, and no CPU goes in the guest. */
+#define cpuhp_setup_state_multi(state, name, up, down)		((void)(down), 0)
+#define cpuhp_remove_multi_state(state)				((void)0)
+#define cpuhp_state_add_instance_nocalls(state, node)		((void)(node), 0)
+#define cpuhp_state_remove_instance_nocalls(state, node)	((void)(node))
+"""
+
+
+def is_text(path: Path) -> bool:
+    """Is this C file the unit of a kernel's text?"""
+    return path.name.startswith(PREFIX) and (path.parent / FILE).exists()
+
+
+def sources(path: Path) -> dict[str, Path]:
+    """Files that the module's own of a unit includes, by their place beside it."""
+    folder = path.parent
+    shim = building.HARNESS_DIR / "linux"
+    files = {text: folder / text for text in (ALLOCATOR, HEADER)}
+    files |= {name: shim / name for name in ("variant.c", "count.h")}
+    return {f"{folder.name}/{name}": file for name, file in files.items()}
+
+
+def code(text: Text, digest: str, defines: list[str]) -> str:
+    """Return the C of the module's own file of a unit; ``defines`` are those of user space."""
+    names = sorted(_names(text))
+    lines = [*(f"#define {name} text_{digest}_{name}" for name in names)]
+    lines += [f"#define {define}" for define in defines if "rbtree" not in define]
+    lines += [f'#include "{digest}/{HEADER}"', f'#include "{digest}/variant.c"']
+    return f"/* {digest} */\n{_HEAD}\n" + "".join(f"{line}\n" for line in lines)
+
+
+def _names(text: Text) -> set[str]:
+    """Functions that other files of a kernel could see."""
+    allocator, header = (text.files[path].decode(errors="replace") for path in (ALLOCATOR, HEADER))
+    exported = re.findall(r"^EXPORT_SYMBOL(?:_GPL)?\((\w+)\)", allocator, re.M)
+    inline = r"^(?!static|#|typedef|\s)[\w \t*]*?\b(\w+)\([^;{]*\);"
+    return {*exported, *re.findall(inline, header, re.M)}
