@@ -37,8 +37,9 @@ def of_commits(tree: str, revisions: str | None, base: str | None) -> Series:
         first, dots, last = revisions.partition("..")
         if not dots or not first:
             raise InvalidValueError(f"{revisions!r} is no range of commits REV1..REV2")
-        commits = _commits(folder, first, last or "HEAD")
-        return Series(tuple(f"{PREFIX}{tree}@{name}" for name in (base or first, *commits)))
+        found = changing(folder, first, last or "HEAD")
+        short = [commit[:12] for commit in found]
+        return Series(tuple(f"{PREFIX}{tree}@{name}" for name in (base or first, *short)))
     if base is None:
         changed = source.git(folder, "status", "--porcelain", "--", *PATHS)
         if changed is None:
@@ -47,8 +48,8 @@ def of_commits(tree: str, revisions: str | None, base: str | None) -> Series:
     return Series((f"{PREFIX}{tree}@{base}", f"{PREFIX}{tree}"))
 
 
-def _commits(folder: Path, first: str, last: str) -> list[str]:
-    """Commits of a range that change the text, oldest first."""
+def changing(folder: Path, first: str, last: str) -> list[str]:
+    """Return the commits of a range that change the text, oldest first.  Raises `SourceError`."""
     listed = source.git(
         folder, "rev-list", "--reverse", "--topo-order", f"{first}..{last}", "--", *PATHS
     )
@@ -57,7 +58,7 @@ def _commits(folder: Path, first: str, last: str) -> list[str]:
     commits = listed.decode().split()
     if not commits:
         raise SourceError(f"{folder}: no commit of {first}..{last} changes {', '.join(PATHS[:2])}")
-    return [commit[:12] for commit in commits]
+    return commits
 
 
 def of_patches(wanted: str, patches: Sequence[Path], base: str | None = None) -> Series:

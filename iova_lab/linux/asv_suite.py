@@ -1,0 +1,107 @@
+"""What does asv measure of the kernel's text at one commit?
+
+The benchmarks of the folder that `iova_lab.linux.asv_folder` writes inherit from `Cells` through
+these; the folder names the tree, the workloads and their sizes.  Counts are exact.  A text that
+does not compile, or does not return, is a failed cell, with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import ClassVar
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.linux import PREFIX
+from iova_lab.measuring.timing import best_window
+from iova_variants import ReplayResult
+
+#: Nodes that one replay may visit: 10 to 30 s of walking.
+BUDGET = 3_000_000_000
+
+
+class Cells:
+    """A workload and its size; the text is that of the commit that asv has named."""
+
+    tree: ClassVar[str]
+    params: tuple[list[str], list[int]] = ([], [])
+    param_names = ("workload", "nr_live")
+    version = "1"
+    timeout = 600.0
+
+    def setup(self, workload: str, nr_live: int) -> None:
+        try:
+            self.stream = workloads.generate(workload, nr_live)
+        except workloads.SizeError as error:
+            raise NotImplementedError(str(error)) from error
+        self.text = f"{PREFIX}{self.tree}@{os.environ['ASV_COMMIT']}"
+        iova_variants.load(self.text)  # compiled outside what is timed
+
+    def counted(self, workload: str, nr_live: int) -> ReplayResult:
+        """Return a counted and judged replay: one for all counts of a process."""
+        return _counted(self.text, workload, nr_live)
+
+
+@cache
+def _counted(text: str, workload: str, nr_live: int) -> ReplayResult:
+    stream = workloads.generate(workload, nr_live)
+    return iova_variants.replay(text, stream, judge=True, op_visits=True, max_visits=BUDGET)
+
+
+class NodesMean(Cells):
+    """Nodes visited per op of the window."""
+
+    unit = "nodes/op"
+
+    def track_nodes_per_op(self, workload: str, nr_live: int) -> float:
+        result = self.counted(workload, nr_live)
+        return sum((result.visits or {}).values()) / result.nr_ops
+
+
+class NodesWorst(Cells):
+    """Most nodes that one op of the window visited."""
+
+    unit = "nodes"
+
+    def track_worst_op(self, workload: str, nr_live: int) -> float:
+        return float(self.counted(workload, nr_live).worst_visits or 0)
+
+
+class Refusals(Cells):
+    """Requests of the window that were refused."""
+
+    unit = "requests"
+
+    def track_refusals(self, workload: str, nr_live: int) -> float:
+        return float(self.counted(workload, nr_live).nr_failures)
+
+
+class NeedlessRefusals(Cells):
+    """Requests of the window that were refused although an exhaustive search finds a fit."""
+
+    unit = "requests"
+
+    def track_needless_refusals(self, workload: str, nr_live: int) -> float:
+        return float(self.counted(workload, nr_live).nr_spurious or 0)
+
+
+class Latency(Cells):
+    """Seconds inside the window; each sample is the fastest of several replays."""
+
+    number = 1
+    rounds = 4
+    repeat = (2, 4, 4.0)
+    warmup_time = 0.0
+    timeout = 1800.0
+
+    def setup(self, workload: str, nr_live: int) -> None:
+        super().setup(workload, nr_live)
+        self.seconds = 0.0
+
+    def timer(self) -> float:
+        """Seconds that this cell's replays have put on the clock."""
+        return self.seconds
+
+    def time_window(self, workload: str, nr_live: int) -> None:
+        self.seconds += best_window(self.text, self.stream)
