@@ -240,7 +240,7 @@ def test_an_interrupt_ends_every_guest_and_blames_nobody() -> None:
     stream = workloads.generate("random_replace", 100_000)
     job = Job("no_cache", stream)
     with pytest.raises(KeyboardInterrupt):
-        next(replay(kernel(NEWEST), [job], silence=120, on_op=lambda *_: machine.stop_all()))
+        next(replay(kernel(NEWEST), [job], silence=120, on_progress=lambda *_: machine.stop_all()))
     assert not machine._running
     assert not machine._stopped
 

@@ -25,7 +25,7 @@ def test_the_first_sample_warms_up_and_does_not_count(monkeypatch: pytest.Monkey
     samples = iter([9.0, *(float(n) * STREAM.nr_measured / 1e9 for n in (5, 3, 4, 8, 1, 7, 2, 6))])
     monkeypatch.setattr(timing, "best_window", lambda *_, **__: next(samples))
     steps: list[None] = []
-    found = timing.timed("null", STREAM, seconds=1e9, advance=lambda: steps.append(None))
+    found = timing.timed("null", STREAM, seconds=1e9, on_progress=lambda: steps.append(None))
     assert found.samples == pytest.approx((5, 3, 4, 8, 1, 7, 2, 6))
     assert found.ns_per_op == pytest.approx(4.5)
     assert found.interval == pytest.approx((1, 8))

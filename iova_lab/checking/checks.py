@@ -34,7 +34,7 @@ from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, 
 from iova_variants.opstream import OpStream
 
 #: Called with the name of a check, and how far it is, from 0 to 1.
-Advance = Callable[[str, float], None]
+OnProgress = Callable[[str, float], None]
 
 #: Live ranges at which workloads are judged, or as near to that as one goes.
 NR_LIVE = 1000
@@ -59,7 +59,7 @@ class Subject:
     given: str
     seconds: float = 40.0
     facts: list[str] = field(default_factory=list)
-    advance: Advance = lambda name, share: None
+    on_progress: OnProgress = lambda name, share: None
     all_done: bool = False
     nr_histories: int = 0
 
@@ -130,7 +130,7 @@ def _compiles(subject: Subject) -> Finding | None:
             except BuildError as error:
                 headline, lines = compiler_lines(str(error), subject.source)
                 return subject.finding("compiles", headline, lines=lines)
-            subject.advance("compiles", done / len(jobs))
+            subject.on_progress("compiles", done / len(jobs))
     return None
 
 
@@ -165,7 +165,7 @@ def _races(subject: Subject) -> Finding | None:
         return None
     try:
         for seed in range(races.NR_SEEDS):
-            subject.advance("threads", seed / races.NR_SEEDS)
+            subject.on_progress("threads", seed / races.NR_SEEDS)
             race = races.run(subject.source, races.stream_of(seed))
             if race:
                 return subject.finding("threads", race.says, lines=race.frames)
@@ -222,7 +222,7 @@ def _search(
         fails_memory=fails_memory,
         search_s=share * subject.seconds,
         shrink_s=min(subject.seconds / 2, _SHRINK_S),
-        advance=lambda: subject.advance(check, next(nr, total) / total),
+        on_progress=lambda: subject.on_progress(check, next(nr, total) / total),
     )
     if searched.found:
         finding = subject.broken(check, *searched.found)
@@ -241,7 +241,7 @@ def _workloads(subject: Subject) -> Finding | None:
     nr_ops = 0
     names = workloads.names()
     for done, name in enumerate(names):
-        subject.advance("workloads", done / len(names))
+        subject.on_progress("workloads", done / len(names))
         workload = workloads.get(name)
         nr_live = min(max(NR_LIVE, workload.min_nr_live), workload.max_nr_live)
         stream = workloads.generate(name, nr_live)
@@ -278,7 +278,7 @@ def _soak(subject: Subject) -> Finding | None:
     begun, index, nr_ops = time.monotonic(), 0, 0
     seconds = 0.2 * subject.seconds
     while (spent := time.monotonic() - begun) < seconds:
-        subject.advance("soak", spent / seconds)
+        subject.on_progress("soak", spent / seconds)
         chunk = make_chunk(0, index)
         try:
             soak.run_chunk(str(subject.source), chunk, timeout=60.0)
@@ -321,10 +321,10 @@ def check(
     *,
     out: Path = Path("try"),
     seconds: float = 40.0,
-    advance: Advance = lambda name, share: None,
+    on_progress: OnProgress = lambda name, share: None,
 ) -> Finding | None:
     """Check one C file; the first thing that is wrong with it, or None."""
-    return check_all(subject_of(file, out, seconds), advance)
+    return check_all(subject_of(file, out, seconds), on_progress)
 
 
 def subject_of(file: str | Path, out: Path, seconds: float = 40.0) -> Subject:
@@ -345,15 +345,15 @@ def again(path: Path, variant: str | None = None) -> Finding | None:
     return subject.told("again", saved.history, verdict) if verdict else None
 
 
-def check_all(subject: Subject, advance: Advance) -> Finding | None:
+def check_all(subject: Subject, on_progress: OnProgress) -> Finding | None:
     """Make all checks of one subject."""
     total, done = sum(share for _, share in CHECKS.values()), 0.0
     for name, (run, share) in CHECKS.items():
         begun = done
-        subject.advance = lambda name, part, begun=begun, share=share: advance(  # type: ignore[misc]
+        subject.on_progress = lambda name, part, begun=begun, share=share: on_progress(  # type: ignore[misc]
             name, (begun + min(part, 1) * share) / total
         )
-        subject.advance(name, 0.0)
+        subject.on_progress(name, 0.0)
         finding = run(subject)
         if finding:
             return finding

@@ -304,12 +304,15 @@ _NOISE_CELL = comparison.Cell("near_empty", 100)
 _MOST_NOISE = 0.05
 
 
-def noise(seconds: float, advance: Callable[[float, str], None]) -> Check:
+def noise(seconds: float, on_progress: Callable[[float, str], None]) -> Check:
     """Measure mainline against itself: what remains is what can't be seen on this machine now."""
     from iova_lab.checking.measuring import measure_cells
 
     result = measure_cells(
-        ("mainline", "mainline"), (_NOISE_CELL,), seconds, lambda text, share: advance(share, text)
+        ("mainline", "mainline"),
+        (_NOISE_CELL,),
+        seconds,
+        lambda text, share: on_progress(share, text),
     )
     found = comparison.verdicts(result)[0].ratio
     name = f"noise, {seconds:g} s"

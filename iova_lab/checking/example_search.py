@@ -109,7 +109,7 @@ def _pointless(variant: str, question: str, found: list[Example]) -> bool:
     return question == "moved-cost" and f"{variant}-moved" in {one.name for one in found}
 
 
-def search_all(report: Callable[[str], object]) -> list[Example]:
+def search_all(on_progress: Callable[[str], object]) -> list[Example]:
     """Look for a breach of every promise by every variant that keeps books."""
     found: list[Example] = []
     for variant in iova_variants.names(fake=False):
@@ -119,7 +119,7 @@ def search_all(report: Callable[[str], object]) -> list[Example]:
             example = search(variant, question)
             if example:
                 found.append(example)
-                report(f"{example.name}: {len(example.steps)} ops")
+                on_progress(f"{example.name}: {len(example.steps)} ops")
     return found
 
 

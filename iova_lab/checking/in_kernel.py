@@ -19,7 +19,7 @@ from iova_lab.kernel.replay import Job, replay
 #: The common case, and a bad one that an emulated kernel goes through in seconds.
 CELLS = (("near_empty", 100), ("random_replace", 1000))
 
-Advance = Callable[[str, float], None]
+OnProgress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class InKernel:
 
 
 def run(
-    series: str, variants: Sequence[str], labels: Sequence[str], advance: Advance
+    series: str, variants: Sequence[str], labels: Sequence[str], on_progress: OnProgress
 ) -> Iterator[InKernel]:
     """Replay `CELLS` on all variants; an address that differs from user space is an error."""
     found = packages.get(series)
@@ -44,7 +44,7 @@ def run(
     ours = [pair for pair in pairs if not iova_variants.is_foreign(pair[0])]
     boots = [ours, *boots] if ours else boots
     for done, boot in enumerate(boots):
-        advance(f"kernel {found.release}", done / len(boots))
+        on_progress(f"kernel {found.release}", done / len(boots))
         cells = [(variant, label, *cell) for cell in CELLS for variant, label in boot]
         jobs = [Job(variant, workloads.generate(name, nr)) for variant, _, name, nr in cells]
         for (_, label, name, nr_live), result in zip(cells, replay(found, jobs), strict=True):

@@ -25,22 +25,24 @@ NR_LIVE = 10_000
 _NR_PROCESSES = 10
 _PROCESS_S = 0.6
 
-Advance = Callable[[str, float], None]
+OnProgress = Callable[[str, float], None]
 
 #: The common case, then one bad case, then the rest as `comparison` has it.
 _FIRST = ("near_empty", "random_replace", "trace_6_12", "full_32bit")
 
 
-def measure(variants: Sequence[str], seconds: float, advance: Advance) -> comparison.Comparison:
+def measure(
+    variants: Sequence[str], seconds: float, on_progress: OnProgress
+) -> comparison.Comparison:
     """Measure as many cells as there is time for, and be back when it is over."""
-    return measure_cells(variants, timed_cells(seconds, len(variants)), seconds, advance)
+    return measure_cells(variants, timed_cells(seconds, len(variants)), seconds, on_progress)
 
 
 def measure_cells(
     variants: Sequence[str],
     cells: tuple[comparison.Cell, ...],
     seconds: float,
-    advance: Advance,
+    on_progress: OnProgress,
 ) -> comparison.Comparison:
     """Measure these cells, and end when the time is over.
 
@@ -53,7 +55,7 @@ def measure_cells(
         cells=cells,
         budget_s=max(seconds, 1.0),
     )
-    return comparison.measure(plan, lambda share, text: advance(text, share), limit_s=seconds)
+    return comparison.measure(plan, lambda share, text: on_progress(text, share), limit_s=seconds)
 
 
 def timed_cells(seconds: float, nr_variants: int) -> tuple[comparison.Cell, ...]:
@@ -130,7 +132,7 @@ def differs(before: Counts | str, after: Counts | str) -> bool:
 
 
 def count_all(
-    variants: Sequence[str], labels: Sequence[str], advance: Advance
+    variants: Sequence[str], labels: Sequence[str], on_progress: OnProgress
 ) -> Iterable[Counted]:
     """Replay every workload once on every variant, counted and judged."""
     plan = comparison.Plan(base=variants[0], candidates=tuple(variants[1:]))
@@ -144,5 +146,5 @@ def count_all(
                 found[label] = count(plan, variant, cell)
             except iova_variants.VariantError as error:
                 found[label] = str(error)
-        advance("counting nodes", (done + 1) / len(names))
+        on_progress("counting nodes", (done + 1) / len(names))
         yield Counted(cell, found)

@@ -200,7 +200,7 @@ def search(
     fails_memory: bool = False,
     search_s: float = 15.0,
     shrink_s: float = 15.0,
-    advance: Callable[[], None] = lambda: None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> Searched:
     """Look for a history that ``judged`` finds something wrong with, and shrink it.
 
@@ -221,7 +221,7 @@ def search(
         if searched.found is None:
             searched.nr_histories += history.nr_domains
             searched.nr_ops += len(history.steps)
-            advance()
+            on_progress()
             if verdict:
                 deadline = time.monotonic() + shrink_s
         elif verdict.kind != searched.found[1].kind:

@@ -76,7 +76,7 @@ def grow(
             if math.isnan(cost):
                 raise iova_variants.VariantError(f"{variant} at {nr_live:,}: no op is {kind}")
             costs[variant].append(cost)
-        run.tick(done + 1, len(sizes))
+        run.on_progress(done + 1, len(sizes))
     return {"sizes": sizes, "costs": costs}
 
 

@@ -16,12 +16,12 @@ class Run:
     """What a claim's ``measure`` is given.
 
     ``quick``: a look, with small sizes and few samples; never stored as a result.  ``results`` is
-    where results of other commands lie.  ``tick(done, total)`` tells how far a long one is.
+    where results of other commands lie.  ``on_progress(done, total)`` tells how far a long one is.
     """
 
     quick: bool = False
     results: Path = Path("results")
-    tick: Callable[[int, int], object] = field(default=lambda done, total: None)
+    on_progress: Callable[[int, int], object] = field(default=lambda done, total: None)
     shared: dict[str, Measured] = field(default_factory=dict)
 
     def least(self, full: int, quick: int) -> int:

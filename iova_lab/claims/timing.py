@@ -147,7 +147,7 @@ def paired(
     nr_rounds = run.least(NR_SHORT_ROUNDS if short else NR_ROUNDS, 2)
     for done in range(nr_processes):
         processes.append(_fresh_process(pair, make, nr_rounds, short))
-        run.tick(done + 1, nr_processes)
+        run.on_progress(done + 1, nr_processes)
     ns: dict[str, Samples] = {}
     logs: Samples = {}
     for kind in processes[0][0][0]:

@@ -148,7 +148,7 @@ def _cell(text: str, nr_live: int | None) -> comparison.Cell:
     return comparison.cell_at(name, nr_live if number is None else number)
 
 
-def _advance(bar: Progress) -> comparison.Advance:
+def _advance(bar: Progress) -> comparison.OnProgress:
     task = bar.add_task("count", total=1.0)
     return lambda share, text: bar.update(task, completed=share, description=text)
 

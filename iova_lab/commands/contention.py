@@ -94,7 +94,7 @@ def run_command(
             seed=seed,
             seconds=seconds,
             timeout=timeout,
-            advance=lambda share: bar.update(task, completed=share),
+            on_progress=lambda share: bar.update(task, completed=share),
         )
     for line in [tables.load_line(watch.load()), *tables.notes(found)]:
         click.echo(line, err=line.startswith("WARNING"))
@@ -245,14 +245,14 @@ def validate(results: Path, seconds: float) -> None:
         constants = study.constants_for(results)
         task = bar.add_task("threads", total=cells)
         for row in validation.compare(
-            constants, seconds=seconds, advance=lambda: bar.advance(task)
+            constants, seconds=seconds, on_progress=lambda: bar.advance(task)
         ):
             found.append(row)
             rows.append(results / "validation.jsonl", row)
         study.compact(results, "validation", validation.key)
         task = bar.add_task("published cases", total=len(published.CASES))
         (results / "published.jsonl").unlink(missing_ok=True)
-        for row in published.cases(advance=lambda: bar.advance(task)):
+        for row in published.cases(on_progress=lambda: bar.advance(task)):
             rows.append(results / "published.jsonl", row)
     print_table(tables.ERROR_COLUMNS, tables.error_rows(validation.errors(pd.DataFrame(found))))
     for line in tables.loaded_lines(found):
@@ -338,7 +338,7 @@ def sweep_command(
                 constants,
                 seconds=seconds,
                 again=again,
-                advance=lambda: bar.advance(task),
+                on_progress=lambda: bar.advance(task),
             )
         pictures = {cell: row for cell, row in found.items() if cell in set(asked)}
         task = bar.add_task("simulating", total=len(pictures) * len(numbers))
@@ -348,7 +348,7 @@ def sweep_command(
             make_executor,
             cpus=numbers,
             scenario=scenario,
-            advance=lambda: bar.advance(task),
+            on_progress=lambda: bar.advance(task),
         )
         worst = {cell: row for cell, row in found.items() if cell in set(recipes)}
         task = bar.add_task("looking for lock-ups", total=2 * len(worst))
@@ -357,7 +357,7 @@ def sweep_command(
             results,
             make_executor,
             scenario=scenario,
-            advance=lambda: bar.advance(task),
+            on_progress=lambda: bar.advance(task),
         )
     for line in (*tables.refused_lines(pictures.values()), *tables.loaded_lines(found.values())):
         click.echo(line, err=True)

@@ -92,8 +92,8 @@ def replay_command(
     found = packages.get(series)
     rows, failed = [], []
     with progress() as bar:
-        on_op = follow(bar, [job.variant for job in jobs], len(stream.ops))
-        for result in replay(found, jobs, icount=icount, silence=timeout, on_op=on_op):
+        on_progress = follow(bar, [job.variant for job in jobs], len(stream.ops))
+        for result in replay(found, jobs, icount=icount, silence=timeout, on_progress=on_progress):
             if result.error:
                 failed.append(f"{result.job.variant}: {result.error}")
                 continue
@@ -123,10 +123,10 @@ def _row(result: KernelResult, agreement: Agreement, icount: bool) -> list[str]:
 
 
 def follow(bar: Progress, labels: Sequence[str], nr_ops: int) -> Callable[[int, int], None]:
-    """A task that follows ``on_op(job, op)`` of jobs with ``nr_ops`` each."""
+    """A task that follows ``on_progress(job, op)`` of jobs with ``nr_ops`` each."""
     task = bar.add_task("boot", total=len(labels) * nr_ops)
 
-    def on_op(job: int, op: int) -> None:
+    def on_progress(job: int, op: int) -> None:
         bar.update(task, description=labels[job], completed=job * nr_ops + op)
 
-    return on_op
+    return on_progress

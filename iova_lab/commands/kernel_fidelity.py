@@ -99,11 +99,11 @@ def _measure(
     failed = []
 
     def one(found: Kernel, task: TaskID) -> None:
-        def on_op(cell: Cell, variant: str, op: int) -> None:
+        def on_progress(cell: Cell, variant: str, op: int) -> None:
             bar.update(task, description=f"{found.release}: {cell.workload} {variant}")
 
         path = results / f"{found.release}.jsonl"
-        for row in measuring.measure(found, cells, path, on_op):
+        for row in measuring.measure(found, cells, path, on_progress):
             bar.advance(task)
             wrong = row.get("error") or row.get("first")
             if wrong:

@@ -62,8 +62,8 @@ def lockup(
         stock = locking.stock(found, nr_live, lambda line: None)
         bar.advance(task)
         counted = ["kernel", *names]
-        on_op = follow(bar, counted, nr_live)
-        holds = {h.variant: h for h in locking.holds(found, counted, nr_live, on_op)}
+        on_progress = follow(bar, counted, nr_live)
+        holds = {h.variant: h for h in locking.holds(found, counted, nr_live, on_progress)}
         rows.append(path, locking.as_row(found, nr_live, stock, holds["kernel"]))
         for name in names:
             bar.update(task, description=f"refilling on {name}")

@@ -45,7 +45,7 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
             scale=scale,
             cpus=cpus,
             text=text,
-            on_step=lambda step: bar.update(task, advance=1, description=step),
+            on_progress=lambda step: bar.update(task, advance=1, description=step),
         )
     click.echo(
         f"{target}: {recording.imported.nr_rows:,} rows of {recording.imported.nr_domains} domains"
@@ -118,6 +118,6 @@ def tracer(tool: str, series: str, out: Path | None) -> None:
             packages.get(series),
             tool,
             target,
-            on_step=lambda step: bar.update(task, advance=1, description=step),
+            on_progress=lambda step: bar.update(task, advance=1, description=step),
         )
     click.echo(f"{target}: {target.stat().st_size:,} bytes")

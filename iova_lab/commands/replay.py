@@ -160,7 +160,7 @@ def replay(
         judged = iova_variants.replay(variant, stream, judge=True, op_visits=True, **options)
         bar.update(task, advance=1, description="timing")
         time = timing.timed(
-            variant, stream, seconds=seconds, advance=lambda: bar.advance(task), **options
+            variant, stream, seconds=seconds, on_progress=lambda: bar.advance(task), **options
         )
     if as_json:
         click.echo(json.dumps(_replayed(judged, time, stream), indent=1))

@@ -42,7 +42,7 @@ def import_command(source: str, out: Path | None, kernel: str | None, as_json: b
             source,
             target,
             kernel=kernel,
-            told=lambda what, done, total: bar.update(
+            on_progress=lambda what, done, total: bar.update(
                 task, description=what, completed=done, total=total
             ),
         )

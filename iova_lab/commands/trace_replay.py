@@ -76,7 +76,7 @@ def replay(
             level=level,
             nr_timings=nr_timings,
             timeout=timeout,
-            done=lambda result: bar.update(task, advance=1, description=result.variant),
+            on_progress=lambda result: bar.update(task, advance=1, description=result.variant),
         )
     if as_json:
         click.echo(json.dumps(asdict(found), indent=1))

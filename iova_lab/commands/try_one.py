@@ -19,7 +19,7 @@ from iova_lab.rendering.console import print_table, progress
 if TYPE_CHECKING:
     from iova_lab import comparison
     from iova_lab.checking import Finding
-    from iova_lab.checking.checks import Advance, Subject
+    from iova_lab.checking.checks import OnProgress, Subject
     from iova_lab.checking.criteria import Criterion
     from iova_lab.checking.in_kernel import InKernel
     from iova_lab.checking.measuring import Counted
@@ -258,7 +258,7 @@ def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -
     with progress() as bar:
         task = bar.add_task("compiles", total=1.0)
 
-        def show(begin: float, end: float) -> Advance:
+        def show(begin: float, end: float) -> OnProgress:
             return lambda text, share: bar.update(
                 task, description=text, completed=begin + share * (end - begin)
             )
@@ -282,7 +282,7 @@ def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -
             _kernel(trial, plan.labels, kernel, show(0.0, 1.0))
 
 
-def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
+def _check(trial: _Trial, seconds: float, on_progress: OnProgress) -> None:
     """All files that are not the lab's own; what the first one breaks on is told, and no more."""
     import iova_variants
     from iova_lab.checking.checks import check_all, subject_of
@@ -294,7 +294,7 @@ def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
         trial.checked.append(subject)
 
         def part(text: str, share: float, done: int = done) -> None:
-            advance(text, (done + share) / len(own))
+            on_progress(text, (done + share) / len(own))
 
         finding = check_all(subject, part)
         if finding and trial.is_series and name == trial.variants[0]:
@@ -304,26 +304,26 @@ def _check(trial: _Trial, seconds: float, advance: Advance) -> None:
             return
 
 
-def _count(trial: _Trial, labels: Sequence[str], advance: Advance) -> None:
+def _count(trial: _Trial, labels: Sequence[str], on_progress: OnProgress) -> None:
     from iova_lab.checking.measuring import count_all
 
-    for row in count_all(trial.variants, labels, advance):
+    for row in count_all(trial.variants, labels, on_progress):
         trial.counted.append(row)
 
 
-def _measure(trial: _Trial, seconds: float, advance: Advance) -> None:
+def _measure(trial: _Trial, seconds: float, on_progress: OnProgress) -> None:
     from iova_lab import comparison
     from iova_lab.checking.measuring import measure
 
-    trial.measured = measure(trial.variants, seconds, advance)
+    trial.measured = measure(trial.variants, seconds, on_progress)
     comparison.save(trial.measured, trial.out / "samples")
     comparison.write(trial.measured, trial.out)
 
 
-def _kernel(trial: _Trial, labels: Sequence[str], series: str, advance: Advance) -> None:
+def _kernel(trial: _Trial, labels: Sequence[str], series: str, on_progress: OnProgress) -> None:
     from iova_lab.checking.in_kernel import run
 
-    for row in run(series, trial.variants, labels, advance):
+    for row in run(series, trial.variants, labels, on_progress):
         trial.in_kernel.append(row)
 
 

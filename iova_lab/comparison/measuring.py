@@ -38,8 +38,8 @@ SLICES_S = (2.0, 1.0, 0.5, 0.25, 0.1)
 #: What a worker may take beside its replays: it starts an interpreter, on a busy machine perhaps.
 PATIENCE_S = 60.0
 
-#: ``advance(share, text)``: how much is done, 0 to 1, and of what.
-Advance = Callable[[float, str], None]
+#: ``on_progress(share, text)``: how much is done, 0 to 1, and of what.
+OnProgress = Callable[[float, str], None]
 
 
 @dataclass
@@ -80,7 +80,7 @@ class _Limit:
 
 
 def measure(
-    plan: Plan, advance: Advance = lambda share, text: None, *, limit_s: float = math.inf
+    plan: Plan, on_progress: OnProgress = lambda share, text: None, *, limit_s: float = math.inf
 ) -> Comparison:
     """Measure a plan.  Ctrl-C ends it early: what was measured is returned, ``partial`` says so.
 
@@ -101,9 +101,9 @@ def measure(
         compiler=provenance.compiler(),
     )
     try:
-        _count_all(result, limit, advance)
-        cells = _calibrate_all(result, limit, advance)
-        _take_rounds(result, cells, begin + plan.budget_s, limit, advance)
+        _count_all(result, limit, on_progress)
+        cells = _calibrate_all(result, limit, on_progress)
+        _take_rounds(result, cells, begin + plan.budget_s, limit, on_progress)
     except _TimeIsUpError:
         result.partial = f"ended by its time limit of {max(limit_s, 0):.0f} s"
     except KeyboardInterrupt:
@@ -141,13 +141,13 @@ def _empty(plan: Plan, index: int) -> CellResult:
 COUNTED, CALIBRATED = 0.05, 0.1
 
 
-def _count_all(result: Comparison, limit: _Limit, advance: Advance) -> None:
+def _count_all(result: Comparison, limit: _Limit, on_progress: OnProgress) -> None:
     plan = result.plan
     nr_steps = len(plan.cells) * len(plan.variants)
     for index, cell in enumerate(result.cells):
         for which, variant in enumerate(plan.variants):
             share = (index * len(plan.variants) + which) / nr_steps
-            advance(COUNTED * share, f"count {cell.cell.name}")
+            on_progress(COUNTED * share, f"count {cell.cell.name}")
             bounded = replace(plan, timeout_s=limit.left(plan.timeout_s))
             try:
                 cell.counts[which] = count(bounded, variant, cell.cell)
@@ -158,11 +158,11 @@ def _count_all(result: Comparison, limit: _Limit, advance: Advance) -> None:
                 cell.failures[which] = str(error).removeprefix(f"{name}: ")
 
 
-def _calibrate_all(result: Comparison, limit: _Limit, advance: Advance) -> list[_Cell]:
+def _calibrate_all(result: Comparison, limit: _Limit, on_progress: OnProgress) -> list[_Cell]:
     cells = []
     for index, cell in enumerate(result.cells):
         share = index / len(result.cells)
-        advance(COUNTED + (CALIBRATED - COUNTED) * share, f"calibrate {cell.cell.name}")
+        on_progress(COUNTED + (CALIBRATED - COUNTED) * share, f"calibrate {cell.cell.name}")
         under_way = _calibrate(result.plan, cell, limit)
         if under_way is not None:
             cells.append(under_way)
@@ -214,7 +214,7 @@ def _choose(cells: list[_Cell], left_s: float) -> int:
 
 
 def _take_rounds(
-    result: Comparison, cells: list[_Cell], end: float, limit: _Limit, advance: Advance
+    result: Comparison, cells: list[_Cell], end: float, limit: _Limit, on_progress: OnProgress
 ) -> None:
     begin = time.monotonic()
     nr_rounds = _choose(cells, end - begin)
@@ -224,7 +224,7 @@ def _take_rounds(
             return
         for index, cell in enumerate(cells):
             done = (turn + index / len(cells)) / nr_rounds
-            advance(CALIBRATED + (1 - CALIBRATED) * done, f"measure {cell.result.cell.name}")
+            on_progress(CALIBRATED + (1 - CALIBRATED) * done, f"measure {cell.result.cell.name}")
             _take(result.plan, cell, turn, limit)
 
 

@@ -164,9 +164,9 @@ def _wait_at_rate(service: Service) -> float:
 CASES: tuple[Callable[[], Iterator[Case]], ...] = (_fair_queue, _magazines, _timer, _epyc)
 
 
-def cases(advance: Callable[[], object] = lambda: None) -> Iterator[dict[str, Any]]:
+def cases(on_progress: Callable[[], object] = lambda: None) -> Iterator[dict[str, Any]]:
     """All cases, simulated now: same figures at every run."""
     for make in CASES:
         for case in make():
             yield asdict(case)
-        advance()
+        on_progress()

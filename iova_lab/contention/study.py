@@ -95,7 +95,7 @@ def measured(
     *,
     seconds: float = services.SECONDS,
     again: bool = False,
-    advance: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> dict[Asked, dict[str, Any]]:
     """Rows of services.jsonl for ``cells``; measured where it has none, or ``again``.
 
@@ -111,7 +111,7 @@ def measured(
             row = _measure(asked, constants, seconds) | {"key": key, "asked": asked}
             row["code"] = code_digest(asked[0], "threaded")
             rows.append(path, row)
-        advance()
+        on_progress()
         found[asked] = row
     # Older code makes room for newer.
     compact(results, "services", lambda row: json.dumps(row["asked"]))
@@ -245,12 +245,12 @@ def _simulated(
     name: str,
     make_executor: MakeExecutor,
     work: sweep.Work,
-    advance: Callable[[], object],
+    on_progress: Callable[[], object],
 ) -> int:
     path = results / f"{name}.jsonl"
     by_digest = {sweep.digest(row): row for row in found.values()}
     done = sweep.run(
-        cells, by_digest, path, make_executor=make_executor, work=work, advance=advance
+        cells, by_digest, path, make_executor=make_executor, work=work, on_progress=on_progress
     )
     if path.exists() and found:
         used = sweep.constants_of(Service.from_row(next(iter(found.values()))))
@@ -275,7 +275,7 @@ def simulate_pictures(
     cpus: Iterable[int] = CPUS,
     scenario: str = SCENARIO,
     think_ns: float | None = None,
-    advance: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> int:
     """Simulate what sweep.jsonl does not have; returns how many cells that were."""
     cells = [
@@ -287,7 +287,7 @@ def simulate_pictures(
         for asked, row in found.items()
         for nr_cpus in sorted(cpus, reverse=True)  # the longest first
     ]
-    return _simulated(cells, found, results, "sweep", make_executor, sweep.simulate, advance)
+    return _simulated(cells, found, results, "sweep", make_executor, sweep.simulate, on_progress)
 
 
 def costs_of(nr_live: int, here: dict[int, float]) -> list[tuple[float, bool]]:
@@ -307,7 +307,7 @@ def find_lockups(
     make_executor: MakeExecutor,
     *,
     scenario: str = SCENARIO,
-    advance: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> int:
     """Find the smallest numbers of CPUs that lockups.jsonl does not have."""
     cells = [
@@ -320,4 +320,6 @@ def find_lockups(
         for asked, row in found.items()
         for ns, here in costs_of(asked[2], plausible.node_costs(found.values()))
     ]
-    return _simulated(cells, found, results, "lockups", make_executor, lockups.smallest, advance)
+    return _simulated(
+        cells, found, results, "lockups", make_executor, lockups.smallest, on_progress
+    )

@@ -160,7 +160,7 @@ def run(
     *,
     make_executor: Callable[[], contextlib.AbstractContextManager[Executor]],
     work: Work = simulate,
-    advance: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> int:
     """Do what ``path`` does not have yet, a row as soon as it is there; returns how many.
 
@@ -171,7 +171,7 @@ def run(
     todo = [cell for cell in cells if cell.key not in have]
     nr_todo = len(todo)
     for _ in range(ATTEMPTS):
-        todo = _round(todo, services, path, make_executor, work, advance)
+        todo = _round(todo, services, path, make_executor, work, on_progress)
         if not todo:
             return nr_todo
     cell = todo[0]
@@ -187,7 +187,7 @@ def _round(
     path: Path,
     make_executor: Callable[[], contextlib.AbstractContextManager[Executor]],
     work: Work,
-    advance: Callable[[], object],
+    on_progress: Callable[[], object],
 ) -> list[Cell]:
     """Try each once; returns those whose worker died."""
     lost = []
@@ -201,5 +201,5 @@ def _round(
                 lost.append(futures[future])
                 continue
             rows.append(path, future.result())
-            advance()
+            on_progress()
     return lost

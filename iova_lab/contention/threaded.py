@@ -59,7 +59,7 @@ def contend(
     seed: int = 0,
     seconds: float = 1.0,
     timeout: float = 600.0,
-    advance: Callable[[float], object] = lambda share: None,
+    on_progress: Callable[[float], object] = lambda share: None,
 ) -> Contention:
     """Replay until ``seconds`` have gone by, once at least; every round is checked afterwards.
 
@@ -76,7 +76,7 @@ def contend(
             )
         )
         spent = time.monotonic() - began
-        advance(max(spent / seconds, len(rounds) / MOST_ROUNDS))
+        on_progress(max(spent / seconds, len(rounds) / MOST_ROUNDS))
         if spent > seconds:
             break
     return _sum_up(rounds, workload, nr_live, rcache, stream.nr_domains)

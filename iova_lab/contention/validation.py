@@ -118,7 +118,7 @@ def compare(
     workloads: Iterable[tuple[str, int]] = WORKLOADS,
     *,
     seconds: float = 0.4,
-    advance: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> Iterable[dict[str, Any]]:
     """Yield one row per cell and number of threads: measured and predicted."""
     able = [threads for threads in THREADS if threads <= len(os.sched_getaffinity(0))]
@@ -145,7 +145,7 @@ def compare(
                     **{f"measured_{name}": round(getattr(measured, name), 3) for name in COMPARED},
                     **{f"predicted_{name}": round(model[name], 3) for name in COMPARED},
                 }
-            advance()
+            on_progress()
 
 
 def key(row: dict[str, Any]) -> str:

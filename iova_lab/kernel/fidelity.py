@@ -115,7 +115,7 @@ def sizes(workload: str) -> list[int]:
 def plan(
     names: Iterable[str],
     variants: Iterable[str],
-    tick: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
     budget: int = BUDGET,
 ) -> list[Cell]:
     """Which variants at which sizes: the smallest, and the largest that each can pay for.
@@ -136,7 +136,7 @@ def plan(
                 left = [v for v in left if v not in paid]
                 cells.append(Cell(name, nr_live, tuple(paid)))
             cells.append(Cell(name, sizes(name)[-1], tuple(variants)))
-            tick()
+            on_progress()
     # The small ones first: they take minutes, and say most of it.
     cells.sort(key=lambda cell: cell.nr_live != sizes(cell.workload)[-1])
     return [cell for cell in cells if cell.variants]
@@ -162,7 +162,7 @@ def measure(
     kernel: Kernel,
     cells: Iterable[Cell],
     out: Path,
-    on_op: Callable[[Cell, str, int], object] = lambda cell, variant, op: None,
+    on_progress: Callable[[Cell, str, int], object] = lambda cell, variant, op: None,
 ) -> Iterator[Row]:
     """Replay ``cells`` in ``kernel``; appends a row per variant to ``out``, and yields it.
 
@@ -174,17 +174,21 @@ def measure(
         heads = {variant: _head(kernel, cell, variant) for variant in cell.variants}
         yield from (known[_key(head)] for head in heads.values() if _key(head) in known)
         jobs = [Job(name, stream) for name, head in heads.items() if _key(head) not in known]
-        tell = partial(_tell, on_op, cell, [job.variant for job in jobs])
-        for result in replay(kernel, jobs, on_op=tell):
+        on_op = partial(_of_cell, on_progress, cell, [job.variant for job in jobs])
+        for result in replay(kernel, jobs, on_progress=on_op):
             row = heads[result.job.variant] | _figures(result)
             rows.append(out, row)
             yield row
 
 
-def _tell(
-    on_op: Callable[[Cell, str, int], object], cell: Cell, names: list[str], index: int, op: int
+def _of_cell(
+    on_progress: Callable[[Cell, str, int], object],
+    cell: Cell,
+    names: list[str],
+    index: int,
+    op: int,
 ) -> None:
-    on_op(cell, names[index], op)
+    on_progress(cell, names[index], op)
 
 
 def _key(row: Row) -> tuple[object, ...]:

@@ -122,14 +122,14 @@ def holds(
     kernel: Kernel,
     variants: Iterable[str],
     nr_live: int,
-    on_op: Callable[[int, int], None] = lambda job, op: None,
+    on_progress: Callable[[int, int], None] = lambda job, op: None,
 ) -> Iterator[Hold]:
     """The worst request of each: instructions as the kernel runs it, nodes as user space counts.
 
     The addresses of both are compared on the way.  Raises `KernelError`.
     """
     asked = stream(nr_live)
-    for result in replay(kernel, [Job(name, asked) for name in variants], on_op=on_op):
+    for result in replay(kernel, [Job(name, asked) for name in variants], on_progress=on_progress):
         name = result.job.variant
         if result.error or result.cycles is None:
             raise iova_variants.VariantError(f"{name}: {result.error}")

@@ -45,7 +45,7 @@ def record(
     scale: int = 8,
     cpus: int = 2,
     text: Path | None = None,
-    on_step: Callable[[str], object] = lambda step: None,
+    on_progress: Callable[[str], object] = lambda step: None,
 ) -> Recording:
     """Record a trace into ``target``; ``scale`` multiplies the I/O, ``text`` keeps tracefs' own.
 
@@ -58,7 +58,7 @@ def record(
         folder = Path(name)
         lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
         written = text or folder / "trace.txt"
-        _boot(kernel, folder, lines, scale, cpus, on_step).rename(folder / "out.img")
+        _boot(kernel, folder, lines, scale, cpus, on_progress).rename(folder / "out.img")
         unpad(folder / "out.img", written)
         imported = import_text(written, target, kernel=kernel.release)
         return Recording(imported, _nr_lost(written))
@@ -84,7 +84,7 @@ def _boot(
     lines: list[str],
     scale: int,
     cpus: int,
-    on_step: Callable[[str], object],
+    on_progress: Callable[[str], object],
 ) -> Path:
     probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
     (folder / "probes").write_text("\n".join(lines) + "\n")
@@ -107,7 +107,7 @@ def _boot(
         words = line.partition("iova_lab: ")[2]
         if words.startswith("step "):
             said = words.removeprefix("step ")
-            on_step(said)
+            on_progress(said)
         elif words:
             raise KernelError(f"the guest could not record: {words}")
     if said != STEPS[-1]:

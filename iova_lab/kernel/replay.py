@@ -76,13 +76,13 @@ def replay(
     *,
     icount: bool = True,
     silence: float = 600.0,
-    on_op: Callable[[int, int], None] = lambda index, op: None,
+    on_progress: Callable[[int, int], None] = lambda index, op: None,
 ) -> Iterator[KernelResult]:
     """Run ``jobs`` in booted guests; yields one result per job, in order, as soon as it is there.
 
     ``icount`` makes the guest's clock count instructions; without it the same takes less time.
-    ``on_op(index, op)`` tells now and then which op of which job is under way.  ``silence`` is how
-    many seconds a job may go on without such a sign of life.
+    ``on_progress(index, op)`` is called now and then with the op of the job that runs;
+    ``silence`` is how many seconds a job may go on without such a call.
 
     Raises `StreamError` for an impossible stream, `NotFoundError` for an unknown variant,
     `EndlessError` for a stream with a request that by the variant's own declaration never returns,
@@ -109,20 +109,20 @@ def replay(
             machine = Machine(
                 *(kernel, initramfs, _APPEND, memory.arguments()), icount=icount, silence=silence
             )
-            for result in _boot(machine, memory, left, partial(_shifted, on_op, first)):
+            for result in _boot(machine, memory, left, partial(_shifted, on_progress, first)):
                 first += 1
                 yield result
 
 
-def _shifted(on_op: Callable[[int, int], None], first: int, index: int, op: int) -> None:
-    on_op(first + index, op)
+def _shifted(on_progress: Callable[[int, int], None], first: int, index: int, op: int) -> None:
+    on_progress(first + index, op)
 
 
 def _boot(
     machine: Machine,
     memory: SharedMemory,
     jobs: Sequence[Job],
-    on_op: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> Iterator[KernelResult]:
     """Results of one guest; if it dies, the last one says of what."""
     begun, ended = -1, 0
@@ -131,9 +131,9 @@ def _boot(
             match line.partition("iova_lab: ")[2].split():
                 case ["job", _, "begins"]:
                     begun += 1
-                    on_op(begun, 0)
+                    on_progress(begun, 0)
                 case ["op", op]:
-                    on_op(begun, int(op))
+                    on_progress(begun, int(op))
                 case ["job", _, "ends"]:
                     yield _result(memory, ended, jobs[ended])
                     ended += 1

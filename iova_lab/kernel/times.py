@@ -17,7 +17,7 @@ NR_ROUNDS = 15
 NR_REPLAYS = 3
 
 
-def measure(workload: str, tick: Callable[[], object] = lambda: None) -> Iterator[Row]:
+def measure(workload: str, on_progress: Callable[[], object] = lambda: None) -> Iterator[Row]:
     """Nanoseconds and nodes per measured op of every variant at the workload's smallest size.
 
     The variants take turns, in another order each round, so whatever slows the machine for a while
@@ -32,7 +32,7 @@ def measure(workload: str, tick: Callable[[], object] = lambda: None) -> Iterato
         for name in rng.permutation(variants).tolist():
             replays = (iova_variants.replay(name, stream).ns_per_op for _ in range(NR_REPLAYS))
             samples[name].append(min(replays))
-        tick()
+        on_progress()
     for name, taken in samples.items():
         low, middle, high = (round(float(q), 2) for q in np.quantile(taken, [0.25, 0.5, 0.75]))
         row = {"workload": workload, "nr_live": nr_live, "variant": name}

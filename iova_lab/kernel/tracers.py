@@ -31,7 +31,7 @@ def record(
     tool: str,
     target: Path,
     *,
-    on_step: Callable[[str], object] = lambda step: None,
+    on_progress: Callable[[str], object] = lambda step: None,
 ) -> Path:
     """Write what ``tool`` (a key of `PACKAGES`) prints on ``kernel`` to ``target``.
 
@@ -45,7 +45,7 @@ def record(
         lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
         (folder / "probes").write_text("\n".join(lines) + "\n")
         files["probes"] = folder / "probes"
-        _boot(kernel, tool, folder, files, on_step)
+        _boot(kernel, tool, folder, files, on_progress)
         unpad(folder / "out", target)
     return target
 
@@ -55,7 +55,7 @@ def _boot(
     tool: str,
     folder: Path,
     files: dict[str, Path],
-    on_step: Callable[[str], object],
+    on_progress: Callable[[str], object],
 ) -> None:
     probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
     text = f"tool={tool}\nprobe_file={probe_file}\n{GUEST_SCRIPT.read_text()}"
@@ -67,7 +67,7 @@ def _boot(
         words = line.partition("iova_lab: ")[2]
         if words.startswith("step "):
             said = words.removeprefix("step ")
-            on_step(said)
+            on_progress(said)
         elif words:
             raise KernelError(f"the guest could not record: {words}")
     if said != STEPS[-1]:

@@ -60,7 +60,7 @@ def timed(
     stream: OpStream,
     *,
     seconds: float,
-    advance: Callable[[], object] = lambda: None,
+    on_progress: Callable[[], object] = lambda: None,
     **options: Any,
 ) -> Timed:
     """Take a sample to warm up, which does not count, and then `NR_SAMPLES`.
@@ -71,8 +71,8 @@ def timed(
     ends = time.monotonic() + seconds
     samples: list[float] = []
     best_window(variant, stream, **options)
-    advance()
+    on_progress()
     while len(samples) < NR_SAMPLES and not (samples and time.monotonic() > ends):
         samples.append(best_window(variant, stream, **options) * 1e9 / stream.nr_measured)
-        advance()
+        on_progress()
     return Timed(tuple(samples))

@@ -64,7 +64,7 @@ class TraceFile:
         said = self.meta.get("synthetic")
         return None if said is None else str(said)
 
-    def pieces(self, told: Callable[[int], object] = lambda nr_rows: None) -> Iterator[Rows]:
+    def pieces(self, on_progress: Callable[[int], object] = lambda nr_rows: None) -> Iterator[Rows]:
         """All rows, at most `ROWS_AT_ONCE` at once; ``told`` gets how many have been read.
 
         Raises `TraceError`.
@@ -81,7 +81,7 @@ class TraceFile:
                 _check_codes(self.path, rows, done)
                 done += nr_rows
                 yield rows
-                told(done)
+                on_progress(done)
             file.read(1)  # the end is where the sum of all bytes is checked
 
 

@@ -90,16 +90,16 @@ class TraceInfo:
 
 
 def trace_info(
-    path: str | Path, told: Callable[[int, int], object] = lambda done, total: None
+    path: str | Path, on_progress: Callable[[int, int], object] = lambda done, total: None
 ) -> TraceInfo:
     """Read a whole trace file; ``told`` gets rows read, and all.  Raises `TraceError`."""
     file = open_trace(path)
     counts = np.zeros(len(OPS), np.int64)
-    for piece in file.pieces(lambda done: told(done // 2, file.nr_rows)):
+    for piece in file.pieces(lambda done: on_progress(done // 2, file.nr_rows)):
         counts += np.bincount(piece["op"], minlength=len(OPS))
     has_fast, has_tree = counts[:ALLOC].any(), counts[ALLOC:RESERVE].any()
     gathered = _Gather(file, fast=bool(has_fast), knows_hits=bool(has_fast and has_tree))
-    for piece in file.pieces(lambda done: told((file.nr_rows + done) // 2, file.nr_rows)):
+    for piece in file.pieces(lambda done: on_progress((file.nr_rows + done) // 2, file.nr_rows)):
         gathered.add(piece)
     return TraceInfo(
         path=str(path),

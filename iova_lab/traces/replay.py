@@ -80,7 +80,7 @@ def replay_trace(
     level: str = "auto",
     nr_timings: int = NR_TIMINGS,
     timeout: float | None = 600.0,
-    done: Callable[[VariantReplay], object] = lambda result: None,
+    on_progress: Callable[[VariantReplay], object] = lambda result: None,
 ) -> TraceReplay:
     """Replay a trace on each of ``variants``, names or paths of .c files; ``done`` hears of each.
 
@@ -99,7 +99,7 @@ def replay_trace(
         except iova_variants.VariantError as error:
             result = VariantReplay(variant, str(error))
         results.append(result)
-        done(result)
+        on_progress(result)
     return TraceReplay(
         str(path), trace.kernel, trace.synthetic, chosen, rcache, nr_timings, tuple(results)
     )

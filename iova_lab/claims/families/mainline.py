@@ -48,7 +48,7 @@ def _sixth(run: Run) -> Measured:
         one = peng.sixth(nr_live, run.least(peng.nr_calls_for(nr_live) // 4, 2_000))
         found["ratio"].append(one.ratio)
         found["one_step"].append(one.one_step)
-        run.tick(done + 1, len(found["sizes"]))
+        run.on_progress(done + 1, len(found["sizes"]))
     return found
 
 

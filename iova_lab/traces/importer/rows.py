@@ -70,11 +70,11 @@ class RowFile:
         self._piece.clear()
         self._nr_written = self.nr_rows
 
-    def pieces(self, told: Callable[[int], object]) -> Iterator[Rows]:
+    def pieces(self, on_progress: Callable[[int], object]) -> Iterator[Rows]:
         """All rows, piece by piece; ``told`` gets how many."""
         self.flush()
         for first in range(0, self.nr_rows, ROWS_AT_ONCE):
             nr_rows = min(ROWS_AT_ONCE, self.nr_rows - first)
             data = os.pread(self._file.fileno(), nr_rows * _ROW.size, first * _ROW.size)
             yield np.frombuffer(data, TRACE_DTYPE)
-            told(first + nr_rows)
+            on_progress(first + nr_rows)

@@ -56,7 +56,9 @@ class Source:
         self._raw = raw
         self.nr_read = 0
 
-    def lines(self, told: Callable[[int], object] = lambda nr_bytes: None) -> Iterator[bytes]:
+    def lines(
+        self, on_progress: Callable[[int], object] = lambda nr_bytes: None
+    ) -> Iterator[bytes]:
         """Lines without their ends, a last one that has none with `CUT`; ``told`` gets bytes read.
 
         Raises `ImportTextError`.
@@ -68,7 +70,7 @@ class Source:
         )
         try:
             file = unpack(cast(BinaryIO, counted)) if unpack else counted
-            yield from self._lines(file, counted, told)
+            yield from self._lines(file, counted, on_progress)
         except (EOFError, lzma.LZMAError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
             raise ImportTextError(
                 f"{self.name}: {packer} data that ends too early or is damaged, after "
@@ -80,7 +82,7 @@ class Source:
             raise
 
     def _lines(
-        self, file: io.BufferedIOBase, counted: _Counted, told: Callable[[int], object]
+        self, file: io.BufferedIOBase, counted: _Counted, on_progress: Callable[[int], object]
     ) -> Iterator[bytes]:
         rest = b""
         while piece := file.read(_PIECE):
@@ -89,7 +91,7 @@ class Source:
             self.nr_read += len(piece)
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
-            told(counted.nr_read)
+            on_progress(counted.nr_read)
             if len(rest) > _PIECE:
                 raise ImportTextError(f"{self.name}: a line of more than {_PIECE:,} bytes: no text")
         if not self.nr_read:

@@ -25,10 +25,10 @@ _VERSION = re.compile(r"\d+\.\d+")
 _SECONDS_PER_NS = 1e-9
 
 #: Called now and then: what is being done, how far it is, and how far that will be, if known.
-Told = Callable[[str, int, int | None], object]
+OnProgress = Callable[[str, int, int | None], object]
 
 
-def _tell_nobody(what: str, done: int, total: int | None) -> None:
+def _ignore(what: str, done: int, total: int | None) -> None:
     """Do without progress."""
 
 
@@ -53,7 +53,11 @@ class Imported:
 
 
 def import_text(
-    source: Path | str, target: Path, *, kernel: str | None = None, told: Told = _tell_nobody
+    source: Path | str,
+    target: Path,
+    *,
+    kernel: str | None = None,
+    on_progress: OnProgress = _ignore,
 ) -> Imported:
     """Write the trace file of ``source``, a file or "-", recorded on ``kernel``, to ``target``.
 
@@ -64,18 +68,18 @@ def import_text(
     `OSError`; then there is no ``target``, or the one that was there before.
     """
     with open_source(source) as file:
-        return import_source(file, target, kernel=kernel, told=told)
+        return import_source(file, target, kernel=kernel, on_progress=on_progress)
 
 
 def import_source(
-    source: Source, target: Path, *, kernel: str | None = None, told: Told = _tell_nobody
+    source: Source, target: Path, *, kernel: str | None = None, on_progress: OnProgress = _ignore
 ) -> Imported:
     """As `import_text`, of a source that is open."""
     if kernel is not None:
         check_kernel(kernel)
     tally = Tally()
     found, order = Calls(tally.drops), Order()
-    lines = source.lines(lambda done: told("reading", done, source.size))
+    lines = source.lines(lambda done: on_progress("reading", done, source.size))
     rows = found.rows(order.events(events(lines, NAMES, tally)))
     if not target.resolve().parent.is_dir():
         raise ImportTextError(f"{target}: there is no folder {target.resolve().parent}")
@@ -90,7 +94,7 @@ def import_source(
             file.went_on(found.went_on)
             if not file.nr_rows:
                 raise ImportTextError(f"{source.name}: {_nothing(tally)}")
-            pieces = file.pieces(lambda done: told("writing", done, file.nr_rows))
+            pieces = file.pieces(lambda done: on_progress("writing", done, file.nr_rows))
             write_trace(target, file.nr_rows, pieces, _meta(source, str(kernel), tally, found))
     except OSError as error:
         error.filename = error.filename or str(target)  # a full disk does not say which
