@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from iova_lab import comparison
     from iova_lab.checking import Finding
     from iova_lab.checking.checks import OnProgress, Subject
-    from iova_lab.checking.criteria import Criterion
     from iova_lab.checking.in_kernel import InKernel
     from iova_lab.checking.measuring import Counted
     from iova_lab.comparison.counting import Counts
@@ -50,15 +49,12 @@ class _Trial:
     counted: list[Counted] = field(default_factory=list)
     measured: comparison.Comparison | None = None
     in_kernel: list[InKernel] = field(default_factory=list)
-    criteria: list[Criterion] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
         """Is anything wrong with a file?"""
         broke = self.measured is not None and self.measured.has_failed
-        in_kernel = any(row.error for row in self.in_kernel)
-        return bool(self.finding or self.broken) or broke or in_kernel
+        return bool(self.finding) or broke or any(row.error for row in self.in_kernel)
 
 
 @click.command("try")
@@ -91,13 +87,6 @@ class _Trial:
 @click.option("--budget", default=120.0, show_default=True, help="Seconds that it may take in all.")
 @click.option("--check-only", is_flag=True, help="Check, and measure nothing.")
 @click.option(
-    "--fail-if",
-    "fail_if",
-    multiple=True,
-    metavar="CRITERION",
-    help="A count that fails it, as 'random_replace@1000.nodes > 100'; may be given again.",
-)
-@click.option(
     "--kernel",
     is_flag=False,
     flag_value="6.12",
@@ -120,7 +109,6 @@ def try_command(
     onto: str,
     budget: float,
     check_only: bool,
-    fail_if: tuple[str, ...],
     kernel: str | None,
     out: Path | None,
     as_json: bool,
@@ -151,8 +139,6 @@ def try_command(
       iova-lab try my_variant.c --check-only --json
       iova-lab try my_variant.c --kernel 6.1
     """
-    from iova_lab.checking.criteria import parse
-
     begun = time.monotonic()
     if linux is None and (base or mbox):
         raise click.UsageError("--base and --mbox go with --linux")
@@ -164,7 +150,6 @@ def try_command(
         trial = _subjects(files, patches[0] if patches else None, onto, against, out)
     else:
         trial = _series(linux, files, base, [*mbox, *patches], against, out)
-    trial.criteria = list(map(parse, fail_if))
     if not check_only:
         _warn(trial)
     interrupted = False
@@ -265,15 +250,7 @@ def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -
 
         end_of_checks = 1.0 if check_only else CHECKS_SHARE
         _check(trial, deadline - time.monotonic(), show(0, end_of_checks))
-        if trial.finding:
-            return
-        last = trial.checked[-1].given
-        trial.broken = [
-            f"{trial.checked[-1].shown}: {broken}"
-            for criterion in trial.criteria
-            if (broken := criterion.broken_by(last))
-        ]
-        if trial.before or check_only:
+        if trial.finding or trial.before or check_only:
             return
         plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
         _count(trial, plan.labels, show(end_of_checks, 0.45))
@@ -343,8 +320,6 @@ def _report(trial: _Trial, as_json: bool) -> None:
     if trial.finding:
         click.echo(str(trial.finding), err=True)
         return
-    for line in trial.broken:
-        click.echo(f"iova-lab: {line}", err=True)
     if trial.counted:
         _print_counts(trial.counted)
     if trial.measured:
@@ -431,7 +406,6 @@ def _as_json(trial: _Trial) -> dict[str, Any]:
         "finding": finding.as_json() if finding else None,
         "before": trial.before.as_json() if trial.before else None,
         "notes": trial.notes,
-        "criteria": trial.broken,
         "unfit_for_times": trial.unfit,
         "counts": [row.row() for row in trial.counted],
         "comparison": json.loads(comparison.as_json(trial.measured)) if trial.measured else None,
