@@ -13,6 +13,7 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.writing import write_whole
 from iova_variants import Claim, Variant
 from iova_variants.opstream import OpStream
 
@@ -105,10 +106,7 @@ def counted(variant: str, stream: OpStream) -> Counts:
     library = iova_variants.load(variant, build="counted").path
     path = COUNTS_DIR / f"{library.stem}-{stream.digest()[:16]}-{BUDGET}.json"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(_count(variant, stream)))
-        partial.replace(path)
+        write_whole(path, json.dumps(_count(variant, stream)))
     kept = json.loads(path.read_text())
     if "too_long" in kept:
         raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept['too_long']}")

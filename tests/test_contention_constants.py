@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
+from iova_lab.basics.writing import append_row
 from iova_lab.cli import main
 from iova_lab.contention import (
     constants,
@@ -28,7 +29,6 @@ from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.model import predict
 from iova_lab.contention.service import ImplausibleError, Service
 from iova_lab.contention.sweep import Cell
-from iova_lab.measuring import rows
 from iova_lab.measuring.load import Load, Watch
 
 HOST = {"what": "host", "num_cpu": "2", "os": "Debian"}
@@ -226,9 +226,9 @@ def test_a_stored_sweep_measures_nothing_and_drops_rows_of_other_constants(
     monkeypatch.setattr(service, "measure", None)
     monkeypatch.setattr(constants, "measure", None)
     for row in read_rows(GOLDEN / "services.jsonl"):
-        rows.append(tmp_path / "services.jsonl", row)
+        append_row(tmp_path / "services.jsonl", row)
     old = read_rows(GOLDEN / "sweep.jsonl")[0]
-    rows.append(tmp_path / "sweep.jsonl", old | {"handoff_ns": 260.8})
+    append_row(tmp_path / "sweep.jsonl", old | {"handoff_ns": 260.8})
     command = f"contention sweep --stored --results {tmp_path} --jobs 1 --lockups ''"
     out = CliRunner().invoke(main, f"{command} --workloads near_empty@100 --cpus 1,4".split())
     assert out.exit_code == 0, out.output
@@ -243,7 +243,7 @@ def test_a_stored_sweep_measures_nothing_and_drops_rows_of_other_constants(
 
 def test_a_stored_sweep_of_nothing_is_no_success(tmp_path: Path) -> None:
     row = read_rows(GOLDEN / "services.jsonl")[0]
-    rows.append(tmp_path / "services.jsonl", row)
+    append_row(tmp_path / "services.jsonl", row)
     command = f"contention sweep --stored --results {tmp_path} --jobs 1 --variants null"
     out = CliRunner().invoke(main, f"{command} --workloads ring@1000 --cpus 1".split())
     assert out.exit_code == 1
@@ -251,8 +251,8 @@ def test_a_stored_sweep_of_nothing_is_no_success(tmp_path: Path) -> None:
 
 
 def test_constants_of_another_machine_are_refused(tmp_path: Path) -> None:
-    rows.append(tmp_path / "host.jsonl", HOST | {"cpu": "Another 9000"})
-    rows.append(tmp_path / "host.jsonl", Constants(1.0, 2.0, "x").as_row())
+    append_row(tmp_path / "host.jsonl", HOST | {"cpu": "Another 9000"})
+    append_row(tmp_path / "host.jsonl", Constants(1.0, 2.0, "x").as_row())
     with pytest.raises(ConstantsError, match="another machine \\(Another 9000"):
         study.constants_for(tmp_path)
 

@@ -15,11 +15,11 @@ from alike import assert_folders_alike
 from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
+from iova_lab.basics.writing import append_row
 from iova_lab.cli import main
 from iova_lab.contention import tables, validation
 from iova_lab.contention.figures import groups, wait_figure
 from iova_lab.contention.report import write_contention
-from iova_lab.measuring import rows
 from iova_lab.rendering.pages import read_page
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_the_same_rows_give_the_same_page_whatever_else_was_simulated(
     shutil.copytree(GOLDEN, results)
     for other in ({"scenario": "strict"}, {"think_ns": 5.0}):
         for row in read_rows(GOLDEN / "sweep.jsonl"):
-            rows.append(results / "sweep.jsonl", row | {"max_wait_ns": 9e18} | other)
+            append_row(results / "sweep.jsonl", row | {"max_wait_ns": 9e18} | other)
     write_contention(results, tmp_path / "page")
     assert (folder / "contention.html").exists()
     assert_folders_alike(tmp_path / "page", folder)
@@ -110,7 +110,7 @@ def test_a_cell_that_is_not_simulated_is_named_beside_its_picture(tmp_path: Path
     shutil.copytree(GOLDEN, results)
     row = next(row for row in read_rows(GOLDEN / "services.jsonl") if row["asked"][0] == "max32")
     asked = ["max32", "random_replace", 100_000]
-    rows.append(results / "services.jsonl", row | {"asked": asked})
+    append_row(results / "services.jsonl", row | {"asked": asked})
     write_contention(results, tmp_path / "out")
     text = (tmp_path / "out" / "contention.md").read_text()
     assert "- max32 on random_replace at 100,000: alloc: a hold of 1.73 ms, where the fit" in text
@@ -125,7 +125,7 @@ def test_rows_of_other_machine_constants_are_refused(
     results = tmp_path / "results"
     shutil.copytree(GOLDEN, results)
     row = read_rows(GOLDEN / f"{name}.jsonl")[0]
-    rows.append(results / f"{name}.jsonl", row | change)
+    append_row(results / f"{name}.jsonl", row | change)
     out = CliRunner().invoke(
         main, ["report", "contention", "--results", str(results), "--out", str(tmp_path / "out")]
     )

@@ -16,6 +16,7 @@ from lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_o
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.reading import read_rows
+from iova_lab.basics.writing import append_row
 from iova_lab.checking import soak_streams
 from iova_lab.cli import main
 from iova_lab.kernel import (
@@ -33,7 +34,6 @@ from iova_lab.kernel import (
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.packages import SERIES, Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
-from iova_lab.measuring import rows
 from iova_lab.traces import agreement
 from iova_lab.traces.trace import read_trace
 from iova_variants.opstream import Op, OpStream
@@ -364,9 +364,9 @@ def test_what_was_measured_is_not_measured_again(
 
 def test_a_row_after_a_cut_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    rows.append(path, {"a": 1})
+    append_row(path, {"a": 1})
     path.write_text(path.read_text() + '{"b": ')
-    rows.append(path, {"c": 3})
+    append_row(path, {"c": 3})
     assert read_rows(path) == [{"a": 1}, {"c": 3}]
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json
+from iova_lab.basics.writing import write_whole
 from iova_lab.checking import peng, promises
 
 FILE = "promises.json"
@@ -77,10 +78,7 @@ def save(measured: Measured, results_dir: Path) -> Path:
         "notes": measured.notes,
     }
     data |= {name: json.loads(frame.to_json(orient="split")) for name, frame in tables.items()}
-    results_dir.mkdir(parents=True, exist_ok=True)
-    partial = results_dir / f".{FILE}"
-    partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    return partial.replace(results_dir / FILE)
+    return write_whole(results_dir / FILE, json.dumps(data, indent=1) + "\n")
 
 
 _COLUMNS = (

@@ -24,6 +24,7 @@ from rich.table import Table
 
 import iova_variants
 from iova_lab.basics.reading import read_rows
+from iova_lab.basics.writing import append_row, write_whole
 from iova_lab.checking.soak_streams import Chunk, make_chunk
 from iova_lab.measuring import provenance
 from iova_variants import Claim, EndlessError, ReplayResult, VariantError
@@ -248,10 +249,7 @@ class Soak:
                 self.breaches[variant] = f"{error} (again: iova-lab soak {variant} {where})"
                 continue
             self.done[variant][chunk.index] = line
-            path = self._path(variant)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as file:
-                file.write(json.dumps({"built": _built(variant), **line}) + "\n")
+            append_row(self._path(variant), {"built": _built(variant), **line})
             advanced()
 
     def _path(self, variant: str) -> Path:
@@ -260,10 +258,6 @@ class Soak:
     def _read(self, variant: str) -> dict[int, Line]:
         path, built = self._path(variant), _built(variant)
         lines = read_rows(path, _Stored, written_by="`iova-lab soak`")
-        text = path.read_text() if path.exists() else ""
-        # Killed in the middle of a line: it does not count, and the next begins a new one.
-        if not text.endswith("\n") and text:
-            path.write_text(text[: text.rfind("\n") + 1])
         return {line["chunk"]: line for line in lines if line["built"] == built}
 
     def frame(self) -> pd.DataFrame:
@@ -285,10 +279,7 @@ def store(run: Soak, path: Path, arguments: Sequence[str]) -> None:
         for variant, lines in run.done.items()
     }
     stored = asdict(made) | {"seed": run.seed, "nr_asked": run.nr_ops, "variants": done}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    new.replace(path)
+    write_whole(path, json.dumps(stored, indent=1, sort_keys=True) + "\n")
 
 
 def _built(variant: str) -> str:

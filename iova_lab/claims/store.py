@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from iova_lab.basics.reading import Row, convert, read_json, wrong
+from iova_lab.basics.writing import write_whole
 from iova_lab.claims.claim import Claim
 
 
@@ -58,11 +59,6 @@ def read(results: Path, claim: Claim) -> Row | None:
 def write(results: Path, claim: Claim, row: Row) -> Path:
     """Store a row, whole or not at all; a failure does not replace what was measured before."""
     path = path_of(results, claim)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if "failed" in row and path.exists() and "failed" not in (read(results, claim) or row):
         return path
-    text = json.dumps(row, indent=1, sort_keys=True, allow_nan=False)
-    new = path.with_suffix(".new")
-    new.write_text(text + "\n", encoding="utf-8")
-    new.replace(path)
-    return path
+    return write_whole(path, json.dumps(row, indent=1, sort_keys=True, allow_nan=False) + "\n")

@@ -235,8 +235,9 @@ def validate(results: Path, seconds: float) -> None:
     """
     import pandas as pd
 
+    from iova_lab.basics.writing import append_row
     from iova_lab.contention import published, study, tables, validation
-    from iova_lab.measuring import provenance, rows
+    from iova_lab.measuring import provenance
 
     stores = [results / f"{name}.jsonl" for name in ("host", "validation", "published")]
     cells = len(validation.VARIANTS) * len(validation.WORKLOADS)
@@ -248,12 +249,12 @@ def validate(results: Path, seconds: float) -> None:
             constants, seconds=seconds, on_progress=lambda: bar.advance(task)
         ):
             found.append(row)
-            rows.append(results / "validation.jsonl", row)
+            append_row(results / "validation.jsonl", row)
         study.compact(results, "validation", validation.key)
         task = bar.add_task("published cases", total=len(published.CASES))
         (results / "published.jsonl").unlink(missing_ok=True)
         for row in published.cases(on_progress=lambda: bar.advance(task)):
-            rows.append(results / "published.jsonl", row)
+            append_row(results / "published.jsonl", row)
     print_table(tables.ERROR_COLUMNS, tables.error_rows(validation.errors(pd.DataFrame(found))))
     for line in tables.loaded_lines(found):
         click.echo(line, err=True)

@@ -66,9 +66,10 @@ def fidelity(
 
     kernels = [packages.get(one) for one in series]
     from iova_lab import workloads
+    from iova_lab.basics.writing import append_row
     from iova_lab.kernel import fidelity as measuring
     from iova_lab.kernel import module, times
-    from iova_lab.measuring import provenance, rows
+    from iova_lab.measuring import provenance
 
     wanted = names or workloads.names()
     stores = [*(results / f"{one.release}.jsonl" for one in kernels), results / "user.jsonl"]
@@ -81,7 +82,7 @@ def fidelity(
         task = bar.add_task("ns in user space", total=len(wanted) * times.NR_ROUNDS)
         for name in wanted:
             for row in times.measure(name, lambda: bar.advance(task)):
-                rows.append(results / "user.jsonl", row)
+                append_row(results / "user.jsonl", row)
     for line in failed:
         click.echo(f"iova-lab: {line}", err=True)
     if failed:

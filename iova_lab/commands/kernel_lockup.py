@@ -46,9 +46,10 @@ def lockup(
     from iova_lab.kernel import packages
 
     found = packages.get(series)
+    from iova_lab.basics.writing import append_row
     from iova_lab.kernel import lockup as locking
     from iova_lab.kernel import lockup_report, module
-    from iova_lab.measuring import provenance, rows
+    from iova_lab.measuring import provenance
 
     names = module.variant_names() if everyone else list(variants)
     names = [name for name in names if name not in ("kernel", "null")]
@@ -64,11 +65,11 @@ def lockup(
         counted = ["kernel", *names]
         on_progress = follow(bar, counted, nr_live)
         holds = {h.variant: h for h in locking.holds(found, counted, nr_live, on_progress)}
-        rows.append(path, locking.as_row(found, nr_live, stock, holds["kernel"]))
+        append_row(path, locking.as_row(found, nr_live, stock, holds["kernel"]))
         for name in names:
             bar.update(task, description=f"refilling on {name}")
             outcome = locking.on_variant(found, name, nr_live, lambda line: None)
-            rows.append(path, locking.as_row(found, nr_live, outcome, holds[name]))
+            append_row(path, locking.as_row(found, nr_live, outcome, holds[name]))
             bar.advance(task)
             if outcome.locked_up:
                 bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)

@@ -17,6 +17,7 @@ import numpy as np
 import pyperf
 
 from iova_lab.basics.reading import read_arrays, read_json, wrong
+from iova_lab.basics.writing import write_whole
 from iova_lab.comparison.counting import KINDS, Counts
 from iova_lab.comparison.plan import Cell, Plan
 from iova_lab.comparison.result import CellResult, Comparison, Subject
@@ -49,11 +50,7 @@ def save(result: Comparison, folder: Path) -> Path:
     for cell in result.cells:
         _save_ops(cell, folder / "ops" / f"{cell.cell.name}.npz")
     (folder / WITHDRAWN).unlink(missing_ok=True)  # of an earlier comparison
-    path = folder / "comparison.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(_head(result), indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path
+    return write_whole(folder / "comparison.json", json.dumps(_head(result), indent=1) + "\n")
 
 
 def _save_runs(result: Comparison, which: int, path: Path) -> None:

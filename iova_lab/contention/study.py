@@ -17,13 +17,13 @@ from typing import Any
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.writing import append_row, write_rows
 from iova_lab.contention import constants as machine
 from iova_lab.contention import lockups, plausible, store, sweep
 from iova_lab.contention import service as services
 from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.service import Service
 from iova_lab.contention.sweep import Cell
-from iova_lab.measuring import rows
 from iova_lab.measuring.code_digest import code_digest
 from iova_lab.measuring.load import Watch
 
@@ -110,7 +110,7 @@ def measured(
         if row is None:
             row = _measure(asked, constants, seconds) | {"key": key, "asked": asked}
             row["code"] = code_digest(asked[0], "threaded")
-            rows.append(path, row)
+            append_row(path, row)
         on_progress()
         found[asked] = row
     # Older code makes room for newer.
@@ -207,12 +207,12 @@ def constants_for(
         return Constants.from_row(have["constants"])
     if stored and given == (None, None):
         found = machine.from_services(store.read(results, "services"))
-        rows.append(path, found.as_row())
+        append_row(path, found.as_row())
     else:
         watch = Watch()
         found = machine.measure(*given)
-        rows.append(path, host())
-        rows.append(path, found.as_row() | {"load": watch.load().as_row()})
+        append_row(path, host())
+        append_row(path, found.as_row() | {"load": watch.load().as_row()})
     compact(results, "host", lambda row: str(row["what"]))
     return found
 
@@ -231,11 +231,7 @@ def compact(
     keep: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> None:
     """Keep the last row of each key of ``name``.jsonl, in order; the file is replaced at once."""
-    last = {key(row): row for row in store.read(results, name) if keep(row)}
-    path = results / f"{name}.jsonl"
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(last[k]) + "\n" for k in sorted(last)), encoding="utf-8")
-    partial.replace(path)
+    write_rows(results / f"{name}.jsonl", filter(keep, store.read(results, name)), key)
 
 
 def _simulated(

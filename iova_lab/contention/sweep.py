@@ -23,10 +23,10 @@ from typing import Any
 
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import Row, read_rows
+from iova_lab.basics.writing import append_row
 from iova_lab.contention import scenarios
 from iova_lab.contention.model import predict
 from iova_lab.contention.service import Service
-from iova_lab.measuring import rows
 
 #: Each is tried so often: a worker may die under somebody else's load, but not every time.
 ATTEMPTS = 4
@@ -200,6 +200,6 @@ def _round(
             if future.cancelled() or (error is not None and _died(error)):
                 lost.append(futures[future])
                 continue
-            rows.append(path, future.result())
+            append_row(path, future.result())
             on_progress()
     return lost

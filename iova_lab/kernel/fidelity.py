@@ -22,6 +22,7 @@ import numpy.typing as npt
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.reading import Row
+from iova_lab.basics.writing import append_row
 from iova_lab.kernel import module
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
@@ -177,7 +178,7 @@ def measure(
         on_op = partial(_of_cell, on_progress, cell, [job.variant for job in jobs])
         for result in replay(kernel, jobs, on_progress=on_op):
             row = heads[result.job.variant] | _figures(result)
-            rows.append(out, row)
+            append_row(out, row)
             yield row
 
 

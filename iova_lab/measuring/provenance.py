@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import iova_variants
 from iova_lab.basics import repository
 from iova_lab.basics.reading import read_json
+from iova_lab.basics.writing import write_whole
 from iova_variants import building
 
 if TYPE_CHECKING:
@@ -109,11 +110,7 @@ def beside(path: Path) -> Path:
 
 def write(path: Path, made: Provenance) -> Path:
     """Store the description of the result ``path`` beside it, whole or not at all."""
-    target = beside(path)
-    new = target.with_suffix(".new")
-    new.write_text(json.dumps(asdict(made), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    new.replace(target)
-    return target
+    return write_whole(beside(path), json.dumps(asdict(made), indent=1, sort_keys=True) + "\n")
 
 
 def read(path: Path) -> Provenance:

@@ -1,9 +1,7 @@
-"""Rows of results/kernel/: what they hold, how they are read, and how one is added whole."""
+"""Rows of results/kernel/: what they hold, and how they are read."""
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import msgspec
@@ -78,14 +76,3 @@ def times(results: Path) -> list[Row]:
 def lockups(results: Path) -> list[Row]:
     """All guests of `iova-lab kernel lockup`, oldest first.  Raises `FileError`."""
     return read_rows(results / "lockup.jsonl", _LockupRow, written_by=LOCKUP)
-
-
-def append(path: Path, row: Row) -> None:
-    """Add one row; what an interrupted run left of a line is ended first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(json.dumps(row).encode() + b"\n")

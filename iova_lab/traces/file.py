@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_lab.basics.errors import IovaLabError
+from iova_lab.basics.writing import replacing
 
 VERSION = 1
 
@@ -170,21 +171,19 @@ def write_trace(
 ) -> TraceFile:
     """Write ``nr_rows`` rows; the file is there whole, or not at all."""
     meta = {"version": VERSION, "ops": list(OPS), **meta}
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
-            with archive.open("ops.npy", "w", force_zip64=True) as file:
-                header = {
-                    "descr": np.lib.format.dtype_to_descr(TRACE_DTYPE),
-                    "fortran_order": False,
-                    "shape": (nr_rows,),
-                }
-                np.lib.format.write_array_header_1_0(file, header)
-                for rows in pieces:
-                    file.write(np.ascontiguousarray(rows).tobytes())
-            with archive.open("meta.npy", "w") as file:
-                np.lib.format.write_array(file, np.array(json.dumps(meta)), allow_pickle=False)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        replacing(target) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive,
+    ):
+        with archive.open("ops.npy", "w", force_zip64=True) as file:
+            header = {
+                "descr": np.lib.format.dtype_to_descr(TRACE_DTYPE),
+                "fortran_order": False,
+                "shape": (nr_rows,),
+            }
+            np.lib.format.write_array_header_1_0(file, header)
+            for rows in pieces:
+                file.write(np.ascontiguousarray(rows).tobytes())
+        with archive.open("meta.npy", "w") as file:
+            np.lib.format.write_array(file, np.array(json.dumps(meta)), allow_pickle=False)
     return TraceFile(target, nr_rows, meta)

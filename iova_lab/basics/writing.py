@@ -1,0 +1,50 @@
+"""Write files that are there whole or not at all, and rows of JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iova_lab.basics.reading import Row
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write to, which replaces ``path`` in one step if all went well."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write ``text`` as UTF-8, whole or not at all, in a folder that is made; returns ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add one row of JSON; what an interrupted run left of a line is ended first.
+
+    `iova_lab.basics.reading.read_rows` leaves out such a beginning of a row.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps(row).encode() + b"\n")
+
+
+def write_rows(path: Path, rows: Iterable[Row], key: Callable[[Row], str]) -> None:
+    """Write the last row of each key, in the order of the keys, in place of all that was there."""
+    last = {key(row): row for row in rows}
+    write_whole(path, "".join(json.dumps(last[one]) + "\n" for one in sorted(last)))
