@@ -7,12 +7,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from iova_lab.commands import try_linux
 from iova_lab.commands.arguments import C_FILE, VARIANT
 from iova_lab.rendering.console import print_table, progress
 
@@ -87,6 +89,13 @@ class _Trial:
 @click.option("--budget", default=120.0, show_default=True, help="Seconds that it may take in all.")
 @click.option("--check-only", is_flag=True, help="Check, and measure nothing.")
 @click.option(
+    "--fail-if",
+    "criteria",
+    multiple=True,
+    metavar="CRITERION",
+    help="With --linux: exit status 1 if 'ring@1000.nodes > 20' is so.  Checks with --check-only.",
+)
+@click.option(
     "--kernel",
     is_flag=False,
     flag_value="6.12",
@@ -109,6 +118,7 @@ def try_command(
     onto: str,
     budget: float,
     check_only: bool,
+    criteria: tuple[str, ...],
     kernel: str | None,
     out: Path | None,
     as_json: bool,
@@ -125,6 +135,8 @@ def try_command(
     it.  What is right is counted on every workload and timed on some, the common case first.
 
     Exit status: 0 nothing wrong, 1 something is wrong with a file, 2 wrong usage, 130 interrupted.
+    For `git bisect run`, --linux with --check-only or --fail-if ends with 125 where the text does
+    not compile, and with 128 for other errors.
 
     \b
     Examples:
@@ -136,6 +148,7 @@ def try_command(
       iova-lab try --linux ~/src/linux v6.6..topic
       iova-lab try --linux ~/src/linux --mbox series.mbox
       iova-lab try --linux debian-6.12 --patch fix.diff
+      iova-lab try --linux . --fail-if 'random_replace@1000.nodes>100'
       iova-lab try my_variant.c --check-only --json
       iova-lab try my_variant.c --kernel 6.1
     """
@@ -146,10 +159,15 @@ def try_command(
         raise click.UsageError("name one C file, or two, or a diff with --patch")
     if budget <= 0:
         raise click.UsageError(f"--budget {budget:g}: no time to do anything in")
+    if criteria and (not linux or files or base or mbox or patches or against or kernel):
+        raise click.UsageError("--fail-if goes with --linux SOURCE alone, or with --check-only")
+    if linux and criteria and not check_only:
+        sys.exit(int(try_linux.fail_if(linux, criteria)))
     if linux is None:
         trial = _subjects(files, patches[0] if patches else None, onto, against, out)
     else:
-        trial = _series(linux, files, base, [*mbox, *patches], against, out)
+        with try_linux.bisect_status(linux) if check_only else nullcontext():
+            trial = _series(linux, files, base, [*mbox, *patches], against, out, check_only)
     if not check_only:
         _warn(trial)
     interrupted = False
@@ -168,7 +186,7 @@ def try_command(
         sys.exit(130)
     longer = f", of --budget {budget:g}: no check and no count is left out"
     click.echo(f"{seconds} in all{longer * (taken > budget and not kernel)}", err=True)
-    if trial.failed:
+    if trial.failed or (linux and criteria and try_linux.fail_if(linux, criteria)):
         sys.exit(1)
 
 
@@ -223,18 +241,21 @@ def _series(
     patches: Sequence[Path],
     against: Sequence[str],
     out: Path | None,
+    check_only: bool,
 ) -> _Trial:
     """The kernel's own file: what it was, and after each change."""
     import iova_variants
-    from iova_lab.commands.try_linux import folder_of, series_of
 
-    found = series_of(wanted, words, base, patches)
+    found = try_linux.series_of(wanted, words, base, patches)
+    if check_only and not (words or base or patches):
+        found = try_linux.without_broken_base(found)
     for name in (*found.variants, *against):
         iova_variants.load(name)
     for note in found.notes:
         click.echo(f"iova-lab: {note}", err=True)
-    out = out or Path("try") / folder_of(wanted, words, patches)
-    return _Trial([*found.variants, *against], out, notes=found.notes, is_series=True)
+    out = out or Path("try") / try_linux.folder_of(wanted, words, patches)
+    is_series = len(found.variants) > 1
+    return _Trial([*found.variants, *against], out, notes=found.notes, is_series=is_series)
 
 
 def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -> None:

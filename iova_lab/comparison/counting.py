@@ -62,10 +62,18 @@ class RefusesAllError(iova_variants.VariantError):
 
 
 def count(plan: Plan, variant: str, cell: Cell) -> Counts:
+    """Return `counted`; raises `RefusesAllError` too, which nobody wants to time."""
+    counts = counted(plan, variant, cell)
+    nr_allocs = counts.kinds["alloc"].nr_ops
+    if nr_allocs and counts.nr_failures == nr_allocs:
+        raise RefusesAllError(f"refuses all {nr_allocs:,} requests of the window")
+    return counts
+
+
+def counted(plan: Plan, variant: str, cell: Cell) -> Counts:
     """Replay once in a child process, counted and judged.
 
-    Raises `VariantError` (crashed, hung, too many nodes, a broken promise, refuses everything)
-    with one line that says so.
+    Raises `VariantError` (crashed, hung, too many nodes, a broken promise) with one line.
     """
     stream = cell.stream(plan.seed)
     is_fake = Claim.FAKE in iova_variants.load(variant).claims
@@ -82,11 +90,7 @@ def count(plan: Plan, variant: str, cell: Cell) -> Counts:
         )
     except iova_variants.TooLongError as error:
         raise iova_variants.TooLongError(f"more than {plan.max_visits:,} nodes ({error})") from None
-    counts = _counts(result, stream)
-    nr_allocs = counts.kinds["alloc"].nr_ops
-    if nr_allocs and counts.nr_failures == nr_allocs:
-        raise RefusesAllError(f"refuses all {nr_allocs:,} requests of the window")
-    return counts
+    return _counts(result, stream)
 
 
 def _counts(result: iova_variants.ReplayResult, stream: OpStream) -> Counts:
