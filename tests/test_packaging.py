@@ -142,15 +142,6 @@ def test_the_wheel_holds_no_text_of_the_kernel(installed: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_installed_lab_compiles_a_tree_of_the_users_own(installed: Path, tmp_path: Path) -> None:
-    tree = small_tree.write(tmp_path / "tree")
-    code = f"import iova_variants as v; print(v.load('linux:{tree}').name, v.__file__)"
-    name, where = python(installed, code).split()
-    assert name == "linux:tree"
-    assert where.startswith(str(installed))
-
-
-@pytest.mark.slow
 def test_an_installed_variant_is_not_compiled_again(installed: Path) -> None:
     built = installed / "iova_variants" / "_built"
     before = {name: (built / name).stat().st_mtime_ns for name in files(built)}
@@ -174,6 +165,15 @@ def test_an_installed_lab_compiles_a_users_file(installed: Path, tmp_path: Path)
     mine.write_text(source.replace('"null"', '"mine"'))
     code = f"import iova_variants; print(iova_variants.load({str(mine)!r}).name)"
     assert python(installed, code) == "mine\n"
+
+
+@pytest.mark.slow
+def test_an_installed_lab_compiles_a_tree_of_the_users_own(installed: Path, tmp_path: Path) -> None:
+    tree = small_tree.write(tmp_path / "tree")
+    code = f"import iova_variants as v; print(v.load('linux:{tree}').name, v.__file__)"
+    name, where = python(installed, code).split()
+    assert name == "linux:tree"
+    assert where.startswith(str(installed))
 
 
 @pytest.mark.slow
