@@ -149,7 +149,7 @@ def test_an_installed_variant_is_not_compiled_again(installed: Path) -> None:
     assert len(shared) == 2 * len(iova_variants.names())
     code = """
 import iova_variants
-from iova_lab import asv_machine
+from iova_lab.measuring import asv_machine
 for name in iova_variants.names():
     for build in ("timed", "counted"):
         print(iova_variants.load(name, build=build).library._name)
