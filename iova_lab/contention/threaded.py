@@ -63,7 +63,8 @@ def contend(
 ) -> Contention:
     """Replay until ``seconds`` have gone by, once at least; every round is checked afterwards.
 
-    ``advance`` is told which share of the time is over.  Raises as `iova_variants.replay_threads`.
+    ``on_progress`` gets the share of the time that is over.  Raises as
+    `iova_variants.replay_threads`.
     """
     stream = long_stream(workload, nr_live, NR_WINDOWS, seed)
     dealt = iova_variants.deal(stream, threads)

@@ -122,7 +122,8 @@ def plan(
     """Which variants at which sizes: the smallest, and the largest that each can pay for.
 
     That is `LARGEST`, or the workload's own most, or a tenth or a hundredth where a counted replay
-    in user space visits more than ``budget`` nodes.  ``tick`` is called once per workload.
+    in user space visits more than ``budget`` nodes.  ``on_progress`` is called once per
+    workload.
     """
     variants = list(variants)
     cells = []

@@ -65,8 +65,9 @@ def timed(
 ) -> Timed:
     """Take a sample to warm up, which does not count, and then `NR_SAMPLES`.
 
-    No sample is begun after ``seconds``, but one is always taken.  ``advance`` is called after each
-    of all.  ``options`` are those of `iova_variants.replay`; raises as that does.
+    No sample is begun after ``seconds``, but one is always taken.  ``on_progress`` is called
+    after the first and after each sample.  ``options`` are those of `iova_variants.replay`; raises
+    as that does.
     """
     ends = time.monotonic() + seconds
     samples: list[float] = []

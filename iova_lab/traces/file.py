@@ -66,7 +66,7 @@ class TraceFile:
         return None if said is None else str(said)
 
     def pieces(self, on_progress: Callable[[int], object] = lambda nr_rows: None) -> Iterator[Rows]:
-        """All rows, at most `ROWS_AT_ONCE` at once; ``told`` gets how many have been read.
+        """All rows, at most `ROWS_AT_ONCE` at once; ``on_progress`` gets how many have been read.
 
         Raises `TraceError`.
         """

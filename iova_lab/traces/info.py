@@ -92,7 +92,7 @@ class TraceInfo:
 def trace_info(
     path: str | Path, on_progress: Callable[[int, int], object] = lambda done, total: None
 ) -> TraceInfo:
-    """Read a whole trace file; ``told`` gets rows read, and all.  Raises `TraceError`."""
+    """Read a whole trace file; ``on_progress`` gets rows read, and all.  Raises `TraceError`."""
     file = open_trace(path)
     counts = np.zeros(len(OPS), np.int64)
     for piece in file.pieces(lambda done: on_progress(done // 2, file.nr_rows)):

@@ -82,7 +82,9 @@ def replay_trace(
     timeout: float | None = 600.0,
     on_progress: Callable[[VariantReplay], object] = lambda result: None,
 ) -> TraceReplay:
-    """Replay a trace on each of ``variants``, names or paths of .c files; ``done`` hears of each.
+    """Replay a trace on each of ``variants``, names or paths of .c files.
+
+    ``on_progress`` is given the result of each.
 
     A variant that crashes, hangs or breaks its contract is told in its ``error``, and takes no
     other with it.  Raises `TraceError`, and `NotFoundError` for an unknown variant.

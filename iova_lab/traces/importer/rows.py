@@ -71,7 +71,7 @@ class RowFile:
         self._nr_written = self.nr_rows
 
     def pieces(self, on_progress: Callable[[int], object]) -> Iterator[Rows]:
-        """All rows, piece by piece; ``told`` gets how many."""
+        """All rows, piece by piece; ``on_progress`` gets how many."""
         self.flush()
         for first in range(0, self.nr_rows, ROWS_AT_ONCE):
             nr_rows = min(ROWS_AT_ONCE, self.nr_rows - first)

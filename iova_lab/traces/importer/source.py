@@ -59,9 +59,9 @@ class Source:
     def lines(
         self, on_progress: Callable[[int], object] = lambda nr_bytes: None
     ) -> Iterator[bytes]:
-        """Lines without their ends, a last one that has none with `CUT`; ``told`` gets bytes read.
+        """Lines without their ends, a last one that has none with `CUT`.
 
-        Raises `ImportTextError`.
+        ``on_progress`` gets the bytes read.  Raises `ImportTextError`.
         """
         counted = _Counted(self._raw)
         head = counted.peek()
