@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 import iova_variants
 from iova_lab import cli, comparison
 from iova_lab.comparison import measuring, process, system
-from iova_lab.measuring import paired_worker
 from iova_lab.measuring.paired_worker import Sampler, Task, order
 from iova_lab.workloads import generate
 from iova_variants.child import NotBackError
+from iova_variants.opstream import Op
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,9 @@ def sampler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Sampler, l
 
     def replay(name: str, stream: object, *, op_ns: bool, rcache: str) -> Any:
         replayed.append(name)
-        times = np.full(stream.nr_measured, len(replayed), np.uint32)  # type: ignore[attr-defined]
+        # the longer ago, the longer; and in each replay another op takes longest
+        times = np.full(stream.nr_measured, 100 - len(replayed), np.uint32)  # type: ignore[attr-defined]
+        times[len(replayed)] = 1000 + len(replayed)
         return SimpleNamespace(ns=len(replayed), op_ns=times if op_ns else None, clock_ns=7)
 
     monkeypatch.setattr(iova_variants, "replay", replay)
@@ -108,11 +110,25 @@ def test_all_are_measured_when_pyperf_asks_for_the_first(
 
 def test_single_ops_are_timed_in_turn_too(sampler: tuple[Sampler, list[str]]) -> None:
     taker, replayed = sampler
-    found = dict(taker.op_ns())
+    found = dict(taker.op_times())
     assert "".join(replayed) == "abbabaabab"  # ab, ba, then both turned: ba, ab, and again
-    assert set(found) == {"clock_ns", "0", "2"}
-    assert found["0"].shape == (paired_worker.NR_OP_REPLAYS, 1200)
+    kinds = [f"{which}.{kind}" for which in (0, 2) for kind in ("alloc", "free")]
+    assert set(found) == {"clock_ns", *(f"{k}.{of}" for k in kinds for of in ("least", "longest"))}
     assert int(found["clock_ns"]) == 7
+
+
+def test_the_least_of_several_timings_counts_for_each_op(
+    sampler: tuple[Sampler, list[str]],
+) -> None:
+    """Replays 1, 4, 6, 7 and 9 are those of a; in replay i, op i takes longest."""
+    taker, _ = sampler
+    found = dict(taker.op_times())
+    ops = taker.stream.ops["op"][taker.stream.nr_ageing :]
+    for kind, code in (("alloc", Op.ALLOC), ("free", Op.FREE)):
+        least = np.where(np.arange(len(ops)) == 9, 93, 91)[ops == code]
+        assert found[f"0.{kind}.least"].tolist() == sorted(least)
+        disturbed = (1000 + index for index in (1, 4, 6, 7, 9) if ops[index] == code)
+        assert found[f"0.{kind}.longest"] == max(disturbed, default=99)
 
 
 def test_who_is_at_work_is_on_record(sampler: tuple[Sampler, list[str]]) -> None:
@@ -147,9 +163,12 @@ def test_a_comparison_is_measured_in_pyperf_workers() -> None:
                 assert len(run.values) == measuring.MIN_VALUES
                 assert len(run.warmups) == process.NR_WARMUPS
                 assert metadata["loops"] >= 1
-                assert metadata["inner_loops"] == len(cell.kinds)
+                assert metadata["inner_loops"] == cell.counts[which].nr_ops
                 assert "load_avg_1min" in metadata
-            assert cell.op_ns[which][0].shape == (5, len(cell.kinds))
+            for kind, counts in cell.counts[which].kinds.items():
+                taken = cell.op_times[which, kind]
+                assert [len(one.least) for one in taken] == [counts.nr_ops] * 3
+                assert all(one.longest >= one.least.max(initial=0) for one in taken)
         # The same variant answers the same, and is counted the same.
         assert cell.counts[0] == cell.counts[1]
         assert cell.counts[2].nr_spurious is None

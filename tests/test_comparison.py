@@ -23,15 +23,14 @@ from rich.console import Console
 from iova_lab import comparison
 from iova_lab.basics.reading import FileError
 from iova_lab.comparison import bars, latency, letter, notes, plots, store, view, words
-from iova_lab.comparison.counting import Counts, KindCounts
+from iova_lab.comparison.counting import KINDS, Counts, KindCounts
 from iova_lab.comparison.page import inline
 from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at
-from iova_lab.comparison.result import CellResult
+from iova_lab.comparison.result import CellResult, OpTimes
 from iova_lab.measuring import statistics
 from iova_lab.rendering.looks import styles
 from iova_lab.rendering.pages import read_page
 from iova_lab.workloads import SizeError
-from iova_variants.opstream import Op
 
 GOLDEN = Path(__file__).parent / "golden" / "comparison"
 
@@ -81,7 +80,11 @@ COUNTS = Counts(
     bytes=640,
     node_bytes=40,
 )
-KINDS = np.array([Op.ALLOC, Op.FREE, Op.ALLOC, Op.FREE], np.uint8)
+
+
+def times(*processes: npt.ArrayLike, longest: int = 9000) -> list[OpTimes]:
+    """Times of single ops, as each process measured them."""
+    return [OpTimes(np.sort(np.asarray(ns, np.uint32)), longest) for ns in processes]
 
 
 def made(
@@ -94,13 +97,15 @@ def made(
     plan = comparison.Plan(labels[0], labels[1:], tuple(asked))
     cells = []
     for cell in plan.cells:
-        found = CellResult(cell, KINDS, clock_ns=20)
+        found = CellResult(cell, clock_ns=20)
         for which in range(len(labels)):
             base, candidate = samples(rng, asked[cell])
             values = base if which == 0 else candidate
             found.counts[which] = COUNTS
             found.runs[which] = [run(1e-8 * v, turn, cell.name) for turn, v in values.items()]
-            found.op_ns[which] = [rng.integers(30, 60, (5, 4)).astype(np.uint32) for _ in range(12)]
+            ns = rng.integers(30, 60, (12, 5, 4)).min(axis=1)  # [process, replay, op]
+            for index, kind in enumerate(KINDS):
+                found.op_times[which, kind] = times(*ns[:, index::2])
         cells.append(found)
     subjects = tuple(
         comparison.Subject(label, label, "a variant", "-", "base-0", False) for label in plan.labels
@@ -227,23 +232,25 @@ def figure_text(result: comparison.Comparison) -> str:
 # ---- single calls ----
 
 
-def test_the_least_of_several_timings_counts_for_each_op() -> None:
-    cell = CellResult(comparison.Cell("near_empty"), KINDS)
-    cell.op_ns[0] = [np.array([[40, 1, 90, 1], [50, 2, 30, 9000]], np.uint32)] * 3
+def test_the_samples_are_those_of_all_processes() -> None:
+    cell = CellResult(comparison.Cell("near_empty"))
+    cell.op_times[0, "alloc"] = [
+        *times([40, 30], longest=90),
+        *times([30, 44], [30, 36], longest=50),
+    ]
     found = latency.of(cell, 0, "alloc")
     assert found is not None
-    assert sorted(found.samples.tolist()) == [30, 30, 30, 40, 40, 40]
+    assert sorted(found.samples.tolist()) == [30, 30, 30, 36, 40, 44]
     assert found.mean.value == 35
-    assert (found.quantiles["max"], found.timed_max) == (40, 90)
+    assert (found.quantiles["max"], found.timed_max) == (44, 90)
+    assert latency.of(cell, 0, "free") is None
 
 
 def test_the_clock_cancels_in_a_difference() -> None:
     rng = np.random.default_rng(8)
-    cell = CellResult(comparison.Cell("near_empty"), KINDS)
+    cell = CellResult(comparison.Cell("near_empty"))
     for which, cost in ((0, 10), (1, 13)):
-        cell.op_ns[which] = [
-            (cost + 20 + rng.integers(0, 2, (2, 4))).astype(np.uint32) for _ in range(30)
-        ]
+        cell.op_times[which, "free"] = times(*(cost + 20 + rng.integers(0, 2, (30, 4))))
     found = latency.difference(cell, 1, "free", 1)
     assert found is not None
     assert found.lo < 3 < found.hi
@@ -264,8 +271,8 @@ def test_buckets_are_powers_of_two_and_lose_nothing(golden: comparison.Compariso
 
 @pytest.mark.parametrize(("ns", "lo", "hi"), [(0, 0, 1), (1, 0, 1), (2, 2, 3), (64, 64, 127)])
 def test_a_time_lies_in_its_bucket(ns: int, lo: int, hi: int) -> None:
-    cell = CellResult(comparison.Cell("near_empty"), KINDS)
-    cell.op_ns[0] = [np.full((1, 4), ns, np.uint32)] * 3
+    cell = CellResult(comparison.Cell("near_empty"))
+    cell.op_times[0, "alloc"] = times(*np.full((3, 2), ns))
     [bucket] = latency.histogram([latency.of(cell, 0, "alloc")])
     assert (bucket.lo, bucket.hi, bucket.counts) == (lo, hi, (6,))
 
@@ -299,8 +306,11 @@ def test_a_kept_comparison_comes_back_whole(golden: comparison.Comparison, tmp_p
     for ours, theirs in zip(again.cells, golden.cells, strict=True):
         assert ours.counts == theirs.counts
         assert ours.failures == theirs.failures
-        for which, taken in theirs.op_ns.items():
-            assert all(map(np.array_equal, ours.op_ns[which], taken))
+        assert ours.op_times.keys() == theirs.op_times.keys()
+        for key, taken in theirs.op_times.items():
+            for one, other in zip(ours.op_times[key], taken, strict=True):
+                assert np.array_equal(one.least, other.least)
+                assert one.longest == other.longest
     assert (tmp_path / "comparison.json").read_text() == (GOLDEN / "comparison.json").read_text()
 
 
@@ -339,6 +349,11 @@ PYPERF = '{"version": "1.0", "benchmarks": [{"runs": [{"values": [1.0]}]}]}'
         ("comparison.json", "{", r"comparison\.json: truncated, or not JSON"),
         ("comparison.json", "[" * 99_999, r"comparison\.json: nested too deeply"),
         ("comparison.json", '{"format": 99}', r"comparison\.json: format: Invalid enum value 99"),
+        (
+            "comparison.json",
+            '{"format": 1}',
+            r"comparison\.json: measured by an older iova-lab: measure again; `iova-lab compare`",
+        ),
         ("ops/startup@100.npz", None, r"startup@100\.npz: No such file"),
         ("ops/startup@100.npz", "x", r"startup@100\.npz: truncated, or not an archive of arrays"),
         ("pyperf/1-maple.json", "{", r"1-maple\.json: truncated, or not JSON"),
@@ -356,6 +371,22 @@ def test_a_broken_folder_is_told_in_one_line(
     with pytest.raises(FileError, match=message) as error:
         comparison.load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_times_of_another_number_of_ops_are_told_in_one_line(
+    golden: comparison.Comparison, tmp_path: Path
+) -> None:
+    comparison.save(golden, tmp_path)
+    path = tmp_path / "ops" / "startup@100.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    assert arrays["1.alloc.least"].ndim == 2
+    arrays["1.alloc.least"] = arrays["1.alloc.least"][:, 1:]
+    np.savez(path, **arrays)
+    with pytest.raises(
+        FileError, match=r"startup@100\.npz: 1\.alloc: not \[process, op\] of \d+ ops"
+    ):
+        comparison.load(tmp_path)
 
 
 # ---- outputs ----
@@ -470,7 +501,7 @@ def test_an_interrupted_comparison_says_so_everywhere(
 ) -> None:
     golden.partial = "interrupted"
     for cell in golden.cells[1:]:
-        cell.runs, cell.op_ns, cell.counts = {}, {}, {}
+        cell.runs, cell.op_times, cell.counts = {}, {}, {}
     comparison.write(golden, tmp_path)
     for name in ("mail.txt", "compare.md", "compare.html"):
         assert "PARTIAL: interrupted" in (tmp_path / name).read_text()

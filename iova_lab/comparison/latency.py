@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.comparison.counting import OPS
 from iova_lab.comparison.result import CellResult
 from iova_lab.measuring.statistics import Interval, each, mean
 
@@ -43,34 +42,27 @@ class Latency:
 
 def of(cell: CellResult, which: int, kind: str) -> Latency | None:
     """All single times of one variant; None where it has none, or the window no such op."""
-    least = least_ns(cell, which, kind)
-    if not least or not len(least[0]):
+    taken = cell.op_times.get((which, kind), [])
+    if not taken or not len(taken[0].least):
         return None
-    samples = np.concatenate(least)
-    wanted = cell.kinds == OPS[kind]
+    samples = np.concatenate([times.least for times in taken])
     return Latency(
         kind=kind,
         samples=samples,
-        mean=mean([ns.mean() for ns in least]),
+        mean=mean([times.least.mean() for times in taken]),
         quantiles={name: float(np.quantile(samples, q)) for name, q in QUANTILES.items()},
-        timed_max=max(int(ns[:, wanted].max()) for ns in cell.op_ns[which]),
+        timed_max=max(times.longest for times in taken),
     )
-
-
-def least_ns(cell: CellResult, which: int, kind: str) -> list[npt.NDArray[np.uint32]]:
-    """One array per process: the least time of each op of this kind."""
-    wanted = cell.kinds == OPS[kind]
-    return [ns[:, wanted].min(axis=0) for ns in cell.op_ns.get(which, [])]
 
 
 def difference(cell: CellResult, which: int, kind: str, nr_ratios: int) -> Interval | None:
     """Mean time of a candidate's ops minus the base's, paired by process; None without a pair."""
-    base, candidate = least_ns(cell, 0, kind), least_ns(cell, which, kind)
-    if not base or not candidate or not len(base[0]):
+    base, candidate = (cell.op_times.get((index, kind), []) for index in (0, which))
+    if not base or not candidate or not len(base[0].least):
         return None
     # A variant that drops out does so for good, so the first processes are common to both.
     pairs = zip(base, candidate, strict=False)
-    return mean([float(c.mean() - b.mean()) for b, c in pairs], each(2 * nr_ratios))
+    return mean([float(c.least.mean() - b.least.mean()) for b, c in pairs], each(2 * nr_ratios))
 
 
 @dataclass(frozen=True)

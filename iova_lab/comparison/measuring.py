@@ -132,9 +132,7 @@ def _subjects(plan: Plan) -> tuple[Subject, ...]:
 
 def _empty(plan: Plan, index: int) -> CellResult:
     cell = plan.cells[index]
-    stream = cell.stream(plan.seed)
-    kinds = stream.ops["op"][stream.nr_ageing :].copy()
-    return CellResult(cell, kinds=kinds, stream=stream.digest())
+    return CellResult(cell, stream=cell.stream(plan.seed).digest())
 
 
 #: Shares of the bar: counting and calibrating are short beside the rounds.
@@ -241,7 +239,8 @@ def _take(plan: Plan, cell: _Cell, turn: int, limit: _Limit) -> None:
             continue
         for which, run in taken.runs.items():
             cell.result.runs.setdefault(which, []).append(run)
-            cell.result.op_ns.setdefault(which, []).append(taken.op_ns[which])
+        for key, times in taken.op_times.items():
+            cell.result.op_times.setdefault(key, []).append(times)
         clocks = [ns for ns in (cell.result.clock_ns, taken.clock_ns) if ns]
         cell.result.clock_ns = min(clocks, default=0)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import tempfile
 import time
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyperf
 
 from iova_lab.basics.errors import IovaLabError
+from iova_lab.comparison.counting import KINDS
+from iova_lab.comparison.result import OpTimes
 from iova_lab.measuring.paired_worker import Task
 from iova_variants.child import Limits, run_program
 
@@ -41,10 +43,10 @@ class WorkerError(IovaLabError, RuntimeError):
 
 @dataclass(frozen=True)
 class Taken:
-    """What one worker measured: a pyperf run and ``op_ns[replay, op]`` for each variant."""
+    """What one worker measured of each variant: a pyperf run, and the times of single ops."""
 
     runs: Mapping[int, pyperf.Run]
-    op_ns: Mapping[int, npt.NDArray[np.uint32]]
+    op_times: Mapping[tuple[int, str], OpTimes]
     clock_ns: int
     wall_s: float
 
@@ -112,14 +114,17 @@ class Workers:
         begin = time.monotonic()
         _wait(command, task, folder / "pyperf.json", timeout_s)
         suite = pyperf.BenchmarkSuite.load(str(folder / "pyperf.json"))
-        op_ns, clock_ns = {}, 0
+        op_times, clock_ns = {}, 0
         if task.ops_path:
             with np.load(task.ops_path) as arrays:
-                op_ns = {which: arrays[str(which)] for which in task.which}
+                for which, kind in itertools.product(task.which, KINDS):
+                    name = f"{which}.{kind}"
+                    longest = int(arrays[f"{name}.longest"])
+                    op_times[which, kind] = OpTimes(arrays[f"{name}.least"], longest)
                 clock_ns = int(arrays["clock_ns"])
         return Taken(
             runs={int(bench.get_name()): bench.get_runs()[0] for bench in suite},
-            op_ns=op_ns,
+            op_times=op_times,
             clock_ns=clock_ns,
             wall_s=time.monotonic() - begin,
         )

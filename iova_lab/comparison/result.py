@@ -2,7 +2,7 @@
 
 One folder holds it all, so that every page can be made again from files: ``comparison.json`` (the
 plan, exact counts, what failed and why), ``pyperf/<n>-<variant>.json`` (one benchmark per cell, for
-`python -m pyperf compare_to` and the like) and ``ops/<cell>.npz`` (the time of every single op).
+`python -m pyperf compare_to` and the like) and ``ops/<cell>.npz`` (times of single ops).
 """
 
 from __future__ import annotations
@@ -30,23 +30,34 @@ class Subject:
     is_fake: bool
 
 
+@dataclass(frozen=True)
+class OpTimes:
+    """Times of all ops of one kind, of one variant in one process, in ns.
+
+    Every op is timed in several replays: ``least`` has the least time of each op, in ascending
+    order, and ``longest`` is the longest of all readings.
+    """
+
+    least: npt.NDArray[np.uint32]
+    longest: int
+
+
 @dataclass
 class CellResult:
     """What is known of one cell, by the index of the variant in `Plan.variants`.
 
     A variant is in ``counts`` if it survived its counted replay, and in ``failures`` with one line
     if it did not survive that or anything later; then it has no ratio.  ``runs[which][process]`` is
-    a pyperf run, ``op_ns[which]`` has one array ``[replay, op]`` per process.  ``kinds`` has the op
-    code of every measured op, ``stream`` is the digest of the op stream ("": not recorded).
-    ``withdrawn`` says why the times of this cell are not shown, "" where they are.
+    a pyperf run, ``op_times[which, kind][process]`` has the times of single allocs or frees.
+    ``stream`` is the digest of the op stream.  ``withdrawn`` says why the times of this cell are
+    not shown, "" where they are.
     """
 
     cell: Cell
-    kinds: npt.NDArray[np.uint8]
     counts: dict[int, Counts] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     runs: dict[int, list[pyperf.Run]] = field(default_factory=dict)
-    op_ns: dict[int, list[npt.NDArray[np.uint32]]] = field(default_factory=dict)
+    op_times: dict[tuple[int, str], list[OpTimes]] = field(default_factory=dict)
     clock_ns: int = 0
     stream: str = ""
     withdrawn: str = ""

@@ -1,12 +1,16 @@
 """How is a comparison kept, so that its pages can be made again from files alone?
 
 One folder: ``comparison.json`` (the plan, exact counts, what failed and why), one pyperf file per
-variant under ``pyperf/`` with one benchmark per cell, and ``ops/<cell>.npz`` with the time of every
-single op.
+variant under ``pyperf/`` with one benchmark per cell, and ``ops/<cell>.npz`` with the times of
+single allocs and frees.  That has two arrays for each variant (by its index) and kind:
+``0.alloc.least`` [process, op], the least time of each op in ns, ascending in each process, and
+``0.alloc.longest`` [process], the longest reading.  No output uses the order of the ops, and
+ascending numbers compress.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -20,9 +24,9 @@ from iova_lab.basics.reading import read_arrays, read_json, wrong
 from iova_lab.basics.writing import write_whole
 from iova_lab.comparison.counting import KINDS, Counts
 from iova_lab.comparison.plan import Cell, Plan
-from iova_lab.comparison.result import CellResult, Comparison, Subject
+from iova_lab.comparison.result import CellResult, Comparison, OpTimes, Subject
 
-FORMAT = 1
+FORMAT = 2
 WRITTEN_BY = "`iova-lab compare`"
 
 #: Beside comparison.json: the cells whose times were withdrawn, with the reason of each.
@@ -73,10 +77,12 @@ def _named(run: pyperf.Run, cell: CellResult, subject: Subject) -> pyperf.Run:
 
 
 def _save_ops(cell: CellResult, path: Path) -> None:
-    arrays: dict[str, Any] = {
-        str(which): np.stack(taken) for which, taken in cell.op_ns.items() if taken
-    }
-    np.savez_compressed(path, kinds=cell.kinds, **arrays)
+    arrays: dict[str, Any] = {}
+    for (which, kind), taken in cell.op_times.items():
+        name = f"{which}.{kind}"
+        arrays[f"{name}.least"] = np.stack([times.least for times in taken])
+        arrays[f"{name}.longest"] = np.array([times.longest for times in taken], np.uint32)
+    np.savez_compressed(path, **arrays)
 
 
 def _head(result: Comparison) -> dict[str, Any]:
@@ -108,22 +114,28 @@ class _CellRow(msgspec.Struct):
     clock_ns: int
     counts: dict[int, Counts]
     failures: dict[int, str]
-    stream: str = ""
+    stream: str
+
+
+class _Written(msgspec.Struct):
+    """What the files of every version have."""
+
+    format: int
 
 
 class _Head(msgspec.Struct):
     """What `_head` returns."""
 
-    format: Literal[1]
+    format: Literal[2]
     date: str
     partial: str
+    commit: str
+    compiler: str
     plan: Plan
     subjects: list[Subject]
     system: dict[str, str]
     checks: list[str]
     cells: list[_CellRow]
-    commit: str = ""
-    compiler: str = ""
 
     def __post_init__(self) -> None:
         if len(self.cells) != len(self.plan.cells):
@@ -141,7 +153,7 @@ class _Head(msgspec.Struct):
 
 def load(folder: Path) -> Comparison:
     """Read what `save` wrote.  Raises `FileError` with one line where that can't be."""
-    head = read_json(folder / "comparison.json", _Head, written_by=WRITTEN_BY)
+    head = _load_head(folder / "comparison.json")
     result = Comparison(
         plan=head.plan,
         subjects=tuple(head.subjects),
@@ -165,6 +177,12 @@ def load(folder: Path) -> Comparison:
     return result
 
 
+def _load_head(path: Path) -> _Head:
+    if read_json(path, _Written, written_by=WRITTEN_BY).format < FORMAT:
+        raise wrong(path, "measured by an older iova-lab: measure again", WRITTEN_BY)
+    return read_json(path, _Head, written_by=WRITTEN_BY)
+
+
 def withdrawn(folder: Path) -> dict[str, str]:
     """Why the times of a cell are not to be shown, by its name: what ``withdrawn.json`` has."""
     path = folder / WITHDRAWN
@@ -177,7 +195,7 @@ def _withdraw(cell: CellResult, reasons: dict[str, str], seed: int) -> None:
     """Take out the times of a cell that is withdrawn, and all of one whose workload has changed."""
     cell.withdrawn = reasons.get(cell.cell.name) or _changed(cell, seed)
     if cell.withdrawn:
-        cell.runs, cell.op_ns = {}, {}
+        cell.runs, cell.op_times = {}, {}
     if cell.withdrawn == CHANGED:
         cell.counts = {}
 
@@ -187,28 +205,33 @@ def _changed(cell: CellResult, seed: int) -> str:
         stream = cell.cell.stream(seed)
     except (LookupError, OSError, ValueError):
         return ""  # a trace that has been moved: nothing to hold it against
-    same = stream.digest() == cell.stream if cell.stream else stream.nr_measured == len(cell.kinds)
-    return "" if same else CHANGED
+    return "" if stream.digest() == cell.stream else CHANGED
 
 
 def _load_cell(cell: Cell, found: _CellRow, folder: Path) -> CellResult:
-    path = folder / "ops" / f"{cell.name}.npz"
-    arrays = read_arrays(path, "kinds", written_by=WRITTEN_BY)
-    kinds = arrays.pop("kinds")
-    if kinds.ndim != 1:
-        raise wrong(path, "kinds: not [op]", WRITTEN_BY)
-    for name, taken in arrays.items():
-        if not name.isdecimal() or taken.ndim != 3 or taken.shape[2] != len(kinds):
-            raise wrong(path, f"{name}: not [process, replay, op] of {kinds.size} ops", WRITTEN_BY)
     return CellResult(
         cell=cell,
-        kinds=kinds,
         counts=found.counts,
         failures=found.failures,
-        op_ns={int(name): list(taken) for name, taken in arrays.items()},
+        op_times=_load_ops(found.counts, folder / "ops" / f"{cell.name}.npz"),
         clock_ns=found.clock_ns,
         stream=found.stream,
     )
+
+
+def _load_ops(counts: dict[int, Counts], path: Path) -> dict[tuple[int, str], list[OpTimes]]:
+    """The times of every variant that has some: one that failed early has none."""
+    arrays = read_arrays(path, written_by=WRITTEN_BY)
+    found = {}
+    for which, kind in itertools.product(counts, KINDS):
+        name, nr_ops = f"{which}.{kind}", counts[which].kinds[kind].nr_ops
+        if f"{name}.least" not in arrays:
+            continue
+        least, longest = arrays[f"{name}.least"], arrays.get(f"{name}.longest", np.empty(0))
+        if least.ndim != 2 or least.shape[1] != nr_ops or longest.shape != least.shape[:1]:
+            raise wrong(path, f"{name}: not [process, op] of {nr_ops} ops", WRITTEN_BY)
+        found[which, kind] = list(map(OpTimes, least, longest.tolist()))
+    return found
 
 
 class _Run(msgspec.Struct):

@@ -24,7 +24,7 @@ import pyperf
 
 import iova_variants
 from iova_lab import workloads
-from iova_variants.opstream import OpStream
+from iova_variants.opstream import Op, OpStream
 
 #: The least time of so many replays is one loop of pyperf's: what disturbs hits one of them.
 NR_REPLAYS = 3
@@ -37,8 +37,9 @@ NR_OP_REPLAYS = 5
 class Task:
     """What one worker is told: the variants by path or name, with pyperf's loops for each.
 
-    ``ops_path`` is where the times of single ops go, ``status_path`` where the variant at work
-    is noted, for whoever outlives a crash.  ``turn`` numbers the process and turns its order round.
+    ``ops_path`` is where the times of single allocs and frees go, ``status_path`` where the
+    variant at work is noted, for whoever outlives a crash.  ``turn`` numbers the process and
+    turns its order round.
     """
 
     variants: tuple[str, ...]
@@ -100,8 +101,12 @@ class Sampler:
     def _order(self, index: int) -> list[int]:
         return order(len(self.task.variants), self.task.turn + index)
 
-    def op_ns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Time every op of the window by itself; ``[replay, op]`` for each variant."""
+    def op_times(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Time every op of the window by itself, in ns; for each variant ``which``:
+
+        ``which.alloc.least`` is the least time of each alloc, in ascending order, and
+        ``which.alloc.longest`` the longest reading of all; ``which.free.*`` the same of the frees.
+        """
         taken: dict[int, list[npt.NDArray[np.uint32]]] = {i: [] for i in self._order(0)}
         clock_ns = []
         for index in range(NR_OP_REPLAYS):
@@ -111,8 +116,13 @@ class Sampler:
                 taken[which].append(result.op_ns)
                 clock_ns.append(result.clock_ns)
         yield "clock_ns", np.array(min(clock_ns))
+        ops = self.stream.ops["op"][self.stream.nr_ageing :]
         for which, replays in taken.items():
-            yield str(self.task.which[which]), np.stack(replays)
+            ns = np.stack(replays)
+            for op in (Op.ALLOC, Op.FREE):
+                of_kind, name = ns[:, ops == op], f"{self.task.which[which]}.{op.name.lower()}"
+                yield f"{name}.least", np.sort(of_kind.min(axis=0))
+                yield f"{name}.longest", of_kind.max(initial=0)
 
 
 def main() -> None:
@@ -135,7 +145,7 @@ def main() -> None:
             metadata={"variant": task.variants[index], "turn": task.turn},
         )
     if task.ops_path:
-        arrays: dict[str, Any] = dict(sampler.op_ns())
+        arrays: dict[str, Any] = dict(sampler.op_times())
         np.savez(task.ops_path, **arrays)
 
 
