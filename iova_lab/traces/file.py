@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -117,7 +118,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror or 'not a trace: not an .npz file'}") from None
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise TraceError(f"{path}: truncated, or not a trace (.npz): {error}") from None
     except (NotImplementedError, RuntimeError) as error:  # a way to pack, or to encrypt
         raise TraceError(f"{path}: not a trace: {error}") from None
