@@ -11,7 +11,7 @@ from alike import assert_alike, assert_folders_alike, assert_same_drawing, asser
 from matplotlib.figure import Figure
 from PIL import Image
 
-from iova_lab.rendering import figures
+from iova_lab.rendering.saving import save
 
 
 def saved(path: Path, last: float = 3.0, label: str = "mainline") -> tuple[Path, Path]:
@@ -19,7 +19,7 @@ def saved(path: Path, last: float = 3.0, label: str = "mainline") -> tuple[Path,
     axes = figure.subplots()
     axes.plot([1, 2, 3], [1, 2, last], marker="o", label=label)
     axes.legend()
-    svg, png = figures.save(figure, path)
+    svg, png = save(figure, path)
     return svg, png
 
 

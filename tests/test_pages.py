@@ -53,11 +53,21 @@ def test_a_page_without_question_or_answer_is_refused(
 
 
 def test_pages_link_to_pages_of_their_own_kind(tmp_path: Path, templates: dict[str, str]) -> None:
-    links = "[a](../a.md#b) [c](c.csv) [d](https://example.org/d.md)"
+    links = "[a](../a.md#b) [d](https://example.org/d.md)"
     page = html(tmp_path, templates, f"# Is it?\n\n{links}")
-    for target in ("../a.html#b", "c.csv", "https://example.org/d.md"):
+    for target in ("../a.html#b", "https://example.org/d.md"):
         assert f'href="{target}"' in page
     assert "../a.md#b" in (tmp_path / "one.md").read_text()
+
+
+def test_markdown_needs_no_svg_and_no_csv(tmp_path: Path, templates: dict[str, str]) -> None:
+    text = "![a](b/c.svg) ![d](https://example.org/e.svg) [f.csv](f.csv)"
+    page = html(tmp_path, templates, f"# Is it?\n\n{text}")
+    for shown in ('src="b/c.svg"', 'src="https://example.org/e.svg"', 'href="f.csv"'):
+        assert shown in page
+    markdown = (tmp_path / "one.md").read_text()
+    assert markdown.endswith("![a](b/c.png) ![d](https://example.org/e.svg) `f.csv`\n")
+    assert 'src="b/c.png"' in pages.html_of(tmp_path / "one.md", markdown)
 
 
 def test_what_a_page_is_given_is_no_markup(tmp_path: Path, templates: dict[str, str]) -> None:

@@ -32,6 +32,7 @@ from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering import figures, labels, looks
 from iova_lab.rendering.pages import read_page
 from iova_lab.rendering.plain_text import shortened
+from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import change, coinciding, common_size, missing
 from iova_lab.reports import finding, mail, overview, thread_2026
 from iova_lab.reports.contents import write_contents
@@ -603,9 +604,7 @@ def test_one_size_makes_a_dot_per_variant(tmp_path: Path) -> None:
 
 def test_a_workload_without_values_has_an_empty_figure(tmp_path: Path) -> None:
     frame = frame_of(tmp_path, ns_per_op=lambda *_: None, nodes_per_op=lambda *_: math.nan)
-    paths = figures.save(
-        figures.workload_figure(frame, "ring", FAKES, "a finding"), tmp_path / "ring"
-    )
+    paths = save(figures.workload_figure(frame, "ring", FAKES, "a finding"), tmp_path / "ring")
     assert [path.stat().st_size > 0 for path in paths] == [True, True]
 
 
@@ -613,9 +612,7 @@ def test_equal_data_gives_equal_figures(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
     for workload in ("startup", "near_empty"):
         saved = [
-            figures.save(
-                figures.workload_figure(frame, workload, FAKES, "a finding"), tmp_path / name
-            )
+            save(figures.workload_figure(frame, workload, FAKES, "a finding"), tmp_path / name)
             for name in ("first", "second")
         ]
         for first, second in zip(*saved, strict=True):

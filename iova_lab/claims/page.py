@@ -15,9 +15,9 @@ from iova_lab.claims.figure import drawable, figure
 from iova_lab.claims.ledger import rule_digest
 from iova_lab.claims.run import judge
 from iova_lab.measuring import flags, provenance
-from iova_lab.rendering.figures import save
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.plain_text import WIDTH, fill
+from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING, number
 
 Found = Sequence[tuple[Claim, Finding]]

@@ -14,8 +14,8 @@ from iova_lab.comparison import bars, latency, notes, plots, view, words
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.measuring.cells import number
-from iova_lab.rendering import figures
 from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
 
 #: Columns of a histogram on a page, which has more room than a mail.
 WIDTH = 100
@@ -23,7 +23,7 @@ WIDTH = 100
 
 def write(result: Comparison, out_dir: Path) -> list[Path]:
     """Write compare.md, its figures (SVG and PNG), and compare.html, which needs no other file."""
-    paths = figures.save(
+    paths = save(
         plots.ratios_figure(result, "\n".join(notes.headlines(result))), out_dir / "ratios"
     )
     cells = []
@@ -68,7 +68,7 @@ def _draw(result: Comparison, cell: CellResult, out_dir: Path) -> list[Path]:
     found = [v for v in words.verdicts(result) if v.cell is cell]
     said = [f"{result.subjects[verdict.which].label} {verdict.short}" for verdict in found]
     figure = plots.calls_figure(result, cell, f"{cell.cell.name}: {'; '.join(said)}")
-    return figures.save(figure, out_dir / stem(cell)) if figure else []
+    return save(figure, out_dir / stem(cell)) if figure else []
 
 
 def stem(cell: CellResult) -> str:

@@ -19,8 +19,8 @@ from iova_lab.contention.tables import duration, error_rows, loaded_lines
 from iova_lab.measuring import provenance
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.flags import OLD
-from iova_lab.rendering.figures import save
 from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
 
 SUBJECT = "mainline"
 SCENARIO = "lazy"

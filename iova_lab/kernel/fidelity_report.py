@@ -20,9 +20,10 @@ from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.contenders import RIVALS, SUBJECT
-from iova_lab.rendering.figures import STYLE, save
+from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import COLOURS, MARKERS
 from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
 
 BASE = "mainline"

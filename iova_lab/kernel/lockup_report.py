@@ -27,9 +27,10 @@ from iova_lab.kernel.lockup import (
 )
 from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.measuring import provenance, rows
-from iova_lab.rendering.figures import STYLE, save
+from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
 
 #: Worst requests by variant and live ranges.
 WALKS = "lockup-walks.csv"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -314,12 +313,3 @@ def _floor_label(axes: Axes, point: tuple[float, float], name: str) -> None:
         fontsize=8,
         color="#555555",
     )
-
-
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem``.svg and ``stem``.png; equal bytes for an equal figure."""
-    paths = [stem.with_suffix(".svg"), stem.with_suffix(".png")]
-    with mpl.rc_context(STYLE):
-        figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
-        figure.savefig(paths[1], dpi=110, metadata={"Software": None})
-    return paths

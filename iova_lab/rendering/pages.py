@@ -25,6 +25,10 @@ from iova_lab.basics.errors import IovaLabError
 
 #: A page of the same folder tree: Markdown links to Markdown, HTML to HTML.
 _LOCAL_PAGE = re.compile(r"^(?![a-z]+:)([^#]*)\.md(#.*)?$")
+#: A figure: HTML shows the SVG, and Markdown the PNG, which is a fifth of its size.
+_FIGURE = re.compile(r"(!\[[^\]]*\]\((?![a-z]+:)[^)]*)\.svg\)")
+#: HTML links to a CSV file; Markdown names it, since git has Markdown, and no CSV file of a page.
+_CSV_LINK = re.compile(r"\[([^\]]+\.csv)\]\(\1\)")
 
 
 class PageError(IovaLabError, ValueError):
@@ -45,9 +49,21 @@ def write_page(
 ) -> Path:
     """Render ``template``.md.j2 (default: of ``stem``) as ``stem``.md and ``stem``.html.
 
-    ``title`` is what a browser shows of the page; without it, its question.  Returns the HTML's
-    path.  Raises `PageError` for a text that does not begin with question and answer.
+    ``title`` is what a browser shows of the page; without it, its question.  A template shows SVG
+    files and links to CSV files; the Markdown, which git has, works without them.  Returns the
+    path of the HTML.  Raises `PageError` for a text that does not begin with question and answer.
     """
+    text = _templates().get_template(f"{template or stem}.md.j2").render(**data) + "\n"
+    html = html_of(Path(f"{stem}.md"), text, title)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    markdown = _CSV_LINK.sub(r"`\1`", _FIGURE.sub(r"\1.png)", text))
+    (out_dir / f"{stem}.md").write_text(markdown, encoding="utf-8")
+    path = out_dir / f"{stem}.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("iova_lab.rendering"),
         autoescape=False,  # of Markdown; what is HTML in it, the parser escapes
@@ -56,16 +72,21 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["table"] = table
-    text = environment.get_template(f"{template or stem}.md.j2").render(**data) + "\n"
-    page = _parse(Path(f"{stem}.md"), text)
-    html = environment.get_template("page.html.j2").render(
-        title=title or page.question, body=Markup(_html(text))
+    return environment
+
+
+def html_of(path: Path, text: str, title: str = "") -> str:
+    """A page's Markdown as a page for a browser; ``path`` is for the message.
+
+    Raises `PageError` for a text that does not begin with question and answer.
+    """
+    page = _parse(path, text)
+    html = (
+        _templates()
+        .get_template("page.html.j2")
+        .render(title=title or page.question, body=Markup(_html(text)))
     )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / f"{stem}.md").write_text(text, encoding="utf-8")
-    path = out_dir / f"{stem}.html"
-    path.write_text(html + "\n", encoding="utf-8")
-    return path
+    return html + "\n"
 
 
 def read_page(path: Path) -> Page:

@@ -29,7 +29,7 @@ from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
 from iova_lab.measuring.results import MEASURED
 from iova_lab.measuring.statistics import Interval
-from iova_lab.rendering.figures import save
+from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import exponent
 from iova_lab.reports.promises_figure import promises_figure
 from iova_lab.streams.counterexamples import Example, examples
@@ -106,7 +106,7 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
     environment = _environment()
     made = provenance.read(results_dir / promises_results.FILE)
     out_dir.mkdir(parents=True, exist_ok=True)
-    for suffix in (".html", ".md"):
+    for suffix in (".md", ".html"):
         name = f"promises{suffix}"
         text = environment.get_template(f"{name}.j2").render(data=data, made=made) + "\n"
         (out_dir / name).write_text(text, encoding="utf-8")

@@ -14,6 +14,7 @@ from iova_lab.measuring import flags
 from iova_lab.measuring.scorecard import is_clean
 from iova_lab.rendering import figures
 from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
 from iova_lab.reports import mail, overview
 from iova_lab.reports.report_data import NOT_IN_NUMBER, ReportData, gather
 
@@ -110,15 +111,15 @@ def _write_parts(data: ReportData, out_dir: Path) -> None:
 
 def _draw(data: ReportData, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    figures.save(overview.worst_ops(data.frame, data.fakes), folder / "overview")
+    save(overview.worst_ops(data.frame, data.fakes), folder / "overview")
     for stem, case in overview.THREADS.items():
-        figures.save(overview.thread_figure(data.frame, case, data.fakes), folder / stem)
+        save(overview.thread_figure(data.frame, case, data.fakes), folder / stem)
     for section in data.sections:
         if section.nr_live is not None:
             finding = f"{section.workload}: {section.finding}"
             drawn = figures.workload_figure(data.frame, section.workload, data.fakes, finding)
-            figures.save(drawn, folder / section.stem)
+            save(drawn, folder / section.stem)
     for one in data.variants:
         if one.has_figure:
             drawn = overview.variant_figure(data.frame, one.variant, data.baseline, data.fakes)
-            figures.save(drawn, folder / f"variant-{one.variant}")
+            save(drawn, folder / f"variant-{one.variant}")

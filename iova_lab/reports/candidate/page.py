@@ -11,9 +11,9 @@ from iova_lab.comparison import notes
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
-from iova_lab.rendering.figures import save
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.plain_text import fill, joined
+from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.candidate.bars import TRAPS, Bar, bars, common, largest
 from iova_lab.reports.candidate.figure import evidence_figure
