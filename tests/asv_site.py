@@ -127,7 +127,9 @@ def build(folder: Path) -> Site:
         _measure(folder, commit, day, variants, worse=commit in commits[-2:])
     _describe_benchmarks(folder)
     shutil.copy(ROOT / "asv.conf.json", folder)
-    shutil.copytree(ROOT / "reports", folder / "reports")
+    for name in git(ROOT, "ls-files", "reports").splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     cache = ROOT / "build" / "npm"
     offline.fetch(cache)
     (folder / "build").mkdir()

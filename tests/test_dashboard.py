@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import shlex
 import shutil
@@ -22,12 +23,13 @@ import asv_site
 import pytest
 import yaml
 from asv.machine import MachineCollection
+from asv.util import UserError
 from asv_site import ROOT, Site
 from click.testing import CliRunner
 from lab import take_interrupts
 
 from iova_lab.cli import main
-from iova_lab.dashboard import offline, publish, views
+from iova_lab.dashboard import offline, publish, report_pages, views
 from iova_lab.dashboard.offline import PACKAGES, OfflineError, Package
 from iova_lab.measuring import asv_machine
 
@@ -251,7 +253,43 @@ def test_reports_are_copied_and_only_the_copy_has_links(site: Site) -> None:
         + "&amp;".join(f"p-variant='{name}'" for name in site.variants)
         + f"&amp;p-workload='ring'&amp;y-axis-scale=log&amp;machine={asv_site.MACHINE}"
     ]
-    assert "index.html#" not in (site.html.parents[1] / ring).read_text()
+    sources = [path for path in (site.html.parents[1] / "reports").rglob("*") if path.is_file()]
+    assert {path.suffix for path in sources} == {".md", ".png", ".txt"}  # as in a fresh clone
+    assert not any("index.html#" in path.read_text() for path in sources if path.suffix == ".md")
+
+
+def test_html_is_copied_and_made_where_its_markdown_is_newer(tmp_path: Path) -> None:
+    reports, html = tmp_path / "reports", tmp_path / "html"
+    reports.mkdir()
+    for name, written_at in (("written", 2), ("outdated", 0)):
+        (reports / f"{name}.md").write_text("# Is it?\n\nOf Markdown.\n")
+        page = reports / f"{name}.html"
+        page.write_text("<html><head></head><body>Of make.</body></html>")
+        os.utime(reports / f"{name}.md", (1, 1))
+        os.utime(page, (written_at, written_at))
+    report_pages.copy(reports, html, {"machines": []})
+    for name, text in (("written", "Of make."), ("outdated", "Of Markdown.")):
+        copied = (html / "reports" / f"{name}.html").read_text()
+        assert text in copied
+        assert '<a href="../index.html">Dashboard</a>' in copied
+        assert "Dashboard" not in (reports / f"{name}.html").read_text()
+
+
+def test_markdown_that_is_no_page_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "notes.md").write_text("of mine\n")
+
+    class Conf:
+        results_dir = html_dir = "html"
+        project_url = show_commit_url = ""
+
+    monkeypatch.setattr(publish, "_publish", lambda **_: None)
+    monkeypatch.setattr(views, "add_to_index", lambda html: {"machines": []})
+    with pytest.raises(UserError, match=r"^reports/notes\.md: begins with no '# question\?'"):
+        publish.publish(Conf, range_spec="HEAD")
 
 
 def test_commits_are_linked_on_github_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +355,7 @@ def workflow_commands() -> list[str]:
 
 def test_the_workflow_runs_only_what_make_knows() -> None:
     commands = workflow_commands()
-    assert "make html" in commands
+    assert "make reports html" in commands
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "make"

@@ -21,6 +21,7 @@ from asv.plugins.git import Git
 from asv.results import iter_results
 from asv.util import UserError
 
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import FileError
 from iova_lab.measuring import results
 
@@ -132,7 +133,10 @@ def publish(conf: Any, range_spec: Any = None, pull: bool = True) -> None:
             " (a shallow clone? git fetch --unshallow)"
         )
     # The committed ones, then those of this machine's results (`make bench`).
-    finish(Path(conf.html_dir), Path("reports"), Path("build/reports"))
+    try:
+        finish(Path(conf.html_dir), Path("reports"), Path("build/reports"))
+    except IovaLabError as error:
+        raise UserError(str(error)) from None
 
 
 def is_about_results(record: logging.LogRecord) -> bool:

@@ -1,8 +1,8 @@
 """How do the dashboard and the reports lead to each other?
 
-The published folder gets a copy of reports/, so that it is complete wherever it is put.  Only the
-copy has links to the dashboard: in the repository, where reports are committed and the dashboard is
-not, they would lead nowhere.
+The published folder gets a copy of reports/, so that it is complete wherever it is put.  Git has
+their Markdown and PNG files: where `make reports` has not written the HTML since, it is made of
+these.  Only the copy has links to the dashboard: beside the originals there is none.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from iova_lab.dashboard.views import View, address
+from iova_lab.rendering.pages import html_of
 
 BODY = re.compile(r"<body[^>]*>")
 BAR = "font: .85rem system-ui, sans-serif; margin: .6rem 0"
@@ -36,16 +38,27 @@ def copy(reports: Path, html: Path, lab: dict[str, Any]) -> None:
     """Copy all of ``reports`` into ``html``/reports, with links to the dashboard in each page."""
     if not reports.is_dir():
         return
-    shutil.copytree(reports, html / "reports", dirs_exist_ok=True)
-    for original in reports.rglob("*.html"):
-        page = html / "reports" / original.relative_to(reports)
+    target = html / "reports"
+    shutil.copytree(reports, target, dirs_exist_ok=True)
+    for original, text in _html_pages(reports):
+        page = target / original.relative_to(reports)
         top = Path(os.path.relpath(html, page.parent))
         # asv's icon; without one, browsers ask the server's root for it.
         icon = f'<link rel="icon" href="{top / "swallow.ico"}">\n'
-        bar = _bar(page.relative_to(html / "reports"), top / "index.html", lab)
-        text = page.read_text(encoding="utf-8").replace("</head>", f"{icon}</head>", 1)
+        bar = _bar(page.relative_to(target), top / "index.html", lab)
+        text = text.replace("</head>", f"{icon}</head>", 1)
         text = BODY.sub(lambda body, bar=bar: body[0] + bar, text, count=1)  # type: ignore[misc]
         page.write_text(text, encoding="utf-8")
+
+
+def _html_pages(reports: Path) -> Iterator[tuple[Path, str]]:
+    """Path and text of each page in HTML: the file, or made of Markdown where that is newer."""
+    for markdown in reports.rglob("*.md"):
+        page = markdown.with_suffix(".html")
+        if page.exists() and page.stat().st_mtime_ns >= markdown.stat().st_mtime_ns:
+            yield page, page.read_text(encoding="utf-8")
+        else:
+            yield page, html_of(markdown, markdown.read_text(encoding="utf-8"))
 
 
 def _bar(page: Path, dashboard: Path, lab: dict[str, Any]) -> str:
