@@ -150,8 +150,9 @@ EXPORT_SYMBOL_GPL(iova_domain_init_rcaches);
 }
 
 _HEADER = """/* An allocator for tests. */
-#ifndef _SMALL_IOVA_H
-#define _SMALL_IOVA_H
+#ifndef _IOVA_H_ /* as the kernel's: one of the two is included */
+#define _IOVA_H_
+#include <linux/dma-mapping.h>
 #include <linux/types.h>
 #include <linux/kernel.h>
 #include <linux/rbtree.h>
@@ -175,6 +176,12 @@ void init_iova_domain(struct iova_domain *iovad, unsigned long granule,
 	unsigned long start_pfn{fourth});
 struct iova *alloc_iova(struct iova_domain *iovad, unsigned long size,
 	unsigned long limit_pfn, bool size_aligned);
+struct iova *reserve_iova(struct iova_domain *iovad, unsigned long pfn_lo,
+	unsigned long pfn_hi);
+struct iova *find_iova(struct iova_domain *iovad, unsigned long pfn);
+void free_iova(struct iova_domain *iovad, unsigned long pfn);
+int iova_domain_init_rcaches(struct iova_domain *iovad);
+void put_iova_domain(struct iova_domain *iovad);
 #endif
 #endif
 """

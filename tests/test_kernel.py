@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 import pytest
+import small_tree
 from click.testing import CliRunner
 from lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_of
 
@@ -129,6 +130,18 @@ def test_a_difference_is_told_with_its_op(results: dict[str, KernelResult]) -> N
     assert agreement.differs
     assert agreement.nr_equal == len(pfns) - 1
     assert "op 7" in str(agreement)
+
+
+@boots
+def test_the_text_of_a_commit_is_a_part_of_the_module(tmp_path: Path) -> None:
+    tree = small_tree.write(tmp_path / "tree")
+    name = f"linux:{tree}@{small_tree.commit(tree, 'first')}"
+    small_tree.put(tree, "drivers/iommu/iova.c", "nonsense\n")
+    stream = workloads.generate("random_replace", 300)
+    for result in replay(kernel(NEWEST), [Job(name, stream), Job("kernel", stream)], silence=120):
+        assert result.error is None
+        agreement = fidelity.addresses(result)
+        assert not agreement.differs, agreement
 
 
 # ---- exact, and the same each time ----

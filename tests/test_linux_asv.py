@@ -29,7 +29,7 @@ STEPS: list[dict[str, str]] = [
     {SEARCH: SEARCH + "\n" + SEARCH},
 ]
 MISTAKE = 2
-CELL = r"NodesMean.*'ring', 100\)"
+CELL = "NodesMean.*ring@100"
 
 Asv = Callable[..., str]
 
@@ -71,6 +71,8 @@ def test_what_can_not_be_an_axis_is_one_line(tmp_path: Path) -> None:
         (["..HEAD"], "is no range of commits REV1..REV2"),
         (["v1..HEAD", "v1"], "one range REV1..REV2, or several commits or tags"),
         (["HEAD..v1"], "no commit of"),
+        (["HEAD", "--workload", "ring"], "ring: how many live ranges?"),
+        (["HEAD", "--workload", "ring@0"], "ring"),
     ):
         status, output = run_lab(str(tree), *revisions, "--out", str(out))
         assert (status, reason in output) == (1, True), output
@@ -88,7 +90,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asv, list[st
     folder = tmp_path_factory.mktemp("linux-asv")
     tree, commits = make_tree(folder)
     out = folder / "out"
-    options = ("--workload", "ring", "--nr-live", "100", "--out", str(out))
+    options = ("--workload", "ring@100", "--out", str(out))
     status, output = run_lab(str(tree), "v1..HEAD", *options)
     assert status == 0, output
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import WORKLOAD
+from iova_lab.commands.arguments import CELL
 
 
 @click.group()
@@ -24,16 +24,11 @@ def linux() -> None:
 @click.argument("revisions", nargs=-1, required=True, metavar="REV1..REV2 | REV...")
 @click.option(
     "--workload",
-    "names",
+    "cells",
     multiple=True,
-    type=WORKLOAD,
-    help="May be given again.  Default: a few typical ones.",
-)
-@click.option(
-    "--nr-live",
-    multiple=True,
-    type=click.IntRange(min=1),
-    help="Live ranges in the window; may be given again.  Default: 1000 and 10000.",
+    type=CELL,
+    metavar="WORKLOAD@N",
+    help="With N live ranges; may be given again.  Default: a few typical ones.",
 )
 @click.option(
     "--out",
@@ -43,8 +38,7 @@ def linux() -> None:
 def asv(
     tree: str,
     revisions: tuple[str, ...],
-    names: tuple[str, ...],
-    nr_live: tuple[int, ...],
+    cells: tuple[str, ...],
     out: Path | None,
 ) -> None:
     """Write a folder in which asv measures iova.c over the commits or tags of TREE.
@@ -55,13 +49,11 @@ def asv(
     \b
     Examples:
       iova-lab linux asv ~/src/linux v6.6..topic
-      iova-lab linux asv ~/src/linux v5.10 v5.15 v6.1 v6.6 v6.12 --workload random_replace
+      iova-lab linux asv ~/src/linux v5.10 v5.15 v6.1 v6.6 v6.12 --workload random_replace@1000
     """
     from iova_lab.linux import asv_folder
 
     folder = out or Path(f"asv-{Path(tree).expanduser().resolve().name}")
-    commits = asv_folder.write(
-        tree, revisions, folder, names or asv_folder.WORKLOADS, nr_live or asv_folder.NR_LIVE
-    )
+    commits = asv_folder.write(tree, revisions, folder, cells or asv_folder.CELLS)
     click.echo(f"{folder}: {len(commits)} commits; measure them with")
     click.echo(f"  cd {folder} && asv machine --yes && asv run HASHFILE:commits")

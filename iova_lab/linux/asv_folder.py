@@ -13,14 +13,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.linux import series, source
+from iova_lab.linux import asv_suite, series, source
 from iova_lab.linux.errors import SourceError
 
 #: The common case, a search that walks, what a 32-bit device does, and a recorded one.
-WORKLOADS = ("near_empty", "random_replace", "full_32bit", "trace_6_12")
-NR_LIVE = (1_000, 10_000)
+CELLS = (
+    *("near_empty@100", "random_replace@1000", "random_replace@10000", "full_32bit@10000"),
+    "trace_6_12@100",
+)
 
 _BENCHMARKS = '''"""What asv measures of each commit; written by `iova-lab linux asv`."""
 
@@ -29,7 +30,7 @@ from iova_lab.linux import asv_suite
 
 class Cells:
     tree = {tree!r}
-    params = ({workloads!r}, {nr_live!r})
+    params = ({cells!r},)
 
 
 class NodesMean(Cells, asv_suite.NodesMean):
@@ -57,17 +58,16 @@ def write(
     tree: str,
     revisions: Sequence[str],
     folder: Path,
-    names: Sequence[str] = WORKLOADS,
-    nr_live: Sequence[int] = NR_LIVE,
+    cells: Sequence[str] = CELLS,
 ) -> list[str]:
     """Write the folder; returns the commits of the axis, oldest first.
 
     ``revisions`` are commits or tags, oldest first, or one range ``REV1..REV2``: of that, both ends
-    and each commit that changes the text.  Raises `SourceError`, `InvalidValueError`, `LookupError`
-    for an unknown workload.
+    and each commit that changes the text.  ``cells`` are workloads NAME@N.  Raises `SourceError`,
+    `InvalidValueError`, and for a workload what `workloads.generate` raises.
     """
-    for name in names:
-        workloads.check_name(name)
+    for cell in cells:
+        asv_suite.stream(cell)
     if folder.exists() and not (folder / "commits").exists() and any(folder.iterdir()):
         raise InvalidValueError(f"{folder} is not empty, and no folder of this command: use --out")
     top = Path(tree).expanduser().resolve()
@@ -77,7 +77,7 @@ def write(
     source.read(f"{top}@{commits[-1]}")
     (folder / "benchmarks").mkdir(parents=True, exist_ok=True)
     (folder / "benchmarks/__init__.py").write_text("")
-    text = _BENCHMARKS.format(tree=str(top), workloads=list(names), nr_live=list(nr_live))
+    text = _BENCHMARKS.format(tree=str(top), cells=list(cells))
     (folder / "benchmarks/text.py").write_text(text, encoding="utf-8")
     (folder / "asv.conf.json").write_text(_conf(top, revisions[-1]), encoding="utf-8")
     (folder / "commits").write_text("".join(f"{commit}\n" for commit in commits), encoding="utf-8")

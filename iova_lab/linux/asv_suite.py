@@ -8,45 +8,47 @@ does not compile, or does not return, is a failed cell, with its reason.
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import ClassVar
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.linux import PREFIX
 from iova_lab.measuring.timing import best_window
 from iova_variants import ReplayResult
+from iova_variants.opstream import OpStream
 
 #: Nodes that one replay may visit: 10 to 30 s of walking.
 BUDGET = 3_000_000_000
 
 
+def stream(cell: str) -> OpStream:
+    """Make the op stream of NAME@N.  Raises as `workloads.generate` does, and without a number."""
+    name, nr_live = workloads.split(cell)
+    if nr_live is None:
+        raise InvalidValueError(f"{cell}: how many live ranges?  Name it {name}@1000, for one")
+    return workloads.generate(name, nr_live)
+
+
 class Cells:
-    """A workload and its size; the text is that of the commit that asv has named."""
+    """A workload at a size; the text is that of the commit that asv has named."""
 
     tree: ClassVar[str]
-    params: tuple[list[str], list[int]] = ([], [])
-    param_names = ("workload", "nr_live")
+    params: tuple[list[str]] = ([],)
+    param_names = ("workload",)
     version = "1"
     timeout = 600.0
 
-    def setup(self, workload: str, nr_live: int) -> None:
-        try:
-            self.stream = workloads.generate(workload, nr_live)
-        except workloads.SizeError as error:
-            raise NotImplementedError(str(error)) from error
+    def setup(self, workload: str) -> None:
+        self.stream = stream(workload)
         self.text = f"{PREFIX}{self.tree}@{os.environ['ASV_COMMIT']}"
         iova_variants.load(self.text)  # compiled outside what is timed
 
-    def counted(self, workload: str, nr_live: int) -> ReplayResult:
-        """Return a counted and judged replay: one for all counts of a process."""
-        return _counted(self.text, workload, nr_live)
-
-
-@cache
-def _counted(text: str, workload: str, nr_live: int) -> ReplayResult:
-    stream = workloads.generate(workload, nr_live)
-    return iova_variants.replay(text, stream, judge=True, op_visits=True, max_visits=BUDGET)
+    def counted(self) -> ReplayResult:
+        """Return a counted and judged replay."""
+        return iova_variants.replay(
+            self.text, self.stream, judge=True, op_visits=True, max_visits=BUDGET
+        )
 
 
 class NodesMean(Cells):
@@ -54,8 +56,8 @@ class NodesMean(Cells):
 
     unit = "nodes/op"
 
-    def track_nodes_per_op(self, workload: str, nr_live: int) -> float:
-        result = self.counted(workload, nr_live)
+    def track_nodes_per_op(self, workload: str) -> float:
+        result = self.counted()
         return sum((result.visits or {}).values()) / result.nr_ops
 
 
@@ -64,8 +66,8 @@ class NodesWorst(Cells):
 
     unit = "nodes"
 
-    def track_worst_op(self, workload: str, nr_live: int) -> float:
-        return float(self.counted(workload, nr_live).worst_visits or 0)
+    def track_worst_op(self, workload: str) -> float:
+        return float(self.counted().worst_visits or 0)
 
 
 class Refusals(Cells):
@@ -73,8 +75,8 @@ class Refusals(Cells):
 
     unit = "requests"
 
-    def track_refusals(self, workload: str, nr_live: int) -> float:
-        return float(self.counted(workload, nr_live).nr_failures)
+    def track_refusals(self, workload: str) -> float:
+        return float(self.counted().nr_failures)
 
 
 class NeedlessRefusals(Cells):
@@ -82,8 +84,8 @@ class NeedlessRefusals(Cells):
 
     unit = "requests"
 
-    def track_needless_refusals(self, workload: str, nr_live: int) -> float:
-        return float(self.counted(workload, nr_live).nr_spurious or 0)
+    def track_needless_refusals(self, workload: str) -> float:
+        return float(self.counted().nr_spurious or 0)
 
 
 class Latency(Cells):
@@ -95,13 +97,13 @@ class Latency(Cells):
     warmup_time = 0.0
     timeout = 1800.0
 
-    def setup(self, workload: str, nr_live: int) -> None:
-        super().setup(workload, nr_live)
+    def setup(self, workload: str) -> None:
+        super().setup(workload)
         self.seconds = 0.0
 
     def timer(self) -> float:
         """Seconds that this cell's replays have put on the clock."""
         return self.seconds
 
-    def time_window(self, workload: str, nr_live: int) -> None:
+    def time_window(self, workload: str) -> None:
         self.seconds += best_window(self.text, self.stream)
