@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.writing import write_whole
+from iova_lab.measuring.cells import BUDGET
+from iova_lab.measuring.counts import WindowCounts, count
 from iova_variants import Claim, Variant
 from iova_variants.opstream import OpStream
 
@@ -25,11 +26,8 @@ VARIANTS = sorted(path.stem for path in ROOT.glob("iova_variants/*.c"))
 WORKLOADS = sorted(path.stem for path in ROOT.glob("iova_lab/workloads/[!_]*.py"))
 NR_LIVE = [100, 1_000, 10_000, 100_000, 1_000_000]
 
-#: Where `counted` keeps what it has counted; the number is that of the fields of `Counts`.
-COUNTS_DIR = ROOT / "build" / "counts-9"
-
-#: Nodes that one replay may visit: 10 to 30 s of walking.  Counted, so every machine skips alike.
-BUDGET = 3_000_000_000
+#: Where `counted` keeps what it has counted; the number is that of the fields of `WindowCounts`.
+COUNTS_DIR = ROOT / "build" / "counts-14"
 
 
 class Cells:
@@ -81,22 +79,7 @@ def generate(workload: str, nr_live: int) -> OpStream:
         raise NotImplementedError(f"not in this build: {error}") from error
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What one counted, judged replay says of its window; all of it exact."""
-
-    nodes_per_op: float
-    worst_op: int
-    nr_failures: int
-    nr_spurious: int
-    nr_above_limit: int
-    nr_live: int
-    nr_live_pfns: int
-    bytes: int
-    span: int
-
-
-def counted(variant: str, stream: OpStream) -> Counts:
+def counted(variant: str, stream: OpStream) -> WindowCounts:
     """Count a window, once for all benchmarks; `SkipNotImplemented` if it exceeds the budget.
 
     Eight of the nine benchmarks ask about the same replay, which takes a minute where a linear
@@ -106,32 +89,18 @@ def counted(variant: str, stream: OpStream) -> Counts:
     library = iova_variants.load(variant, build="counted").path
     path = COUNTS_DIR / f"{library.stem}-{stream.digest()[:16]}-{BUDGET}.json"
     if not path.exists():
-        write_whole(path, json.dumps(_count(variant, stream)))
-    kept = json.loads(path.read_text())
-    if "too_long" in kept:
-        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept['too_long']}")
-    return Counts(**kept)
+        write_whole(path, msgspec.json.encode(_count(variant, stream)).decode())
+    kept = msgspec.json.decode(path.read_bytes(), type=WindowCounts | str)
+    if isinstance(kept, str):
+        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept}")
+    return kept
 
 
-def _count(variant: str, stream: OpStream) -> dict[str, Any]:
+def _count(variant: str, stream: OpStream) -> WindowCounts | str:
     try:
-        result = iova_variants.replay(
-            variant, stream, judge=True, op_visits=True, max_visits=BUDGET
-        )
+        return count(variant, stream, BUDGET)
     except iova_variants.TooLongError as error:
-        return {"too_long": str(error)}
-    counts = Counts(
-        nodes_per_op=sum((result.visits or {}).values()) / result.nr_ops,
-        worst_op=result.worst_visits or 0,
-        nr_failures=result.nr_failures,
-        nr_spurious=result.nr_spurious or 0,
-        nr_above_limit=result.nr_above_limit or 0,
-        nr_live=result.nr_live,
-        nr_live_pfns=result.nr_live_pfns,
-        bytes=result.bytes,
-        span=result.span,
-    )
-    return asdict(counts)
+        return str(error)
 
 
 def warm_up() -> None:

@@ -21,4 +21,4 @@ class NodesWorst(Cells):
     unit = "nodes"
 
     def track_worst_op(self, variant: str, workload: str, nr_live: int) -> float:
-        return float(counted(variant, self.stream).worst_op)
+        return float(counted(variant, self.stream).worst)

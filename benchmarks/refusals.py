@@ -22,7 +22,7 @@ class SpuriousFailures(Cells):
     unit = "requests"
 
     def track_spurious_failures(self, variant: str, workload: str, nr_live: int) -> float:
-        return float(counted(variant, self.stream).nr_spurious)
+        return float(counted(variant, self.stream).nr_spurious or 0)
 
 
 class AboveLimit(Cells):
@@ -32,4 +32,4 @@ class AboveLimit(Cells):
     unit = "requests"
 
     def track_above_limit(self, variant: str, workload: str, nr_live: int) -> float:
-        return float(counted(variant, self.stream).nr_above_limit)
+        return float(counted(variant, self.stream).nr_above_limit or 0)

@@ -29,11 +29,12 @@ from iova_variants._variant import (
 )
 from iova_variants.building import BuildError
 from iova_variants.child import VariantCrashedError, VariantError
-from iova_variants.native import VariantLoadError
+from iova_variants.native import REFUSED, VariantLoadError
 
 __all__ = [
     "OWN",
     "RCACHES",
+    "REFUSED",
     "BuildError",
     "Claim",
     "Deal",

@@ -78,6 +78,18 @@ class ReplayResult:
         """Nanoseconds per measured op."""
         return self.ns / self.nr_ops
 
+    @property
+    def nodes(self) -> int:
+        """Nodes visited in the window.  Raises `InvalidValueError` in the timed build."""
+        if self.visits is None:
+            raise InvalidValueError("the timed build counts no nodes: ask for build='counted'")
+        return sum(self.visits.values())
+
+    @property
+    def nodes_per_op(self) -> float:
+        """Nodes visited per measured op, as `nodes`."""
+        return self.nodes / self.nr_ops
+
 
 class TooLongError(VariantError):
     """A replay visited more nodes than it was allowed to."""

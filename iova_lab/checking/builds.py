@@ -64,7 +64,7 @@ def _first(answers: Pfns, sanitized: Pfns, build: str, offset: int = 0) -> str |
 
 
 def _pfn(pfn: int) -> str:
-    return "a refusal" if pfn == 2**64 - 1 else f"pfn {pfn:#x}"
+    return "a refusal" if pfn == iova_variants.REFUSED else f"pfn {pfn:#x}"
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,7 @@ def work(source: Path, stream: OpStream, *, timeout: float) -> Work:
     """Count what the window of ``stream`` takes: all of it less its ageing ops alone."""
     traced = iova_variants.load(str(source), build="traced")
     counted = iova_variants.load(str(source), build="counted")
-    visits = iova_variants.replay(counted, stream, timeout=timeout).visits
-    assert visits is not None
+    nodes = iova_variants.replay(counted, stream, timeout=timeout).nodes
     aged = replace(stream, ops=stream.ops[: stream.nr_ageing])
     whole, before = (
         in_child(
@@ -118,7 +117,7 @@ def work(source: Path, stream: OpStream, *, timeout: float) -> Work:
     )
     nr = stream.nr_measured
     blocks, objects = ((all_ - some) / nr for all_, some in zip(whole, before, strict=True))
-    return Work(blocks, objects, sum(visits.values()) / nr)
+    return Work(blocks, objects, nodes / nr)
 
 
 def _traced(traced: Variant, stream: OpStream, tell: Tell) -> tuple[int, int]:

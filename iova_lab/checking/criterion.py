@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from iova_lab import comparison, workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.checking.measuring import nodes_per_op, worst_op
 from iova_lab.comparison.counting import Counts, counted
 
 #: What can be asked, by the names of `iova-lab try`'s table.
 METRICS: dict[str, Callable[[Counts], float]] = {
-    "nodes": nodes_per_op,
-    "worst": worst_op,
+    "nodes": lambda counts: counts.nodes_per_op,
+    "worst": lambda counts: counts.worst,
     "refused": lambda counts: counts.nr_failures,
     "needlessly": lambda counts: counts.nr_spurious or 0,
     "bytes": lambda counts: counts.bytes_per_range,

@@ -17,8 +17,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from iova_lab.checking.questions import QUESTIONS
-from iova_lab.streams.counterexamples import REFUSED, Example, Outcome, Step, outcomes
+from iova_lab.streams.counterexamples import Example, Outcome, Step, outcomes
 from iova_lab.streams.making import DMA_32BIT_PFN
+from iova_variants import REFUSED
 from iova_variants.opstream import Op
 
 WIDTH = 72

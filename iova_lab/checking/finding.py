@@ -9,8 +9,8 @@ from typing import Any
 
 from iova_lab.checking import drawing
 from iova_lab.checking.standalone import Verdict
-from iova_lab.streams.counterexamples import REFUSED
 from iova_lab.streams.history import History
+from iova_variants import REFUSED
 
 WIDTH = 78
 #: Lines of a compiler, calls, or requests that are shown; the rest is counted.

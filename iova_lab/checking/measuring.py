@@ -91,8 +91,8 @@ class Counted:
                 label: found
                 if isinstance(found, str)
                 else {
-                    "nodes_per_op": nodes_per_op(found),
-                    "worst_op": worst_op(found),
+                    "nodes_per_op": found.nodes_per_op,
+                    "worst_op": found.worst,
                     "refused": found.nr_failures,
                     "needlessly": found.nr_spurious,
                     "bytes_per_range": found.bytes_per_range,
@@ -102,16 +102,6 @@ class Counted:
         }
 
 
-def nodes_per_op(counts: Counts) -> float:
-    """Nodes visited by the allocs and frees of a window, by op of it."""
-    return sum(kind.visits for kind in counts.kinds.values()) / counts.nr_ops
-
-
-def worst_op(counts: Counts) -> int:
-    """Most nodes that one op visited."""
-    return max(kind.worst for kind in counts.kinds.values())
-
-
 def shown(counts: Counts | str) -> tuple[str, ...]:
     """Nodes per op, worst op, refused, needlessly refused; or why not, in the first of them."""
     if isinstance(counts, str):
@@ -119,8 +109,8 @@ def shown(counts: Counts | str) -> tuple[str, ...]:
         return (reason, "-", "-", "-")
     needless = "-" if counts.nr_spurious is None else f"{counts.nr_spurious:,}"
     return (
-        number(nodes_per_op(counts)),
-        f"{worst_op(counts):,}",
+        number(counts.nodes_per_op),
+        f"{counts.worst:,}",
         f"{counts.nr_failures:,}",
         needless,
     )

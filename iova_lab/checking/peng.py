@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import sys
 from typing import NamedTuple
-from unittest import mock
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
-from iova_lab.measuring.cells import number
+from iova_lab.measuring.cells import NS_PER_NODE, number
+from iova_lab.measuring.counts import WindowCounts, count
+from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
-from iova_variants.opstream import Op, OpStream
-
-REFUSED = 2**64 - 1
+from iova_variants.opstream import Op, OpStream, new_ops
 
 #: v1, full 32-bit space: calls in 16.8-33.5 ms, calls in 256-511 ns, mean before and after in ns.
 V1_SLOW, V1_FAST, V1_BEFORE, V1_AFTER = 10_625, 1_026_359, 293_848, 459
@@ -30,8 +28,6 @@ V1_SLOW, V1_FAST, V1_BEFORE, V1_AFTER = 10_625, 1_026_359, 293_848, 459
 V1_NR_LIVE, V3_NR_LIVE = 2**20, 300_000
 V3_FAST = {384: 524, 768: 295_065}
 V3_BEFORE, V3_AFTER, V3_FREE_BEFORE, V3_FREE_AFTER = 3164, 661, 433, 469
-#: One walk over 10^6 nodes takes 16 to 33 ms.
-NS_PER_NODE = (16, 33)
 
 #: From here on the recipes are replayed at his sizes: below, a quick look was asked for.
 FULL_FROM = 100_000
@@ -56,8 +52,7 @@ def nr_calls_for(nr_live: int) -> int:
 def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
     """Replace random ranges ``nr_calls`` times and count what mainline searches."""
     nr_calls = nr_calls or nr_calls_for(nr_live)
-    with mock.patch.object(random_replace, "NR_MEASURED", 2 * nr_calls):
-        stream = random_replace.generate(nr_live, seed=seed)
+    stream = _replaced(nr_live, nr_calls, seed)
     result = iova_variants.replay("mainline", stream, op_visits=True)
     assert result.visits is not None
     assert result.op_visits is not None
@@ -65,6 +60,17 @@ def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
     # One gap, and at most the height of a path on the way down to insert.
     one_step = float(np.mean(allocs <= 1 + np.log2(nr_live)))
     return Sixth(nr_live, nr_calls, result.visits["search"] / nr_calls / (nr_live / 6), one_step)
+
+
+def _replaced(nr_live: int, nr_calls: int, seed: int) -> OpStream:
+    """`random_replace` with as many measured calls as are asked for."""
+    filling = random_replace.generate(nr_live, seed=seed).ops[:nr_live]
+    nr_pairs = random_replace.NR_AGEING_OPS // 2 + nr_calls
+    ops = new_ops(2 * nr_pairs, limit_pfn=LIMIT_48BIT)
+    replace(ops, random_below(nr_live, nr_pairs, seed))
+    return OpStream(
+        np.concatenate([filling, ops]), nr_ageing=nr_live + random_replace.NR_AGEING_OPS
+    )
 
 
 def sixths(sizes: list[int]) -> pd.DataFrame:
@@ -78,36 +84,6 @@ def sixths(sizes: list[int]) -> pd.DataFrame:
             "calls of 1 step": [f"{row.one_step:.1%}" for row in rows],
         }
     )
-
-
-class Calls(NamedTuple):
-    """Nodes per alloc call that was served or refused, per free, and the most of one call."""
-
-    served: float
-    refused: float
-    freed: float
-    most: int
-
-
-def calls(variant: str, stream: OpStream) -> Calls:
-    """Count one window by kind of call."""
-    result = iova_variants.replay(variant, stream, op_visits=True, pfns=True)
-    assert result.op_visits is not None
-    assert result.pfns is not None
-    window = slice(stream.nr_ageing, None)
-    is_alloc = stream.ops["op"][window] == Op.ALLOC
-    is_refused = is_alloc & (result.pfns[window] == REFUSED)
-    allocs = result.op_visits[is_alloc]
-    return Calls(
-        served=_mean(result.op_visits[is_alloc & ~is_refused]),
-        refused=_mean(result.op_visits[is_refused]),
-        freed=_mean(result.op_visits[stream.ops["op"][window] == Op.FREE]),
-        most=int(allocs.max()),
-    )
-
-
-def _mean(visits: npt.NDArray[np.uint32]) -> float:
-    return float(visits.mean()) if len(visits) else float("nan")
 
 
 def recipes(largest: int) -> tuple[pd.DataFrame, list[str]]:
@@ -126,10 +102,10 @@ def recipes(largest: int) -> tuple[pd.DataFrame, list[str]]:
                 "variant": name,
                 "v1: fill": number(one.fill.served),
                 "v1: replace": number(one.first.served),
-                "v1: refused": number(one.first.refused),
+                "v1: refused": number(one.first.refused.mean),
                 "v3: replace": number(one.second.served),
-                "v3: most": number(one.second.most),
-                "v3: free": number(one.second.freed),
+                "v3: most": number(one.second.kinds["alloc"].worst),
+                "v3: free": number(one.second.kinds["free"].mean),
             }
             for name, one in counts.items()
         ]
@@ -137,23 +113,23 @@ def recipes(largest: int) -> tuple[pd.DataFrame, list[str]]:
     return table, [*_say_first(counts, first), *_say_second(counts, second)]
 
 
-class Counts(NamedTuple):
+class Recipes(NamedTuple):
     """One variant: while filling, on v1, on v3."""
 
-    fill: Calls
-    first: Calls
-    second: Calls
+    fill: WindowCounts
+    first: WindowCounts
+    second: WindowCounts
 
     @property
     def mixed(self) -> float:
         """Mean nodes per call if filling and refusals were as frequent as in his v1."""
-        slow, fast = V1_SLOW * self.first.refused, V1_FAST * self.fill.served
+        slow, fast = V1_SLOW * self.first.refused.mean, V1_FAST * self.fill.served
         return (slow + fast) / (V1_SLOW + V1_FAST)
 
 
-def _counts(variant: str, first: OpStream, second: OpStream) -> Counts:
+def _counts(variant: str, first: OpStream, second: OpStream) -> Recipes:
     filling = startup_32bit.generate(first.nr_ageing // 2)
-    return Counts(*(calls(variant, stream) for stream in (filling, first, second)))
+    return Recipes(*(count(variant, stream) for stream in (filling, first, second)))
 
 
 def verdict(theirs: float, ours: float) -> str:
@@ -165,7 +141,7 @@ def verdict(theirs: float, ours: float) -> str:
     return "Does NOT agree"
 
 
-def _say_first(counts: dict[str, Counts], stream: OpStream) -> list[str]:
+def _say_first(counts: dict[str, Recipes], stream: OpStream) -> list[str]:
     mainline, alignable = counts["mainline"], counts["alignable"]
     before, after = mainline.mixed, alignable.mixed
     theirs, ours = V1_BEFORE / V1_AFTER, before / after
@@ -174,8 +150,8 @@ def _say_first(counts: dict[str, Counts], stream: OpStream) -> list[str]:
         f"v1, a slow call: he has {V1_SLOW:,} calls of 16.8-33.5 ms and {V1_FAST:,} of 256-511"
         " ns, about as many as fill 2^20 pages; a walk over 2^20 nodes would take"
         f" {16.8e6 / V1_NR_LIVE:.0f} to {33.5e6 / V1_NR_LIVE:.0f} ns a node. Our refused calls"
-        f" visit {mainline.first.refused:,.0f} nodes at {stream.nr_ageing:,} live ranges."
-        f" {verdict(stream.nr_ageing, mainline.first.refused)}.",
+        f" visit {mainline.first.refused.mean:,.0f} nodes at {stream.nr_ageing:,} live ranges."
+        f" {verdict(stream.nr_ageing, mainline.first.refused.mean)}.",
         f"v1, ratio of the means: he has {V1_BEFORE:,} / {V1_AFTER} ns = {theirs:,.0f}. With his"
         f" mix of calls mainline visits {number(before)} nodes a call and alignable"
         f" {number(after)}: {number(ours)}. {verdict(theirs, ours)}: time has a floor that nodes"
@@ -187,28 +163,30 @@ def _say_first(counts: dict[str, Counts], stream: OpStream) -> list[str]:
     ]
 
 
-def _even(one: Calls) -> float:
-    return (one.served + one.refused) / 2
+def _even(one: WindowCounts) -> float:
+    return (one.served + one.refused.mean) / 2
 
 
-def _say_second(counts: dict[str, Counts], stream: OpStream) -> list[str]:
+def _say_second(counts: dict[str, Recipes], stream: OpStream) -> list[str]:
     nr_live = stream.nr_ageing - random_replace.NR_AGEING_OPS
     mainline, alignable = counts["mainline"].second, counts["alignable"].second
     theirs, ours = V3_BEFORE / V3_AFTER, mainline.served / alignable.served
-    free_theirs, free_ours = V3_FREE_AFTER / V3_FREE_BEFORE, alignable.freed / mainline.freed
-    fastest, slowest = (mainline.most * ns / 1e6 for ns in NS_PER_NODE)
+    freed, freed_after = mainline.kinds["free"].mean, alignable.kinds["free"].mean
+    free_theirs, free_ours = V3_FREE_AFTER / V3_FREE_BEFORE, freed_after / freed
+    most = mainline.kinds["alloc"].worst
+    fastest, slowest = (most * ns / 1e6 for ns in NS_PER_NODE)
     low, high = _walking_share()
     return [
         f"v3, {nr_live:,} live ranges, tail: his ends in 4-8 ms; our longest call visits"
-        f" {mainline.most:,} nodes, {fastest:.1f} to {slowest:.1f} ms at {NS_PER_NODE[0]} to"
-        f" {NS_PER_NODE[1]} ns a node. {verdict(6, (fastest + slowest) / 2)}.",
+        f" {most:,} nodes, {fastest:.1f} to {slowest:.1f} ms at {NS_PER_NODE[0]:g} to"
+        f" {NS_PER_NODE[1]:g} ns a node. {verdict(6, (fastest + slowest) / 2)}.",
         f"v3, ratio of the means: he has {V3_BEFORE} / {V3_AFTER} ns = {theirs:.1f}, we"
         f" {number(mainline.served)} / {number(alignable.served)} nodes = {number(ours)}."
         f" {verdict(theirs, ours)}: half of our calls walk; {sum(V3_FAST.values()):,} of his took"
         " less than 1024 ns, about as many as it takes to fill the space once, and a mean of"
         f" {V3_BEFORE} ns leaves room for {low:.2%} to {high:.2%} of calls that walk n/3 nodes.",
         f"v3, free: he has {V3_FREE_BEFORE} -> {V3_FREE_AFTER} ns, x{free_theirs:.2f}; we"
-        f" {number(mainline.freed)} -> {number(alignable.freed)} nodes, x{free_ours:.2f}."
+        f" {number(freed)} -> {number(freed_after)} nodes, x{free_ours:.2f}."
         f" {verdict(free_theirs, free_ours)}; of ours, those updated on the way up have just been"
         " visited on the way down.",
     ]

@@ -19,17 +19,16 @@ from iova_lab import workloads
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
-from iova_lab.measuring.cells import number
+from iova_lab.measuring.cells import SHORT_BUDGET, number
+from iova_lab.measuring.counts import count
 from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_lab.streams.counterexamples import examples
 from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
-from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
+from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 LARGEST = 100_000
-#: Nodes that one replay may visit, ageing included: more than any linear window at 10^5.
-BUDGET = 1_000_000_000
 #: The common case, and where memory per range is read: both with the same live ranges throughout.
 COMMON, MEMORY = "near_empty", "random_replace"
 ANY_MASK = "high_limit"
@@ -84,8 +83,8 @@ def measure(sizes: Sequence[int], tick: Callable[[], object]) -> pd.DataFrame:
 
     Columns: variant, workload, nr_live, status, reason, nodes_per_op, worst_nodes, failures,
     spurious, not_highest, above_limit, nr_requests, bytes_per_range, node_bytes.  ``tick``
-    is called once per cell.  A variant that exceeds `BUDGET` at one size is not asked at larger
-    ones.
+    is called once per cell.  A variant that exceeds `SHORT_BUDGET` at one size is not asked at
+    larger ones.
     """
     rows = []
     for workload in grid():
@@ -113,24 +112,23 @@ def _cell(variant: str, workload: str, nr_live: int, given_up: set[str]) -> dict
 
 
 def _over_budget() -> dict[str, Any]:
-    return {"status": OVER_BUDGET, "reason": f"more than {BUDGET:,} nodes"}
+    return {"status": OVER_BUDGET, "reason": f"more than {SHORT_BUDGET:,} nodes"}
 
 
 def _counts(variant: str, stream: OpStream) -> dict[str, Any]:
-    result = iova_variants.replay(variant, stream, judge=True, op_visits=True, max_visits=BUDGET)
-    window = stream.ops[stream.nr_ageing :]
+    found = count(variant, stream, SHORT_BUDGET)
     return {
         "status": MEASURED,
         "reason": "",
-        "nodes_per_op": sum((result.visits or {}).values()) / result.nr_ops,
-        "worst_nodes": result.worst_visits,
-        "failures": result.nr_failures,
-        "spurious": result.nr_spurious,
-        "not_highest": result.nr_not_highest,
-        "above_limit": result.nr_above_limit,
-        "nr_requests": int((window["op"] == Op.ALLOC).sum()),
-        "bytes_per_range": result.bytes / max(result.nr_live, 1),
-        "node_bytes": result.node_bytes,
+        "nodes_per_op": found.nodes_per_op,
+        "worst_nodes": found.worst,
+        "failures": found.nr_failures,
+        "spurious": found.nr_spurious,
+        "not_highest": found.nr_not_highest,
+        "above_limit": found.nr_above_limit,
+        "nr_requests": found.kinds["alloc"].nr_ops,
+        "bytes_per_range": found.bytes / max(found.nr_live, 1),
+        "node_bytes": found.node_bytes,
     }
 
 
@@ -157,8 +155,7 @@ def churn_stream() -> OpStream:
 
 def churn_span(variant: str) -> float:
     """Pfns from the lowest to the highest live one after the churn, per live pfn."""
-    result = iova_variants.replay(variant, churn_stream(), build="counted")
-    return result.span / result.nr_live_pfns
+    return count(variant, churn_stream()).span_per_pfn
 
 
 def answers(frame: pd.DataFrame, span: Mapping[str, float]) -> list[Cell]:

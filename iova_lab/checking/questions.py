@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iova_lab.streams.counterexamples import MOVE, REFUSED, Example, judged, outcome_of, outcomes
+from iova_lab.streams.counterexamples import MOVE, Example, judged, outcome_of, outcomes
 from iova_lab.streams.making import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
@@ -15,7 +15,7 @@ from iova_lab.streams.making import (
     LIMIT_40BIT,
     LIMIT_48BIT,
 )
-from iova_variants import EndlessError
+from iova_variants import REFUSED, EndlessError
 from iova_variants.opstream import Op
 
 #: Gaps that a request with a limit of its own may look at although all lie above its limit.

@@ -27,10 +27,9 @@ from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row, write_whole
 from iova_lab.checking.soak_streams import Chunk, make_chunk
 from iova_lab.measuring import provenance
-from iova_variants import Claim, EndlessError, ReplayResult, VariantError
+from iova_variants import REFUSED, Claim, EndlessError, ReplayResult, VariantError
 from iova_variants.opstream import Op, OpStream
 
-REFUSED = 2**64 - 1
 #: The largest size that an rcache takes, in pfns.
 MAX_CACHED = 32
 #: The timed build must give the same addresses: looked at every so many chunks, prime to the turn

@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.claims.measurement import Measured, Run
+from iova_variants import REFUSED
 from iova_variants.child import Limits, run_program
 from iova_variants.opstream import Op, OpStream
 
-REFUSED = 2**64 - 1
 NR_PROCESSES, NR_ROUNDS = 8, 3
 #: Windows of a few us cost next to nothing.
 NR_SHORT_PROCESSES, NR_SHORT_ROUNDS = 16, 25

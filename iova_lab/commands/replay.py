@@ -224,7 +224,7 @@ def _replay_rows(
             f"{time.ns_per_op:.1f} ns/op",
             _interval(time),
         ),
-        ("nodes visited", f"{sum(visits.values()) / nr_ops:.2f} /op", "exact"),
+        ("nodes visited", f"{result.nodes_per_op:.2f} /op", "exact"),
     ]
     rows += [(f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in visits.items()]
     live = max(result.nr_live, 1)

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
-from iova_lab.contention.model import FLUSH_QUEUE, HARD_S, SOFT_S
+from iova_lab.contention.model import FLUSH_QUEUE
+from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 from iova_lab.rendering.figures import STYLE, headline
 from iova_lab.rendering.labels import label_ends
 from iova_lab.rendering.looks import COLOURS, LINES, MARKERS, line_look, styles
@@ -51,7 +52,7 @@ def wait_figure(frame: pd.DataFrame, finding: str) -> Figure:
         _cpu_axis(axes, [int(cpus) for cpus in wide.index])
         axes.yaxis.set_major_formatter(EngFormatter("s"))
         low = float(wide[wide > 0].min().min())
-        axes.set_ylim(low / 2, SOFT_S * 6)
+        axes.set_ylim(low / 2, SOFT_LOCKUP_S * 6)
         _watchdogs(axes, int(wide.index[0]))
         names = {", ".join(group): group[0] for group in groups(wide)}
         last = wide.index[-1]
@@ -77,10 +78,10 @@ def _cpu_axis(axes: Axes, cpus: list[int]) -> None:
 
 def _watchdogs(axes: Axes, x: float) -> None:
     """The thresholds, named where the curves are not; and what one wait is in a flush too long."""
-    each = SOFT_S / FLUSH_QUEUE
+    each = SOFT_LOCKUP_S / FLUSH_QUEUE
     for seconds, line, below, name in (
-        (HARD_S, "-", True, f"hard lockup, {HARD_S:.0f} s"),
-        (SOFT_S, "--", False, f"soft lockup, {SOFT_S:.0f} s"),
+        (HARD_LOCKUP_S, "-", True, f"hard lockup, {HARD_LOCKUP_S:.0f} s"),
+        (SOFT_LOCKUP_S, "--", False, f"soft lockup, {SOFT_LOCKUP_S:.0f} s"),
         (each, ":", False, f"soft lockup if each of a flush's {FLUSH_QUEUE} ranges waits so long"),
     ):
         axes.axhline(seconds, color="black", linestyle=line, linewidth=1.2)

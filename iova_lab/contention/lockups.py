@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from iova_lab.contention import scenarios, sweep
-from iova_lab.contention.model import HARD_S, SOFT_S, Scenario, StopAt, predict
+from iova_lab.contention.model import Scenario, StopAt, predict
 from iova_lab.contention.service import Service
 from iova_lab.contention.sweep import Cell
+from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 
 MOST_CPUS = 1024
 ROUNDS = 40
@@ -56,7 +57,8 @@ def smallest(service_row: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any
     def speaks(watchdog: StopAt, nr_cpus: int) -> bool:
         scenario = scenarios.scenario(asked.scenario, nr_cpus, asked.workload, asked.think_ns)
         section, stretch = longest_possible(service, scenario)
-        if (section < HARD_S * 1e9) if watchdog == "hard" else (stretch < SOFT_S * 1e9):
+        hard = watchdog == "hard"
+        if section < HARD_LOCKUP_S * 1e9 if hard else stretch < SOFT_LOCKUP_S * 1e9:
             return False
         most = asked.max_sections
         if watchdog == "hard":  # a queue is as long as it gets after a few rounds

@@ -21,9 +21,9 @@ from typing import Any, Literal
 import simpy
 
 from iova_lab.contention.service import Kind, Service
+from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 
 #: Seconds with interrupts off, and without scheduling, after which the kernel's watchdogs speak.
-HARD_S, SOFT_S = 10.0, 20.0
 
 #: Linux' flush queue of a CPU (IOVA_FQ_SIZE), and its magazines.
 FLUSH_QUEUE, MAGAZINE = 256, 127
@@ -97,7 +97,7 @@ class FairLock:
         self.busy_ns = self.hold_ns = self.section_ns = 0.0
         self.nr_queued = 0
         self.max_hold = self.max_section = 0.0
-        self.hard_ns, self.hard_at = HARD_S * 1e9, math.inf
+        self.hard_ns, self.hard_at = HARD_LOCKUP_S * 1e9, math.inf
         self.most, self.enough = 0, env.event()
         self.stops_at_hard = False
 
@@ -161,8 +161,8 @@ class Convoy:
         scenario: Scenario,
         *,
         seed: int = 0,
-        soft_s: float = SOFT_S,
-        hard_s: float = HARD_S,
+        soft_s: float = SOFT_LOCKUP_S,
+        hard_s: float = HARD_LOCKUP_S,
         stop_at: StopAt = "",
     ) -> None:
         self.scenario = scenario
@@ -287,8 +287,8 @@ def predict(
     *,
     seed: int = 0,
     max_sections: int = 400_000,
-    soft_s: float = SOFT_S,
-    hard_s: float = HARD_S,
+    soft_s: float = SOFT_LOCKUP_S,
+    hard_s: float = HARD_LOCKUP_S,
     nr_cycles: int | None = None,
     stop_at: StopAt = "",
 ) -> Prediction:

@@ -13,10 +13,10 @@ from iova_lab.contention import plausible, store, study, validation
 from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.figures import lockup_figure, wait_figure
 from iova_lab.contention.lockups import MOST_CPUS
-from iova_lab.contention.model import HARD_S, SOFT_S
 from iova_lab.contention.scenarios import SCENARIOS, THINK_NS
 from iova_lab.contention.tables import duration, error_rows, loaded_lines
 from iova_lab.measuring import provenance
+from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.flags import OLD
 from iova_lab.rendering.pages import write_page
@@ -106,8 +106,8 @@ def write_contention(results: Path, out_dir: Path) -> Path:
         scenarios={name: text for name, (text, _) in SCENARIOS.items()},
         think=duration(THINK_NS),
         most=f"{MOST_CPUS:,}",
-        hard=f"{HARD_S:.0f} s",
-        soft=f"{SOFT_S:.0f} s",
+        hard=f"{HARD_LOCKUP_S:.0f} s",
+        soft=f"{SOFT_LOCKUP_S:.0f} s",
         host=f"{host['cpu']}, {host['num_cpu']} CPUs, {host['os']}",
         constants=constants,
         made=provenance.table(provenance.of_files(sorted(results.glob("*.jsonl")), "contention")),
@@ -204,7 +204,7 @@ def _lockup_picture(here: pd.DataFrame, out_dir: Path) -> str:
         return ""
     least = frame.loc[frame["cpus"].idxmin()]
     finding = (
-        f"{SUBJECT} keeps a CPU from scheduling for {SOFT_S:.0f} s on"
+        f"{SUBJECT} keeps a CPU from scheduling for {SOFT_LOCKUP_S:.0f} s on"
         f" {frame['workload'].nunique()} of {here['workload'].nunique()} workloads; fewest CPUs:"
         f" {int(least['cpus'])}, {least['workload']} at {int(least['nr_live']):,} live ranges"
     )

@@ -23,14 +23,13 @@ from iova_lab.basics.errors import InvalidValueError
 from iova_lab.contention import plausible
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.plausible import fit_doubts
+from iova_lab.measuring.cells import SHORT_BUDGET
 from iova_lab.measuring.load import Load
 from iova_variants.opstream import Op, OpStream
 
 #: A distribution keeps the means of so many equal parts of its sorted values, and its maximum.
 NR_PARTS = 48
 MOST_REPLAYS, LEAST_REPLAYS, SECONDS = 9, 3, 0.3
-#: Nodes that one replay may visit: some seconds of walking.
-MAX_VISITS = 1_000_000_000
 
 Floats = npt.NDArray[np.float64]
 #: Pairs of ns and how often.
@@ -247,7 +246,7 @@ def measure(
     constants: Constants,
     seed: int = 0,
     seconds: float = SECONDS,
-    max_visits: int = MAX_VISITS,
+    max_visits: int = SHORT_BUDGET,
 ) -> Service:
     """Count and time one cell.  Raises `TooLongError` beyond ``max_visits``, else as `replay`."""
     stream = workloads.generate(workload, nr_live, seed)

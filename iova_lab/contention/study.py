@@ -24,6 +24,7 @@ from iova_lab.contention import service as services
 from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.service import Service
 from iova_lab.contention.sweep import Cell
+from iova_lab.measuring.cells import NS_PER_NODE
 from iova_lab.measuring.code_digest import code_digest
 from iova_lab.measuring.load import Watch
 
@@ -44,7 +45,7 @@ SCENARIO = "lazy"
 #: Of the table of lock-ups.
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 #: ns a node, published for linear scans of 10^6 nodes (Peng, 2022), so for no other size.
-PUBLISHED_NS_PER_NODE, PUBLISHED_AT = (16.0, 33.0), 1_000_000
+PUBLISHED_AT = 1_000_000
 #: A cell is measured so often until its samples are plausible.
 ATTEMPTS = 3
 
@@ -293,7 +294,7 @@ def costs_of(nr_live: int, here: dict[int, float]) -> list[tuple[float, bool]]:
     `PUBLISHED_AT` live ranges, and of no other size.
     """
     own = [ns for size, ns in sorted(here.items()) if size >= nr_live][:1]
-    published = PUBLISHED_NS_PER_NODE if nr_live == PUBLISHED_AT else ()
+    published = NS_PER_NODE if nr_live == PUBLISHED_AT else ()
     return [*((ns, True) for ns in own), *((ns, False) for ns in published)]
 
 

@@ -27,6 +27,7 @@ from iova_lab.kernel import module
 from iova_lab.kernel.packages import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.measuring import rows
+from iova_lab.measuring.counts import count
 from iova_variants.building import VARIANT_DIR
 from iova_variants.opstream import Op, OpStream
 
@@ -153,11 +154,9 @@ def nodes(variant: str, workload: str, nr_live: int, budget: int = BUDGET) -> fl
         budget = 0
     stream = workloads.generate(workload, nr_live)
     try:
-        counted = iova_variants.replay(variant, stream, build="counted", max_visits=budget)
+        return count(variant, stream, budget).nodes_per_op
     except iova_variants.TooLongError:
         return None
-    assert counted.visits is not None
-    return sum(counted.visits.values()) / counted.nr_ops
 
 
 def measure(

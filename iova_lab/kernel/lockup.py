@@ -20,6 +20,7 @@ from iova_lab.kernel.fidelity import addresses, code_digest, counterpart
 from iova_lab.kernel.machine import Machine
 from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.replay import Job, replay
+from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, SOFT_LOCKUP_S
 from iova_variants.opstream import OpStream
 
 WORKLOAD = "full_32bit"
@@ -143,11 +144,6 @@ def holds(
 
 # ---- what it means elsewhere ----
 
-#: One walk of 10^6 nodes takes 16 to 33 ms: Peng Zhang's histogram, iommu list, 2022.
-NS_PER_NODE = (16.0, 33.0)
-SOFT_SECONDS, HARD_SECONDS = 20.0, 10.0
-
-
 #: Clock speeds of servers, GHz, slow and fast.
 CLOCKS = (2.0, 4.0)
 
@@ -164,7 +160,7 @@ def on_hardware(nodes: int) -> tuple[float, float]:
     return low, high
 
 
-def burst(nodes: int, nr_cpus: int, seconds: float = SOFT_SECONDS) -> tuple[float, float]:
+def burst(nodes: int, nr_cpus: int, seconds: float = SOFT_LOCKUP_S) -> tuple[float, float]:
     """Requests in one burst, without scheduling, that keep a CPU for ``seconds``: fewest, most.
 
     All ``nr_cpus`` ask at once, and the lock is fair: a request waits for one of each other CPU.
@@ -173,7 +169,7 @@ def burst(nodes: int, nr_cpus: int, seconds: float = SOFT_SECONDS) -> tuple[floa
     return fewest, most
 
 
-def queue(nodes: int, seconds: float = HARD_SECONDS) -> tuple[float, float]:
+def queue(nodes: int, seconds: float = HARD_LOCKUP_S) -> tuple[float, float]:
     """CPUs in one queue that keep the last of them waiting, interrupts off, for ``seconds``."""
     fewest, most = (1 + seconds * 1e9 / (nodes * ns) for ns in reversed(NS_PER_NODE))
     return fewest, most

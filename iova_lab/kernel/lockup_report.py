@@ -15,9 +15,7 @@ from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_table
 from iova_lab.kernel.lockup import (
     CLOCKS,
-    HARD_SECONDS,
     NR_CYCLES,
-    NS_PER_NODE,
     at_clock,
     burst,
     code,
@@ -27,6 +25,7 @@ from iova_lab.kernel.lockup import (
 )
 from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.measuring import provenance, rows
+from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE
 from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
@@ -156,7 +155,7 @@ def _queues() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "live ranges": [f"{nodes:,}" for nodes in _PUBLISHED_AT],
-            f"CPUs in one queue for {HARD_SECONDS:.0f} s": [
+            f"CPUs in one queue for {HARD_LOCKUP_S:.0f} s": [
                 _range(*queue(nodes)) for nodes in _PUBLISHED_AT
             ],
         }

@@ -57,8 +57,7 @@ class NodesMean(Cells):
     unit = "nodes/op"
 
     def track_nodes_per_op(self, workload: str) -> float:
-        result = self.counted()
-        return sum((result.visits or {}).values()) / result.nr_ops
+        return self.counted().nodes_per_op
 
 
 class NodesWorst(Cells):

@@ -19,6 +19,17 @@ from iova_lab.measuring.statistics import Interval, log_ratio
 #: The common case: every measured size of these workloads, and nothing else.
 COMMON_CASE = ("near_empty", "ring", "startup", "trace_6_1", "trace_6_12")
 
+#: Nodes that one replay may visit: 10 to 30 s of walking.  Counted, so every machine skips alike.
+BUDGET = 3_000_000_000
+#: The same where many cells are counted in a row: more than any linear window at 10^5.
+SHORT_BUDGET = 1_000_000_000
+
+#: Published cost of a node, ns: one walk of 10^6 nodes takes 16 to 33 ms (Peng Zhang's histogram,
+#: iommu list, 2022).
+NS_PER_NODE = (16.0, 33.0)
+#: Seconds after which the kernel's watchdogs complain, as they are set by default.
+SOFT_LOCKUP_S, HARD_LOCKUP_S = 20.0, 10.0
+
 #: An op is pathological if it visits more than this share of the live ranges ...
 PATHOLOGICAL_SHARE = 0.1
 #: ... where there are at least this many; below, a tenth is a short search.

@@ -1,8 +1,8 @@
-"""How many nodes, and how many instructions, does each variant take, in each workload and size?
+"""What does one counted, judged replay show of a window?  All pages have their counts from `count`.
 
-One row per cell, the same on every machine: counted and judged replays; instructions, where they
-are asked for, from instructions.py, the same for every run with the same compiler.  What would
-visit more than `BUDGET` nodes is left out, with the reason in its row
+Counts are exact, the same on every machine whatever its load.  `measure` makes one row per cell;
+instructions, where they are asked for, are from instructions.py, the same for every run with the
+same compiler.  What would visit more than `BUDGET` nodes is left out, with the reason in its row
 (docs/decisions/0007-budget.md); a variant that was too slow at one size of a workload is not asked
 at a larger one.
 """
@@ -11,16 +11,141 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.measuring.cells import BUDGET
 from iova_lab.measuring.instructions import per_op
-from iova_variants import Claim
-from iova_variants.opstream import OpStream
+from iova_variants import REFUSED, Claim, Rcache
+from iova_variants.opstream import Op, OpStream
 
-#: Nodes that one replay may visit, as in benchmarks/_common.py.
-BUDGET = 3_000_000_000
+#: The two kinds of op that a driver waits for, in the order of every table.
+KINDS = ("alloc", "free")
+OPS = {"alloc": Op.ALLOC, "free": Op.FREE}
+
+
+@dataclass(frozen=True)
+class KindCounts:
+    """Nodes visited by one kind of op: all of them, and the most that one of them visited."""
+
+    nr_ops: int
+    visits: int
+    worst: int
+
+    @property
+    def mean(self) -> float:
+        """Nodes per op of this kind; NaN if there is none."""
+        return self.visits / self.nr_ops if self.nr_ops else float("nan")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What `ReplayResult` counts, alloc and free apart; judged fields are None for a fake."""
+
+    kinds: dict[str, KindCounts]
+    nr_ops: int
+    nr_failures: int
+    nr_spurious: int | None
+    nr_above_limit: int | None
+    nr_not_highest: int | None
+    nr_live: int
+    nr_live_pfns: int
+    span: int
+    bytes: int
+    node_bytes: int
+
+    @property
+    def bytes_per_range(self) -> float:
+        """Bytes held per live range; NaN if there is none."""
+        return self.bytes / self.nr_live if self.nr_live else float("nan")
+
+    @property
+    def span_per_pfn(self) -> float:
+        """Pfns from the lowest to the highest live one, per live one; NaN if there is none."""
+        return self.span / self.nr_live_pfns if self.nr_live_pfns else float("nan")
+
+    @property
+    def nodes_per_op(self) -> float:
+        """Nodes visited by the allocs and frees of a window, by op of it."""
+        return sum(kind.visits for kind in self.kinds.values()) / self.nr_ops
+
+    @property
+    def worst(self) -> int:
+        """Most nodes that one op visited."""
+        return max(kind.worst for kind in self.kinds.values())
+
+
+@dataclass(frozen=True)
+class WindowCounts(Counts):
+    """`Counts`, and what a comparison does not keep.
+
+    ``refused`` has the allocs that got nothing, which ``kinds`` has too; ``visits`` are all nodes,
+    by what they were visited for; ``hit_rate`` is the share of requests that the rcache answered,
+    None without one.
+    """
+
+    refused: KindCounts
+    visits: dict[str, int]
+    hit_rate: float | None
+
+    @property
+    def served(self) -> float:
+        """Nodes per alloc that got a range; NaN if none did."""
+        alloc = self.kinds["alloc"]
+        nr_served = alloc.nr_ops - self.refused.nr_ops
+        return (alloc.visits - self.refused.visits) / nr_served if nr_served else float("nan")
+
+
+def count(
+    variant: str,
+    stream: OpStream,
+    budget: int = 0,
+    *,
+    rcache: Rcache | str = "off",
+    timeout: float | None = None,
+) -> WindowCounts:
+    """Replay once, counted and judged; a fake, which keeps no books, is not judged.
+
+    Raises `TooLongError` beyond ``budget`` nodes (0: none), else as `iova_variants.replay`.
+    """
+    result = iova_variants.replay(
+        variant,
+        stream,
+        judge=Claim.FAKE not in iova_variants.load(variant).claims,
+        op_visits=True,
+        pfns=True,
+        build="counted",
+        max_visits=budget,
+        rcache=rcache,
+        timeout=timeout,
+    )
+    assert result.op_visits is not None
+    assert result.pfns is not None
+    ops, visits = stream.ops["op"][stream.nr_ageing :], result.op_visits.astype(np.uint64)
+    refused = (ops == Op.ALLOC) & (result.pfns[stream.nr_ageing :] == REFUSED)
+    return WindowCounts(
+        kinds={kind: _kind(visits[ops == OPS[kind]]) for kind in KINDS},
+        nr_ops=result.nr_ops,
+        nr_failures=result.nr_failures,
+        nr_spurious=result.nr_spurious,
+        nr_above_limit=result.nr_above_limit,
+        nr_not_highest=result.nr_not_highest,
+        nr_live=result.nr_live,
+        nr_live_pfns=result.nr_live_pfns,
+        span=result.span,
+        bytes=result.bytes,
+        node_bytes=result.node_bytes,
+        refused=_kind(visits[refused]),
+        visits=result.visits or {},
+        hit_rate=_hit_rate(result.rcache),
+    )
+
+
+def _kind(visits: np.ndarray) -> KindCounts:
+    return KindCounts(len(visits), int(visits.sum()), int(visits.max(initial=0)))
 
 
 @dataclass(frozen=True)
@@ -93,33 +218,27 @@ def measure(
 
 def _count(row: Row, stream: OpStream) -> Row:
     try:
-        result = iova_variants.replay(
-            row.variant,
-            stream,
-            judge=True,
-            op_visits=True,
-            max_visits=BUDGET,
-            rcache=row.rcache,
-            timeout=math.inf,  # in a child: what a file of the user's does is not this process's
-        )
+        # In a child: what a file of the user's does is not this process's.
+        found = count(row.variant, stream, BUDGET, rcache=row.rcache, timeout=math.inf)
     except iova_variants.TooLongError:
         return row
-    visits = {kind: nr / result.nr_ops for kind, nr in (result.visits or {}).items()}
-    fake = Claim.FAKE in iova_variants.load(row.variant).claims
-    counts = {
-        "nodes": sum(visits.values()),
-        "worst": result.worst_visits,
-        "nr_ops": result.nr_ops,
-        "failures": result.nr_failures,
-        "spurious": None if fake else result.nr_spurious,
-        "not_highest": None if fake else result.nr_not_highest,
-        "span": result.span,
-        "bytes_per_range": result.bytes / max(result.nr_live, 1),
-        "node_bytes": result.node_bytes,
-        "hit_rate": _hit_rate(result.rcache),
-        "reason": "",
-    }
-    return Row(**(asdict(row) | visits | counts))
+    return replace(
+        row,
+        search=found.visits["search"] / found.nr_ops,
+        descend=found.visits["descend"] / found.nr_ops,
+        update=found.visits["update"] / found.nr_ops,
+        nodes=found.nodes_per_op,
+        worst=found.worst,
+        nr_ops=found.nr_ops,
+        failures=found.nr_failures,
+        spurious=found.nr_spurious,
+        not_highest=found.nr_not_highest,
+        span=found.span,
+        bytes_per_range=found.bytes / max(found.nr_live, 1),
+        node_bytes=found.node_bytes,
+        hit_rate=found.hit_rate,
+        reason="",
+    )
 
 
 def _hit_rate(layer: iova_variants.RcacheReport | None) -> float | None:

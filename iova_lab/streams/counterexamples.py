@@ -19,10 +19,10 @@ import numpy as np
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.streams.making import DMA_32BIT_PFN
+from iova_variants import REFUSED
 from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 EXAMPLES = Path(__file__).with_name("examples.json")
-REFUSED = 2**64 - 1
 
 #: How far `moved` moves a stream: over the 4 GiB boundary, and every alignment stays.
 MOVE = DMA_32BIT_PFN
@@ -124,7 +124,7 @@ def outcome_of(example: Example, last: int) -> Outcome:
     pfn = int(result.pfns[-1])
     return Outcome(
         pfn=None if pfn == REFUSED else pfn,
-        visits=sum(result.visits.values()),
+        visits=result.nodes,
         searched=result.visits["search"],
         spurious=result.nr_spurious or 0,
         not_highest=result.nr_not_highest or 0,

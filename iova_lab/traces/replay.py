@@ -121,7 +121,7 @@ def _replay(
         variant=variant,
         nr_ops=judged.nr_ops,
         ns_per_op=min((run().ns_per_op for _ in range(nr_timings)), default=None),
-        nodes_per_op=sum((judged.visits or {}).values()) / nr_ops,
+        nodes_per_op=judged.nodes / nr_ops,
         worst_visits=judged.worst_visits,
         nr_refused=judged.nr_failures,
         nr_spurious=judged.nr_spurious,

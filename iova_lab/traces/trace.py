@@ -48,7 +48,7 @@ __all__ = [
 
 TRACE_DIR = Path(__file__).resolve().parent
 
-REFUSED = np.uint64(2**64 - 1)
+REFUSED = np.uint64(iova_variants.REFUSED)
 
 #: Arrays of more bytes than that lie in a file without a name: the system may write them out.
 IN_MEMORY = 1 << 28

@@ -6,9 +6,10 @@ import numpy as np
 
 from iova_lab import workloads
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
-from iova_lab.claims.counting import count, grow, sizes_for
+from iova_lab.claims.counting import grow, sizes_for
 from iova_lab.claims.judging import judge_growth
 from iova_lab.claims.measurement import Measured, Run
+from iova_lab.measuring.counts import count
 from iova_lab.rendering.tables import number
 from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT, pack
 from iova_variants.opstream import Op, OpStream, new_ops
@@ -45,7 +46,7 @@ def _after(run: Run) -> Measured:
         whole = in_vain(nr_live)
         # The first request in vain is what is remembered, so it is ageing.
         stream = OpStream(whole.ops, whole.nr_ageing + 1, start_pfn=whole.start_pfn)
-        found["nodes"].append(count(MAX32, stream).refused)
+        found["nodes"].append(count(MAX32, stream).refused.mean)
     return found
 
 
@@ -71,7 +72,7 @@ def _judge_reset(measured: Measured) -> Finding:
 
 def _forgets(run: Run) -> Measured:
     stream = workloads.generate(RECIPE, run.least(10_000, 1_000))
-    counts = {name: count(name, stream, judge=True) for name in (MAX32, RETRY, MAINLINE)}
+    counts = {name: count(name, stream) for name in (MAX32, RETRY, MAINLINE)}
     return {
         "spurious": {name: one.nr_spurious for name, one in counts.items()},
         "nr_allocs": int((stream.ops["op"][stream.nr_ageing :] == Op.ALLOC).sum()),

@@ -16,10 +16,11 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.claims.claim import Claim, Finding, Verdict, no_rule
-from iova_lab.claims.counting import REFUSED, count
 from iova_lab.claims.measurement import Measured, Run
+from iova_lab.measuring.counts import count
 from iova_lab.rendering.tables import number
 from iova_lab.traces.trace import TRACE_DIR, read_trace
+from iova_variants import REFUSED
 from iova_variants.opstream import Op, OpStream
 
 #: When the first of these was said; claims are listed by it.
@@ -112,7 +113,7 @@ def _rate(one: dict[str, int]) -> float:
 def _cost(run: Run) -> Measured:
     nr_live = run.least(100_000, 1_000)
     stream = workloads.generate("sac_first", nr_live)
-    nodes = {name: count(name, stream).alloc for name in ("max32", "retry")}
+    nodes = {name: count(name, stream).kinds["alloc"].mean for name in ("max32", "retry")}
     said = ", ".join(f"{name} {number(cost)}" for name, cost in nodes.items())
     return {
         "nodes": nodes,
