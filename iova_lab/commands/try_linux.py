@@ -60,7 +60,7 @@ def without_broken_base(found: Series) -> Series:
 
 
 @contextmanager
-def bisect_status(wanted: str) -> Iterator[None]:
+def bisect_status() -> Iterator[None]:
     """End with `SKIP` where a text does not compile or return, with `STOP` for other mistakes."""
     from iova_lab.basics.errors import IovaLabError
     from iova_variants import BuildError, VariantError
@@ -68,13 +68,13 @@ def bisect_status(wanted: str) -> Iterator[None]:
     try:
         yield
     except (BuildError, VariantError) as error:
-        _end(wanted, error, SKIP)
+        _end(error, SKIP)
     except IovaLabError as error:
-        _end(wanted, error, STOP)
+        _end(error, STOP)
 
 
-def _end(wanted: str, error: Exception, status: int) -> None:
-    click.echo(f"iova-lab: {wanted}: {error}", err=True)
+def _end(error: Exception, status: int) -> None:
+    click.echo(f"iova-lab: {error}", err=True)
     sys.exit(status)
 
 
@@ -87,7 +87,7 @@ def fail_if(wanted: str, criteria: Sequence[str]) -> bool:
     from iova_lab.linux import PREFIX
 
     failed = False
-    with bisect_status(wanted):
+    with bisect_status():
         for asked in [criterion.parse(text) for text in criteria]:
             value = asked.value(PREFIX + wanted.removeprefix(PREFIX))
             holds = asked.holds(value)

@@ -166,7 +166,7 @@ def try_command(
     if linux is None:
         trial = _subjects(files, patches[0] if patches else None, onto, against, out)
     else:
-        with try_linux.bisect_status(linux) if check_only else nullcontext():
+        with try_linux.bisect_status() if check_only else nullcontext():
             trial = _series(linux, files, base, [*mbox, *patches], against, out, check_only)
     if not check_only:
         _warn(trial)
