@@ -8,7 +8,6 @@ from __future__ import annotations
 
 #: Module to extra, for every distribution that only an extra brings.
 EXTRA_OF = {
-    "PIL": "reports",
     "asv": "asv",
     "asv_runner": "asv",
     "dask": "sweep",
