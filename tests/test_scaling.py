@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from asv_runner.statistics import compute_stats
 
+from iova_lab.claims import rules
 from iova_lab.measuring import drift, growth
 from iova_lab.measuring.growth import CLASSES
 from iova_lab.measuring.results import MEASURED, ResultsError
@@ -254,3 +255,16 @@ def test_fakes_and_unknown_variants_are_no_baseline() -> None:
         with pytest.raises(ResultsError, match=f"no baseline '{wrong}' in the results.*: a$"):
             ratios(frame, wrong, frozenset({"null"}))
     assert set(ratios(frame, "a", frozenset({"null"}))["variant"]) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("constant", "is_linear"), [(0, True), (200, True), (20_000, True), (200_000, False)]
+)
+def test_no_curve_is_linear_on_one_page_and_other_on_the_next(
+    constant: int, is_linear: bool
+) -> None:
+    """A constant part flattens the curve below; reports and claims judge it alike."""
+    values = [n / 6 + constant for n in DECADES]
+    report = described(rows(values))["supported_class"]
+    claim = rules.growth(DECADES, values)
+    assert (report == "linear", claim == "linear") == (is_linear, is_linear)
