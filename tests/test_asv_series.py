@@ -34,7 +34,7 @@ STEPS = [
     ("say where", "lies above its start.", "lies above where it started."),
     (
         "begin at the anchor, always",
-        "start = is_32bit ? iovad->cached32_node : iovad->cached_node;",
+        "start = is_32bit ? anchored->cached32_node : anchored->cached_node;",
         "start = &domain->anchor.node;",
     ),
     ("say it shorter", "/* The pass from there never saw", "/* That never saw"),
