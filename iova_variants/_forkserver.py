@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import NoReturn
 
 from iova_variants import child
+from iova_variants.watch import Limits, Watch, cpu_limit
 
 
 def serve(fd: int) -> None:
@@ -68,7 +69,7 @@ def _supervise(fd: int) -> None:
         os.close(answers[1])
         os.close(prints[1])
         pipes = {"answers": answers[0], "stdout": prints[0]}
-        watch = child.Watch(pid, limits, _poll_of(pid), pipes, fd)
+        watch = Watch(pid, limits, _poll_of(pid), pipes, fd)
         end = watch.end()
         with contextlib.suppress(BrokenPipeError):
             place = int.from_bytes(progress[:8], "little")
@@ -90,7 +91,7 @@ class _poll_of:  # noqa: N801 - it stands for a function
         return self._status
 
 
-def _run(work: bytes, limits: child.Limits, progress: mmap.mmap, answers: int, prints: int) -> None:
+def _run(work: bytes, limits: Limits, progress: mmap.mmap, answers: int, prints: int) -> None:
     """In the child: nothing of the user's code has run before this."""
     os.setpgid(0, 0)
     nowhere = os.open(os.devnull, os.O_RDONLY)
@@ -99,7 +100,7 @@ def _run(work: bytes, limits: child.Limits, progress: mmap.mmap, answers: int, p
     os.close(prints)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limits.cpu_s is not None:
-        resource.setrlimit(resource.RLIMIT_CPU, child.cpu_limit(limits.cpu_s))
+        resource.setrlimit(resource.RLIMIT_CPU, cpu_limit(limits.cpu_s))
     with os.fdopen(answers, "wb") as file:
         tell = child.Tell(file, c.addressof(c.c_uint64.from_buffer(progress)))
         try:
@@ -108,4 +109,4 @@ def _run(work: bytes, limits: child.Limits, progress: mmap.mmap, answers: int, p
             frame = pickle.dumps(("error", error))
         file.write(frame)
     sys.stdout.flush()
-    child.flush_c()
+    c.CDLL(None).fflush(None)  # what C code has left in its buffers

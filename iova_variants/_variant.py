@@ -20,7 +20,8 @@ from iova_lab.basics.whole import whole
 from iova_variants import native
 from iova_variants._rcache import OWN_RCACHE
 from iova_variants.building import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
-from iova_variants.child import Limits, Tell, VariantCrashedError, VariantError, run_in_child
+from iova_variants.child import Tell, VariantCrashedError, VariantError, run_in_child
+from iova_variants.watch import Limits
 
 
 class EndlessError(VariantError):

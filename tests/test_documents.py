@@ -28,7 +28,7 @@ from iova_lab.cli import main
 from iova_lab.comparison import words
 from iova_lab.contention import scenarios
 from iova_lab.measuring import cells, growth
-from iova_variants import _variant, child
+from iova_variants import _variant, watch
 
 ROOT = Path(__file__).resolve().parent.parent
 GITHUB = ROOT / ".github"
@@ -156,8 +156,8 @@ def test_the_limits_in_security_are_those_of_the_code() -> None:
     text, loading = read("SECURITY.md"), _variant._LOADING
     for limit in (
         f"CPU {loading.cpu_s:g} s, wall time {loading.wall_s:g} s",
-        f"after {child.ASLEEP_S:g} s ({standalone.ASLEEP_S:g} s for the sanitized program)",
-        f"{child.OUTPUT_BYTES >> 10} KiB on standard output",
+        f"after {watch.ASLEEP_S:g} s ({standalone.ASLEEP_S:g} s for the sanitized program)",
+        f"{watch.OUTPUT_BYTES >> 10} KiB on standard output",
     ):
         assert limit in text
 

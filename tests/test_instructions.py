@@ -14,8 +14,8 @@ from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.measuring import counts, instructions
 from iova_lab.measuring.instructions import ToolError
-from iova_variants.child import Limits
 from iova_variants.opstream import OpStream
+from iova_variants.watch import Limits
 
 counts_them = pytest.mark.skipif(
     shutil.which("valgrind") is None, reason="valgrind is missing: apt install valgrind"

@@ -24,8 +24,8 @@ from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.cli import main
 from iova_lab.streams.making import LIMIT_24BIT
 from iova_variants import VariantCrashedError, VariantError
-from iova_variants.child import End, Limits
 from iova_variants.opstream import Op, OpStream
+from iova_variants.watch import End, Limits
 
 IN_ALLOC = "\tif (!new)\n\t\treturn IOVA_REFUSED;\n\n"
 REGISTERS = "IOVA_VARIANT(\n"

@@ -18,7 +18,8 @@ from iova_lab.streams.books import Books, books_of
 from iova_lab.streams.counterexamples import Step
 from iova_lab.streams.history import History
 from iova_variants import Variant
-from iova_variants.child import Limits, Tell, run_in_child
+from iova_variants.child import Tell, run_in_child
+from iova_variants.watch import Limits
 
 #: Ranges around which find() is asked after every call; all are asked about at the end.
 _NEIGHBOURS = 2

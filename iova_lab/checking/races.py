@@ -21,8 +21,8 @@ import iova_variants
 from iova_lab.checking.standalone import own_frames, stream_bytes
 from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT
 from iova_variants import Deal, building
-from iova_variants.child import End, Limits, run_program
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
+from iova_variants.watch import End, Limits, run_program
 
 NR_THREADS, NR_SEEDS = 2, 4
 _NR_OPS, _NR_SLOTS = 600, 24

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_variants import building, native
-from iova_variants.child import End, Limits, run_program
 from iova_variants.opstream import OpStream
+from iova_variants.watch import End, Limits, run_program
 
 #: Without CPU time for so long, it waits for what does not come: nothing else has to happen.
 ASLEEP_S = 1.0
@@ -179,8 +179,7 @@ def _death(end: End, said: str) -> tuple[str, str]:
     found = re.search(r"(?:Address|Leak)Sanitizer: (.*)", said)
     if found:
         return _sanitizer_says(found[1], said)
-    says = end.words or "ends the process (exit status 0)"
-    return says, says
+    return end.died, end.died
 
 
 def _sanitizer_says(report: str, said: str) -> tuple[str, str]:

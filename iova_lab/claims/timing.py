@@ -25,8 +25,8 @@ import numpy.typing as npt
 import iova_variants
 from iova_lab.claims.measurement import Measured, Run
 from iova_variants import REFUSED
-from iova_variants.child import Limits, run_program
 from iova_variants.opstream import Op, OpStream
+from iova_variants.watch import Limits, run_program
 
 NR_PROCESSES, NR_ROUNDS = 8, 3
 #: Windows of a few us cost next to nothing.
@@ -100,8 +100,7 @@ def _fresh_process(
         job.write_bytes(pickle.dumps((sys.path, pickle.dumps((pair, make, nr_rounds, short)))))
         end = run_program([sys.executable, "-c", _MAIN, job, answer], _LIMITS)
         if end.status or end.broke or not answer.exists():
-            died = end.words or "ends the process (exit status 0)"
-            raise iova_variants.VariantCrashedError(f"{' or '.join(pair)}: {died}")
+            raise iova_variants.VariantCrashedError(f"{' or '.join(pair)}: {end.died}")
         found = pickle.loads(answer.read_bytes())
     if isinstance(found, Exception):
         raise found

@@ -18,7 +18,7 @@ from iova_lab.basics.errors import IovaLabError
 from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import OpTimes
 from iova_lab.measuring.paired_worker import Task
-from iova_variants.child import Limits, run_program
+from iova_variants.watch import Limits, run_program
 
 #: pyperf calls a value below a millisecond unstable; half as much again keeps clear of that.
 MIN_TIME_S = 0.0015
@@ -135,7 +135,7 @@ def _wait(command: list[str], task: Task, output: Path, timeout_s: float) -> Non
     end = run_program(command, Limits(wall_s=timeout_s))
     if end.status == 0 and not end.broke and output.exists():
         return
-    reason = end.words or "ends the process (exit status 0)"
+    reason = end.died
     lines = end.stderr.decode(errors="replace").strip().splitlines()
     if end.status > 0 and lines:  # a traceback of the worker's own
         reason = lines[-1]

@@ -18,8 +18,8 @@ import numpy as np
 import iova_variants
 from iova_lab.basics.errors import IovaLabError
 from iova_variants import building
-from iova_variants.child import End, Limits, run_program
 from iova_variants.opstream import OpStream
+from iova_variants.watch import End, Limits, run_program
 
 #: The functions of harness/replay_loop.c that hold a measured loop, and nothing else.
 LOOPS = ("measured_loop", "sized_loop")
