@@ -21,7 +21,8 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.checking import skeleton
-from iova_lab.checking.doctor import Check, noise
+from iova_lab.checking.doctor import Check
+from iova_lab.checking.noise import noise
 from iova_lab.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent

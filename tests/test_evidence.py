@@ -18,7 +18,7 @@ from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import COMMON_CASE
 from iova_lab.measuring.contenders import SUBJECT
 from iova_lab.rendering.pages import read_page
-from iova_lab.reports.candidate import bars, objections, page, sources
+from iova_lab.reports.candidate import bars, costs, objections, page, sources
 from iova_lab.reports.thread import Answer
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def test_one_window_over_the_bar_is_enough(tmp_path: Path) -> None:
 def test_twelve_objections_have_an_answer_or_say_that_they_have_none(tmp_path: Path) -> None:
     found = objections.objections(sources.load(write(tmp_path, counts())))
     assert len(found) >= 12
-    answered = [one for one in found if one.verdict != objections.NOT_MEASURED]
+    answered = [one for one in found if one.verdict != costs.NOT_MEASURED]
     assert len(answered) >= 6
     assert all(any(char.isdigit() for char in one.verdict) for one in answered)
 
@@ -120,7 +120,7 @@ def test_a_page_of_counts_alone_names_what_is_missing(tmp_path: Path) -> None:
     mail = (out / "candidate.txt").read_text()
     assert max(map(len, mail.splitlines())) <= 72
     assert mail.isascii()
-    assert mail.count(objections.NOT_MEASURED) >= 5
+    assert mail.count(costs.NOT_MEASURED) >= 5
 
 
 def test_a_bar_that_is_missed_stands_in_the_first_line(tmp_path: Path) -> None:

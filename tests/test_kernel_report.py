@@ -14,7 +14,7 @@ from alike import assert_alike
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.kernel import fidelity, fidelity_report, lockup, lockup_report
+from iova_lab.kernel import fidelity, fidelity_ratios, fidelity_report, lockup, lockup_report
 from iova_lab.measuring.code_digest import code_digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +72,7 @@ def test_ratios_are_over_mainline_in_both_worlds(tmp_path: Path) -> None:
     rows = [cell("mainline", 100), cell("maple", 400), cell("kernel", 90), cell("null", 30)]
     write(tmp_path / "6.1.0-9-amd64.jsonl", *rows)
     write(tmp_path / "user.jsonl", time("mainline", 10), time("maple", 20), time("null", 2))
-    ratios = fidelity_report.compared(
+    ratios = fidelity_ratios.compared(
         fidelity_report.load(tmp_path), fidelity_report.load_times(tmp_path)
     )
     assert list(ratios["variant"]) == ["maple"]
@@ -147,7 +147,7 @@ def test_labels_of_coinciding_curves_are_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def summary_of(frame: pd.DataFrame) -> dict[str, str]:
-    return fidelity_report._summary(frame)
+    return fidelity_ratios.summary(frame)
 
 
 def ratio_row(variant: str, kernel: float, user: float, release: str = "6.1") -> dict[str, Any]:
@@ -159,19 +159,19 @@ def test_the_headline_gives_the_contenders_not_mainlines_relatives() -> None:
     """Recomputed from the stored rows: 60 % of 168 and 92 % of 252; 78 % of all hid it."""
     frame = fidelity_report.load(RESULTS)
     times = fidelity_report.load_times(RESULTS)
-    ratios = fidelity_report.compared(frame, times)
+    ratios = fidelity_ratios.compared(frame, times)
     found = summary_of(ratios)
     for name, variants in (
-        ("contenders", fidelity_report.CONTENDERS),
-        ("relatives", fidelity_report.RELATIVES),
+        ("contenders", fidelity_ratios.CONTENDERS),
+        ("relatives", fidelity_ratios.RELATIVES),
     ):
         group = ratios[ratios["variant"].isin(variants)]
         off = group["user_ratio"] / group["kernel_ratio"]
         within = ((off <= 1.5) & (off >= 1 / 1.5)).mean()
         assert found[f"{name}_within"] == f"{within:.0%}"
         assert found[f"{name}_nr"] == f"{len(group):,}"
-    assert "candidate" in fidelity_report.CONTENDERS
-    assert not set(fidelity_report.CONTENDERS) & set(fidelity_report.RELATIVES)
+    assert "candidate" in fidelity_ratios.CONTENDERS
+    assert not set(fidelity_ratios.CONTENDERS) & set(fidelity_ratios.RELATIVES)
 
 
 def test_a_time_that_is_compared_with_two_kernels_counts_once() -> None:

@@ -34,7 +34,7 @@ from iova_lab.rendering.pages import read_page
 from iova_lab.rendering.plain_text import shortened
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import change, coinciding, common_size, missing
-from iova_lab.reports import finding, mail, overview, thread_2026
+from iova_lab.reports import finding, mail, overview, thread_2026, variant_figure
 from iova_lab.reports.contents import write_contents
 from iova_lab.reports.report import headline, write_report
 from iova_lab.reports.report_data import gather
@@ -414,11 +414,11 @@ def test_a_ratio_of_a_variant_has_one_size_for_nodes_and_time(tmp_path: Path) ->
         return asv_files.seconds(variant, workload, nr_live) if nr_live <= 10_000 else math.nan
 
     frame = frame_of(tmp_path, ns_per_op=seconds)
-    rows = overview.one_size(scaling.ratios(frame, "mainline", FAKES), "anchor")
+    rows = variant_figure.one_size(scaling.ratios(frame, "mainline", FAKES), "anchor")
     assert set(rows.groupby("workload")["nr_live"].nunique()) == {1}
     assert set(rows[rows["workload"] == "ring"]["row"]) == {"ring @ 10k"}
     assert set(rows[rows["workload"] == "ring"]["metric"]) == {"nodes_per_op", "ns_per_op"}
-    figure = overview.variant_figure(frame, "anchor", "mainline", FAKES)
+    figure = variant_figure.variant_figure(frame, "anchor", "mainline", FAKES)
     assert "ring @ 10k" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
 
 

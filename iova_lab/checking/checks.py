@@ -14,106 +14,26 @@ import shlex
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.checking import builds, contract, model, odds, races, soak, standalone, symbols
+from iova_lab.checking import builds, contract, odds, races, soak, standalone, symbols
 from iova_lab.checking.compiled import compiler_lines
-from iova_lab.checking.finding import Finding, draw, says_of
+from iova_lab.checking.finding import Finding
 from iova_lab.checking.reduce import reduce
 from iova_lab.checking.search import DEPTHS, search
 from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.checking.standalone import Verdict
-from iova_lab.linux import PREFIX
-from iova_lab.streams.history import History, read, save
+from iova_lab.checking.subject import LONG_MS, NR_LIVE, SHRINK_S, OnProgress, Subject
+from iova_lab.streams.history import read
 from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, building
 from iova_variants.opstream import OpStream
 
-#: Called with the name of a check, and how far it is, from 0 to 1.
-OnProgress = Callable[[str, float], None]
-
-#: Live ranges at which workloads are judged, or as near to that as one goes.
-NR_LIVE = 1000
-#: CPU time of a short history, and of one that has to show that it does not come back.
-_SHORT_MS, _LONG_MS = 400, 5000
-#: Seconds of shrinking; the smallest so far is taken then.
-_SHRINK_S = 15.0
 #: CPU time of a workload; a linear search under sanitizers needs a few seconds for a trace.
 _WORKLOAD_MS = 60_000
-
-
-@dataclass
-class Subject:
-    """A file under check.
-
-    ``out`` is a folder for what breaks it, ``facts`` what was tried, a line a check, ``seconds``
-    what the checks that could go on for ever may take in all.  ``all_done``: it passed them all.
-    """
-
-    source: Path
-    out: Path
-    given: str
-    seconds: float = 40.0
-    facts: list[str] = field(default_factory=list)
-    on_progress: OnProgress = lambda name, share: None
-    all_done: bool = False
-    nr_histories: int = 0
-
-    @property
-    def shown(self) -> str:
-        """What messages call it: as it was given, but for a file that the lab has written."""
-        return self.source.stem if self.source.name.startswith(PREFIX) else self.given
-
-    @cached_property
-    def variant(self) -> iova_variants.Variant:
-        """The file's table; its code never enters this process."""
-        return iova_variants.load(str(self.source), build="counted")
-
-    def judged(self, history: History, cpu_ms: int = _SHORT_MS) -> Verdict:
-        """Hold one history against judge, sanitizers and model."""
-        verdict = standalone.run(
-            self.source, history.stream(), fail_alloc_at=history.fail_alloc_at, cpu_ms=cpu_ms
-        )
-        if verdict or history.fail_alloc_at:
-            return verdict
-        return replace(model.run(self.variant, history), pfns=verdict.pfns)
-
-    def quickly(self, history: History) -> Verdict:
-        """Judge and sanitizers alone, for a history with thousands of live ranges."""
-        return standalone.run(self.source, history.stream(), verify=False, cpu_ms=_LONG_MS)
-
-    def finding(self, check: str, says: str, **more: object) -> Finding:
-        """Something is wrong with this file."""
-        return Finding(self.shown, check, says, **more)  # type: ignore[arg-type]
-
-    def broken(self, check: str, history: History, verdict: Verdict) -> Finding | None:
-        """A history that breaks it; None if that was only slow."""
-        if verdict.kind == "hang":
-            verdict = self.judged(history, _LONG_MS)
-            if not verdict:
-                return None
-        path = self.out / f"{self.source.stem}-broken.json"
-        variant = str(self.source) if self.given.endswith(".c") else self.given
-        save(history, path, variant=variant, says=says_of(history, verdict))
-        return replace(
-            self.told(check, history, verdict),
-            saved=path,
-            again=f"iova-lab example {shlex.quote(str(path))}",
-        )
-
-    def told(self, check: str, history: History, verdict: Verdict) -> Finding:
-        """The same, and nothing is written."""
-        return self.finding(
-            check,
-            says_of(history, verdict),
-            lines=verdict.frames,
-            history=history,
-            drawn=draw(history, verdict),
-        )
 
 
 def _compiles(subject: Subject) -> Finding | None:
@@ -154,8 +74,8 @@ def _symbols(subject: Subject) -> Finding | None:
         subject.facts.append("links to nothing that a kernel has not; reads no clock")
         return None
     # What such a call does says more than its name.
-    search_s = max(0.1 * subject.seconds, _SHRINK_S)
-    searched = search(subject.judged, search_s=search_s, shrink_s=_SHRINK_S)
+    search_s = max(0.1 * subject.seconds, SHRINK_S)
+    searched = search(subject.judged, search_s=search_s, shrink_s=SHRINK_S)
     broken = subject.broken("histories", *searched.found) if searched.found else None
     return broken or subject.finding("symbols", foreign)
 
@@ -221,7 +141,7 @@ def _search(
         subject.judged,
         fails_memory=fails_memory,
         search_s=share * subject.seconds,
-        shrink_s=min(subject.seconds / 2, _SHRINK_S),
+        shrink_s=min(subject.seconds / 2, SHRINK_S),
         on_progress=lambda: subject.on_progress(check, next(nr, total) / total),
     )
     if searched.found:
@@ -341,7 +261,7 @@ def again(path: Path, variant: str | None = None) -> Finding | None:
     wrong = _compiles(subject) or _table(subject)
     if wrong:
         return wrong
-    verdict = subject.judged(saved.history, _LONG_MS)
+    verdict = subject.judged(saved.history, LONG_MS)
     return subject.told("again", saved.history, verdict) if verdict else None
 
 

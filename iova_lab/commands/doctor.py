@@ -43,14 +43,13 @@ def doctor(seconds: float, as_json: bool) -> None:
       iova-lab doctor --seconds 0 --json
     """
     from iova_lab.checking import doctor as looking
+    from iova_lab.checking.noise import noise
 
     found = list(looking.checks())
     if seconds:
         with progress() as bar:
             task = bar.add_task("mainline against itself", total=1.0)
-            found.append(
-                looking.noise(seconds, lambda share, text: bar.update(task, completed=share))
-            )
+            found.append(noise(seconds, lambda share, text: bar.update(task, completed=share)))
     unfit = [check.name for check in found if check.status in ("bad", "missing")]
     if as_json:
         checks = [asdict(check) for check in found]

@@ -21,9 +21,9 @@ from iova_lab.rendering.console import print_table, progress
 if TYPE_CHECKING:
     from iova_lab import comparison
     from iova_lab.checking import Finding
-    from iova_lab.checking.checks import OnProgress, Subject
     from iova_lab.checking.in_kernel import InKernel
     from iova_lab.checking.measuring import Counted
+    from iova_lab.checking.subject import OnProgress, Subject
     from iova_lab.comparison.counting import Counts
 
 #: Of the budget, what checks and counting may take before the clock starts.

@@ -5,35 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
-from scipy import stats
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.kernel.fidelity import COUNTERPARTS, code_digest, counterpart
+from iova_lab.kernel.fidelity import code_digest, counterpart
+from iova_lab.kernel.fidelity_figure import figure
+from iova_lab.kernel.fidelity_ratios import (
+    BASE,
+    CONTENDERS,
+    RELATIVES,
+    by_variant,
+    compared,
+    summary,
+    trust,
+)
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old
-from iova_lab.measuring.contenders import RIVALS, SUBJECT
-from iova_lab.rendering.figures import STYLE
-from iova_lab.rendering.looks import COLOURS, MARKERS
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
-
-BASE = "mainline"
-#: Whose ratios the headline gives: other designs.
-CONTENDERS = (*RIVALS, SUBJECT)
-#: Mainline's search with another cache of its last place: most of their code is mainline's, and so
-#: is most of their cost, in both worlds.
-RELATIVES = ("anchor", "cached32", "cached64", "max32", "retry", "single_cached")
-#: A ratio within this of the kernel's is what a reader would call the same.
-CLOSE = 1.5
 
 
 def load(results: Path) -> pd.DataFrame:
@@ -83,10 +77,10 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         own=_own_against_kernel(measured),
         floor=number(measured[measured["variant"] == "null"]["p50"].median()),
         ratios=ratios,
-        trust=_trust(ratios),
-        by_variant=_by_variant(ratios),
+        trust=trust(ratios),
+        by_variant=by_variant(ratios),
         common=_common_case(measured),
-        summary=_summary(ratios),
+        summary=summary(ratios),
         contenders=", ".join(name for name in CONTENDERS if name in set(ratios["variant"])),
         relatives=", ".join(name for name in RELATIVES if name in set(ratios["variant"])),
         per_node=_per_node(measured, times),
@@ -205,103 +199,6 @@ def _own_against_kernel(frame: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-# ---- user space against kernel ----
-
-
-def compared(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:
-    """Per kernel, workload and variant: cost over mainline's, in instructions there and ns here."""
-    measured = frame[frame["error"].isna() & ~frame["variant"].isin(["null", *COUNTERPARTS])]
-    both = measured.merge(times, on=["workload", "nr_live", "variant"])
-    cell = ["release", "workload", "nr_live"]
-    base = both.loc[both["variant"] == BASE, [*cell, "instructions", "ns"]]
-    both = both.merge(base, on=cell, suffixes=("", "_base"))
-    both["kernel_ratio"] = both["instructions"] / both["instructions_base"]
-    both["user_ratio"] = both["ns"] / both["ns_base"]
-    both["off"] = both["user_ratio"] / both["kernel_ratio"]
-    return both[both["variant"] != BASE]
-
-
-def _trust(ratios: pd.DataFrame) -> pd.DataFrame:
-    lines = []
-    for workload, group in ratios.groupby("workload") if len(ratios) else ():
-        both = group[["user_ratio", "kernel_ratio"]].to_numpy().T
-        rank = stats.kendalltau(*both).statistic if len(group) > 1 else np.nan
-        worst = group.loc[np.log(group["off"]).abs().idxmax()]
-        lines.append(
-            {
-                "workload": workload,
-                "live": f"{group['nr_live'].iloc[0]:,}",
-                "median user/kernel": f"{group['off'].median():.2f}",
-                "furthest off": f"{worst['off']:.2f} {worst['variant']}",
-                "its ratios": f"{number(worst['user_ratio'])} ns, "
-                f"{number(worst['kernel_ratio'])} instr.",
-                f"within x{CLOSE}": f"{_within(group):.0%}",
-                "rank (Kendall)": NOTHING if np.isnan(rank) else f"{rank:.2f}",
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def _by_variant(ratios: pd.DataFrame) -> pd.DataFrame:
-    lines = []
-    for variant, group in ratios.groupby("variant") if len(ratios) else ():
-        low, middle, high = np.quantile(group["off"], [0, 0.5, 1])
-        lines.append(
-            {
-                "variant": variant,
-                "median user/kernel": f"{middle:.2f}",
-                "from .. to": f"{low:.2f} .. {high:.2f}",
-                f"within x{CLOSE}": f"{_within(group):.0%}",
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def _within(group: pd.DataFrame) -> float:
-    return float((np.log(group["off"]).abs() <= np.log(CLOSE)).mean())
-
-
-def _nr_times(group: pd.DataFrame) -> int:
-    """Times in user space among these ratios; each is compared with every kernel."""
-    return len(group.drop_duplicates(["workload", "nr_live", "variant"]))
-
-
-def _summary(ratios: pd.DataFrame) -> dict[str, str]:
-    """Numbers of the headline and of section 4; {} without ratios."""
-    if ratios.empty:
-        return {}
-    sides = (ratios["user_ratio"] > 1) == (ratios["kernel_ratio"] > 1)
-    far = np.log(ratios["kernel_ratio"]).abs() > np.log(CLOSE)
-    groups = {
-        "contenders": ratios[ratios["variant"].isin(CONTENDERS)],
-        "relatives": ratios[ratios["variant"].isin(RELATIVES)],
-        "all": ratios,
-    }
-    found = {
-        "nr_kernels": str(ratios["release"].nunique()),
-        "nr_far": f"{int(far.sum()):,}",
-        "same_side": f"{sides[far].mean():.1%}" if far.any() else NOTHING,
-    }
-    for name, group in groups.items():
-        low, high = np.quantile(group["off"], [0.05, 0.95]) if len(group) else (np.nan, np.nan)
-        found |= {
-            f"{name}_nr": f"{len(group):,}",
-            f"{name}_times": f"{_nr_times(group):,}",
-            f"{name}_within": f"{_within(group):.0%}" if len(group) else NOTHING,
-            f"{name}_range": f"x{low:.2f} and x{high:.2f}" if len(group) else NOTHING,
-        }
-    for name, group in (
-        ("cheaper", ratios[ratios["kernel_ratio"] < 1]),
-        ("dearer", ratios[ratios["kernel_ratio"] > 1]),
-    ):
-        further = np.log(group["user_ratio"]) / np.log(group["kernel_ratio"]) > 1
-        found |= {
-            f"{name}_nr": f"{len(group):,}",
-            f"{name}_still": f"{further.mean():.0%}" if len(group) else NOTHING,
-        }
-    return found
-
-
 def _common_case(frame: pd.DataFrame) -> str:
     """Instructions per op where mainline takes one step: what the kernel pays in any case."""
     own = frame[(frame["workload"] == "near_empty") & (frame["variant"] == "kernel")]
@@ -335,84 +232,3 @@ def _smaller(frame: pd.DataFrame) -> list[str]:
             if nr_live < most.max():
                 lines.append(f"{workload}: {', '.join(names.index)} at {nr_live:,} at most")
     return lines
-
-
-# ---- the figure ----
-
-
-def figure(ratios: pd.DataFrame) -> Figure:
-    """Left: every ratio, kernel over user space.  Right: how far off, by workload."""
-    workloads = sorted(ratios["workload"].unique(), reverse=True)
-    with mpl.rc_context(STYLE):
-        drawn = Figure(figsize=(10.5, 6.4), layout="constrained")
-        left, right = drawn.subplots(1, 2, width_ratios=[1, 1.25])
-        _scatter(left, ratios)
-        _by_workload(right, ratios, workloads)
-        drawn.suptitle(_title(ratios), fontweight="bold")
-    return drawn
-
-
-def _title(ratios: pd.DataFrame) -> str:
-    own = ratios[ratios["variant"].isin(CONTENDERS)]
-    shown, who = (
-        (own, f"the {own['variant'].nunique()} contenders'") if len(own) else (ratios, "all")
-    )
-    return (
-        f"Cost over {BASE}: {_within(shown):.0%} of {who} ratios in user space are within x{CLOSE}"
-        " of the kernel's"
-    )
-
-
-def _looks(ratios: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    releases = sorted(ratios["release"].unique())
-    return {
-        name: {"color": COLOURS[i], "marker": MARKERS[i], "markerfacecolor": "none"}
-        for i, name in enumerate(releases)
-    }
-
-
-def _times(value: float, _: object = None) -> str:
-    return f"x{value:g}"
-
-
-def _scatter(axes: Any, ratios: pd.DataFrame) -> None:
-    for release, look in _looks(ratios).items():
-        group = ratios[ratios["release"] == release]
-        axes.plot(group["kernel_ratio"], group["user_ratio"], ls="", ms=4, label=release, **look)
-    low = ratios[["kernel_ratio", "user_ratio"]].min().min() / 1.3
-    high = ratios[["kernel_ratio", "user_ratio"]].max().max() * 1.3
-    axes.plot([low, high], [low, high], color="#777777", lw=1)
-    for factor in (CLOSE, 1 / CLOSE):
-        axes.plot([low, high], [low * factor, high * factor], color="#777777", lw=0.8, ls=":")
-    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
-    axes.set(xlabel="instructions in the kernel", ylabel="ns in user space")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(_times))
-    axes.legend(loc="upper left", frameon=False)
-
-
-def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
-    for shift, (release, look) in zip((0.17, -0.17), _looks(ratios).items(), strict=False):
-        group = ratios[ratios["release"] == release]
-        places = [workloads.index(name) + shift for name in group["workload"]]
-        axes.plot(group["off"], places, ls="", ms=4, **look)
-    for workload, group in ratios.groupby("workload"):
-        worst = group.loc[np.log(group["off"]).abs().idxmax()]
-        axes.annotate(
-            worst["variant"],
-            (worst["off"], workloads.index(workload)),
-            (-8 if worst["off"] < 1 else 8, 0),
-            textcoords="offset points",
-            ha="right" if worst["off"] < 1 else "left",
-            va="center",
-            fontsize=8,
-        )
-    axes.axvspan(1 / CLOSE, CLOSE, color="#eeeeee", zorder=0)
-    axes.axvline(1, color="#777777", lw=1)
-    low, high = ratios["off"].min(), ratios["off"].max()
-    axes.set(xscale="log", xlim=(low / 1.5, high * 1.6))
-    axes.set_xlabel("user space's ratio / the kernel's; named: the furthest off")
-    axes.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(_times))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_yticks(range(len(workloads)), workloads)

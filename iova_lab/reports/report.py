@@ -17,6 +17,7 @@ from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.reports import mail, overview
 from iova_lab.reports.report_data import NOT_IN_NUMBER, ReportData, gather
+from iova_lab.reports.variant_figure import variant_figure
 
 #: Folders of a report that hold nothing but what the last one wrote.
 OWN = ("figures", "workloads", "variants")
@@ -121,5 +122,5 @@ def _draw(data: ReportData, folder: Path) -> None:
             save(drawn, folder / section.stem)
     for one in data.variants:
         if one.has_figure:
-            drawn = overview.variant_figure(data.frame, one.variant, data.baseline, data.fakes)
+            drawn = variant_figure(data.frame, one.variant, data.baseline, data.fakes)
             save(drawn, folder / f"variant-{one.variant}")

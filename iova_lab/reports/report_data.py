@@ -10,16 +10,12 @@ import pandas as pd
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.measuring import drift, flags, provenance, results, scaling
+from iova_lab.measuring import flags, results, scaling
 from iova_lab.measuring.fakes import fake_variants, load
 from iova_lab.rendering import tables
 from iova_lab.reports import finding, thread_2017, thread_2026
+from iova_lab.reports.report_facts import GONE, HARNESS, conditions, facts
 from iova_lab.reports.thread import Answer
-
-HARNESS = (
-    "IOVA allocators replaying fixed op streams in user space: variant x workload x live ranges,"
-    " one C call per replay"
-)
 
 NOT_IN_NUMBER = [
     "ns/op: time of the measured window divided by its ops, allocs and frees alike. A sample is the"
@@ -50,8 +46,6 @@ NOT_IN_NUMBER = [
     " budget: the window would visit too many nodes; failed: error, crash or time-out. 0 is a"
     " measured value.",
 ]
-
-GONE = "not in this checkout"
 
 
 @dataclass(frozen=True)
@@ -136,7 +130,7 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
         old=frozenset(flags.old_names(run.commit) or ()),
         baseline=baseline,
         harness=HARNESS,
-        facts=_facts(run, baseline, commit) | _conditions(frame, run),
+        facts=facts(run, baseline, commit) | conditions(frame, run),
         ratio_note=f"to {baseline}, 99 % interval, drift included",
         threads=_threads(frame, exponents),
         sections=sections,
@@ -209,59 +203,6 @@ def _threads(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Discussion]:
             thread_2026.answer(frame, exponents),
         ),
     ]
-
-
-def _facts(run: results.Run, baseline: str, commit: str | None) -> dict[str, str]:
-    machine = results.machine_facts(run)
-    words = ", ".join(f"{key} {value}" for key, value in machine.items())
-    command = f"iova-lab report --machine {run.machine} --baseline {baseline}"
-    return {
-        "machine": f"{run.machine} ({words})" if words else run.machine,
-        "commit": f"{run.commit[:12]} of {run.date:%Y-%m-%d}",
-        "measured by": f"asv run --machine {run.machine} {run.commit[:12]}^!",
-        "report by": f"{command} --commit {run.commit[:12]}" if commit else command,
-    }
-
-
-def _conditions(frame: pd.DataFrame, run: results.Run) -> dict[str, str]:
-    """What was measured of what there is, how busy the machine was, and how it was compiled."""
-    load = drift.load(frame)
-    floor = drift.floor(frame)
-    return {
-        "compiler": results.compiler(run) or provenance.NOT_RECORDED,
-        "compiled with": flags.at(run.commit),
-        "code": flags.changed_since(run.commit),
-        "load": f"median {load[0]:.1f}, at most {load[1]:.1f} (one-minute average, the measuring"
-        " process included)"
-        if load
-        else "not recorded",
-        "drift": str(floor)
-        if floor
-        else "not measured, so times have no intervals and are not compared",
-        **_measured_sizes(frame),
-        "cells": _coverage(frame),
-    }
-
-
-def _measured_sizes(frame: pd.DataFrame) -> dict[str, str]:
-    """The sizes that the run chose: asv does not record its options."""
-    facts = {}
-    for what, metric in (
-        ("times at", "ns_per_op"),
-        ("nodes at", "nodes_per_op"),
-        ("worst op at", "worst_nodes"),
-    ):
-        rows = results.select(frame, metric=metric)
-        sizes = ", ".join(f"{size:,}" for size in sorted(set(rows["nr_live"])))
-        facts[what] = f"{sizes} live ranges" if sizes else "not measured"
-    return facts
-
-
-def _coverage(frame: pd.DataFrame) -> str:
-    """How many cells of the suite's own metrics have a value, and why the others have none."""
-    shown = frame[frame["metric"].isin([*tables.SHOWN, "worst_nodes", *results.OF_LIVE])]
-    counts = shown["status"].value_counts()
-    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
 def _section(

@@ -9,182 +9,17 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from iova_lab import comparison
-from iova_lab.comparison import notes
-from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, CellRatio, extremes, number
+from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
-from iova_lab.reports.candidate.bars import TRAPS, common, in_kernel, largest, short
+from iova_lab.reports.candidate.bars import TRAPS, common, largest
+from iova_lab.reports.candidate.costs import NOT_MEASURED, constants, dearer, rcache, slower, small
 from iova_lab.reports.candidate.sources import Sources, ratios
 from iova_lab.reports.thread import Answer
-
-NOT_MEASURED = "Not measured."
-
-#: Live ranges of a machine at rest.
-SMALL = (100, 1_000)
 
 
 def objections(sources: Sources) -> list[Answer]:
     """All of them, the common case first."""
     return [ask(sources) for ask in ASKED]
-
-
-def _verdicts(sources: Sources, rcache: str, common: bool) -> list[comparison.Verdict]:
-    result = sources.compared.get(rcache)
-    if result is None or SUBJECT not in result.plan.labels:
-        return []
-    which = result.plan.labels.index(SUBJECT)
-    found = [one for one in comparison.verdicts(result) if one.which == which]
-    return [one for one in found if (one.cell.cell.workload in COMMON_CASE) == common]
-
-
-def _verdict_lines(sources: Sources, rcache: str, found: list[comparison.Verdict]) -> list[str]:
-    """A line each, with what the comparison is labelled as."""
-    result = sources.compared[rcache]
-    lines = [(one, f"{one.cell.cell.name}: {one.text}.") for one in found]
-    return [notes.labelled(result, line) if one.ratio else line for one, line in lines]
-
-
-def _slower(sources: Sources) -> Answer:
-    question = '"The overwhelmingly typical case is now almost twice as slow" (of alignable, 2022)?'
-    found = _verdicts(sources, "off", common=True)
-    ratios = [one.ratio.value for one in found if one.ratio]
-    if not ratios:
-        return Answer(question, NOT_MEASURED)
-    return Answer(
-        question,
-        notes.labelled(
-            sources.compared["off"],
-            f"In {len(ratios)} of {len(found)} cells of the common case that were measured in"
-            f" pairs, {SUBJECT} takes {min(ratios):.2f} to {max(ratios):.2f} of {TODAY}'s time.",
-        ),
-        _verdict_lines(sources, "off", found),
-    )
-
-
-def _constants(sources: Sources) -> Answer:
-    question = '"Big O notoriously ignores constant factors"?'
-    found = [one for one in in_kernel(sources) if one.cell.is_common]
-    ends = extremes(found)
-    if ends is None:
-        return Answer(question, NOT_MEASURED)
-    return Answer(
-        question,
-        f"Counted in booted kernels, instructions per op are {ends[0].value:.2f} to"
-        f" {ends[1].value:.2f} of the kernel's own in the common case.",
-        [_line(one) for one in sorted(found, key=lambda one: one.cell)],
-    )
-
-
-def _line(one: CellRatio) -> str:
-    where = "" if one.cell.where == USER_SPACE else f", {short(one.cell.where)}"
-    return f"{one.cell.workload} at {one.cell.nr_live:,}{where}: x{one.value:.2f}."
-
-
-def _small(sources: Sources) -> Answer:
-    question = "Who has a million live mappings?"
-    found = ratios(sources.counts, "nodes", unit="nodes/op")
-    found = [one for one in found if one.cell.nr_live in SMALL]
-    ends = extremes(found)
-    if ends is None:
-        return Answer(question, NOT_MEASURED)
-    worse = [one for one in found if one.value > 1]
-    verdict = (
-        f"Few live ranges are enough: at {_sizes(SMALL)} live ranges {SUBJECT} visits"
-        f" {number(ends[0].value)} to {number(ends[1].value)} of {TODAY}'s nodes, over all"
-        " workloads."
-        if not worse
-        else f"At {_sizes(SMALL)} it visits more nodes than {TODAY} in {len(worse)} of {len(found)}"
-        " windows."
-    )
-    return Answer(question, verdict, [_line(one) for one in worse])
-
-
-def _sizes(sizes: tuple[int, ...]) -> str:
-    return " and ".join(f"{size:,}" for size in sizes)
-
-
-#: Costs in which it may be dearer: of which results, of which column, in words.
-COSTS = (
-    ("instructions per op, user space", False, "instructions"),
-    ("instructions per op, booted kernels", True, "instructions"),
-    ("instructions per alloc, booted kernels", True, "instructions_alloc"),
-    ("instructions per free, booted kernels", True, "instructions_free"),
-)
-
-
-def _dearer(sources: Sources) -> Answer:
-    """In every cost, in user space, in kernels and in time; the worst cell of each workload."""
-    question = f"Where is it dearer than {TODAY}?"
-    lines, names = [], set()
-    for what, in_kernels, column in COSTS:
-        found = (
-            in_kernel(sources, column)
-            if in_kernels
-            else ratios(sources.instructions, column, unit="instructions/op")
-        )
-        if not found:
-            lines.append(f"{what}: not measured.")
-            continue
-        worse = [one for one in found if one.value > 1]
-        names |= {one.cell.workload for one in worse}
-        lines.append(f"{what}: in {len(worse)} of {len(found)} cells{_worst_each(worse)}.")
-    slower = [
-        one
-        for common in (True, False)
-        for one in _verdicts(sources, "off", common)
-        if one.outcome == "slower"
-    ]
-    names |= {one.cell.cell.workload for one in slower}
-    lines += _verdict_lines(sources, "off", slower) if slower else []
-    if all(line.endswith("not measured.") for line in lines):
-        return Answer(question, NOT_MEASURED)
-    verdict = (
-        f"On {len(names)} workloads, in at least one cost: {', '.join(sorted(names))}."
-        if names
-        else "In 0 cells of what was measured."
-    )
-    return Answer(question, verdict, lines)
-
-
-def _worst_each(worse: list[CellRatio]) -> str:
-    by_name: dict[str, float] = {}
-    for one in worse:
-        by_name[one.cell.workload] = max(one.value, by_name.get(one.cell.workload, 0))
-    text = ", ".join(
-        f"{name} x{value:.2f}" for name, value in sorted(by_name.items(), key=lambda i: -i[1])
-    )
-    return f" (at most {text})" if text else ""
-
-
-def _rcache(sources: Sources) -> Answer:
-    """Exact counts of the recorded load through the rcache, then the paired times."""
-    question = "Does the rcache not hide all of this?"
-    lines = []
-    if not sources.rcache.empty:
-        traces = sources.rcache[sources.rcache["workload"].str.startswith("trace_")]
-        ours = traces[traces["variant"] == SUBJECT].set_index("workload")
-        base = traces[traces["variant"] == TODAY].set_index("workload")
-        lines = [
-            f"{name}: the rcache of {ours['rcache'][name]} answers {ours['hit_rate'][name]:.1%} of"
-            f" the requests; nodes per op of what it misses, over all ops: {TODAY}"
-            f" {number(base['nodes'][name])}, {SUBJECT} {number(ours['nodes'][name])}."
-            for name in ours.index.intersection(base.index)
-        ]
-    paired = [one for common in (True, False) for one in _verdicts(sources, "6.7", common)]
-    if not lines and not paired:
-        return Answer(question, NOT_MEASURED)
-    known = [one for one in paired if one.ratio]
-    if paired:
-        lines += _verdict_lines(sources, "6.7", paired)
-    hidden = (
-        "In the recorded load of a disk it does: what it answers costs both the same."
-        if not sources.rcache.empty
-        else "Not measured with a recorded load."
-    )
-    if paired:
-        hidden += f" Times in pairs: {len(known)} of {len(paired)} cells, the others are withdrawn."
-        hidden = notes.labelled(sources.compared["6.7"], hidden)
-    return Answer(question, hidden, lines)
 
 
 def _traps(sources: Sources) -> Answer:
@@ -379,11 +214,11 @@ def _any_mask(sources: Sources) -> Answer:
 
 
 ASKED: tuple[Callable[[Sources], Answer], ...] = (
-    _slower,
-    _constants,
-    _small,
-    _dearer,
-    _rcache,
+    slower,
+    constants,
+    small,
+    dearer,
+    rcache,
     _traps,
     _elsewhere,
     _any_mask,

@@ -1,0 +1,70 @@
+"""How the numbers of a report were measured: machine, commit, load, which cells."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from iova_lab.measuring import drift, flags, provenance, results
+from iova_lab.rendering import tables
+
+HARNESS = (
+    "IOVA allocators replaying fixed op streams in user space: variant x workload x live ranges,"
+    " one C call per replay"
+)
+
+
+GONE = "not in this checkout"
+
+
+def facts(run: results.Run, baseline: str, commit: str | None) -> dict[str, str]:
+    """The machine, the commit, and the commands that measured and that report it."""
+    machine = results.machine_facts(run)
+    words = ", ".join(f"{key} {value}" for key, value in machine.items())
+    command = f"iova-lab report --machine {run.machine} --baseline {baseline}"
+    return {
+        "machine": f"{run.machine} ({words})" if words else run.machine,
+        "commit": f"{run.commit[:12]} of {run.date:%Y-%m-%d}",
+        "measured by": f"asv run --machine {run.machine} {run.commit[:12]}^!",
+        "report by": f"{command} --commit {run.commit[:12]}" if commit else command,
+    }
+
+
+def conditions(frame: pd.DataFrame, run: results.Run) -> dict[str, str]:
+    """What was measured of what there is, how busy the machine was, and how it was compiled."""
+    load = drift.load(frame)
+    floor = drift.floor(frame)
+    return {
+        "compiler": results.compiler(run) or provenance.NOT_RECORDED,
+        "compiled with": flags.at(run.commit),
+        "code": flags.changed_since(run.commit),
+        "load": f"median {load[0]:.1f}, at most {load[1]:.1f} (one-minute average, the measuring"
+        " process included)"
+        if load
+        else "not recorded",
+        "drift": str(floor)
+        if floor
+        else "not measured, so times have no intervals and are not compared",
+        **_measured_sizes(frame),
+        "cells": _coverage(frame),
+    }
+
+
+def _measured_sizes(frame: pd.DataFrame) -> dict[str, str]:
+    """The sizes that the run chose: asv does not record its options."""
+    facts = {}
+    for what, metric in (
+        ("times at", "ns_per_op"),
+        ("nodes at", "nodes_per_op"),
+        ("worst op at", "worst_nodes"),
+    ):
+        rows = results.select(frame, metric=metric)
+        sizes = ", ".join(f"{size:,}" for size in sorted(set(rows["nr_live"])))
+        facts[what] = f"{sizes} live ranges" if sizes else "not measured"
+    return facts
+
+
+def _coverage(frame: pd.DataFrame) -> str:
+    """How many cells of the suite's own metrics have a value, and why the others have none."""
+    shown = frame[frame["metric"].isin([*tables.SHOWN, "worst_nodes", *results.OF_LIVE])]
+    counts = shown["status"].value_counts()
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())

@@ -1,0 +1,116 @@
+"""The figure of one variant: its cost over the baseline's, workload by workload."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from iova_lab.measuring.scaling import ratios
+from iova_lab.rendering.figures import (
+    FLOOR,
+    STYLE,
+    WIDTH,
+    caption,
+    headline,
+    title_height,
+)
+from iova_lab.rendering.looks import COLOURS
+from iova_lab.reports.overview import SHORT
+
+
+def variant_figure(
+    frame: pd.DataFrame, variant: str, baseline: str, fakes: frozenset[str]
+) -> Figure:
+    """Draw one variant's nodes and time per op over the baseline's, a workload and size a row."""
+    table = ratios(frame, baseline, fakes)
+    rows = one_size(table[table["lo"].notna()], variant)
+    order = list(rows[rows["metric"] == "nodes_per_op"].sort_values("ratio")["row"])
+    order += sorted(set(rows["row"]) - set(order))
+    title = _variant_finding(rows, variant, baseline)
+    top = title_height(title, WIDTH) + 0.25
+    height = top + 0.9 + 0.25 * max(len(order), 2)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height))
+        axes = figure.add_axes((0.2, 0.8 / height, 0.78, 1 - (top + 0.8) / height))
+        for (metric, label), shift, marker, colour in zip(
+            (("nodes_per_op", "nodes (exact)"), ("ns_per_op", "ns (99 % interval with drift)")),
+            (-0.15, 0.15),
+            ("o", "s"),
+            (COLOURS[0], COLOURS[1]),
+            strict=True,
+        ):
+            line = rows[rows["metric"] == metric].set_index("row").reindex(order)
+            whiskers = np.array([line["ratio"] - line["lo"], line["hi"] - line["ratio"]])
+            axes.errorbar(
+                line["ratio"],
+                np.arange(len(order)) + shift,
+                xerr=whiskers.clip(0),
+                fmt=marker,
+                color=colour,
+                markerfacecolor="none" if metric == "ns_per_op" else colour,
+                capsize=3,
+                label=label,
+            )
+        axes.axvline(1, color=FLOOR, lw=1)
+        axes.set(xscale="log", xlabel=f"over {baseline}, at the size beside each workload")
+        low, high = axes.get_xlim()
+        _ratio_ticks(axes, min(low, 0.4), max(high, 2.5))
+        axes.set_yticks(range(len(order)), order, fontsize=9)
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        axes.legend(
+            *(axes.get_legend_handles_labels()),
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            frameon=False,
+            fontsize=8,
+            ncols=2,
+            borderaxespad=0.1,
+        )
+        headline(figure, title)
+        about = frame[["machine", "commit"]].iloc[0]
+        caption(figure, f"Time on {about['machine']} at {about['commit'][:8]}; nodes are exact.")
+    return figure
+
+
+def one_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Ratios of one variant, each workload at one size: the largest with time and nodes, or nodes.
+
+    Column ``row`` names workload and size.
+    """
+    rows = table[
+        (table["variant"] == variant) & table["metric"].isin(["nodes_per_op", "ns_per_op"])
+    ]
+    counts = rows.groupby(["workload", "nr_live"]).size().reset_index(name="count")
+    counts = counts.sort_values(["workload", "count", "nr_live"])
+    sizes = counts.groupby("workload")["nr_live"].last()
+    rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
+    names = [f"{row.workload} @ {SHORT(row.nr_live)}" for row in rows.itertuples()]
+    return rows.assign(row=names)
+
+
+def _variant_finding(rows: pd.DataFrame, variant: str, baseline: str) -> str:
+    nodes = rows[rows["metric"] == "nodes_per_op"]["ratio"]
+    times = rows[rows["metric"] == "ns_per_op"]
+    more, fewer = int((nodes > 1.01).sum()), int((nodes < 0.99).sum())
+    title = f"{variant} visits fewer nodes than {baseline} on {fewer} workloads, more on {more}"
+    if times.empty:
+        return f"{title}; times are not compared"
+    slower, faster = int((times["lo"] > 1).sum()), int((times["hi"] < 1).sum())
+    return f"{title}; it is faster on {faster}, slower on {slower}"
+
+
+def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
+    """Ticks of one kind: x0.1, x1, x10; x0.5 and x2 as well where there is room."""
+    steps = (1, 2, 5) if high / low < 300 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(low, high)
