@@ -174,6 +174,7 @@ def rcache(sources: Sources) -> Answer:
         else "Not measured with a recorded load."
     )
     if paired:
-        hidden += f" Times in pairs: {len(known)} of {len(paired)} cells, the others are withdrawn."
+        withdrawn = ", the others are withdrawn" if len(known) < len(paired) else ""
+        hidden += f" Times in pairs: {len(known)} of {len(paired)} cells{withdrawn}."
         hidden = notes.labelled(sources.compared["6.7"], hidden)
     return Answer(question, hidden, lines)
