@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.writing import write_whole
 from iova_lab.measuring.cells import BUDGET
-from iova_lab.measuring.counts import WindowCounts, count
+from iova_lab.measuring.counts import KindCounts, WindowCounts, count
 from iova_variants import Claim, Variant
 from iova_variants.opstream import OpStream
 
@@ -89,18 +90,19 @@ def counted(variant: str, stream: OpStream) -> WindowCounts:
     library = iova_variants.load(variant, build="counted").path
     path = COUNTS_DIR / f"{library.stem}-{stream.digest()[:16]}-{BUDGET}.json"
     if not path.exists():
-        write_whole(path, msgspec.json.encode(_count(variant, stream)).decode())
-    kept = msgspec.json.decode(path.read_bytes(), type=WindowCounts | str)
-    if isinstance(kept, str):
-        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept}")
-    return kept
+        write_whole(path, json.dumps(_count(variant, stream)))
+    kept = json.loads(path.read_text())
+    if "too_long" in kept:
+        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept['too_long']}")
+    kept["kinds"] = {kind: KindCounts(**counts) for kind, counts in kept["kinds"].items()}
+    return WindowCounts(**kept | {"refused": KindCounts(**kept["refused"])})
 
 
-def _count(variant: str, stream: OpStream) -> WindowCounts | str:
+def _count(variant: str, stream: OpStream) -> dict[str, Any]:
     try:
-        return count(variant, stream, BUDGET)
+        return asdict(count(variant, stream, BUDGET))
     except iova_variants.TooLongError as error:
-        return str(error)
+        return {"too_long": str(error)}
 
 
 def warm_up() -> None:

@@ -8,12 +8,14 @@ import runpy
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from asv_runner.benchmarks.mark import SkipNotImplemented
 from asv_runner.discovery import disc_benchmarks
+from packaging.requirements import Requirement
 
 import iova_variants
 from benchmarks import _common, contention, coverage, latency, memory, nodes, refusals, span
@@ -63,6 +65,32 @@ def test_the_suite_is_what_reports_expect() -> None:
         if benchmark.name.startswith("contention."):
             names.append("threads")
         assert list(benchmark.param_names) == names
+
+
+def test_the_suite_needs_numpy_alone() -> None:
+    """Of the packages that the lab asks for, asv installs no other beside what is measured."""
+    needed = [Requirement(line).name for line in requires("iova-lab") or ()]
+    modules = {name.replace("-", "_").lower() for name in needed} - {
+        "numpy",
+        "asv_runner",
+        "iova_lab",
+    }
+    code = f"""
+import importlib, sys
+class Blocked:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in {modules!r}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Blocked())
+for name in {[path.stem for path in (ROOT / "benchmarks").glob("*.py")]!r}:
+    importlib.import_module(f"benchmarks.{{name}}")
+from benchmarks import _common
+print(_common.counted("mainline", _common.generate("ring", 100)).nodes_per_op)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
 
 
 def test_the_grid_is_all_there_is() -> None:

@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from iova_lab.basics.reading import Row
+if TYPE_CHECKING:
+    from iova_lab.basics.reading import Row
 
 
 @contextmanager

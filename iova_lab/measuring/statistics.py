@@ -14,7 +14,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
 
 #: Of all ratios of one comparison together: it is wrong anywhere in one of a hundred comparisons.
 CONFIDENCE = 0.99
@@ -94,6 +93,8 @@ def mean(samples: npt.ArrayLike, confidence: float = CONFIDENCE, fewest: int = F
 
     Fewer than ``fewest`` samples (two or more) have no interval.
     """
+    from scipy import stats  # benchmarks import this module, without scipy
+
     values = np.asarray(samples, dtype=float)
     if len(values) < fewest:
         return Interval(float(values.mean()) if len(values) else math.nan, math.nan, math.nan)
@@ -152,6 +153,8 @@ def _judged(logs: tuple[float, ...], confidence: float) -> tuple[Interval, float
 
 def _visible(samples: tuple[float, ...], confidence: float) -> float:
     """Least shift that a t test of such samples finds with `POWER` (noncentral t)."""
+    from scipy import stats  # benchmarks import this module, without scipy
+
     df = len(samples) - 1
     if len(samples) < FEWEST:
         return math.nan
@@ -161,6 +164,8 @@ def _visible(samples: tuple[float, ...], confidence: float) -> float:
 @cache
 def _least_shift(df: int, confidence: float) -> float:
     """`_visible` in standard errors, which depends on the number of samples alone."""
+    from scipy import optimize, stats  # benchmarks import this module, without scipy
+
     critical = stats.t.isf((1 - confidence) / 2, df)
     shift = optimize.brentq(lambda nc: stats.nct.sf(critical, df, nc) - POWER, 0, 10 * critical)
     return float(shift)
