@@ -6,7 +6,7 @@
 #   make docs            write docs/api.md again from signatures and docstrings
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make contention      measure and simulate many CPUs on one lock: results/contention/
-#   make check           lint, and all tests but the slow ones: two minutes
+#   make check           lint, and all tests but the slow ones: about a minute
 #   make test            everything that can be checked
 #   make claims          measure all published claims, and write their page: minutes
 #
