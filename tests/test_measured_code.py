@@ -127,3 +127,12 @@ def test_every_text_of_a_report_has_the_label(
         if not path.startswith("thread"):
             bare = re.search(r"\bcached32\b(?!\s+\(OLD\s+CODE\)|, ring have)", text)
             assert not bare, (path, text[bare.start() - 60 : bare.end() + 60])
+
+
+@pytest.mark.parametrize("place", [flags.SOURCE, flags.OLD_SOURCE])
+def test_old_flags_are_shown_where_they_were(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def show(command: str, what: str) -> str | None:
+        return "CFLAGS = ['-O0']" if what.endswith(f":{place}") else None
+
+    monkeypatch.setattr(flags.repository, "output", show)
+    assert flags.at("0" * 40).endswith(f"(`git show {'0' * 12}:{place}`)")

@@ -24,10 +24,11 @@ OLD = "OLD CODE"
 
 def at(commit: str) -> str:
     """The flags of ``commit``, in words: this checkout's, old ones, or not known."""
-    then = None
     for source in (SOURCE, OLD_SOURCE):
-        then = then or repository.output("show", f"{commit}:{source}")
-    if then is None:
+        then = repository.output("show", f"{commit}:{source}")
+        if then is not None:
+            break
+    else:
         return f"the flags of {commit[:12]}, a commit that is not in this repository"
     if flags_in(then) == flags_in((repository.ROOT / SOURCE).read_text(encoding="utf-8")):
         return " ".join(building.CFLAGS)
@@ -52,8 +53,9 @@ def old_names(commit: str) -> list[str] | None:
     listed = repository.output("diff", "--name-only", commit, "--", "iova_variants", _WORKLOADS)
     if listed is None:
         return None
-    changed = {path for path in listed.splitlines() if _differs(commit, path)}
-    variants = _variants_with(commit, {path for path in changed if path.endswith(_C)})
+    then = {path: _then(commit, path) for path in listed.splitlines() if path.endswith(_CODE)}
+    changed = {path: text for path, text in then.items() if _differs(path, text)}
+    variants = _variants_with({k: text for k, text in changed.items() if k.endswith(_C)})
     stems = {Path(path).stem for path in changed if path.startswith(_WORKLOADS)}
     workloads = {stem for stem in stems if not stem.startswith("_")}
     return sorted((variants - code_digest.same_code(commit)) | workloads)
@@ -61,15 +63,14 @@ def old_names(commit: str) -> list[str] | None:
 
 _WORKLOADS = "iova_lab/workloads"
 _C = (".c", ".h")
+_CODE = (*_C, ".py")
 
 
-def _differs(commit: str, path: str) -> bool:
+def _differs(path: str, then: str) -> bool:
     """Is this C, or a workload, that is not what it was?"""
     if path.endswith(_C):
-        return c_text.bare(_then(commit, path)) != c_text.bare(_now(path))
-    if path.startswith(_WORKLOADS) and path.endswith(".py"):
-        return bare_python(_then(commit, path)) != bare_python(_now(path))
-    return False
+        return c_text.bare(then) != c_text.bare(_now(path))
+    return path.startswith(_WORKLOADS) and bare_python(then) != bare_python(_now(path))
 
 
 def _then(commit: str, path: str) -> str:
@@ -81,12 +82,12 @@ def _now(path: str) -> str:
     return here.read_text(encoding="utf-8") if here.exists() else ""
 
 
-def _variants_with(commit: str, changed: set[str]) -> set[str]:
-    """Variants that are one of these files, or include one: now, or at ``commit``."""
+def _variants_with(changed: dict[str, str]) -> set[str]:
+    """Variants that are one of these files, or include one: now, or as their texts were then."""
     names = {Path(path).name for path in changed}
     folder = repository.ROOT / "iova_variants"
     now = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.[ch]"))}
-    then = now | {Path(path).name: _then(commit, path) for path in changed}
+    then = now | {Path(path).name: text for path, text in changed.items()}
     return {
         Path(name).stem
         for name in then
