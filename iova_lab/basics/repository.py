@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -23,3 +24,16 @@ def output(*arguments: str, root: Path | None = None) -> str | None:
     if done is None or done.returncode:
         return None
     return done.stdout.decode(errors="replace").strip()
+
+
+def environment() -> dict[str, str]:
+    """Of a git that is not to look into the repository of a hook or alias that runs the lab."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+def outside(folder: Path) -> dict[str, str]:
+    """Of a git that patches ``folder``, and prints plain English.
+
+    Inside a work tree it would look for the paths from that one's root, and skip all others.
+    """
+    return environment() | {"GIT_CEILING_DIRECTORIES": str(folder.parent), "LC_ALL": "C"}

@@ -7,13 +7,13 @@ of range_variant.h works as well.  However the paths in the diff are written
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import iova_variants
+from iova_lab.basics import repository
 from iova_lab.basics.errors import IovaLabError, NotFoundError
 from iova_variants.building import VARIANT_DIR
 
@@ -120,12 +120,7 @@ def _git(diff: Path, folder: Path, nr_folders: int) -> subprocess.CompletedProce
     return subprocess.run(
         [git, "apply", "-v", f"-p{nr_folders}", "--whitespace=nowarn", diff],
         cwd=folder,
-        # Inside a work tree git would look for the paths from its root, and skip all others.
-        env={
-            **{key: value for key, value in os.environ.items() if not key.startswith("GIT_")},
-            "GIT_CEILING_DIRECTORIES": str(folder.parent),
-            "LC_ALL": "C",
-        },
+        env=repository.outside(folder),
         capture_output=True,
         text=True,
         errors="replace",

@@ -13,10 +13,12 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
+from iova_lab.basics.writing import write_whole
 from iova_lab.claims import judging, rules
 from iova_lab.claims.claim import Claim, all_claims
 from iova_lab.measuring import growth, statistics
@@ -40,6 +42,7 @@ def rule_digest(claim: Claim) -> str:
     return sha256("\n".join(" ".join(s.split()) for s in sources).encode()).hexdigest()[:16]
 
 
+@cache
 def _without_imports(code: Callable[..., object] | ModuleType) -> str:
     """Its source, whatever the modules are called that it imports."""
     source = textwrap.dedent(inspect.getsource(code))
@@ -84,7 +87,7 @@ def record(why: str) -> list[str]:
     for one in found:
         entry = {"date": today, "digest": rule_digest(one), "why": why}
         known.setdefault(one.id, []).append(entry)
-    LEDGER.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(LEDGER, json.dumps(known, indent=1, sort_keys=True) + "\n")
     return [one.id for one in found]
 
 

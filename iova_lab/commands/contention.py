@@ -15,6 +15,13 @@ from iova_lab.rendering.console import print_table, progress
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
 SCENARIOS = ("strict", "lazy", "magazines", "timer")
 SCENARIO = "lazy"
+SCENARIO_OPTION = click.option(
+    "--scenario",
+    default=SCENARIO,
+    show_default=True,
+    type=click.Choice(SCENARIOS),
+    help="What the CPUs do: docs/contention.md.",
+)
 
 Command = Callable[..., Any]
 
@@ -130,13 +137,7 @@ MEASURED = results_option(
 @click.argument("variant", type=VARIANT)
 @workload_argument
 @click.option("--cpus", default="1,16,64,384,1024", show_default=True, help="Separated by commas.")
-@click.option(
-    "--scenario",
-    default=SCENARIO,
-    show_default=True,
-    type=click.Choice(SCENARIOS),
-    help="What the CPUs do: docs/contention.md.",
-)
+@SCENARIO_OPTION
 @click.option("--think-ns", type=float, help="Mean time between a CPU's requests.")
 @click.option("--ns-per-node", default=0.0, help="Of another machine; default: measured here.")
 @click.option("--handoff-ns", type=float, help="Of another machine; default: measured here.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iova_lab.commands.arguments import invoked, note
-from iova_lab.commands.contention import MEASURED, SCENARIO, SCENARIOS, contention, whole_numbers
+from iova_lab.commands.contention import MEASURED, SCENARIO_OPTION, contention, whole_numbers
 from iova_lab.rendering.console import print_table, progress
 
 
@@ -56,13 +56,7 @@ def validate(results: Path, seconds: float) -> None:
 @click.option("--variants", help="Names or .c files, separated by commas; default: all.")
 @click.option("--workloads", "chosen", help="NAME or NAME@N, separated by commas.")
 @click.option("--cpus", default="1,4,16,64,256,1024", show_default=True)
-@click.option(
-    "--scenario",
-    default=SCENARIO,
-    show_default=True,
-    type=click.Choice(SCENARIOS),
-    help="What the CPUs do: docs/contention.md.",
-)
+@SCENARIO_OPTION
 @click.option("--lockups", default="mainline", show_default=True, help="Of which variant; '' none.")
 @click.option("--scheduler", help="Address of a Dask scheduler, tcp://...; default: cores here.")
 @click.option("--jobs", type=int, help="Processes here; default: one per CPU.")

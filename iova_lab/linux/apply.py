@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iova_lab.basics import repository
 from iova_lab.basics.errors import IovaLabError, NotFoundError
-from iova_lab.linux import source
 from iova_lab.linux.source import Text
 
 
@@ -131,10 +131,10 @@ def _word(subject: str) -> str:
 
 def _run(*arguments: str, cwd: Path, stdin: bytes = b"") -> str:
     command = ["git", *arguments]
-    environment = source.environment() | {"GIT_CEILING_DIRECTORIES": str(cwd.parent), "LC_ALL": "C"}
+    env = repository.outside(cwd)
     try:
         done = subprocess.run(
-            command, cwd=cwd, input=stdin, capture_output=True, check=False, env=environment
+            command, cwd=cwd, input=stdin, capture_output=True, check=False, env=env
         )
     except OSError:
         raise ApplyError("git is missing, which applies patches: apt install git") from None

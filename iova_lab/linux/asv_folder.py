@@ -89,18 +89,11 @@ def _axis(tree: Path, revisions: Sequence[str]) -> list[str]:
     if len(revisions) > 1 and any(".." in revision for revision in revisions):
         raise InvalidValueError("one range REV1..REV2, or several commits or tags, not both")
     if not dots:
-        return list(dict.fromkeys(_commit(tree, revision) for revision in revisions))
+        return list(dict.fromkeys(source.commit(tree, revision) for revision in revisions))
     if not first:
         raise InvalidValueError(f"{revisions[0]!r} is no range of commits REV1..REV2")
-    ends = _commit(tree, first), _commit(tree, last or "HEAD")
+    ends = source.commit(tree, first), source.commit(tree, last or "HEAD")
     return list(dict.fromkeys((ends[0], *series.changing(tree, *ends), ends[1])))
-
-
-def _commit(tree: Path, revision: str) -> str:
-    commit = source.git(tree, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if commit is None:
-        raise SourceError(f"{tree} has no commit {revision!r}")
-    return commit.decode().strip()
 
 
 def _conf(tree: Path, last: str) -> str:

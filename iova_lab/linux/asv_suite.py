@@ -14,12 +14,10 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.linux import PREFIX
+from iova_lab.measuring.cells import BUDGET
 from iova_lab.measuring.timing import best_window
 from iova_variants import ReplayResult
 from iova_variants.opstream import OpStream
-
-#: Nodes that one replay may visit: 10 to 30 s of walking.
-BUDGET = 3_000_000_000
 
 
 def stream(cell: str) -> OpStream:

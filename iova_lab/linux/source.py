@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iova_lab.basics import repository
 from iova_lab.linux import debian
 from iova_lab.linux.errors import SourceError
 from iova_variants._rcache import OWN_RCACHE
@@ -100,12 +100,7 @@ def _read(source: str, *, needs_rbtree: bool) -> Text:
 
 
 def _of_commit(tree: Path, revision: str, needs_rbtree: bool) -> Text:
-    commit = git(tree, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if commit is None:
-        if git(tree, "rev-parse", "--git-dir") is None:
-            raise SourceError(f"{tree} is not in a git repository, so it has no commit {revision}")
-        raise SourceError(f"{tree} has no commit {revision!r}")
-    name = commit.decode().strip()
+    name = commit(tree, revision)
     shown = name[:12] if name.startswith(revision) else revision.replace("/", "-")
     return _collect(
         f"{tree.resolve().name}@{shown}",
@@ -115,19 +110,26 @@ def _of_commit(tree: Path, revision: str, needs_rbtree: bool) -> Text:
     )
 
 
+def commit(tree: Path, revision: str) -> str:
+    """The full name of a commit.  Raises `SourceError` where ``tree`` has none of that name."""
+    found = git(tree, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if found is not None:
+        return found.decode().strip()
+    if git(tree, "rev-parse", "--git-dir") is None:
+        raise SourceError(f"{tree} is not in a git repository, so it has no commit {revision}")
+    raise SourceError(f"{tree} has no commit {revision!r}")
+
+
 def git(tree: Path, *arguments: str) -> bytes | None:
     """What git prints in ``tree``; None if it fails.  Raises `SourceError` without git."""
     command = ["git", "-C", str(tree), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, env=environment())
+        done = subprocess.run(
+            command, capture_output=True, check=False, env=repository.environment()
+        )
     except OSError:
         raise SourceError("git is missing, which reads commits: apt install git") from None
     return None if done.returncode else done.stdout
-
-
-def environment() -> dict[str, str]:
-    """Of a git that is not to look into the repository of a hook or alias that runs the lab."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _of_folder(folder: Path) -> Read:

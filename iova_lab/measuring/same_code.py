@@ -27,6 +27,7 @@ from pathlib import Path
 
 from iova_lab.basics import repository
 from iova_lab.basics.errors import IovaLabError
+from iova_lab.basics.writing import write_whole
 from iova_lab.measuring import provenance
 from iova_lab.measuring.code_digest import proofs_path, text_digest
 from iova_lab.measuring.machine_code import Listing, canonical, parse
@@ -166,8 +167,7 @@ def main(arguments: Sequence[str]) -> None:
         "compiler": provenance.compiler_version(),
         "proofs": proofs,
     }
-    path = proofs_path()
-    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    path = write_whole(proofs_path(), json.dumps(stored, indent=1) + "\n")
     print(f"stored: {path.relative_to(repository.ROOT)}")
 
 
