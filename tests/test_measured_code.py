@@ -134,5 +134,5 @@ def test_old_flags_are_shown_where_they_were(place: str, monkeypatch: pytest.Mon
     def show(command: str, what: str) -> str | None:
         return "CFLAGS = ['-O0']" if what.endswith(f":{place}") else None
 
-    monkeypatch.setattr(flags.repository, "output", show)
+    monkeypatch.setattr(repository, "output", show)
     assert flags.at("0" * 40).endswith(f"(`git show {'0' * 12}:{place}`)")
