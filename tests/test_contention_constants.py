@@ -5,6 +5,8 @@ The right values are those of the rows stored in tests/golden/contention.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.model import predict
 from iova_lab.contention.service import ImplausibleError, Service
 from iova_lab.contention.sweep import Cell
+from iova_lab.measuring import load
 from iova_lab.measuring.load import Load, Watch
 
 HOST = {"what": "host", "num_cpu": "2", "os": "Debian"}
@@ -271,6 +274,19 @@ def test_load_is_told_and_stored() -> None:
     lines = tables.loaded_lines([{"load": IDLE.as_row()}, {"load": BUSY.as_row()}, {}])
     assert lines[0].startswith("WARNING: 1 of 2 cells were measured on a loaded machine")
     assert Watch().load().others >= 0
+
+
+def test_a_worker_that_lives_on_is_not_another_program() -> None:
+    burn = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ninput()"
+    before = load._spent_by_us()
+    with subprocess.Popen(
+        [sys.executable, "-c", burn], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline()
+        assert load._spent_by_us() - before >= 0.25
+        worker.communicate(b"\n")
+    assert load._spent_by_us() - before >= 0.25
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -57,7 +58,8 @@ class Load:
 class Watch:
     """Measures the load from its creation on.
 
-    CPU time of child processes counts as this process's own once they have ended.
+    The CPU time of all descendants counts as this process's own, whether they have ended or not:
+    what is measured runs in workers that outlive the measurement.
     """
 
     def __init__(self) -> None:
@@ -78,10 +80,19 @@ class Watch:
 
 
 def _spent() -> tuple[float, float, float]:
-    """CPU seconds since boot: busy, stolen, and used by this process and its ended children."""
+    """CPU seconds since boot: busy, stolen, and used by this process and its descendants."""
     cpu = psutil.cpu_times()
-    own = os.times()
     stolen = float(getattr(cpu, "steal", 0.0))
     busy = sum(cpu) - cpu.idle - getattr(cpu, "iowait", 0.0) - stolen
     busy -= getattr(cpu, "guest", 0.0) + getattr(cpu, "guest_nice", 0.0)  # part of user and nice
-    return busy, stolen, own.user + own.system + own.children_user + own.children_system
+    return busy, stolen, _spent_by_us()
+
+
+def _spent_by_us() -> float:
+    """CPU seconds of this process, of its descendants, and of those that they have waited for."""
+    this = psutil.Process()
+    total = 0.0
+    for process in (this, *this.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            total += sum(process.cpu_times()[:4])  # user, system, and both of ended children
+    return total
