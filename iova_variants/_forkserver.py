@@ -27,7 +27,7 @@ from iova_variants.watch import Limits, Watch, cpu_limit
 def serve(fd: int) -> None:
     """Fork a supervisor for each socket that arrives, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are not waited for
+    signal.signal(signal.SIGCHLD, _reap)
     with socket.socket(fileno=fd) as control:
         while True:
             message, fds, _, _ = socket.recv_fds(control, 1 << 20, 1)
@@ -41,6 +41,13 @@ def serve(fd: int) -> None:
                 control.close()
                 _then_exit(_supervise, fds[0])
             os.close(fds[0])
+
+
+def _reap(*_: object) -> None:
+    """Wait for supervisors that have ended; ignored, their CPU time would be nobody's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _then_exit(function: Callable[..., None], *arguments: object) -> NoReturn:

@@ -5,8 +5,7 @@ The right values are those of the rows stored in tests/golden/contention.
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,8 @@ from iova_lab.contention.service import ImplausibleError, Service
 from iova_lab.contention.sweep import Cell
 from iova_lab.measuring import load
 from iova_lab.measuring.load import Load, Watch
+from iova_variants import child
+from iova_variants.watch import Limits
 
 HOST = {"what": "host", "num_cpu": "2", "os": "Debian"}
 GOLDEN = Path(__file__).parent / "golden" / "contention"
@@ -276,17 +277,15 @@ def test_load_is_told_and_stored() -> None:
     assert Watch().load().others >= 0
 
 
-def test_a_worker_that_lives_on_is_not_another_program() -> None:
-    burn = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ninput()"
+def burn(tell: child.Tell) -> None:
+    while time.process_time() < 0.5:
+        pass
+
+
+def test_what_a_child_used_is_not_another_programs() -> None:
     before = load._spent_by_us()
-    with subprocess.Popen(
-        [sys.executable, "-c", burn], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as worker:
-        assert worker.stdout is not None
-        assert worker.stdout.readline()
-        assert load._spent_by_us() - before >= 0.25
-        worker.communicate(b"\n")
-    assert load._spent_by_us() - before >= 0.25
+    child.run_in_child(burn, Limits(wall_s=600))
+    assert load._spent_by_us() - before >= 0.4
 
 
 @pytest.mark.parametrize(
