@@ -34,6 +34,7 @@ from iova_lab.rendering.pages import read_page
 from iova_lab.rendering.plain_text import shortened
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import change, coinciding, common_size, missing
+from iova_lab.rendering.workload_figure import workload_figure
 from iova_lab.reports import finding, mail, overview, thread_2026, variant_figure
 from iova_lab.reports.contents import write_contents
 from iova_lab.reports.report import headline, write_report
@@ -233,7 +234,7 @@ def lines_of(figure: Figure, panel: int) -> dict[str, Any]:
 
 def test_a_curve_has_every_measured_point_and_ticks_only_there(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
-    figure = figures.workload_figure(frame, "startup", FAKES, "a finding")
+    figure = workload_figure(frame, "startup", FAKES, "a finding")
     for axes in figure.axes:
         assert axes.get_xticks().tolist() == asv_files.SIZES
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
@@ -249,7 +250,7 @@ def names_in(axes: Axes) -> list[str]:
 
 
 def test_every_curve_has_its_name_beside_it_and_the_floor_too(tmp_path: Path) -> None:
-    figure = figures.workload_figure(frame_of(tmp_path), "startup", FAKES, "a finding")
+    figure = workload_figure(frame_of(tmp_path), "startup", FAKES, "a finding")
     assert not figure.legends
     for axes in figure.axes:
         assert sorted(names_in(axes)) == ["anchor", "cached32", "cached64", "mainline"]
@@ -263,7 +264,7 @@ def test_every_curve_has_its_name_beside_it_and_the_floor_too(tmp_path: Path) ->
 def test_refusals_are_marked_on_the_curve(tmp_path: Path) -> None:
     """Whoever refuses looks fast."""
     frame = frame_of(tmp_path)
-    figure = figures.workload_figure(frame, "lost_space", FAKES, "a finding")
+    figure = workload_figure(frame, "lost_space", FAKES, "a finding")
     rows = frame[(frame["workload"] == "lost_space") & (frame["metric"] == "spurious_failures")]
     refusing = set(rows[rows["value"] > 0]["variant"])
     assert refusing == {"anchor", "cached32", "cached64"}
@@ -274,7 +275,7 @@ def test_refusals_are_marked_on_the_curve(tmp_path: Path) -> None:
     text = " ".join(text.get_text() for text in figure.axes[0].texts).replace("\u00a0", " ")
     assert all(f"{name} x150" in text for name in refusing)
     assert "mainline x" not in text
-    near = figures.workload_figure(frame, "random_replace", FAKES, "a finding")
+    near = workload_figure(frame, "random_replace", FAKES, "a finding")
     assert not any(len(np.asarray(line.get_xydata())) for line in marks_of(near.axes[0]))
 
 
@@ -296,7 +297,7 @@ def test_labels_keep_their_distance_and_order() -> None:
 
 
 def test_the_finding_stands_above(tmp_path: Path) -> None:
-    figure = figures.workload_figure(frame_of(tmp_path), "startup", FAKES, "one grows")
+    figure = workload_figure(frame_of(tmp_path), "startup", FAKES, "one grows")
     assert figure.get_suptitle() == "one grows"
 
 
@@ -556,7 +557,7 @@ def test_no_text_of_a_figure_lies_over_another_or_is_cut_off(tmp_path: Path, wor
         nodes_per_op=many,
         ns_per_op=lambda v, w, n: many(v, w, n) * 1e-6 if n in (100, 10_000) else math.nan,
     )
-    figure = figures.workload_figure(frame, workload, FAKES, "a long finding, " * 20)
+    figure = workload_figure(frame, workload, FAKES, "a long finding, " * 20)
     assert overlaps(figure) == []
     assert cut_off(figure) == []
 
@@ -566,7 +567,7 @@ def test_a_metric_of_one_size_is_dots_beside_the_curves_of_the_other(tmp_path: P
         tmp_path,
         ns_per_op=lambda v, w, n: asv_files.seconds(v, w, n) if n == 10_000 else math.nan,
     )
-    dots, curves = figures.workload_figure(frame, "startup", FAKES, "a finding").axes
+    dots, curves = workload_figure(frame, "startup", FAKES, "a finding").axes
     assert dots.get_title(loc="left") == "at 10,000 live ranges"
     assert "mainline" in [label.get_text() for label in dots.get_yticklabels()]
     assert curves.get_xticks().tolist() == asv_files.SIZES
@@ -574,7 +575,7 @@ def test_a_metric_of_one_size_is_dots_beside_the_curves_of_the_other(tmp_path: P
 
 def test_ticks_are_of_one_kind(tmp_path: Path) -> None:
     frame = frame_of(tmp_path, nodes_per_op=lambda *cell: 29.0 + math.log2(cell[2]))
-    axes = figures.workload_figure(frame, "startup", FAKES, "a finding").axes[1]
+    axes = workload_figure(frame, "startup", FAKES, "a finding").axes[1]
     FigureCanvasAgg(axes.figure).draw()  # type: ignore[arg-type, no-untyped-call]
     ticks = axes.get_yticklabels() + axes.get_yticklabels(minor=True)
     written = [label.get_text() for label in ticks]
@@ -584,19 +585,17 @@ def test_ticks_are_of_one_kind(tmp_path: Path) -> None:
 
 def test_what_a_figure_draws_can_be_compared(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
-    one, same = (figures.workload_figure(frame, "startup", FAKES, "a finding") for _ in range(2))
+    one, same = (workload_figure(frame, "startup", FAKES, "a finding") for _ in range(2))
     assert looks.drawn(one) == looks.drawn(same)
     other = frame_of(tmp_path / "other", nodes_per_op=shaped(anchor=0.5))
-    assert looks.drawn(figures.workload_figure(other, "startup", FAKES, "a finding")) != (
-        looks.drawn(one)
-    )
+    assert looks.drawn(workload_figure(other, "startup", FAKES, "a finding")) != (looks.drawn(one))
     title, (ns, _) = looks.drawn(one)
     assert title == "a finding"
     assert ns.labels == ("live ranges", "ns per op")
 
 
 def test_one_size_makes_a_dot_per_variant(tmp_path: Path) -> None:
-    figure = figures.workload_figure(frame_of(tmp_path), "near_empty", FAKES, "a finding")
+    figure = workload_figure(frame_of(tmp_path), "near_empty", FAKES, "a finding")
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert sorted(labels) == ["anchor", "cached32", "cached64", "mainline"]
     assert figure.axes[0].get_title(loc="left") == "at 100 live ranges"
@@ -604,7 +603,7 @@ def test_one_size_makes_a_dot_per_variant(tmp_path: Path) -> None:
 
 def test_a_workload_without_values_has_an_empty_figure(tmp_path: Path) -> None:
     frame = frame_of(tmp_path, ns_per_op=lambda *_: None, nodes_per_op=lambda *_: math.nan)
-    paths = save(figures.workload_figure(frame, "ring", FAKES, "a finding"), tmp_path / "ring")
+    paths = save(workload_figure(frame, "ring", FAKES, "a finding"), tmp_path / "ring")
     assert [path.stat().st_size > 0 for path in paths] == [True, True]
 
 
@@ -612,7 +611,7 @@ def test_equal_data_gives_equal_figures(tmp_path: Path) -> None:
     frame = frame_of(tmp_path)
     for workload in ("startup", "near_empty"):
         saved = [
-            save(figures.workload_figure(frame, workload, FAKES, "a finding"), tmp_path / name)
+            save(workload_figure(frame, workload, FAKES, "a finding"), tmp_path / name)
             for name in ("first", "second")
         ]
         for first, second in zip(*saved, strict=True):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from iova_lab.measuring import flags
 from iova_lab.measuring.scorecard import is_clean
-from iova_lab.rendering import figures
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
+from iova_lab.rendering.workload_figure import workload_figure
 from iova_lab.reports import mail, overview
 from iova_lab.reports.report_data import NOT_IN_NUMBER, ReportData, gather
 from iova_lab.reports.variant_figure import variant_figure
@@ -118,7 +118,7 @@ def _draw(data: ReportData, folder: Path) -> None:
     for section in data.sections:
         if section.nr_live is not None:
             finding = f"{section.workload}: {section.finding}"
-            drawn = figures.workload_figure(data.frame, section.workload, data.fakes, finding)
+            drawn = workload_figure(data.frame, section.workload, data.fakes, finding)
             save(drawn, folder / section.stem)
     for one in data.variants:
         if one.has_figure:
