@@ -6,9 +6,15 @@
 '0xfffff'
 """
 
+import warnings
+from typing import TYPE_CHECKING
+
 from iova_variants._deal import Deal, deal
+from iova_variants._domain import Domain
+from iova_variants._possible import check
 from iova_variants._rcache import OWN, RCACHES, Rcache, RcacheReport
-from iova_variants._replay import ReplayResult, TooLongError, check, check_returns, replay
+from iova_variants._replay import TooLongError, check_returns, replay
+from iova_variants._replayed import CountedReplay, Judged, TimedReplay, Watched
 from iova_variants._threads import (
     LockTimes,
     ThreadShare,
@@ -18,7 +24,6 @@ from iova_variants._threads import (
 )
 from iova_variants._variant import (
     Claim,
-    Domain,
     EndlessError,
     Variant,
     find_source,
@@ -37,20 +42,24 @@ __all__ = [
     "REFUSED",
     "BuildError",
     "Claim",
+    "CountedReplay",
     "Deal",
     "Domain",
     "EndlessError",
+    "Judged",
     "LockTimes",
     "Rcache",
     "RcacheReport",
     "ReplayResult",
     "ThreadShare",
     "ThreadsResult",
+    "TimedReplay",
     "TooLongError",
     "Variant",
     "VariantCrashedError",
     "VariantError",
     "VariantLoadError",
+    "Watched",
     "bare_lock",
     "check",
     "check_returns",
@@ -63,3 +72,15 @@ __all__ = [
     "replay_threads",
     "short_name",
 ]
+
+if TYPE_CHECKING:
+    ReplayResult = TimedReplay
+    """Deprecated name of `TimedReplay`, for one release more."""
+else:
+
+    def __getattr__(name: str) -> type[TimedReplay]:
+        if name != "ReplayResult":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        text = "iova_variants.ReplayResult is deprecated: use TimedReplay or CountedReplay"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return TimedReplay

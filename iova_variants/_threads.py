@@ -14,8 +14,9 @@ import numpy.typing as npt
 from iova_lab.basics.errors import InvalidValueError
 from iova_variants import _native_threads, native
 from iova_variants._deal import Deal, deal
+from iova_variants._possible import native_stream, raise_stream_error
 from iova_variants._rcache import OWN, NativeRcache, Rcache, RcacheReport, rcache_of
-from iova_variants._replay import check_returns, native_stream, raise_stream_error
+from iova_variants._replay import check_returns
 from iova_variants._variant import Variant, load
 from iova_variants.building import Build
 from iova_variants.child import Tell, VariantError, in_child

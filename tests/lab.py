@@ -170,7 +170,7 @@ def random_stream(
 
 
 def answers(reference: Reference, stream: OpStream) -> npt.NDArray[np.uint64]:
-    """What `ReplayResult.pfns` would be if ``reference`` were run; it ends before an endless op."""
+    """What `TimedReplay.pfns` would be if ``reference`` were run; it ends before an endless op."""
     slots: dict[int, int | None] = {}
     pfns = []
     for row in map(Row._make, stream.ops.tolist()):

@@ -39,8 +39,6 @@ def answers() -> dict[str, dict[str, int | str]]:
         for workload in workloads.names():
             stream = workloads.generate(workload, 100)
             result = iova_variants.replay(variant, stream, pfns=True, build="counted")
-            assert result.pfns is not None
-            assert result.visits is not None
             digest = hashlib.sha256(result.pfns.tobytes()).hexdigest()[:16]
             cells[f"{variant} {workload}"] = {"pfns": digest, **result.visits}
     return cells

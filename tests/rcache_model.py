@@ -1,7 +1,7 @@
 """What does the rcache do?  Lists of pfns over one of the references, word by word.
 
 Written from the description in docs/decisions/0009-rcache.md, not from the C.  `Caches.requests`
-has what reached the tree, as `ReplayResult.tree_ops` has it.
+has what reached the tree, as `CountedReplay.tree_ops` has it.
 """
 
 from __future__ import annotations

@@ -105,11 +105,7 @@ def aged_streams(draw: st.DrawFn) -> OpStream:
 def assert_goes_on_identically(variant: str, stream: OpStream) -> None:
     aged = iova_variants.replay(variant, stream, pfns=True, op_visits=True)
     searched = iova_variants.replay(variant, unpacked(stream), pfns=True, op_visits=True)
-    assert aged.pfns is not None
-    assert searched.pfns is not None
     assert np.array_equal(aged.pfns, searched.pfns)
-    assert aged.op_visits is not None
-    assert searched.op_visits is not None
     assert np.array_equal(aged.op_visits, searched.op_visits)
     assert aged.visits == searched.visits
     assert (aged.nr_live, aged.span, aged.bytes) == (

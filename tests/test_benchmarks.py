@@ -124,7 +124,6 @@ def test_metrics_are_what_the_replay_counted() -> None:
     cell = ("cached32", "full_32bit", 200)
     stream = workloads.generate(*cell[1:])
     result = replay(cell[0], stream, judge=True, op_visits=True)
-    assert result.visits is not None
     assert run(nodes.NodesMean(), "track_nodes_per_op", *cell) == (
         sum(result.visits.values()) / len(stream.ops[stream.nr_ageing :])
     )

@@ -228,7 +228,7 @@ def test_a_measured_service_survives_its_file_and_scales_with_the_cost_of_a_node
     counted = iova_variants.replay(
         "mainline", workloads.generate("random_replace", 200), op_visits=True
     )
-    assert found.alloc.max_nodes == counted.op_visits[128 + 200 - 328 :].max()  # type: ignore[index]
+    assert found.alloc.max_nodes == counted.op_visits[128 + 200 - 328 :].max()
     assert found.alloc.nr == found.free.nr == 600
     there = found.at(1000.0)
     assert there.alloc.mean_ns == pytest.approx(

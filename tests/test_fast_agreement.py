@@ -75,7 +75,6 @@ def test_a_recorded_workload_is_what_the_kernel_answered(kernel: str, raced: int
     assert disk.stream is workloads.get(f"trace_{kernel.replace('.', '_')}").make(100)
     rcache = fast_agreement.rcache_for(disk)
     pfns = iova_variants.replay("mainline", disk.stream, rcache=rcache, pfns=True).pfns
-    assert pfns is not None
     before = disk.rows < raced
     assert (pfns == disk.recorded)[before].all()
     assert before.sum() > 20_000

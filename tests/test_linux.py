@@ -152,7 +152,6 @@ def test_the_labs_tree_can_take_the_place_of_its_own(tree: Path) -> None:
     results = [iova_variants.replay(name, RING, pfns=True, build="counted") for name in (own, labs)]
     np.testing.assert_array_equal(results[0].pfns, results[1].pfns)
     assert results[0].visits == results[1].visits
-    assert results[0].visits is not None
     assert results[0].visits["search"] > 0 < results[0].visits["descend"]
 
 
@@ -169,8 +168,6 @@ def test_an_augmented_tree_is_counted(tree: Path, tmp_path: Path) -> None:
     plain = iova_variants.replay(f"linux:{tree}", RING, build="counted").visits
     augmented = f"linux:{small_tree.write_augmented(tmp_path / 'augmented')}"
     kept = iova_variants.replay(augmented, RING, build="counted", judge=True).visits
-    assert plain is not None
-    assert kept is not None
     assert plain["update"] == 0 < kept["update"]
     assert plain | {"update": kept["update"]} == kept
 

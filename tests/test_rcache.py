@@ -24,7 +24,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.measuring import rcache_cost
 from iova_lab.streams.books import next_power_of_two
-from iova_variants import Claim, Rcache, ReplayResult
+from iova_variants import Claim, CountedReplay, Rcache
 from iova_variants._rcache import Kernel
 from iova_variants.building import VARIANT_DIR, compile_variant
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
@@ -40,19 +40,17 @@ def on_cpu(row: Row, cpu: int) -> Row:
     return row._replace(cpu=cpu)
 
 
-def run(stream: OpStream, rcache: Rcache, *, variant: str = "mainline") -> ReplayResult:
+def run(stream: OpStream, rcache: Rcache, *, variant: str = "mainline") -> CountedReplay:
     """Replay with all that these tests look at, and verify after every op."""
     return iova_variants.replay(
         variant, stream, rcache=rcache, pfns=True, tree_ops=True, verify=True, build="counted"
     )
 
 
-def held_against_model(stream: OpStream, rcache: Rcache) -> ReplayResult:
+def held_against_model(stream: OpStream, rcache: Rcache) -> CountedReplay:
     """Replay, and compare everything with the lists."""
     expected = rcache_model.answers(REFERENCES["mainline"], stream, rcache)
     result = run(stream, rcache)
-    assert result.pfns is not None
-    assert result.tree_ops is not None
     assert result.rcache is not None
     assert result.pfns.tolist() == expected.pfns.tolist()
     assert result.tree_ops.tolist() == expected.requests
@@ -175,7 +173,6 @@ def test_no_two_callers_have_one_pfn(variant: str, kernel: Kernel) -> None:
     result = iova_variants.replay(
         variant, stream, rcache=rcache, pfns=True, judge=True, verify=True, build="counted"
     )
-    assert result.pfns is not None
     assert result.rcache is not None
     assert sum(result.rcache.nr_hits) > 100
     breaches = Claim.ABOVE_LIMIT in iova_variants.load(variant).claims
@@ -205,7 +202,6 @@ def test_nothing_is_lost_in_the_caches(kernel: Kernel) -> None:
     plain = plain[~np.isin(plain["slot"], stream.ops["slot"][stream.ops["op"] == Op.RESERVE])]
     stream = OpStream(plain, granule=stream.granule, start_pfn=stream.start_pfn)
     result = run(stream, Rcache(kernel, magazine_size=2))
-    assert result.tree_ops is not None
     allocs = result.tree_ops["op"] == Op.ALLOC
     given_out = result.tree_ops["pfn"][allocs & (result.tree_ops["pfn"] != np.uint64(REFUSED))]
     got_back = result.tree_ops["pfn"][~allocs]
@@ -273,7 +269,7 @@ def test_one_magazine_is_trimmed_per_round(idle_ms: int, nr_held: int) -> None:
     assert report_of(stream, Rcache("6.7", t_ns=times)).held_pfns == nr_held
 
 
-def refused_with_full_depots(rcache: Rcache) -> ReplayResult:
+def refused_with_full_depots(rcache: Rcache) -> CountedReplay:
     """Thirty cached pages in magazines of one; then sixteen pages at once are asked for."""
     rows = [alloc(slot, 1, 31) for slot in range(30)] + [free(slot) for slot in range(30)]
     return run(stream_of([*rows, alloc(30, 16, 31)], **SMALL), rcache)
@@ -292,7 +288,6 @@ def test_a_bounded_depot_is_emptied_oldest_first() -> None:
     orders = {}
     for kernel in KERNELS:
         result = refused_with_full_depots(Rcache(kernel, magazine_size=1, ns_per_op=0))
-        assert result.tree_ops is not None
         frees = result.tree_ops["op"] == Op.FREE
         orders[kernel] = result.tree_ops["pfn"][frees & (result.tree_ops["index"] == 60)].tolist()
     from_depot = [*range(30, 2, -1)]
@@ -305,7 +300,6 @@ def test_a_limit_below_the_size_wraps(kernel: Kernel) -> None:
     """As in kernels: limit 20 leaves no room for 32 pfns, and any cached range is handed out."""
     rows = [alloc(0, 32, LIMIT_48BIT), free(0), alloc(1, 32, 20)]
     result = run(stream_of(rows), Rcache(kernel))
-    assert result.pfns is not None
     assert result.pfns[2] == result.pfns[0] == LIMIT_48BIT - 31
     nothing_cached = run(stream_of([alloc(0, 32, 20)]), Rcache(kernel))
     assert nothing_cached.nr_failures == 1
@@ -325,7 +319,6 @@ def test_the_clock_is_the_same_by_rate_and_by_times() -> None:
 )
 def test_sizes_below_32_are_rounded_and_up_to_32_are_cached(size: int, asked: int) -> None:
     result = run(fill_and_free(1, size=size), Rcache("6.7"))
-    assert result.tree_ops is not None
     assert result.tree_ops["size"][0] == asked
     last = result.tree_ops[-1]
     assert last["op"] == Op.FREE
@@ -337,7 +330,6 @@ def test_a_cached_range_must_end_at_or_below_the_limit() -> None:
     fill = [alloc(0, 4, 15), alloc(1, 4, 11), alloc(2, 4, 7), alloc(3, 4, 19)]
     rows = [*fill, *(free(slot) for slot in range(4)), alloc(4, 4, 14), alloc(5, 4, 12)]
     result = run(stream_of([*rows, alloc(6, 4, 18), alloc(7, 4, 6)], **SMALL), Rcache("6.7"))
-    assert result.pfns is not None
     assert result.pfns[8:].tolist() == [4, 8, 12, REFUSED]
     assert result.rcache is not None
     assert result.rcache.nr_hits[2] == 3
@@ -424,8 +416,6 @@ def test_off_is_as_without() -> None:
     off = iova_variants.replay("mainline", stream, rcache="off", pfns=True)
     without = iova_variants.replay("mainline", stream, pfns=True)
     assert off.rcache is None
-    assert off.pfns is not None
-    assert without.pfns is not None
     assert off.pfns.tolist() == without.pfns.tolist()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import numpy as np
 import pytest
 from lab import (
@@ -20,8 +23,9 @@ from lab import (
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.streams.books import books_of
-from iova_variants import Claim, ReplayResult
+from iova_variants import Claim, CountedReplay, Watched
 from iova_variants.opstream import Op, OpStream, new_ops
 
 SLAB_BYTES, CACHE_LINE = 4096, 64
@@ -34,8 +38,11 @@ def usable(nr_live: int) -> list[str]:
 CELLS = [(name, nr_live) for nr_live in (100, 1000) for name in usable(nr_live)]
 
 
-def full(variant: str, stream: OpStream, **options: object) -> ReplayResult:
-    return iova_variants.replay(variant, stream, pfns=True, **options)  # type: ignore[arg-type]
+def full(variant: str, stream: OpStream, **options: Any) -> CountedReplay:
+    """One counted replay with its addresses."""
+    options |= {"build": "counted", "pfns": True}
+    result: CountedReplay = iova_variants.replay(variant, stream, **options)
+    return result
 
 
 def same(one: object, other: object) -> bool:
@@ -49,7 +56,7 @@ def same(one: object, other: object) -> bool:
 @pytest.mark.parametrize("variant", iova_variants.names())
 def test_builds_and_watches_change_no_answer(variant: str, workload: str, nr_live: int) -> None:
     stream = workloads.generate(workload, nr_live)
-    timed = full(variant, stream, build="timed")
+    timed = iova_variants.replay(variant, stream, build="timed", pfns=True)
     counted = full(variant, stream, op_visits=True)
     watched = full(variant, stream, op_visits=True, op_ns=True, judge=True)
     assert (timed.build, counted.build) == ("timed", "counted")
@@ -57,8 +64,6 @@ def test_builds_and_watches_change_no_answer(variant: str, workload: str, nr_liv
     assert same(timed.pfns, watched.pfns)
     assert same(counted.op_visits, watched.op_visits)
     assert counted.visits == watched.visits
-    assert counted.visits is not None
-    assert counted.op_visits is not None
     assert sum(counted.visits.values()) == counted.op_visits.sum()
     assert counted.worst_visits == counted.op_visits.max()
     for field in ("nr_failures", "nr_live", "nr_live_pfns", "span", "bytes", "peak_bytes"):
@@ -72,9 +77,46 @@ def test_unwatched_counts_are_those_of_the_watched_run(variant: str) -> None:
     plain = iova_variants.replay(variant, stream, build="counted")
     watched = iova_variants.replay(variant, stream, op_visits=True, op_ns=True)
     assert plain.visits == watched.visits
-    assert (plain.pfns, plain.op_ns, plain.op_visits, plain.worst_visits) == (None,) * 4
-    assert (plain.nr_spurious, plain.nr_not_highest, plain.nr_above_limit) == (None,) * 3
+    assert (plain.watched, plain.judged) == (Watched(), None)
     assert plain.nr_failures == watched.nr_failures
+
+
+def test_what_was_not_asked_for_names_the_argument() -> None:
+    plain = iova_variants.replay("mainline", random_stream(5, 20), build="counted")
+    for field, argument in (
+        *((name, name) for name in ("pfns", "op_ns", "op_visits", "tree_ops")),
+        ("worst_visits", "op_visits"),
+        *((name, "judge") for name in ("nr_spurious", "nr_not_highest", "nr_above_limit")),
+        ("nr_leaked", "judge"),
+    ):
+        with pytest.raises(InvalidValueError, match=rf"replay\(\.\.\., {argument}=True\)"):
+            getattr(plain, field)
+
+
+def test_a_build_that_counts_returns_counts() -> None:
+    stream = random_stream(5, 20)
+    for build in ("counted", "traced"):
+        assert isinstance(iova_variants.replay("mainline", stream, build=build), CountedReplay)
+    for options in ({"op_visits": True}, {"judge": True}, {"max_visits": 10**6}):
+        assert isinstance(iova_variants.replay("mainline", stream, **options), CountedReplay)
+
+
+@pytest.mark.skipif("IOVA_LAB_BUILD" in os.environ, reason="there is no timed build then")
+def test_the_timed_build_is_judged_and_counts_nothing() -> None:
+    timed = iova_variants.load("mainline", build="timed")
+    stream = random_stream(5, 20)
+    result = iova_variants.replay(timed, stream, judge=True)
+    assert not isinstance(result, CountedReplay)
+    assert (result.nr_spurious, hasattr(result, "visits")) == (0, False)
+    with pytest.raises(InvalidValueError, match="the timed build counts no nodes"):
+        iova_variants.replay(timed, stream, build="counted")
+
+
+def test_the_former_name_of_a_result_is_deprecated() -> None:
+    with pytest.warns(DeprecationWarning, match="use TimedReplay or CountedReplay"):
+        former = iova_variants.ReplayResult
+    assert former is iova_variants.TimedReplay
+    assert issubclass(CountedReplay, former)
 
 
 @pytest.mark.parametrize("variant", REAL)
@@ -85,10 +127,9 @@ def test_visits_are_identical_from_run_to_run(variant: str) -> None:
     assert same(runs[0].op_visits, runs[2].op_visits)
 
 
-def expected_totals(stream: OpStream, result: ReplayResult) -> dict[str, int]:
+def expected_totals(stream: OpStream, result: CountedReplay) -> dict[str, int]:
     """Live ranges and span from the answers, for streams without overlapping reserves."""
     live: dict[int, tuple[int, int, int]] = {}
-    assert result.pfns is not None
     for row, pfn in zip(map(Row._make, stream.ops.tolist()), result.pfns.tolist(), strict=True):
         if row.op in (Op.ALLOC, Op.RESERVE) and pfn != REFUSED:
             live[row.slot] = (row.dom, pfn, row.size)
@@ -160,8 +201,6 @@ def test_domains_do_not_know_of_each_other(variant: str) -> None:
         woven += [row._replace(dom=dom, slot=row.slot * 5 + dom) for dom in range(5)]
     stream = stream_of(woven, granule=granule, start_pfn=start_pfn, nr_domains=5)
     alone, together = full(variant, parts[0]), full(variant, stream)
-    assert alone.pfns is not None
-    assert together.pfns is not None
     for dom in range(5):
         assert same(alone.pfns, together.pfns[dom::5])
     assert together.span == 5 * alone.span
@@ -172,7 +211,6 @@ def test_domains_do_not_know_of_each_other(variant: str) -> None:
 def test_refused_slots_are_freed_and_found_without_harm(variant: str) -> None:
     rows = [alloc(0, 1, 1), alloc(1, 1, 1), find(1), free(1), free(0), alloc(0, 1, 100)]
     result = full(variant, stream_of(rows), verify=True)
-    assert result.pfns is not None
     if variant in REAL:
         assert result.pfns.tolist() == [1, REFUSED, REFUSED, REFUSED, 1, 100]
         assert (result.nr_failures, result.nr_live) == (1, 1)
@@ -181,20 +219,17 @@ def test_refused_slots_are_freed_and_found_without_harm(variant: str) -> None:
 def test_find_and_reserve_answer_in_pfns() -> None:
     rows = [reserve(0, 5, 9), find(0), alloc(1, 2, 100), find(1), free(0), free(1)]
     result = full("mainline", stream_of(rows))
-    assert result.pfns is not None
     assert result.pfns.tolist() == [5, 5, 99, 99, 5, 99]
 
 
 def test_ageing_is_not_in_the_totals() -> None:
     rows = [alloc(slot, 1, 3) for slot in range(5)]
     result = full("mainline", stream_of(rows, nr_ageing=4), op_visits=True)
-    assert result.op_visits is not None
     assert (result.nr_failures, result.nr_ops, len(result.op_visits)) == (1, 1, 1)
 
 
 def test_times_are_there_and_hold_the_clock() -> None:
     result = iova_variants.replay("mainline", workloads.generate("ring", 100), op_ns=True)
-    assert result.op_ns is not None
     assert len(result.op_ns) == result.nr_ops == 1200
     assert result.op_ns.min() >= result.clock_ns
     assert result.ns >= result.op_ns.sum()
@@ -245,7 +280,6 @@ def test_exact_variants_agree_with_brute_force(variant: str) -> None:
     for seed in range(3):
         stream = random_stream(500 + seed, 700)
         result = full(variant, stream)
-        assert result.pfns is not None
         refused = (result.pfns == REFUSED) & (stream.ops["op"] == Op.ALLOC)
         nr_refused += int(np.count_nonzero(refused))
         may_refuse = () if complete else np.flatnonzero(refused).tolist()

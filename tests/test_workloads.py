@@ -14,7 +14,7 @@ from lab import LINEAGE, ON_RANGE_TREE, own_members, source_of
 import iova_variants
 from iova_lab import workloads
 from iova_lab.workloads import SizeError, random_replace
-from iova_variants import Claim, Domain, ReplayResult
+from iova_variants import Claim, CountedReplay, Domain
 from iova_variants.opstream import Op
 
 GENERATED = [name for name in workloads.names() if not name.startswith("trace_")]
@@ -56,7 +56,6 @@ def test_the_size_is_the_number_of_live_ranges(name: str, nr_live: int) -> None:
     nr_live = min(max(nr_live, workload.min_nr_live), workload.max_nr_live)
     stream = workloads.generate(name, nr_live)
     pfns = iova_variants.replay("no_cache", stream, pfns=True).pfns
-    assert pfns is not None
     changes = np.where(stream.ops["op"] == Op.FREE, -1, 1) * (pfns != 2**64 - 1)
     before = changes[: stream.nr_ageing].sum() / stream.nr_domains
     after = changes.sum() / stream.nr_domains
@@ -121,13 +120,12 @@ def test_seeds_differ_where_there_is_chance(name: str) -> None:
 # ---- named effects ----
 
 
-def counted(variant: str, workload: str, nr_live: int) -> ReplayResult:
+def counted(variant: str, workload: str, nr_live: int) -> CountedReplay:
     return iova_variants.replay(variant, workloads.generate(workload, nr_live), op_visits=True)
 
 
 def per_op(variant: str, workload: str, nr_live: int) -> float:
     visits = counted(variant, workload, nr_live).visits
-    assert visits is not None
     return sum(visits.values()) / 1200
 
 
@@ -158,7 +156,6 @@ def test_startup_32bit_costs_who_keeps_gaps_a_way_down(variant: str) -> None:
 @pytest.mark.parametrize("variant", sorted(set(CACHED) - {"alignable", "cached32"}))
 def test_a_ring_costs_one_step_and_a_look_up(variant: str) -> None:
     visits = counted(variant, "ring", 2000).visits
-    assert visits is not None
     assert visits["search"] == 600
     assert per_op(variant, "ring", 2000) < 1 + log2(2000)
 
@@ -171,8 +168,6 @@ def test_random_replace_costs_mainline_a_sixth_of_the_live_ranges(
     monkeypatch.setattr(random_replace, "NR_MEASURED", 2 * nr_pairs)
     stream = random_replace.generate(nr_live, seed=1)
     result = iova_variants.replay("mainline", stream, op_visits=True)
-    assert result.visits is not None
-    assert result.op_visits is not None
     assert result.visits["search"] / nr_pairs == pytest.approx(nr_live / 6, rel=0.1)
     allocs = result.op_visits[stream.ops["op"][stream.nr_ageing :] == Op.ALLOC]
     one_step = np.mean(allocs <= 1 + log2(nr_live))  # one gap, and the way down to insert
@@ -195,14 +190,12 @@ def test_one_op_in_three_is_refused_and_rightly_so(workload: str, variant: str) 
         variant, workloads.generate(workload, 1000), judge=True, pfns=True
     )
     assert (result.nr_failures, result.nr_spurious) == (400, 0)
-    assert result.pfns is not None
     assert (result.pfns[-1200:][2::3] == 2**64 - 1).all()
 
 
 @pytest.mark.parametrize("variant", LOSE_RESETS)
 def test_full_32bit_before_5_18_refuses_the_page_that_went(variant: str) -> None:
     result = iova_variants.replay(variant, workloads.generate("full_32bit", 1000), judge=True)
-    assert result.nr_spurious is not None
     assert result.nr_spurious > 400
 
 
@@ -216,7 +209,6 @@ def test_checkerboard_has_room_for_best_fit_once() -> None:
 @pytest.mark.parametrize("workload", ["full_32bit", "checkerboard"])
 def test_every_refusal_walks_over_all_live_ranges(variant: str, workload: str) -> None:
     op_visits = counted(variant, workload, 1000).op_visits
-    assert op_visits is not None
     refusals = op_visits[2::3]
     assert 1000 <= refusals.min() <= refusals.max() <= 1000 + 3 * log2(1000)
 
@@ -226,7 +218,6 @@ def test_lost_space_is_lost_twice_a_cycle(variant: str) -> None:
     stream = workloads.generate("lost_space", 100)
     result = iova_variants.replay(variant, stream, judge=True, pfns=True)
     assert (result.nr_failures, result.nr_spurious) == (150, 150)
-    assert result.pfns is not None
     refused = np.flatnonzero(result.pfns[100:116] == 2**64 - 1)
     assert refused.tolist() == [5, 9, 12, 15]  # 2 MiB and its free, the last page and its free
 

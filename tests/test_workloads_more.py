@@ -26,7 +26,7 @@ from iova_lab.workloads import (
     sac_first,
     short_mask,
 )
-from iova_variants import ReplayResult
+from iova_variants import CountedReplay
 from iova_variants.opstream import Op, OpStream
 
 SMALL = 10_000
@@ -37,23 +37,22 @@ WORKLOADS = (
 BELOW_4_GIB = ["memory_pressure", "sac_first", "sac_first_6_6", "short_mask"]
 
 
-def run(variant: str, workload: str, nr_live: int = SMALL, **watch: Any) -> ReplayResult:
+def run(variant: str, workload: str, nr_live: int = SMALL, **watch: Any) -> CountedReplay:
     """One counted replay."""
     stream = workloads.generate(workload, nr_live)
-    return iova_variants.replay(variant, stream, build="counted", **watch)
+    result: CountedReplay = iova_variants.replay(variant, stream, build="counted", **watch)
+    return result
 
 
 def visits(variant: str, workload: str, cycle: int, nr_live: int = SMALL) -> npt.NDArray[np.uint32]:
     """Nodes visited by each op of the window, one row per cycle of ``cycle`` ops."""
     op_visits = run(variant, workload, nr_live, op_visits=True).op_visits
-    assert op_visits is not None
     return op_visits.reshape(-1, cycle)
 
 
 def nodes(variant: str, workload: str, nr_live: int) -> int:
     """Nodes visited in the window."""
     counts = run(variant, workload, nr_live).visits
-    assert counts is not None
     return sum(counts.values())
 
 
@@ -65,15 +64,12 @@ def growth(variant: str, workload: str) -> float:
 def judged(variant: str, workload: str, nr_live: int = SMALL) -> tuple[int, int]:
     """Refusals in the window, and how many of them were needless."""
     result = run(variant, workload, nr_live, judge=True)
-    assert result.nr_spurious is not None
     return result.nr_failures, result.nr_spurious
 
 
 def answers(variant: str, stream: OpStream) -> npt.NDArray[np.uint64]:
     """Address of every op of the stream."""
-    pfns = iova_variants.replay(variant, stream, pfns=True).pfns
-    assert pfns is not None
-    return pfns
+    return iova_variants.replay(variant, stream, pfns=True).pfns
 
 
 # ---- the rules that all workloads keep ----
@@ -350,8 +346,6 @@ def test_memory_pressure_refuses_though_enough_pages_are_free() -> None:
 def test_memory_pressure_makes_each_refusal_a_full_walk() -> None:
     stream = workloads.generate("memory_pressure", SMALL)
     result = run("mainline", "memory_pressure", op_visits=True, pfns=True)
-    assert result.pfns is not None
-    assert result.op_visits is not None
     refused = (result.pfns == REFUSED)[stream.nr_ageing :] & (
         stream.ops["op"][stream.nr_ageing :] == Op.ALLOC
     )

@@ -41,7 +41,6 @@ def differing(source: Path, stream: OpStream, sanitized: Pfns) -> str | None:
     for build in ("timed", "counted"):
         variant = iova_variants.load(str(source), build=build)
         answers = iova_variants.replay(variant, stream, pfns=True, judge=True, timeout=_WALL_S).pfns
-        assert answers is not None
         if found := _first(answers, sanitized, build):
             return found
     threaded = iova_variants.replay_threads(
@@ -104,7 +103,7 @@ def work(source: Path, stream: OpStream, *, timeout: float) -> Work:
     """Count what the window of ``stream`` takes: all of it less its ageing ops alone."""
     traced = iova_variants.load(str(source), build="traced")
     counted = iova_variants.load(str(source), build="counted")
-    nodes = iova_variants.replay(counted, stream, timeout=timeout).nodes
+    nodes = iova_variants.replay(counted, stream, build="counted", timeout=timeout).nodes
     aged = replace(stream, ops=stream.ops[: stream.nr_ageing])
     whole, before = (
         in_child(

@@ -54,8 +54,6 @@ def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
     nr_calls = nr_calls or nr_calls_for(nr_live)
     stream = _replaced(nr_live, nr_calls, seed)
     result = iova_variants.replay("mainline", stream, op_visits=True)
-    assert result.visits is not None
-    assert result.op_visits is not None
     allocs = result.op_visits[stream.ops["op"][stream.nr_ageing :] == Op.ALLOC]
     # One gap, and at most the height of a path on the way down to insert.
     one_step = float(np.mean(allocs <= 1 + np.log2(nr_live)))

@@ -36,7 +36,6 @@ def _refused_after_free(example: Example) -> bool:
 
 def _below_start(example: Example) -> bool:
     pfns = judged(example).pfns
-    assert pfns is not None
     allocs = np.array([step.op == Op.ALLOC for step in example.steps])
     return bool((pfns[allocs] < example.start_pfn).any())
 
@@ -48,16 +47,12 @@ def _endless(example: Example) -> bool:
 
 def _answers_differ(example: Example) -> bool:
     here, there = (judged(one).pfns for one in (example, example.moved()))
-    assert here is not None
-    assert there is not None
     moved = np.where(here == REFUSED, here, here + np.uint64(MOVE))
     return not np.array_equal(moved, there)
 
 
 def _costs_differ(example: Example) -> bool:
     here, there = (judged(one).op_visits for one in (example, example.moved()))
-    assert here is not None
-    assert there is not None
     return not np.array_equal(here, there)
 
 

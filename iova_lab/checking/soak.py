@@ -27,7 +27,7 @@ from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row, write_whole
 from iova_lab.checking.soak_streams import Chunk, make_chunk
 from iova_lab.measuring import provenance
-from iova_variants import REFUSED, Claim, EndlessError, ReplayResult, VariantError
+from iova_variants import REFUSED, Claim, CountedReplay, EndlessError, TimedReplay, VariantError
 from iova_variants.opstream import Op, OpStream
 
 #: The largest size that an rcache takes, in pfns.
@@ -89,7 +89,6 @@ def _run_chunk(variant: str, chunk: Chunk, timeout: float | None) -> Line:
     claims = iova_variants.load(variant, build="counted").claims
     clean = chunk.reserves != "anywhere" and not claims & (Claim.ABOVE_LIMIT | Claim.FAKE)
     if chunk.rcache != "off" and clean:
-        assert result.pfns is not None
         check_callers(chunk.stream, result.pfns)
     return _line(chunk, result)
 
@@ -100,14 +99,12 @@ def is_timed(chunk: Chunk) -> bool:
 
 
 def _hold_against_timed(
-    variant: str, chunk: Chunk, counted: ReplayResult, timeout: float | None
+    variant: str, chunk: Chunk, counted: TimedReplay, timeout: float | None
 ) -> None:
     """Raise `VariantError` with the first op that the timed build answers otherwise."""
     timed = iova_variants.replay(
         variant, chunk.stream, pfns=True, rcache=chunk.rcache, build="timed", timeout=timeout
     )
-    assert timed.pfns is not None
-    assert counted.pfns is not None
     rows = np.flatnonzero(timed.pfns != counted.pfns)
     if len(rows):
         op = int(rows[0])
@@ -165,7 +162,7 @@ def _handed_out_twice(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -
     return np.compress(again, rows[1:])
 
 
-def _line(chunk: Chunk, result: ReplayResult) -> Line:
+def _line(chunk: Chunk, result: CountedReplay) -> Line:
     nr_allocs = int(np.count_nonzero(chunk.stream.ops["op"] == Op.ALLOC))
     layer = result.rcache
     return {

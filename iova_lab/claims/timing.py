@@ -56,11 +56,9 @@ def _sample(variant: str, stream: OpStream, nr_fill: int, short: bool) -> dict[s
     replays = [
         iova_variants.replay(variant, stream, op_ns=True, pfns=True) for _ in range(NR_REPLAYS)
     ]
-    taken = [one.op_ns.astype(float) for one in replays if one.op_ns is not None]
-    pfns = replays[0].pfns
-    assert pfns is not None
+    taken = [one.op_ns.astype(float) for one in replays]
     window = slice(stream.nr_ageing, None)
-    masks = kinds(stream.ops["op"][window], pfns[window] == REFUSED, nr_fill)
+    masks = kinds(stream.ops["op"][window], replays[0].pfns[window] == REFUSED, nr_fill)
     if short:
         plain = min(iova_variants.replay(variant, stream).ns_per_op for _ in range(NR_REPLAYS))
         quietest = min(taken, key=lambda ns: float(ns.sum()))

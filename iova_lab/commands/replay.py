@@ -171,20 +171,22 @@ def replay(
     print_table(["", "", ""], rows)
 
 
-def _replayed(judged: iova_variants.ReplayResult, time: Timed, stream: OpStream) -> dict[str, Any]:
+def _replayed(judged: iova_variants.CountedReplay, time: Timed, stream: OpStream) -> dict[str, Any]:
     """Every plain field of the result; what is recorded op by op is left out."""
     fields = {
         name: value
         for name, value in vars(judged).items()
         if isinstance(value, (str, int, float, dict)) and name != "ns"
     }
+    found = dataclasses.asdict(judged.judged) if judged.judged else {}
     layer = dataclasses.asdict(judged.rcache) if judged.rcache else None
     timed = {
         "ns_per_op": time.ns_per_op,
         "interval": time.interval,
         "nr_samples": len(time.samples),
     }
-    return {**fields, **timed, "nr_ageing": stream.nr_ageing, "rcache": layer}
+    watched = {"worst_visits": judged.worst_visits, **found}
+    return {**fields, **watched, **timed, "nr_ageing": stream.nr_ageing, "rcache": layer}
 
 
 def _interval(time: Timed) -> str:
@@ -213,9 +215,8 @@ def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str
 
 
 def _replay_rows(
-    result: iova_variants.ReplayResult, time: Timed, stream: OpStream
+    result: iova_variants.CountedReplay, time: Timed, stream: OpStream
 ) -> list[tuple[str, str, str]]:
-    visits = result.visits or {}
     nr_ops = result.nr_ops
     rows = [
         ("ops measured", f"{nr_ops:,}", f"after {stream.nr_ageing:,} ageing ops"),
@@ -226,7 +227,9 @@ def _replay_rows(
         ),
         ("nodes visited", f"{result.nodes_per_op:.2f} /op", "exact"),
     ]
-    rows += [(f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in visits.items()]
+    rows += [
+        (f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in result.visits.items()
+    ]
     live = max(result.nr_live, 1)
     return [
         *rows,

@@ -253,7 +253,6 @@ def measure(
     counted = iova_variants.replay(
         variant, stream, op_visits=True, max_visits=max_visits, timeout=600
     )
-    assert counted.op_visits is not None
     nodes = counted.op_visits.astype(np.float64)
     local, think, lock = _replays(variant, stream, seconds=seconds)
     code = stream.ops["op"][stream.nr_ageing :]

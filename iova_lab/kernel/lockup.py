@@ -139,7 +139,7 @@ def holds(
             raise iova_variants.VariantError(str(agreement))
         counted = iova_variants.replay(counterpart(name), asked, op_visits=True)
         worst = int(result.cycles[asked.nr_ageing :].max())
-        yield Hold(name, worst, int(counted.worst_visits or 0))
+        yield Hold(name, worst, counted.worst_visits)
 
 
 # ---- what it means elsewhere ----

@@ -52,7 +52,7 @@ class Job:
 class KernelResult:
     """What one job brought.
 
-    ``pfns`` is as in `iova_variants.ReplayResult`.  ``cycles`` has, per op of the stream, ageing
+    ``pfns`` is as in `iova_variants.TimedReplay`.  ``cycles`` has, per op of the stream, ageing
     too, the guest's time stamp counter after the op minus before: instructions under ``icount``,
     the second reading included.  Both are None where ``error`` says what happened instead.
     """

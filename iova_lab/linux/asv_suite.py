@@ -16,7 +16,7 @@ from iova_lab.basics.errors import InvalidValueError
 from iova_lab.linux import PREFIX
 from iova_lab.measuring.cells import BUDGET
 from iova_lab.measuring.timing import best_window
-from iova_variants import ReplayResult
+from iova_variants import CountedReplay
 from iova_variants.opstream import OpStream
 
 
@@ -42,7 +42,7 @@ class Cells:
         self.text = f"{PREFIX}{self.tree}@{os.environ['ASV_COMMIT']}"
         iova_variants.load(self.text)  # compiled outside what is timed
 
-    def counted(self) -> ReplayResult:
+    def counted(self) -> CountedReplay:
         """Return a counted and judged replay."""
         return iova_variants.replay(
             self.text, self.stream, judge=True, op_visits=True, max_visits=BUDGET
@@ -64,7 +64,7 @@ class NodesWorst(Cells):
     unit = "nodes"
 
     def track_worst_op(self, workload: str) -> float:
-        return float(self.counted().worst_visits or 0)
+        return float(self.counted().worst_visits)
 
 
 class Refusals(Cells):
@@ -82,7 +82,7 @@ class NeedlessRefusals(Cells):
     unit = "requests"
 
     def track_needless_refusals(self, workload: str) -> float:
-        return float(self.counted().nr_spurious or 0)
+        return float(self.counted().nr_spurious)
 
 
 class Latency(Cells):

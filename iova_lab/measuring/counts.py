@@ -43,7 +43,7 @@ class KindCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """What `ReplayResult` counts, alloc and free apart; judged fields are None for a fake."""
+    """What `CountedReplay` counts, alloc and free apart; judged fields are None for a fake."""
 
     kinds: dict[str, KindCounts]
     nr_ops: int
@@ -122,24 +122,23 @@ def count(
         rcache=rcache,
         timeout=timeout,
     )
-    assert result.op_visits is not None
-    assert result.pfns is not None
+    judged = result.judged
     ops, visits = stream.ops["op"][stream.nr_ageing :], result.op_visits.astype(np.uint64)
     refused = (ops == Op.ALLOC) & (result.pfns[stream.nr_ageing :] == REFUSED)
     return WindowCounts(
         kinds={kind: _kind(visits[ops == OPS[kind]]) for kind in KINDS},
         nr_ops=result.nr_ops,
         nr_failures=result.nr_failures,
-        nr_spurious=result.nr_spurious,
-        nr_above_limit=result.nr_above_limit,
-        nr_not_highest=result.nr_not_highest,
+        nr_spurious=judged.nr_spurious if judged else None,
+        nr_above_limit=judged.nr_above_limit if judged else None,
+        nr_not_highest=judged.nr_not_highest if judged else None,
         nr_live=result.nr_live,
         nr_live_pfns=result.nr_live_pfns,
         span=result.span,
         bytes=result.bytes,
         node_bytes=result.node_bytes,
         refused=_kind(visits[refused]),
-        visits=result.visits or {},
+        visits=result.visits,
         hit_rate=_hit_rate(result.rcache),
     )
 

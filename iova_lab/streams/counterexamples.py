@@ -119,23 +119,21 @@ def outcome_of(example: Example, last: int) -> Outcome:
         )
     except iova_variants.EndlessError:
         return Outcome(None, 0, 0, 0, 0, 0, 0, 0, endless=1)
-    assert result.pfns is not None
-    assert result.visits is not None
     pfn = int(result.pfns[-1])
     return Outcome(
         pfn=None if pfn == REFUSED else pfn,
         visits=result.nodes,
         searched=result.visits["search"],
-        spurious=result.nr_spurious or 0,
-        not_highest=result.nr_not_highest or 0,
-        above_limit=result.nr_above_limit or 0,
+        spurious=result.nr_spurious,
+        not_highest=result.nr_not_highest,
+        above_limit=result.nr_above_limit,
         below_start=int(steps[-1].op == Op.ALLOC and pfn < example.start_pfn),
-        leaked=result.nr_leaked or 0,
+        leaked=result.nr_leaked,
         endless=0,
     )
 
 
-def judged(example: Example) -> iova_variants.ReplayResult:
+def judged(example: Example) -> iova_variants.CountedReplay:
     """Replay all of an example at once, with everything watched."""
     return iova_variants.replay(
         example.variant,

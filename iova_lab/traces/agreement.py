@@ -57,9 +57,7 @@ def table(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
 
 
 def _answers(variant: str, trace: Trace) -> npt.NDArray[np.uint64]:
-    pfns = iova_variants.replay(variant, trace.stream, pfns=True, timeout=math.inf).pfns
-    assert pfns is not None
-    return pfns
+    return iova_variants.replay(variant, trace.stream, pfns=True, timeout=math.inf).pfns
 
 
 def _disagreements(variant: str, trace: Trace) -> npt.NDArray[np.int64]:

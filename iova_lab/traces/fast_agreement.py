@@ -79,8 +79,6 @@ def compare(fast: FastTrace, variant: str = "mainline", rcache: Rcache | None = 
         tree_ops=True,
         timeout=math.inf,
     )
-    assert result.pfns is not None
-    assert result.tree_ops is not None
     nr_ops = len(trace.stream.ops)
     reached = np.zeros(nr_ops + 1, bool)  # the last is the flush at the end
     reached[result.tree_ops["index"]] = True

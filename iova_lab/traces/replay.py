@@ -113,7 +113,15 @@ def _replay(
     rcache: iova_variants.Rcache | str = "off" if level == "tree" else rcache_for(trace)
 
     run = partial(iova_variants.replay, variant, trace.stream, rcache=rcache, timeout=timeout)
-    judged = run(judge=True, op_visits=True, pfns=True)
+    judged = iova_variants.replay(
+        variant,
+        trace.stream,
+        judge=True,
+        op_visits=True,
+        pfns=True,
+        rcache=rcache,
+        timeout=timeout,
+    )
     nr_ops = max(judged.nr_ops, 1)
     nr_allocs, wrong = _disagreements(trace, judged)
     hits = judged.rcache
@@ -135,9 +143,8 @@ def _replay(
 
 
 def _disagreements(
-    trace: Trace, result: iova_variants.ReplayResult
+    trace: Trace, result: iova_variants.TimedReplay
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """How many allocations there are, and which got another answer than the recorded one."""
-    assert result.pfns is not None
     allocs = trace.stream.ops["op"] == Op.ALLOC
     return int(allocs.sum()), np.flatnonzero(allocs & (result.pfns != trace.recorded))

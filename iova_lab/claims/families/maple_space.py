@@ -78,7 +78,6 @@ def reused(variant: str) -> int:
     """How many of the new blocks lie where one went."""
     stream = holes()
     pfns = iova_variants.replay(variant, stream, pfns=True).pfns
-    assert pfns is not None
     return len(np.intersect1d(pfns[: 2 * NR_HOLES : 2], pfns[stream.nr_ageing :]))
 
 
@@ -131,11 +130,10 @@ SPAN = Claim(
 def leaked(variant: str, nr_live: int) -> dict[str, int]:
     """Refuse memory once, at each request for it in turn: how often is a free without effect?"""
     stream = workloads.generate("near_empty", nr_live)
-    counted = iova_variants.replay(variant, stream, build="counted")
-    nr_requests = counted.nr_memory_requests or 0
+    nr_requests = iova_variants.replay(variant, stream, build="counted").nr_memory_requests
     first = max(nr_requests - 200, 1)
     leaks = [
-        iova_variants.replay(variant, stream, judge=True, fail_alloc_at=at).nr_leaked or 0
+        iova_variants.replay(variant, stream, judge=True, fail_alloc_at=at).nr_leaked
         for at in range(first, nr_requests + 1)
     ]
     return {"tried": len(leaks), "leaked": sum(leaks)}

@@ -48,8 +48,6 @@ def marked_source() -> str:
 def second_passes(source: Path, stream: OpStream) -> dict[str, int]:
     """Allocs of the window, second passes among them, and how many of these found something."""
     result = iova_variants.replay(str(source), stream, op_visits=True, pfns=True)
-    assert result.op_visits is not None
-    assert result.pfns is not None
     is_alloc = stream.ops["op"][stream.nr_ageing :] == Op.ALLOC
     again = is_alloc & (result.op_visits >= MARK)
     found = again & (result.pfns[stream.nr_ageing :] != REFUSED)
