@@ -18,6 +18,8 @@ from iova_lab.basics.writing import append_row
 from iova_lab.cli import main
 from iova_lab.contention import (
     constants,
+    holds,
+    host,
     lockups,
     plausible,
     scenarios,
@@ -41,12 +43,12 @@ IDLE, BUSY = Load(0.2, 0.0, 0.0), Load(4.1, 1.4, 0.03)
 
 
 @pytest.fixture(scope="module")
-def stored() -> dict[study.Asked, dict[str, Any]]:
-    return study.stored(GOLDEN)
+def stored() -> dict[holds.Asked, dict[str, Any]]:
+    return holds.stored(GOLDEN)
 
 
 def raw(row: dict[str, Any]) -> Service:
-    return study._service(row)
+    return holds._service(row)
 
 
 # ---- constants ----
@@ -89,10 +91,10 @@ def test_a_constant_is_the_median_of_its_rounds(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_cell_is_simulated_with_the_same_constants(
-    stored: dict[study.Asked, dict[str, Any]],
+    stored: dict[holds.Asked, dict[str, Any]],
 ) -> None:
     chosen = Constants(70.0, 60.0, "chosen")
-    found = study.with_holds(stored, chosen)
+    found = holds.with_holds(stored, chosen)
     assert len(found) > 5
     assert {row["handoff_ns"] for row in found.values()} == {70.0}
     assert {row["alloc"]["remote_ns"] for row in found.values()} == {60.0}
@@ -101,11 +103,11 @@ def test_every_cell_is_simulated_with_the_same_constants(
 
 @pytest.mark.slow
 def test_aligned_holes_with_one_constant_for_both(
-    stored: dict[study.Asked, dict[str, Any]],
+    stored: dict[holds.Asked, dict[str, Any]],
 ) -> None:
     """It was 0.664 ms beside the candidate's 0.157: two states of the host were compared."""
     waits = {}
-    for name, found in study.with_holds(stored, Constants(69.4, 60.0, "chosen")).items():
+    for name, found in holds.with_holds(stored, Constants(69.4, 60.0, "chosen")).items():
         if name[1] == "aligned_holes":
             asked = scenarios.scenario("lazy", 1024, "aligned_holes")
             waits[name[0]] = predict(Service.from_row(found), asked, max_sections=40_000)
@@ -122,7 +124,7 @@ def _fixed(alloc: float, free: float) -> Service:
 # ---- plausibility ----
 
 
-def test_an_interrupted_remote_cost_is_named(stored: dict[study.Asked, dict[str, Any]]) -> None:
+def test_an_interrupted_remote_cost_is_named(stored: dict[holds.Asked, dict[str, Any]]) -> None:
     row = stored["mainline", "high_limit", 1_000_000]
     assert plausible.remote_doubts(row["alloc"], row["handoff_ns"])
     assert not plausible.remote_doubts(row["free"], row["handoff_ns"])
@@ -147,11 +149,11 @@ def test_a_fit_is_refused_by_its_residuals(
 
 
 def test_interrupted_holds_are_taken_from_a_good_fit_or_refused(
-    stored: dict[study.Asked, dict[str, Any]],
+    stored: dict[holds.Asked, dict[str, Any]],
 ) -> None:
     bad = stored["max32", "sac_first", 100_000]
     assert plausible.service_doubts(bad)
-    assert ("max32", "sac_first", 100_000) not in study.with_holds(
+    assert ("max32", "sac_first", 100_000) not in holds.with_holds(
         stored, Constants(70.0, 60.0, "chosen")
     )
     # The same holds, with a fit that is good.
@@ -182,7 +184,7 @@ def test_a_cost_of_a_node_is_the_median_of_the_good_fits_of_its_size() -> None:
 
 @pytest.mark.slow
 def test_lockups_of_high_limit_with_a_plausible_remote_cost(
-    stored: dict[study.Asked, dict[str, Any]],
+    stored: dict[holds.Asked, dict[str, Any]],
 ) -> None:
     """With 38.96 ms it was 5 CPUs; soft 21 and 11 with 16 and 33 ns a node, hard none and 576."""
     row = stored["mainline", "high_limit", 1_000_000]
@@ -198,20 +200,20 @@ def test_lockups_of_high_limit_with_a_plausible_remote_cost(
 
 
 def test_a_cell_is_measured_again_while_it_is_not_plausible(
-    monkeypatch: pytest.MonkeyPatch, stored: dict[study.Asked, dict[str, Any]]
+    monkeypatch: pytest.MonkeyPatch, stored: dict[holds.Asked, dict[str, Any]]
 ) -> None:
     bad = raw(stored["max32", "sac_first", 100_000])
     good = raw(stored["mainline", "near_empty", 100])
     taken = [bad, good, good]
     monkeypatch.setattr(constants, "handoffs", lambda rounds: [70.0])
     monkeypatch.setattr(service, "measure", lambda *_, **__: taken.pop(0))
-    row = study._measure(("v", "near_empty", 100), Constants(70.0, 60.0, ""), 0.1)
+    row = holds._measure(("v", "near_empty", 100), Constants(70.0, 60.0, ""), 0.1)
     assert row["doubts"] == []
     assert len(taken) == 1
     taken = [bad] * 5
-    row = study._measure(("v", "near_empty", 100), Constants(70.0, 60.0, ""), 0.1)
+    row = holds._measure(("v", "near_empty", 100), Constants(70.0, 60.0, ""), 0.1)
     assert row["doubts"]
-    assert len(taken) == 5 - study.ATTEMPTS
+    assert len(taken) == 5 - holds.ATTEMPTS
 
 
 def test_validation_rows_without_a_calm_round_are_left_out() -> None:
@@ -240,9 +242,9 @@ def test_a_stored_sweep_measures_nothing_and_drops_rows_of_other_constants(
     assert {(row["variant"], row["nr_cpus"]) for row in found} == {
         (name, cpus) for name in ("mainline", "augmented") for cpus in (1, 4)
     }
-    host = {row["what"]: row for row in read_rows(tmp_path / "host.jsonl")}
+    stored = {row["what"]: row for row in read_rows(tmp_path / "host.jsonl")}
     used = {(row["handoff_ns"], row["remote_ns"]) for row in found}
-    assert used == {(host["constants"]["handoff_ns"], host["constants"]["remote_ns"])}
+    assert used == {(stored["constants"]["handoff_ns"], stored["constants"]["remote_ns"])}
 
 
 def test_a_stored_sweep_of_nothing_is_no_success(tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_constants_of_another_machine_are_refused(tmp_path: Path) -> None:
     append_row(tmp_path / "host.jsonl", HOST | {"cpu": "Another 9000"})
     append_row(tmp_path / "host.jsonl", Constants(1.0, 2.0, "x").as_row())
     with pytest.raises(ConstantsError, match="another machine \\(Another 9000"):
-        study.constants_for(tmp_path)
+        host.constants_for(tmp_path)
 
 
 # ---- load, and times for people ----
@@ -306,7 +308,7 @@ def test_times_are_in_units_that_people_read(ns: float, text: str) -> None:
 
 
 def test_predict_refuses_what_does_not_fit_and_names_the_load(
-    monkeypatch: pytest.MonkeyPatch, stored: dict[study.Asked, dict[str, Any]]
+    monkeypatch: pytest.MonkeyPatch, stored: dict[holds.Asked, dict[str, Any]]
 ) -> None:
     bad = raw(stored["mainline", "high_limit", 1_000_000])
     with pytest.raises(ImplausibleError, match=r"other programs used 1\.4 CPUs"):

@@ -17,7 +17,8 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.contention import lockups, published, scenarios, service, streams
 from iova_lab.contention.constants import Constants
-from iova_lab.contention.model import FairLock, Scenario, predict
+from iova_lab.contention.fair_lock import FairLock
+from iova_lab.contention.model import Scenario, predict
 from iova_lab.contention.service import Kind, Service
 from iova_lab.contention.sweep import Cell
 from iova_lab.contention.threaded import contend, quantile

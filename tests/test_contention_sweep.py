@@ -18,7 +18,7 @@ from lab import take_interrupts
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
-from iova_lab.contention import study, sweep
+from iova_lab.contention import holds, study, sweep
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.published import fixed
 from iova_lab.contention.sweep import Cell, SweepError
@@ -222,11 +222,11 @@ def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path)
 
 def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
     asked = [("mainline", "near_empty", 10)]
-    study.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
+    holds.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
     first = (tmp_path / "services.jsonl").read_text()
-    study.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
+    holds.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
     assert (tmp_path / "services.jsonl").read_text() == first
-    study.measured(asked, tmp_path, CONSTANTS, seconds=0.01, again=True)
+    holds.measured(asked, tmp_path, CONSTANTS, seconds=0.01, again=True)
     assert len(read_rows(tmp_path / "services.jsonl")) == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from lab import alloc, free, stream_of
 
 import iova_variants
-from iova_lab.checking import soak
+from iova_lab.checking.soak_chunk import run_chunk
 from iova_lab.checking.soak_streams import Chunk
 from iova_lab.measuring import instructions
 from iova_variants import Claim, Domain, EndlessError
@@ -85,10 +85,10 @@ def test_a_replay_ends_inside_the_op_that_exceeds_its_budget() -> None:
 def test_a_soak_counts_it_and_goes_on() -> None:
     stream = stream_of([alloc(0, 1, 9), alloc(1, 2**20, 9), alloc(2, 1, 9)], start_pfn=0)
     chunk = Chunk(0, stream, "off", verify=True, reserves="none")
-    line = soak.run_chunk("retry", chunk, timeout=None)
+    line = run_chunk("retry", chunk, timeout=None)
     assert (line["nr_endless"], line["nr_ops"]) == (0, 3)
     stream = stream_of([alloc(0, 1, 0), alloc(1, 2**20, 9), free(0), alloc(2, 2, 0)], start_pfn=0)
-    line = soak.run_chunk("retry", dataclasses.replace(chunk, stream=stream), timeout=None)
+    line = run_chunk("retry", dataclasses.replace(chunk, stream=stream), timeout=None)
     assert (line["nr_endless"], line["nr_ops"]) == (1, 3)
 
 

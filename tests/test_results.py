@@ -13,6 +13,7 @@ import pytest
 from asv.results import Results
 
 from iova_lab.basics.reading import FileError
+from iova_lab.measuring.asv_runs import ResultsError, check, find_run, machines
 from iova_lab.measuring.results import (
     COLUMNS,
     FAILED,
@@ -23,10 +24,6 @@ from iova_lab.measuring.results import (
     OVER_BUDGET,
     REASONS,
     STALE,
-    ResultsError,
-    check,
-    find_run,
-    machines,
     select,
     tidy,
     why_missing,

@@ -16,7 +16,9 @@ from click.testing import CliRunner, Result
 from lab import REAL, REFUSED, Row, alloc, find, free, stream_of
 
 import iova_variants
-from iova_lab.checking import soak
+from iova_lab.checking import soak, soak_chunk
+from iova_lab.checking.rcache_callers import check_callers
+from iova_lab.checking.soak_chunk import Line
 from iova_lab.checking.soak_streams import RCACHES, VERIFY_EVERY, Chunk, make_chunk
 from iova_lab.cli import main
 from iova_variants import VariantError
@@ -32,7 +34,7 @@ MAINLINE = Path(iova_variants.__file__).with_name("mainline.c").read_text(encodi
 def short_soak(variant: str) -> pd.DataFrame:
     """Replay the short chunks on one variant; one row each."""
     return pd.DataFrame(
-        [soak.run_chunk(variant, make_chunk(0, index), timeout=300) for index in SHORT]
+        [soak_chunk.run_chunk(variant, make_chunk(0, index), timeout=300) for index in SHORT]
     )
 
 
@@ -89,7 +91,7 @@ def test_the_short_chunks_reach_what_can_go_wrong() -> None:
 
 @pytest.mark.parametrize(("index", "event"), [(45, "nr_overflows"), (135, "nr_trims")])
 def test_a_long_chunk_overflows_a_depot_or_has_it_trimmed(index: int, event: str) -> None:
-    assert soak.run_chunk("mainline", make_chunk(0, index), timeout=300)[event] > 100
+    assert soak_chunk.run_chunk("mainline", make_chunk(0, index), timeout=300)[event] > 100
 
 
 # ---- what is wrong is found ----
@@ -127,7 +129,7 @@ def test_a_breach_is_one_line_with_seed_chunk_and_op(tmp_path: Path) -> None:
 def callers(rows: list[Row], pfns: list[int]) -> str:
     """What `check_callers` says of these answers."""
     with pytest.raises(VariantError) as caught:
-        soak.check_callers(stream_of(rows), np.array(pfns, np.uint64))
+        check_callers(stream_of(rows), np.array(pfns, np.uint64))
     return str(caught.value)
 
 
@@ -143,11 +145,11 @@ def test_what_the_rcache_does_wrong_is_found() -> None:
 def test_what_the_rcache_does_right_is_let_through() -> None:
     rows = [alloc(0, 4, 99), alloc(1, 4, 99), free(0), alloc(0, 3, 99), find(0), free(0), free(1)]
     pfns = [96, REFUSED, 96, 96, 96, 96, REFUSED]
-    soak.check_callers(stream_of(rows), np.array(pfns, np.uint64))
+    check_callers(stream_of(rows), np.array(pfns, np.uint64))
     domains = [alloc(0, 1, 9), alloc(1, 1, 9, dom=1)]
-    soak.check_callers(stream_of(domains, nr_domains=2), np.array([9, 9], np.uint64))
+    check_callers(stream_of(domains, nr_domains=2), np.array([9, 9], np.uint64))
     wraps = stream_of([alloc(0, 17, 20)])  # 32 pfns: the rcache's check wraps
-    soak.check_callers(wraps, np.array([64], np.uint64))
+    check_callers(wraps, np.array([64], np.uint64))
     assert "ends above its limit" in callers([alloc(0, 33, 20)], [64])
 
 
@@ -168,9 +170,9 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
     rows = path.read_text().splitlines(True)
     path.write_text(rows[0] + rows[1][:30])  # killed while it wrote
     replayed: list[tuple[str, int]] = []
-    run_chunk = soak.run_chunk
+    run_chunk = soak_chunk.run_chunk
 
-    def noted(variant: str, chunk: Chunk, **options: Any) -> soak.Line:
+    def noted(variant: str, chunk: Chunk, **options: Any) -> Line:
         replayed.append((variant, chunk.index))
         return run_chunk(variant, chunk, **options)
 
@@ -195,9 +197,9 @@ def test_lines_of_another_build_do_not_count(tmp_path: Path) -> None:
 def test_an_interrupted_soak_shows_what_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_chunk = soak.run_chunk
+    run_chunk = soak_chunk.run_chunk
 
-    def interrupted(variant: str, chunk: Chunk, **options: Any) -> soak.Line:
+    def interrupted(variant: str, chunk: Chunk, **options: Any) -> Line:
         if chunk.index == 1:
             raise KeyboardInterrupt
         return run_chunk(variant, chunk, **options)

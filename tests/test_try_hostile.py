@@ -15,7 +15,7 @@ from lab import alloc, source_of, stream_of
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.checking import builds, odds, races, skeleton, soak, standalone, symbols
+from iova_lab.checking import builds, odds, races, skeleton, soak_chunk, standalone, symbols
 from iova_lab.checking.checks import subject_of
 from iova_lab.checking.patch import PatchError, apply
 from iova_lab.checking.reduce import reduce
@@ -211,11 +211,11 @@ def test_another_algorithm_in_the_timed_build_is_found_by_the_soak() -> None:
     statement = "#ifndef IOVA_COUNTED\n\tif (size == 2)\n\t\tsize = 3;\n#endif\n"
     path = write("mine", IN_ALLOC, statement + IN_ALLOC)
     chunk = make_chunk(0, 0)
-    assert soak.is_timed(chunk)
+    assert soak_chunk.is_timed(chunk)
     with pytest.raises(
         VariantError, match=r"^op \d+: pfns of the timed and the counted build differ"
     ):
-        soak.run_chunk(str(path), chunk, timeout=600)
+        soak_chunk.run_chunk(str(path), chunk, timeout=600)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from iova_lab.checking import doctor, skeleton
 from iova_lab.checking.doctor import Check
 from iova_lab.cli import main
-from iova_lab.commands import try_one
+from iova_lab.commands import try_steps
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def _nothing_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """The runs below end where the checks would begin, in a folder with a file."""
     monkeypatch.chdir(tmp_path)
     skeleton.write("mine", "list")
-    monkeypatch.setattr(try_one, "_run", lambda *arguments: None)
+    monkeypatch.setattr(try_steps, "run", lambda *arguments: None)
 
 
 def run(*arguments: str) -> Result:
@@ -86,7 +86,7 @@ def test_every_fact_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         subject.facts.append(odds.words(2000))
         trial.checked.append(subject)
 
-    monkeypatch.setattr(try_one, "_run", check)
+    monkeypatch.setattr(try_steps, "run", check)
     shown = run("--check-only").stdout
     assert odds.words(2000) in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 78

@@ -20,11 +20,12 @@ from pathlib import Path
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.checking import builds, contract, odds, races, soak, standalone, symbols
+from iova_lab.checking import builds, contract, odds, races, standalone, symbols
 from iova_lab.checking.compiled import compiler_lines
 from iova_lab.checking.finding import Finding
 from iova_lab.checking.reduce import reduce
 from iova_lab.checking.search import DEPTHS, search
+from iova_lab.checking.soak_chunk import run_chunk
 from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.checking.standalone import Verdict
 from iova_lab.checking.subject import LONG_MS, NR_LIVE, SHRINK_S, OnProgress, Subject
@@ -201,7 +202,7 @@ def _soak(subject: Subject) -> Finding | None:
         subject.on_progress("soak", spent / seconds)
         chunk = make_chunk(0, index)
         try:
-            soak.run_chunk(str(subject.source), chunk, timeout=60.0)
+            run_chunk(str(subject.source), chunk, timeout=60.0)
         except VariantError as error:
             return _soaked(subject, index, error)
         nr_ops += len(chunk.stream.ops)

@@ -1,23 +1,18 @@
 """What breaks when every variant is asked everything, a hundred million times?
 
-Chunks of random ops (soak_streams.py) are replayed under the judge, each in a child process with a
-time limit.  Every replay leaves one line of JSON, so a soak can be stopped and taken up again, and
-any chunk replayed alone.
+Chunks of random ops (soak_streams.py) are replayed (soak_chunk.py).  Every replay leaves one line
+of JSON, so a soak can be stopped and taken up again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from rich import box
 from rich.table import Table
@@ -25,17 +20,10 @@ from rich.table import Table
 import iova_variants
 from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row, write_whole
+from iova_lab.checking.soak_chunk import Line, run_chunk
 from iova_lab.checking.soak_streams import Chunk, make_chunk
 from iova_lab.measuring import provenance
-from iova_variants import REFUSED, Claim, CountedReplay, EndlessError, TimedReplay, VariantError
-from iova_variants.opstream import Op, OpStream
-
-#: The largest size that an rcache takes, in pfns.
-MAX_CACHED = 32
-#: The timed build must give the same addresses: looked at every so many chunks, prime to the turn
-#: of the rcaches and of what is verified.
-TIMED_EVERY = 5
-Line = dict[str, Any]
+from iova_variants import VariantError
 
 
 class _Stored(msgspec.Struct):
@@ -52,148 +40,6 @@ class _Stored(msgspec.Struct):
     nr_spurious: int | None
     nr_not_highest: int | None
     nr_above_limit: int | None
-
-
-Rows = npt.NDArray[np.intp]
-
-
-def run_chunk(variant: str, chunk: Chunk, *, timeout: float | None) -> Line:
-    """Replay one chunk on one variant, judged; returns what was counted.
-
-    A chunk ends before a request that never returns, where the variant declares that.  Raises
-    `VariantError` with the op where the variant, or the rcache before it, goes wrong.
-    """
-    try:
-        return _run_chunk(variant, chunk, timeout)
-    except EndlessError as error:
-        if Claim.ENDLESS not in iova_variants.load(variant, build="counted").claims:
-            raise
-        stream = dataclasses.replace(chunk.stream, ops=chunk.stream.ops[: error.op])
-        line = _run_chunk(variant, dataclasses.replace(chunk, stream=stream), timeout)
-        return line | {"nr_endless": 1}
-
-
-def _run_chunk(variant: str, chunk: Chunk, timeout: float | None) -> Line:
-    result = iova_variants.replay(
-        variant,
-        chunk.stream,
-        judge=True,
-        verify=chunk.verify,
-        rcache=chunk.rcache,
-        pfns=chunk.rcache != "off" or is_timed(chunk),
-        build="counted",
-        timeout=timeout,
-    )
-    if is_timed(chunk):
-        _hold_against_timed(variant, chunk, result, timeout)
-    claims = iova_variants.load(variant, build="counted").claims
-    clean = chunk.reserves != "anywhere" and not claims & (Claim.ABOVE_LIMIT | Claim.FAKE)
-    if chunk.rcache != "off" and clean:
-        check_callers(chunk.stream, result.pfns)
-    return _line(chunk, result)
-
-
-def is_timed(chunk: Chunk) -> bool:
-    """Is this chunk replayed on the timed build as well?"""
-    return chunk.index % TIMED_EVERY == 0
-
-
-def _hold_against_timed(
-    variant: str, chunk: Chunk, counted: TimedReplay, timeout: float | None
-) -> None:
-    """Raise `VariantError` with the first op that the timed build answers otherwise."""
-    timed = iova_variants.replay(
-        variant, chunk.stream, pfns=True, rcache=chunk.rcache, build="timed", timeout=timeout
-    )
-    rows = np.flatnonzero(timed.pfns != counted.pfns)
-    if len(rows):
-        op = int(rows[0])
-        pair = f"{int(timed.pfns[op]):#x} and {int(counted.pfns[op]):#x}"
-        raise VariantError(f"op {op}: pfns of the timed and the counted build differ: {pair}")
-
-
-def check_callers(stream: OpStream, pfns: npt.NDArray[np.uint64]) -> None:
-    """Hold what the callers of an rcache got to what the judge, behind it, cannot see.
-
-    Limits, alignment, and that no range is handed out again before it was freed.  Raises
-    `VariantError` with the first op that is wrong.
-    """
-    ops = stream.ops
-    wrong = [
-        ("ends above its limit, from the rcache", _above_limit(ops, pfns)),
-        ("is not aligned, from the rcache", _misaligned(ops, pfns)),
-        ("was handed out twice by the rcache", _handed_out_twice(ops, pfns)),
-    ]
-    found = [(int(rows.min()), reason) for reason, rows in wrong if len(rows)]
-    if found:
-        op, reason = min(found)
-        raise VariantError(f"op {op}: pfn {int(pfns[op]):#x} {reason}")
-
-
-def _given(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
-    return np.flatnonzero((ops["op"] == Op.ALLOC) & (pfns != REFUSED))
-
-
-def _above_limit(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
-    """Limits below the size of a cached class are left out: the rcache's check of them wraps."""
-    rows = _given(ops, pfns)
-    limits, size = ops["limit_pfn"][rows], ops["size"][rows]
-    pfn_hi = pfns[rows] + size - np.uint64(1)
-    wraps = (size <= MAX_CACHED) & (limits + np.uint64(1) < _rounded(size))
-    return np.compress((pfn_hi > limits) & ~wraps, rows)
-
-
-def _misaligned(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
-    rows = _given(ops, pfns)
-    return np.compress(pfns[rows] % _rounded(ops["size"][rows]) != 0, rows)
-
-
-def _rounded(sizes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
-    """The next powers of two."""
-    return np.exp2(np.ceil(np.log2(sizes))).astype(np.uint64)
-
-
-def _handed_out_twice(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
-    """Rows that fill what is filled: in each domain, fills and frees of a pfn take turns."""
-    rows = np.flatnonzero((ops["op"] != Op.FIND) & (pfns != REFUSED))
-    rows = rows[np.lexsort((rows, pfns[rows], ops["dom"][rows]))]
-    fills, pfn, dom = ops["op"][rows] != Op.FREE, pfns[rows], ops["dom"][rows]
-    again = fills[1:] & fills[:-1] & (pfn[1:] == pfn[:-1]) & (dom[1:] == dom[:-1])
-    return np.compress(again, rows[1:])
-
-
-def _line(chunk: Chunk, result: CountedReplay) -> Line:
-    nr_allocs = int(np.count_nonzero(chunk.stream.ops["op"] == Op.ALLOC))
-    layer = result.rcache
-    return {
-        "variant": result.variant,
-        "chunk": chunk.index,
-        "rcache": "off" if chunk.rcache == "off" else chunk.rcache.kernel,
-        "reserves": chunk.reserves,
-        "nr_ops": len(chunk.stream.ops),
-        "nr_verified": chunk.verify * len(chunk.stream.ops),
-        "nr_allocs": nr_allocs,
-        "nr_refused": result.nr_failures,
-        "nr_judged": layer.nr_tree_allocs if layer else nr_allocs,
-        "nr_spurious": result.nr_spurious,
-        "nr_not_highest": result.nr_not_highest,
-        "nr_above_limit": result.nr_above_limit,
-        "nr_endless": 0,
-        "nr_hits": sum(layer.nr_hits) if layer else 0,
-        "nr_flushes": layer.nr_flushes if layer else 0,
-        "nr_overflows": layer.nr_overflows if layer else 0,
-        "nr_trims": layer.nr_trims if layer else 0,
-        "ns": result.ns,
-    }
-
-
-def run_alone(variants: Iterable[str], seed: int, index: int, timeout: float) -> pd.DataFrame:
-    """Replay exactly one chunk; one row per variant.  Raises `VariantError` at the first breach."""
-    chunk = make_chunk(seed, index)
-    return pd.DataFrame([run_chunk(name, chunk, timeout=timeout) for name in variants])
-
-
-# ---- many of them ----
 
 
 @dataclass

@@ -27,21 +27,21 @@ def validate(results: Path, seconds: float) -> None:
     import pandas as pd
 
     from iova_lab.basics.writing import append_row
-    from iova_lab.contention import published, study, tables, validation
+    from iova_lab.contention import host, published, store, tables, validation
     from iova_lab.measuring import provenance
 
     stores = [results / f"{name}.jsonl" for name in ("host", "validation", "published")]
     cells = len(validation.VARIANTS) * len(validation.WORKLOADS)
     found = []
     with provenance.recorded(stores, invoked()), progress() as bar:
-        constants = study.constants_for(results)
+        constants = host.constants_for(results)
         task = bar.add_task("threads", total=cells)
         for row in validation.compare(
             constants, seconds=seconds, on_progress=lambda: bar.advance(task)
         ):
             found.append(row)
             append_row(results / "validation.jsonl", row)
-        study.compact(results, "validation", validation.key)
+        store.compact(results, "validation", validation.key)
         task = bar.add_task("published cases", total=len(published.CASES))
         (results / "published.jsonl").unlink(missing_ok=True)
         for row in published.cases(on_progress=lambda: bar.advance(task)):
@@ -96,7 +96,7 @@ def sweep_command(
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
       iova-lab contention sweep --stored
     """
-    from iova_lab.contention import study, sweep, tables
+    from iova_lab.contention import holds, host, study, sweep, tables
     from iova_lab.measuring import provenance
 
     if stored and again:
@@ -109,16 +109,16 @@ def sweep_command(
     wanted = list(dict.fromkeys([*asked, *recipes]))
     stores = [results / f"{name}.jsonl" for name in ("host", "services", "sweep", "lockups")]
     with provenance.recorded(stores, invoked()), progress() as bar:
-        constants = study.constants_for(
+        constants = host.constants_for(
             results, again=again, stored=stored, given=(handoff_ns, remote_ns)
         )
         click.echo(tables.constants_line(constants))
         if stored:
-            have = study.stored(results)
+            have = holds.stored(results)
             found = {cell: have[cell] for cell in wanted if cell in have}
         else:
             task = bar.add_task("measuring holds", total=len(wanted))
-            found = study.measured(
+            found = holds.measured(
                 wanted,
                 results,
                 constants,
@@ -129,7 +129,7 @@ def sweep_command(
         pictures = {cell: row for cell, row in found.items() if cell in set(asked)}
         task = bar.add_task("simulating", total=len(pictures) * len(numbers))
         nr = study.simulate_pictures(
-            study.with_holds(pictures, constants),
+            holds.with_holds(pictures, constants),
             results,
             make_executor,
             cpus=numbers,
@@ -139,7 +139,7 @@ def sweep_command(
         worst = {cell: row for cell, row in found.items() if cell in set(recipes)}
         task = bar.add_task("looking for lock-ups", total=2 * len(worst))
         nr_lockups = study.find_lockups(
-            study.with_nodes(worst, constants),
+            holds.with_nodes(worst, constants),
             results,
             make_executor,
             scenario=scenario,

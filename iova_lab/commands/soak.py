@@ -62,10 +62,11 @@ def soak(
 
     import iova_variants
     from iova_lab.checking import soak as soaking
+    from iova_lab.checking.soak_chunk import run_alone
 
     names = variants or iova_variants.names(fake=False)
     if chunk is not None:
-        frame = soaking.run_alone(names, seed, chunk, timeout)
+        frame = run_alone(names, seed, chunk, timeout)
         Console(width=10_000).print(soaking.table(frame))
         return
     run = soaking.Soak(names, seed, round(nr_ops), out, timeout)

@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from iova_lab.commands import try_linux
+from iova_lab.commands import try_linux, try_output, try_steps
 from iova_lab.commands.arguments import C_FILE, VARIANT
-from iova_lab.rendering.console import print_table, progress
-
-if TYPE_CHECKING:
-    from iova_lab import comparison
-    from iova_lab.checking import Finding
-    from iova_lab.checking.in_kernel import InKernel
-    from iova_lab.checking.measuring import Counted
-    from iova_lab.checking.subject import OnProgress, Subject
-    from iova_lab.comparison.counting import Counts
-
-#: Of the budget, what checks and counting may take before the clock starts.
-CHECKS_SHARE = 0.35
-#: What writing the report takes.
-REPORT_S = 20.0
-
-
-@dataclass
-class _Trial:
-    """All that is known so far; Ctrl-C leaves it as it is.
-
-    ``is_series``: the first variant is what the others change, and what is wrong with it
-    (``before``) is no fault of theirs.
-    """
-
-    variants: list[str]
-    out: Path
-    notes: tuple[str, ...] = ()
-    is_series: bool = False
-    unfit: list[str] = field(default_factory=list)
-    checked: list[Subject] = field(default_factory=list)
-    finding: Finding | None = None
-    before: Finding | None = None
-    counted: list[Counted] = field(default_factory=list)
-    measured: comparison.Comparison | None = None
-    in_kernel: list[InKernel] = field(default_factory=list)
-
-    @property
-    def failed(self) -> bool:
-        """Is anything wrong with a file?"""
-        broke = self.measured is not None and self.measured.has_failed
-        return bool(self.finding) or broke or any(row.error for row in self.in_kernel)
+from iova_lab.commands.try_steps import Trial
 
 
 @click.command("try")
@@ -172,13 +128,13 @@ def try_command(
         _warn(trial)
     interrupted = False
     try:
-        _run(trial, begun + budget, check_only, kernel)
+        try_steps.run(trial, begun + budget, check_only, kernel)
     except KeyboardInterrupt:
         interrupted = True
     except Exception:
-        _report(trial, as_json)  # what was measured before it is not lost
+        try_output.report(trial, as_json)  # what was measured before it is not lost
         raise
-    _report(trial, as_json)
+    try_output.report(trial, as_json)
     taken = time.monotonic() - begun
     seconds = f"{taken:.0f} s"
     if interrupted or (trial.measured and trial.measured.partial == "interrupted"):
@@ -190,7 +146,7 @@ def try_command(
         sys.exit(1)
 
 
-def _warn(trial: _Trial) -> None:
+def _warn(trial: Trial) -> None:
     """Name what makes times unreliable here, before minutes are spent on them."""
     from iova_lab.checking.doctor import unfit
 
@@ -198,14 +154,7 @@ def _warn(trial: _Trial) -> None:
     if trial.unfit:
         reasons = "; ".join(trial.unfit)
         line = f"times are not reliable on this machine now ({reasons}); counts are exact"
-        click.echo(_filled(f"iova-lab: {line}", "  "), err=True)
-
-
-def _filled(line: str, indent: str) -> str:
-    """One line of text as lines of a terminal."""
-    from iova_lab.checking.finding import WIDTH
-
-    return textwrap.fill(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+        click.echo(try_output.filled(f"iova-lab: {line}", "  "), err=True)
 
 
 def _subjects(
@@ -214,7 +163,7 @@ def _subjects(
     onto: str,
     against: Sequence[str],
     out: Path | None,
-) -> _Trial:
+) -> Trial:
     """What is compared with what: the base first."""
     import iova_variants
     from iova_lab.checking.checks import subject_of
@@ -225,13 +174,13 @@ def _subjects(
     if patch:
         out = out or Path("try") / patch.stem
         before, after = apply(patch, onto, out / "patched")
-        return _Trial([str(before), str(after), *against], out)
+        return Trial([str(before), str(after), *against], out)
     for name in files:
         subject_of(name, Path())  # a mistake in a name shows before the long part
     out = out or Path("try") / iova_variants.find_source(files[-1]).stem
     first = [files[0]] if len(files) == 2 else ["mainline"]
     others = [name for name in against if name not in first]
-    return _Trial([*first, files[-1], *others], out)
+    return Trial([*first, files[-1], *others], out)
 
 
 def _series(
@@ -242,7 +191,7 @@ def _series(
     against: Sequence[str],
     out: Path | None,
     check_only: bool,
-) -> _Trial:
+) -> Trial:
     """The kernel's own file: what it was, and after each change."""
     import iova_variants
 
@@ -255,182 +204,4 @@ def _series(
         click.echo(f"iova-lab: {note}", err=True)
     out = out or Path("try") / try_linux.folder_of(wanted, words, patches)
     is_series = len(found.variants) > 1
-    return _Trial([*found.variants, *against], out, notes=found.notes, is_series=is_series)
-
-
-def _run(trial: _Trial, deadline: float, check_only: bool, kernel: str | None) -> None:
-    from iova_lab import comparison
-
-    with progress() as bar:
-        task = bar.add_task("compiles", total=1.0)
-
-        def show(begin: float, end: float) -> OnProgress:
-            return lambda text, share: bar.update(
-                task, description=text, completed=begin + share * (end - begin)
-            )
-
-        end_of_checks = 1.0 if check_only else CHECKS_SHARE
-        _check(trial, deadline - time.monotonic(), show(0, end_of_checks))
-        if trial.finding or trial.before or check_only:
-            return
-        plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
-        _count(trial, plan.labels, show(end_of_checks, 0.45))
-        _measure(trial, deadline - REPORT_S - time.monotonic(), show(0.45, 1.0))
-        if kernel:
-            _kernel(trial, plan.labels, kernel, show(0.0, 1.0))
-
-
-def _check(trial: _Trial, seconds: float, on_progress: OnProgress) -> None:
-    """All files that are not the lab's own; what the first one breaks on is told, and no more."""
-    import iova_variants
-    from iova_lab.checking.checks import check_all, subject_of
-
-    own = [name for name in trial.variants if iova_variants.is_foreign(name)]
-    share = seconds * CHECKS_SHARE / len(own)
-    for done, name in enumerate(own):
-        subject = subject_of(name, trial.out, share)
-        trial.checked.append(subject)
-
-        def part(text: str, share: float, done: int = done) -> None:
-            on_progress(text, (done + share) / len(own))
-
-        finding = check_all(subject, part)
-        if finding and trial.is_series and name == trial.variants[0]:
-            trial.before = finding
-        elif finding:
-            trial.finding = finding
-            return
-
-
-def _count(trial: _Trial, labels: Sequence[str], on_progress: OnProgress) -> None:
-    from iova_lab.checking.measuring import count_all
-
-    for row in count_all(trial.variants, labels, on_progress):
-        trial.counted.append(row)
-
-
-def _measure(trial: _Trial, seconds: float, on_progress: OnProgress) -> None:
-    from iova_lab import comparison
-    from iova_lab.checking.measuring import measure
-
-    trial.measured = measure(trial.variants, seconds, on_progress)
-    comparison.save(trial.measured, trial.out / "samples")
-    comparison.write(trial.measured, trial.out)
-
-
-def _kernel(trial: _Trial, labels: Sequence[str], series: str, on_progress: OnProgress) -> None:
-    from iova_lab.checking.in_kernel import run
-
-    for row in run(series, trial.variants, labels, on_progress):
-        trial.in_kernel.append(row)
-
-
-def _report(trial: _Trial, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(_as_json(trial), indent=1))
-        return
-    if trial.before:
-        click.echo(f"before the change: {trial.before}\nnot measured against that")
-    wrong = {finding.file for finding in (trial.before, trial.finding) if finding}
-    for subject in trial.checked:
-        if subject.shown not in wrong:
-            so_far = "" if subject.all_done else " so far: not all was checked"
-            click.echo(f"{subject.shown}: nothing wrong found{so_far}")
-            for fact in subject.facts:
-                click.echo(_filled(f"  {fact}", "    "))
-    if trial.finding:
-        click.echo(str(trial.finding), err=True)
-        return
-    if trial.counted:
-        _print_counts(trial.counted)
-    if trial.measured:
-        from rich.console import Console
-
-        from iova_lab import comparison
-
-        click.echo()
-        console = Console()
-        comparison.terminal(
-            trial.measured, console if console.is_terminal else Console(width=80), brief=True
-        )
-        if not _is_timed(trial.measured):
-            click.echo(
-                "not timed: too few samples on a machine as busy as this one; the counts above "
-                "are exact;\na larger --budget gives the clock more time"
-            )
-        click.echo(f"report: {trial.out}/, of all that was measured", err=True)
-    if trial.in_kernel:
-        _print_kernel(trial.in_kernel)
-
-
-def _is_timed(measured: comparison.Comparison) -> bool:
-    """Has any cell enough samples for a verdict?"""
-    from iova_lab.comparison import words
-
-    return any(verdict.outcome != "too few samples" for verdict in words.verdicts(measured))
-
-
-def _print_counts(counted: Sequence[Counted]) -> None:
-    from iova_lab.checking.measuring import differs
-
-    base, *others = counted[0].counts
-    rows = [
-        [f"{row.cell.workload}@{row.cell.nr_live}", label, *_pairs(row.counts[base], found)]
-        for row in counted
-        for label, found in row.counts.items()
-        if label != base and differs(row.counts[base], found)
-    ]
-    columns = ["workload", "variant", "nodes/op", "worst op", "refused", "needlessly"]
-    if len(others) == 1:
-        rows, columns = [[row[0], *row[2:]] for row in rows], [columns[0], *columns[2:]]
-    named = {row[0] for row in rows}
-    same = [row for row in counted if f"{row.cell.workload}@{row.cell.nr_live}" not in named]
-    click.echo(f"\nCounted, so exact: {base} -> {', '.join(others)}")
-    if rows:
-        print_table(columns, rows)
-    if same:
-        click.echo(f"the same in {len(same)} of {len(counted)} workloads")
-
-
-def _pairs(before: Counts | str, after: Counts | str) -> list[str]:
-    """Before and after, metric by metric; one number where they are equal."""
-    from iova_lab.checking.measuring import shown
-
-    pairs = zip(shown(before), shown(after), strict=True)
-    return [one if one == other else f"{one} -> {other}" for one, other in pairs]
-
-
-def _print_kernel(rows: Sequence[InKernel]) -> None:
-    click.echo("\nIn a booted kernel, instructions:")
-    print_table(
-        ["workload", "variant", "mean", "worst", ""],
-        [
-            [f"{r.workload}@{r.nr_live}", r.variant, f"{r.mean:,.0f}", f"{r.worst:,}", r.error]
-            for r in rows
-        ],
-    )
-
-
-def _as_json(trial: _Trial) -> dict[str, Any]:
-    from iova_lab import comparison
-
-    finding = trial.finding
-    return {
-        "files": [
-            {
-                "file": subject.shown,
-                "right": subject.all_done,
-                "checked": subject.facts,
-            }
-            for subject in trial.checked
-        ],
-        "finding": finding.as_json() if finding else None,
-        "before": trial.before.as_json() if trial.before else None,
-        "notes": trial.notes,
-        "unfit_for_times": trial.unfit,
-        "counts": [row.row() for row in trial.counted],
-        "comparison": json.loads(comparison.as_json(trial.measured)) if trial.measured else None,
-        "timed": bool(trial.measured and _is_timed(trial.measured)),
-        "kernel": [asdict(row) for row in trial.in_kernel],
-        "out": str(trial.out),
-    }
+    return Trial([*found.variants, *against], out, notes=found.notes, is_series=is_series)

@@ -5,9 +5,6 @@ it does something else for a while.  A map holds the lock for as long as the var
 with interrupts off from the moment it begins to wait.  An unmap puts the range on the CPU's flush
 queue; a full queue is freed at once, without scheduling in between, by that CPU or by a timer for
 all of them; each range is a hold of its own, or a magazine of ranges is one hold.
-
-The lock is first come, first served, and a hold is known when it is asked for, so the moment when
-it ends is known too: ``max(now, free) + hold``.  That is one event per acquisition.
 """
 
 from __future__ import annotations
@@ -20,10 +17,9 @@ from typing import Any, Literal
 
 import simpy
 
+from iova_lab.contention.fair_lock import FairLock
 from iova_lab.contention.service import Kind, Service
 from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
-
-#: Seconds with interrupts off, and without scheduling, after which the kernel's watchdogs speak.
 
 #: Linux' flush queue of a CPU (IOVA_FQ_SIZE), and its magazines.
 FLUSH_QUEUE, MAGAZINE = 256, 127
@@ -83,56 +79,6 @@ class Prediction:
     soft_at_ns: float | None
     nr_flushes: int
     finished: bool
-
-
-class FairLock:
-    """First come, first served; counts what it makes its callers wait."""
-
-    def __init__(self, env: simpy.Environment, handoff_ns: float = 0.0) -> None:
-        self.env = env
-        self.handoff_ns = handoff_ns
-        self.free_at = 0.0
-        self.last: object = None
-        self.waits: list[float] = []
-        self.busy_ns = self.hold_ns = self.section_ns = 0.0
-        self.nr_queued = 0
-        self.max_hold = self.max_section = 0.0
-        self.hard_ns, self.hard_at = HARD_LOCKUP_S * 1e9, math.inf
-        self.most, self.enough = 0, env.event()
-        self.stops_at_hard = False
-
-    def stop(self) -> None:
-        """End the simulation."""
-        if not self.enough.triggered:
-            self.enough.succeed()
-
-    def take(self, who: object, hold: float, remote: float = 0.0) -> Any:
-        """Queue, hold, release; returns the event that it is done."""
-        now = self.env.now
-        if self.last is not who:
-            hold += remote
-            self.last = who
-        start = now
-        if self.free_at > now:
-            start = self.free_at + self.handoff_ns
-            self.nr_queued += 1
-            self.busy_ns += self.handoff_ns
-        self.free_at = done = start + hold
-        section = done - now
-        self.waits.append(start - now)
-        if len(self.waits) == self.most:
-            self.stop()
-        self.busy_ns += hold
-        self.hold_ns += hold
-        self.section_ns += section
-        self.max_hold = max(self.max_hold, hold)
-        if section > self.max_section:
-            self.max_section = section
-            if section >= self.hard_ns:
-                self.hard_at = min(self.hard_at, now + self.hard_ns)
-                if self.stops_at_hard:
-                    self.stop()
-        return self.env.timeout(section)
 
 
 def _draws(kind: Kind, rng: random.Random) -> Iterator[float]:

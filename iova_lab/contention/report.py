@@ -9,12 +9,12 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.contention import plausible, store, study, validation
+from iova_lab.contention import error_tables, holds, lockup_tables, plausible, store, validation
 from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.figures import lockup_figure, wait_figure
 from iova_lab.contention.lockups import MOST_CPUS
 from iova_lab.contention.scenarios import SCENARIOS, THINK_NS
-from iova_lab.contention.tables import duration, error_rows, loaded_lines
+from iova_lab.contention.tables import duration, loaded_lines
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 from iova_lab.measuring.code_digest import is_old
@@ -24,10 +24,6 @@ from iova_lab.rendering.saving import save
 
 SUBJECT = "mainline"
 SCENARIO = "lazy"
-#: What a number that is withdrawn, or was never looked for, is on the page.
-WITHDRAWN = "withdrawn"
-NONE = "none"
-AGAIN = "`iova-lab contention sweep --again` on an idle machine"
 
 
 def _frame(results: Path, name: str, made_by: str) -> pd.DataFrame:
@@ -77,7 +73,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     host = machine.loc["host"]
     out_dir.mkdir(parents=True, exist_ok=True)
     drawn = set(waits[["workload", "nr_live"]].itertuples(index=False, name=None))
-    refused = study.refused(row for row in services if tuple(row["asked"][1:]) in drawn)
+    refused = holds.refused(row for row in services if tuple(row["asked"][1:]) in drawn)
     pictures = [_picture(of, out_dir, refused) for _, of in waits.groupby("workload")]
     here = lockups[lockups["here"]]
     picture = _lockup_picture(here, out_dir)
@@ -85,22 +81,22 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     return write_page(
         out_dir,
         "contention",
-        answer=f"{_answer(lockups)}{_warning(services, checked)}",
+        answer=f"{lockup_tables.answer(lockups)}{_warning(services, checked)}",
         lockup_figure=picture,
         pictures=pictures,
-        here=_here(here),
-        there=_there(lockups[~lockups["here"]]),
-        withdrawn=_withdrawn(here, services),
+        here=lockup_tables.of_this_machine(here),
+        there=lockup_tables.of_published_costs(lockups[~lockups["here"]]),
+        withdrawn=lockup_tables.withdrawn(here, services, SUBJECT),
         refused=[f"{cell}: {'; '.join(why)}" for cell, why in refused.items()],
         aside=[f"{cell}: {'; '.join(why)}" for cell, why in _aside(services, refused).items()],
         state=plausible.other_state(services),
         old=_old(services),
         loads=_loads([*services, *checked]),
-        safe=_safe(lockups),
-        errors=_errors(frame),
-        worst=_worst(frame),
+        safe=lockup_tables.safe(lockups),
+        errors=error_tables.errors(frame),
+        worst=error_tables.worst(frame),
         doubted=[f"{cell}: {'; '.join(why)}" for cell, why in doubted.items()],
-        published=_published(published),
+        published=error_tables.published(published),
         assumed=published.to_dict("records"),
         scenario=SCENARIO,
         scenarios={name: text for name, (text, _) in SCENARIOS.items()},
@@ -210,141 +206,3 @@ def _lockup_picture(here: pd.DataFrame, out_dir: Path) -> str:
     )
     save(lockup_figure(frame, finding), out_dir / "lockups")
     return finding
-
-
-# ---- the answer, and tables ----
-
-
-def _least(frame: pd.DataFrame, column: str) -> pd.Series | None:
-    """Row with the fewest CPUs, and among those the fewest live ranges."""
-    found = frame.dropna(subset=[column])
-    if found.empty:
-        return None
-    return found.sort_values([column, "nr_live"]).iloc[0]
-
-
-def _said(row: pd.Series | None, column: str) -> str:
-    return f"{int(row[column]):,} CPUs" if row is not None else f"more than {MOST_CPUS:,} CPUs"
-
-
-def _cell(row: pd.Series) -> str:
-    return f"{row['workload']}, {int(row['nr_live']):,} live ranges"
-
-
-def _answer(lockups: pd.DataFrame) -> str:
-    """Fewest CPUs at the highest published cost of a node, and at this machine's."""
-    there = lockups[~lockups["here"]]
-    there = there[there["ns_per_node"] == there["ns_per_node"].max()]
-    parts = []
-    soft, hard = _least(there, "soft_cpus"), _least(there, "hard_cpus")
-    if soft is not None:
-        other = "" if hard is None or _cell(hard) == _cell(soft) else f" ({_cell(hard)})"
-        parts.append(
-            f"at the published {soft['ns_per_node']:.0f} ns a node, a soft lockup takes"
-            f" {_said(soft, 'soft_cpus')} ({_cell(soft)}), a hard one {_said(hard, 'hard_cpus')}"
-            f"{other}"
-        )
-    soft = _least(lockups[lockups["here"]], "soft_cpus")
-    where = "" if soft is None else f" ({_cell(soft)})"
-    cost = "this machine's cost" if soft is None else f"the measured {soft['ns_per_node']:.3g} ns"
-    parts.append(f"at {cost}, a soft lockup takes {_said(soft, 'soft_cpus')}{where}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _number(value: Any) -> str:
-    return NONE if pd.isna(value) else f"{int(value):,}"
-
-
-def _locked(frame: pd.DataFrame) -> pd.DataFrame:
-    found = frame.dropna(subset=["soft_cpus", "hard_cpus"], how="all")
-    return found.sort_values(["workload", "nr_live", "ns_per_node"])
-
-
-def _here(here: pd.DataFrame) -> pd.DataFrame:
-    """One row per workload and size that locks up at this machine's cost of a node."""
-    return pd.DataFrame(
-        {
-            "workload": row.workload,
-            "live ranges": f"{row.nr_live:,}",
-            "ns a node": f"{row.ns_per_node:.3g}",
-            "soft": _number(row.soft_cpus),
-            "hard": _number(row.hard_cpus),
-        }
-        for row in _locked(here).itertuples()
-    )
-
-
-def _there(there: pd.DataFrame) -> pd.DataFrame:
-    """One row per workload that locks up at a published cost of a node, at its size."""
-    table = []
-    keys = _locked(there)[["workload", "nr_live"]].drop_duplicates()
-    for workload, nr_live in keys.itertuples(index=False):
-        line = {"workload": workload, "live ranges": f"{nr_live:,}"}
-        costs = there[(there["workload"] == workload) & (there["nr_live"] == nr_live)]
-        for kind in ("soft", "hard"):
-            for row in costs.sort_values("ns_per_node").itertuples():
-                value = getattr(row, f"{kind}_cpus")
-                line[f"{kind}, {row.ns_per_node:.0f} ns"] = _number(value)
-        table.append(line)
-    return pd.DataFrame(table)
-
-
-def _withdrawn(here: pd.DataFrame, services: list[dict[str, Any]]) -> list[str]:
-    """Sizes that have no cost of a node, with the reason and what measures it again."""
-    own = [row for row in services if row["asked"][0] == SUBJECT]
-    lines = []
-    for nr_live in sorted({row["nr_live"] for row in own} - set(here["nr_live"])):
-        scans = [row for row in own if row["nr_live"] == nr_live and _scans(row)]
-        good = [row for row in scans if not plausible.fit_doubts(row["alloc"])]
-        lines.append(
-            f"{nr_live:,} live ranges: the holds of {len(scans)} workloads scan, and"
-            f" {len(good)} of them fit within {plausible.MOST_ERROR:.0%};"
-            f" {plausible.LEAST_FITS} are needed. Measured again by {AGAIN}"
-        )
-    return lines
-
-
-def _scans(row: dict[str, Any]) -> bool:
-    return plausible.is_scan(row["alloc"])
-
-
-def _safe(lockups: pd.DataFrame) -> list[str]:
-    """Workloads on which no number of CPUs locks up, at any cost of a node."""
-    locked = lockups.groupby("workload")[["soft_cpus", "hard_cpus"]].count().sum(axis=1)
-    return [f"`{name}`" for name in locked.index[locked == 0]]
-
-
-def _errors(checked: pd.DataFrame) -> pd.DataFrame:
-    names = ["threads", "what", "median", "worst", "cells"]
-    return pd.DataFrame(error_rows(validation.errors(checked)), columns=names)
-
-
-def _worst(checked: pd.DataFrame) -> pd.DataFrame:
-    """Each cell of most threads, measured beside predicted."""
-    rows_of = checked[checked["threads"] == checked["threads"].max()]
-    table = []
-    for row in rows_of.to_dict("records"):
-        pairs = {
-            name: f"{duration(row[f'measured_{name}'])} / {duration(row[f'predicted_{name}'])}"
-            for name in ("hold", "wait", "p99_wait", "max_wait")
-        }
-        cell = {"cell": f"{row['workload']} {row['nr_live']:,}, {row['variant']}"}
-        table.append(cell | {name.replace("_", " "): text for name, text in pairs.items()})
-    return pd.DataFrame(table)
-
-
-def _published(found: pd.DataFrame) -> pd.DataFrame:
-    table = []
-    for row in found.itertuples():
-        known = not pd.isna(row.published)
-        table.append(
-            {
-                "case": row.name,
-                "figure": row.figure,
-                "published": f"{row.published:g} {row.unit}" if known else "-",
-                "model": f"{row.predicted:.3g} {row.unit}",
-                "error": f"{row.predicted / row.published - 1:+.0%}" if known else "-",
-            }
-        )
-    return pd.DataFrame(table)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from iova_lab.basics.reading import Row, read_rows
+from iova_lab.basics.writing import write_rows
 from iova_lab.contention.model import Prediction
 from iova_lab.contention.published import Case
 from iova_lab.contention.service import Kind
@@ -105,3 +108,13 @@ MADE_BY = dict.fromkeys(_SCHEMAS, SWEEP) | {"validation": VALIDATE, "published":
 def read(results: Path, name: str) -> list[Row]:
     """Rows of ``name``.jsonl, oldest first.  Raises `FileError`."""
     return read_rows(results / f"{name}.jsonl", *_SCHEMAS[name], written_by=MADE_BY[name])
+
+
+def compact(
+    results: Path,
+    name: str,
+    key: Callable[[dict[str, Any]], str],
+    keep: Callable[[dict[str, Any]], bool] = lambda row: True,
+) -> None:
+    """Keep the last row of each key of ``name``.jsonl, in order; the file is replaced at once."""
+    write_rows(results / f"{name}.jsonl", filter(keep, read(results, name)), key)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab.contention import study
+from iova_lab.contention import holds
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.model import Prediction
 from iova_lab.contention.service import Kind, Service
@@ -62,7 +62,7 @@ def constants_line(constants: Constants) -> str:
 def refused_lines(found: Iterable[dict[str, Any]]) -> list[str]:
     """One line per cell that is not simulated, with the reason."""
     return [
-        f"not simulated: {cell}: {'; '.join(why)}" for cell, why in study.refused(found).items()
+        f"not simulated: {cell}: {'; '.join(why)}" for cell, why in holds.refused(found).items()
     ]
 
 

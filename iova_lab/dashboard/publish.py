@@ -23,7 +23,7 @@ from asv.util import UserError
 
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import FileError
-from iova_lab.measuring import results
+from iova_lab.measuring import asv_runs
 
 WWW = Path(__file__).parent / "www"
 SCRIPTS = ("files.js", "views.js", "lines.js")
@@ -110,7 +110,7 @@ _publish = Publish.run
 def publish(conf: Any, range_spec: Any = None, pull: bool = True) -> None:
     """Do what asv does, for every commit, and then what we do."""
     try:
-        results.check(Path(conf.results_dir))
+        asv_runs.check(Path(conf.results_dir))
     except FileError as error:
         raise UserError(str(error)) from None
     link_commits(conf)

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from iova_lab.measuring import drift, growth
+from iova_lab.measuring.asv_runs import ResultsError
 from iova_lab.measuring.drift import Floor
-from iova_lab.measuring.results import ResultsError, select
+from iova_lab.measuring.results import select
 from iova_lab.measuring.statistics import log_ratio
 
 TIMES = {"ns_per_op"}

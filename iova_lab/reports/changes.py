@@ -26,7 +26,7 @@ from iova_lab.basics import repository
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json, read_rows, read_table
 from iova_lab.checking import promises_results
-from iova_lab.measuring import results
+from iova_lab.measuring import asv_runs, results
 from iova_lab.measuring.cells import number
 from iova_lab.rendering.pages import write_page
 
@@ -99,7 +99,7 @@ def at_revision(revision: str) -> pd.DataFrame:
 
 def read(folder: Path) -> pd.DataFrame:
     """Columns: `KEYS`, value, lo and hi (the value for a count, NaN for a time without any)."""
-    parts = [_asv(folder, machine) for machine in results.machines(folder)]
+    parts = [_asv(folder, machine) for machine in asv_runs.machines(folder)]
     parts += [_csv(path, folder) for path in sorted(folder.rglob("*.csv"))]
     parts += [_kernel(path, folder) for path in sorted((folder / "kernel").glob("*.jsonl"))]
     parts += [_promises(folder / "promises")]
@@ -110,7 +110,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def _asv(folder: Path, machine: str) -> pd.DataFrame:
-    rows = results.select(results.tidy(folder, results.find_run(folder, machine)))
+    rows = results.select(results.tidy(folder, asv_runs.find_run(folder, machine)))
     rows = rows[~rows["metric"].isin(NOT_COMPARED)]
     exact = ~rows["metric"].isin(results.TIMES)
     rows = rows.assign(

@@ -10,7 +10,7 @@ import pandas as pd
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.measuring import flags, results, scaling
+from iova_lab.measuring import asv_runs, flags, results, scaling
 from iova_lab.measuring.fakes import fake_variants, load
 from iova_lab.rendering import tables
 from iova_lab.reports import finding, thread_2017, thread_2026
@@ -115,7 +115,7 @@ class ReportData:
 
 def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -> ReportData:
     """Read one run and work out all that the report says.  Raises `ResultsError`."""
-    run = results.find_run(results_dir, machine, commit)
+    run = asv_runs.find_run(results_dir, machine, commit)
     frame = results.tidy(results_dir, run)
     fakes = fake_variants(set(frame["variant"]))
     ratios = scaling.ratios(frame, baseline, fakes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from iova_lab.measuring import drift, flags, provenance, results
+from iova_lab.measuring import asv_runs, drift, flags, provenance, results
 from iova_lab.rendering import tables
 
 HARNESS = (
@@ -16,9 +16,9 @@ HARNESS = (
 GONE = "not in this checkout"
 
 
-def facts(run: results.Run, baseline: str, commit: str | None) -> dict[str, str]:
+def facts(run: asv_runs.Run, baseline: str, commit: str | None) -> dict[str, str]:
     """The machine, the commit, and the commands that measured and that report it."""
-    machine = results.machine_facts(run)
+    machine = asv_runs.machine_facts(run)
     words = ", ".join(f"{key} {value}" for key, value in machine.items())
     command = f"iova-lab report --machine {run.machine} --baseline {baseline}"
     return {
@@ -29,12 +29,12 @@ def facts(run: results.Run, baseline: str, commit: str | None) -> dict[str, str]
     }
 
 
-def conditions(frame: pd.DataFrame, run: results.Run) -> dict[str, str]:
+def conditions(frame: pd.DataFrame, run: asv_runs.Run) -> dict[str, str]:
     """What was measured of what there is, how busy the machine was, and how it was compiled."""
     load = drift.load(frame)
     floor = drift.floor(frame)
     return {
-        "compiler": results.compiler(run) or provenance.NOT_RECORDED,
+        "compiler": asv_runs.compiler(run) or provenance.NOT_RECORDED,
         "compiled with": flags.at(run.commit),
         "code": flags.changed_since(run.commit),
         "load": f"median {load[0]:.1f}, at most {load[1]:.1f} (one-minute average, the measuring"

@@ -16,10 +16,10 @@ from iova_lab.comparison import notes
 from iova_lab.contention import store
 from iova_lab.kernel import fidelity_report
 from iova_lab.measuring import counts, provenance, rows
+from iova_lab.measuring.asv_runs import ResultsError
 from iova_lab.measuring.cells import Cell, CellRatio, Measured, ratio
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.measuring.provenance import Provenance
-from iova_lab.measuring.results import ResultsError
 
 COUNTS = "counts.csv"
 INSTRUCTIONS = "instructions.csv"

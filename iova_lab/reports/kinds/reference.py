@@ -15,7 +15,7 @@ def _write(
     baseline: str = "mainline",
     commit: str | None = None,
 ) -> dict[str, Path]:
-    from iova_lab.measuring.results import machines
+    from iova_lab.measuring.asv_runs import machines
     from iova_lab.reports.report import write_report
 
     if machine is None:

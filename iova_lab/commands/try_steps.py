@@ -1,0 +1,118 @@
+"""The steps of ``iova-lab try``: check the files, count all workloads, measure, boot a kernel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iova_lab.rendering.console import progress
+
+if TYPE_CHECKING:
+    from iova_lab import comparison
+    from iova_lab.checking import Finding
+    from iova_lab.checking.in_kernel import InKernel
+    from iova_lab.checking.measuring import Counted
+    from iova_lab.checking.subject import OnProgress, Subject
+
+#: Of the budget, what checks and counting may take before the clock starts.
+CHECKS_SHARE = 0.35
+#: What writing the report takes.
+REPORT_S = 20.0
+
+
+@dataclass
+class Trial:
+    """All that is known so far; Ctrl-C leaves it as it is.
+
+    ``is_series``: the first variant is what the others change, and what is wrong with it
+    (``before``) is no fault of theirs.
+    """
+
+    variants: list[str]
+    out: Path
+    notes: tuple[str, ...] = ()
+    is_series: bool = False
+    unfit: list[str] = field(default_factory=list)
+    checked: list[Subject] = field(default_factory=list)
+    finding: Finding | None = None
+    before: Finding | None = None
+    counted: list[Counted] = field(default_factory=list)
+    measured: comparison.Comparison | None = None
+    in_kernel: list[InKernel] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Is anything wrong with a file?"""
+        broke = self.measured is not None and self.measured.has_failed
+        return bool(self.finding) or broke or any(row.error for row in self.in_kernel)
+
+
+def run(trial: Trial, deadline: float, check_only: bool, kernel: str | None) -> None:
+    """Take all steps until ``deadline``; what each finds is in ``trial`` at once."""
+    from iova_lab import comparison
+
+    with progress() as bar:
+        task = bar.add_task("compiles", total=1.0)
+
+        def show(begin: float, end: float) -> OnProgress:
+            return lambda text, share: bar.update(
+                task, description=text, completed=begin + share * (end - begin)
+            )
+
+        end_of_checks = 1.0 if check_only else CHECKS_SHARE
+        _check(trial, deadline - time.monotonic(), show(0, end_of_checks))
+        if trial.finding or trial.before or check_only:
+            return
+        plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
+        _count(trial, plan.labels, show(end_of_checks, 0.45))
+        _measure(trial, deadline - REPORT_S - time.monotonic(), show(0.45, 1.0))
+        if kernel:
+            _kernel(trial, plan.labels, kernel, show(0.0, 1.0))
+
+
+def _check(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
+    """All files that are not the lab's own; what the first one breaks on is told, and no more."""
+    import iova_variants
+    from iova_lab.checking.checks import check_all, subject_of
+
+    own = [name for name in trial.variants if iova_variants.is_foreign(name)]
+    share = seconds * CHECKS_SHARE / len(own)
+    for done, name in enumerate(own):
+        subject = subject_of(name, trial.out, share)
+        trial.checked.append(subject)
+
+        def part(text: str, share: float, done: int = done) -> None:
+            on_progress(text, (done + share) / len(own))
+
+        finding = check_all(subject, part)
+        if finding and trial.is_series and name == trial.variants[0]:
+            trial.before = finding
+        elif finding:
+            trial.finding = finding
+            return
+
+
+def _count(trial: Trial, labels: Sequence[str], on_progress: OnProgress) -> None:
+    from iova_lab.checking.measuring import count_all
+
+    for row in count_all(trial.variants, labels, on_progress):
+        trial.counted.append(row)
+
+
+def _measure(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
+    from iova_lab import comparison
+    from iova_lab.checking.measuring import measure
+
+    trial.measured = measure(trial.variants, seconds, on_progress)
+    comparison.save(trial.measured, trial.out / "samples")
+    comparison.write(trial.measured, trial.out)
+
+
+def _kernel(trial: Trial, labels: Sequence[str], series: str, on_progress: OnProgress) -> None:
+    from iova_lab.checking.in_kernel import run
+
+    for row in run(series, trial.variants, labels, on_progress):
+        trial.in_kernel.append(row)

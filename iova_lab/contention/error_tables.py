@@ -1,0 +1,45 @@
+"""How far is the model from what threads and publications show?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from iova_lab.contention import validation
+from iova_lab.contention.tables import duration, error_rows
+
+
+def errors(checked: pd.DataFrame) -> pd.DataFrame:
+    """Median and worst error by number of threads and what is predicted."""
+    names = ["threads", "what", "median", "worst", "cells"]
+    return pd.DataFrame(error_rows(validation.errors(checked)), columns=names)
+
+
+def worst(checked: pd.DataFrame) -> pd.DataFrame:
+    """Each cell of most threads, measured beside predicted."""
+    rows_of = checked[checked["threads"] == checked["threads"].max()]
+    table = []
+    for row in rows_of.to_dict("records"):
+        pairs = {
+            name: f"{duration(row[f'measured_{name}'])} / {duration(row[f'predicted_{name}'])}"
+            for name in ("hold", "wait", "p99_wait", "max_wait")
+        }
+        cell = {"cell": f"{row['workload']} {row['nr_live']:,}, {row['variant']}"}
+        table.append(cell | {name.replace("_", " "): text for name, text in pairs.items()})
+    return pd.DataFrame(table)
+
+
+def published(found: pd.DataFrame) -> pd.DataFrame:
+    """Each published figure beside the model's."""
+    table = []
+    for row in found.itertuples():
+        known = not pd.isna(row.published)
+        table.append(
+            {
+                "case": row.name,
+                "figure": row.figure,
+                "published": f"{row.published:g} {row.unit}" if known else "-",
+                "model": f"{row.predicted:.3g} {row.unit}",
+                "error": f"{row.predicted / row.published - 1:+.0%}" if known else "-",
+            }
+        )
+    return pd.DataFrame(table)

@@ -1,0 +1,114 @@
+"""How many CPUs lock up, where, and at which cost of a node: the page's answer and its tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from iova_lab.contention import plausible
+from iova_lab.contention.lockups import MOST_CPUS
+
+#: What a number that was never looked for, or that no number of CPUs reaches, is on the page.
+NONE = "none"
+AGAIN = "`iova-lab contention sweep --again` on an idle machine"
+
+
+def _least(frame: pd.DataFrame, column: str) -> pd.Series | None:
+    """Row with the fewest CPUs, and among those the fewest live ranges."""
+    found = frame.dropna(subset=[column])
+    if found.empty:
+        return None
+    return found.sort_values([column, "nr_live"]).iloc[0]
+
+
+def _said(row: pd.Series | None, column: str) -> str:
+    return f"{int(row[column]):,} CPUs" if row is not None else f"more than {MOST_CPUS:,} CPUs"
+
+
+def _cell(row: pd.Series) -> str:
+    return f"{row['workload']}, {int(row['nr_live']):,} live ranges"
+
+
+def answer(lockups: pd.DataFrame) -> str:
+    """Fewest CPUs at the highest published cost of a node, and at this machine's."""
+    there = lockups[~lockups["here"]]
+    there = there[there["ns_per_node"] == there["ns_per_node"].max()]
+    parts = []
+    soft, hard = _least(there, "soft_cpus"), _least(there, "hard_cpus")
+    if soft is not None:
+        other = "" if hard is None or _cell(hard) == _cell(soft) else f" ({_cell(hard)})"
+        parts.append(
+            f"at the published {soft['ns_per_node']:.0f} ns a node, a soft lockup takes"
+            f" {_said(soft, 'soft_cpus')} ({_cell(soft)}), a hard one {_said(hard, 'hard_cpus')}"
+            f"{other}"
+        )
+    soft = _least(lockups[lockups["here"]], "soft_cpus")
+    where = "" if soft is None else f" ({_cell(soft)})"
+    cost = "this machine's cost" if soft is None else f"the measured {soft['ns_per_node']:.3g} ns"
+    parts.append(f"at {cost}, a soft lockup takes {_said(soft, 'soft_cpus')}{where}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _number(value: Any) -> str:
+    return NONE if pd.isna(value) else f"{int(value):,}"
+
+
+def _locked(frame: pd.DataFrame) -> pd.DataFrame:
+    found = frame.dropna(subset=["soft_cpus", "hard_cpus"], how="all")
+    return found.sort_values(["workload", "nr_live", "ns_per_node"])
+
+
+def of_this_machine(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per workload and size that locks up at this machine's cost of a node."""
+    return pd.DataFrame(
+        {
+            "workload": row.workload,
+            "live ranges": f"{row.nr_live:,}",
+            "ns a node": f"{row.ns_per_node:.3g}",
+            "soft": _number(row.soft_cpus),
+            "hard": _number(row.hard_cpus),
+        }
+        for row in _locked(frame).itertuples()
+    )
+
+
+def of_published_costs(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per workload that locks up at a published cost of a node, at its size."""
+    table = []
+    keys = _locked(frame)[["workload", "nr_live"]].drop_duplicates()
+    for workload, nr_live in keys.itertuples(index=False):
+        line = {"workload": workload, "live ranges": f"{nr_live:,}"}
+        costs = frame[(frame["workload"] == workload) & (frame["nr_live"] == nr_live)]
+        for kind in ("soft", "hard"):
+            for row in costs.sort_values("ns_per_node").itertuples():
+                value = getattr(row, f"{kind}_cpus")
+                line[f"{kind}, {row.ns_per_node:.0f} ns"] = _number(value)
+        table.append(line)
+    return pd.DataFrame(table)
+
+
+def withdrawn(here: pd.DataFrame, services: list[dict[str, Any]], variant: str) -> list[str]:
+    """Sizes that have no cost of a node, with the reason and what measures it again."""
+    own = [row for row in services if row["asked"][0] == variant]
+    lines = []
+    for nr_live in sorted({row["nr_live"] for row in own} - set(here["nr_live"])):
+        scans = [row for row in own if row["nr_live"] == nr_live and _scans(row)]
+        good = [row for row in scans if not plausible.fit_doubts(row["alloc"])]
+        lines.append(
+            f"{nr_live:,} live ranges: the holds of {len(scans)} workloads scan, and"
+            f" {len(good)} of them fit within {plausible.MOST_ERROR:.0%};"
+            f" {plausible.LEAST_FITS} are needed. Measured again by {AGAIN}"
+        )
+    return lines
+
+
+def _scans(row: dict[str, Any]) -> bool:
+    return plausible.is_scan(row["alloc"])
+
+
+def safe(lockups: pd.DataFrame) -> list[str]:
+    """Workloads on which no number of CPUs locks up, at any cost of a node."""
+    locked = lockups.groupby("workload")[["soft_cpus", "hard_cpus"]].count().sum(axis=1)
+    return [f"`{name}`" for name in locked.index[locked == 0]]
