@@ -14,6 +14,7 @@ import pytest
 import small_tree
 
 import iova_variants
+from iova_lab.debian import suites
 from iova_lab.linux import debian, source
 from iova_lab.linux.errors import SourceError
 
@@ -28,7 +29,7 @@ needs_dpkg = pytest.mark.skipif(
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine whose apt knows one source package, 9.9; the package."""
+    """A machine whose apt knows two suites, and in the second a source package; the package."""
     folder = tmp_path / "linux-source-9.9"
     small_tree.write(folder)
     small_tree.put(folder, "zzz/last", "not needed\n")
@@ -43,14 +44,21 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     deb = tmp_path / "linux-source-9.9_9.9-1_all.deb"
     subprocess.run(["dpkg-deb", "-b", root, deb], check=True, capture_output=True)
     digest = hashlib.sha256(deb.read_bytes()).hexdigest()
-    programs = {
-        "apt-cache": f'case "$*" in *pkgnames*) echo linux-source-9.9 ;; '
-        f'*show*) echo "SHA256: {digest}" ;; esac\n',
-        "apt-get": f'case "$*" in *download*) cp {deb} . ;; esac\necho "$*" >> {tmp_path}/asked\n',
-    }
-    for name, script in programs.items():
-        small_tree.put(tmp_path / "bin", name, f"#!/bin/sh\n{script}")
-        (tmp_path / "bin" / name).chmod(0o755)
+    small_tree.put(tmp_path, "archive/old", "")
+    small_tree.put(tmp_path, "archive/new", f"{control}SHA256: {digest}\n")
+    script = f"""#!/bin/sh
+echo "$* $APT_CONFIG" >> {tmp_path}/asked
+suite=$(basename "$APT_CONFIG" .conf)
+lists={tmp_path}/build/debian/lists
+case "$*" in
+update*) cp {tmp_path}/archive/$suite $lists/x_dists_${{suite}}_main_binary-amd64_Packages ;;
+download*) cp {deb} . ;;
+esac
+"""
+    small_tree.put(tmp_path / "bin", "apt-get", script)
+    (tmp_path / "bin/apt-get").chmod(0o755)
+    monkeypatch.setattr(suites, "SUITES", {"old": ("old",), "new": ("new",)})
+    monkeypatch.setattr(suites, "KEYRING", deb)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     return deb
@@ -73,18 +81,24 @@ def test_the_needed_files_are_fetched_once(apt: Path) -> None:
 def test_a_package_with_another_sum_is_rejected(apt: Path) -> None:
     with apt.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(SourceError, match="is not what the archive's index has"):
+    with pytest.raises(SourceError, match="is not what the signed list of the archive has"):
         debian.folder("9.9", source.NEEDED)
     assert not (debian.CACHE / "debian-9.9").exists()
 
 
 @needs_dpkg
-def test_a_series_that_apt_lacks_is_looked_for_in_sid(apt: Path) -> None:
+def test_a_series_that_no_suite_has_is_reported_with_those_that_there_are(apt: Path) -> None:
     with pytest.raises(SourceError, match=r"no package linux-source-0\.1; it has: debian-9\.9"):
         iova_variants.load("linux:debian-0.1")
-    asked = (apt.parent / "asked").read_text()
-    assert "update" in asked
-    assert str(debian.CACHE.resolve() / "apt") in asked
+    asked = (apt.parent / "asked").read_text().splitlines()
+    assert [Path(line.split()[-1]).name for line in asked] == ["old.conf", "new.conf"]
+
+
+@needs_dpkg
+def test_lists_without_a_network_are_used_as_they_are(apt: Path) -> None:
+    assert debian.known() == ["9.9"]
+    (apt.parent / "archive/new").unlink()
+    assert debian.folder("9.9", source.NEEDED).exists()
 
 
 def has_a_mark(data: bytes) -> bool:
