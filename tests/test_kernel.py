@@ -32,8 +32,9 @@ from iova_lab.kernel import (
     times,
     tools,
 )
+from iova_lab.kernel.files import Kernel
 from iova_lab.kernel.machine import Machine, MachineError
-from iova_lab.kernel.packages import SERIES, Kernel
+from iova_lab.kernel.packages import SERIES
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.traces import agreement
 from iova_lab.traces.trace import read_trace
@@ -55,7 +56,13 @@ NEWEST = SERIES[-1]
 
 @cache
 def kernel(series: str) -> Kernel:
-    return packages.get(series)
+    """A kernel of Debian; one that the archive can't give today is a skip with its reason."""
+    try:
+        return packages.get(series)
+    except KernelError as error:
+        if series in SERIES:
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +87,7 @@ def page_granule(index: int) -> OpStream:
 
 
 @boots
-@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("series", [*SERIES, packages.NEWEST])
 def test_every_variant_answers_as_in_user_space(series: str) -> None:
     streams = [
         workloads.generate("random_replace", 500),
@@ -292,34 +299,19 @@ def test_all_missing_programs_are_named_at_once_with_the_compiler_of_the_release
 def test_the_kernels_own_compiler_is_needed(
     compiler: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = Kernel("6.12.9-amd64", tmp_path, {})
-    found.headers.mkdir(parents=True)
+    release = "6.12.9-amd64"
+    headers = tmp_path / "headers"
+    headers.mkdir()
+    found = Kernel(release, tmp_path, tmp_path / "vmlinuz", tmp_path / "modules", headers)
     (found.headers / ".kernelvariables").write_text(
         f"override ARCH = x86\nCC = $(if $(X),ccache) $(CROSS_COMPILE){compiler}\n"
     )
     assert found.compiler == compiler
     monkeypatch.setattr(tools, "_which", lambda name: None if name == compiler else "/bin/x")
     monkeypatch.setattr(tools, "find_library", lambda name: name)
-    monkeypatch.setattr(packages, "CACHE", tmp_path)
-    monkeypatch.setattr(packages, "_get", lambda *_, **__: found)
+    monkeypatch.setattr(packages, "_debian", lambda *_, **__: found)
     with pytest.raises(KernelError, match=f"apt install {compiler}$"):
         packages.get("6.12")
-
-
-def test_an_unknown_series_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(packages, "CACHE", tmp_path)
-    monkeypatch.setattr(tools, "run", lambda *_: "linux-image-6.1.0-1-amd64\n")
-    with pytest.raises(KernelError, match=r"no kernel 9\.9 with headers"):
-        packages.get("9.9")
-
-
-def test_a_package_that_is_not_the_archives_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "linux-image-x_1_amd64.deb").write_bytes(b"other")
-    monkeypatch.setattr(tools, "run", lambda *_: "SHA256: 0123\n")
-    with pytest.raises(KernelError, match="not what the archive's index says"):
-        packages._checked("linux-image-x", tmp_path)
 
 
 # ---- fidelity ----
@@ -412,7 +404,7 @@ def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: P
 
 
 @boots
-@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("series", [*SERIES, packages.NEWEST])
 def test_the_reproducer_compiles_without_a_warning(series: str) -> None:
     assert module.build_lockup(kernel(series)).exists()
 

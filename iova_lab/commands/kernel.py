@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def kernel() -> None:
-    """Ask a Debian kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched.
+    """Ask a kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched.
 
     \b
     Examples:
@@ -30,19 +30,24 @@ def kernel() -> None:
 
 #: For every command that boots one.
 series_option = click.option(
-    "--kernel", "series", default="6.12", show_default=True, help="Debian's series: 6.1, 6.12, ..."
+    "--kernel",
+    "series",
+    default="6.12",
+    show_default=True,
+    help="A series (6.1), a suite of Debian (sid), newest, running, a built tree, or a vmlinuz.",
 )
 
 
 @kernel.command()
 @series_option
-@click.option("--newest", is_flag=True, help="Ask apt, even if there is one already.")
+@click.option("--newest", is_flag=True, help="Look in the archive, even if there is one already.")
 def fetch(series: str, newest: bool) -> None:
     """Fetch a kernel with apt, check its sums, unpack it under build/kernel/.
 
     \b
     Examples:
       iova-lab kernel fetch --kernel 6.12 --newest
+      iova-lab kernel fetch --kernel experimental
     """
     from iova_lab.kernel import packages
 
@@ -82,6 +87,7 @@ def replay_command(
     Examples:
       iova-lab kernel replay kernel mainline random_replace@10000
       iova-lab kernel replay --kernel 6.1 mainline ./my_patch.c trace_6_1
+      iova-lab kernel replay --kernel ~/src/linux kernel mainline ring
     """
     from iova_lab import workloads
     from iova_lab.kernel import fidelity, packages

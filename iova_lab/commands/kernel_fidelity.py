@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from iova_lab.kernel.fidelity import Cell
-    from iova_lab.kernel.packages import Kernel
+    from iova_lab.kernel.files import Kernel
 
 
 @kernel.command()
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     multiple=True,
     default=("6.1", "6.12"),
     show_default=True,
-    help="Debian's series; may be given several times.",
+    help="As of `iova-lab kernel replay`; may be given several times.",
 )
 @click.option("--variant", "variants", multiple=True, help="Default: all.")
 @click.option("--workload", "names", type=WORKLOAD, multiple=True, help="Default: all.")

@@ -55,8 +55,8 @@ from iova_lab.commands.try_steps import Trial
     "--kernel",
     is_flag=False,
     flag_value="6.12",
-    metavar="[SERIES]",
-    help="Then run it in a booted Debian kernel (6.12 if none is given); past the budget.",
+    metavar="[KERNEL]",
+    help="Then run it in a booted kernel (Debian's 6.12 if none is given); past the budget.",
 )
 @click.option(
     "--out",

@@ -24,7 +24,7 @@ from iova_lab import workloads
 from iova_lab.basics.reading import Row
 from iova_lab.basics.writing import append_row
 from iova_lab.kernel import module
-from iova_lab.kernel.packages import Kernel
+from iova_lab.kernel.files import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.measuring import rows
 from iova_lab.measuring.counts import count

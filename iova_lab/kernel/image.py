@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, tools
-from iova_lab.kernel.packages import Kernel
+from iova_lab.kernel.files import Kernel
 
 _INIT = """\
 #!/bin/busybox sh

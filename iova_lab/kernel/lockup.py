@@ -17,8 +17,8 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.kernel import image, module
 from iova_lab.kernel.fidelity import addresses, code_digest, counterpart
+from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.machine import Machine
-from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.replay import Job, replay
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, SOFT_LOCKUP_S
 from iova_variants.opstream import OpStream

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, tools
-from iova_lab.kernel.packages import Kernel
+from iova_lab.kernel.files import Kernel
 
 #: What the kernel says before it gives up, and when it does.
 _TROUBLE = ("BUG: ", "Oops: ", "kernel BUG at", "general protection fault", "Kernel panic")

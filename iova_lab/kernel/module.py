@@ -16,8 +16,9 @@ from pathlib import Path
 
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.kernel import KernelError, tools
-from iova_lab.kernel.packages import CACHE, Kernel, alone
+from iova_lab.basics.locking import alone
+from iova_lab.kernel import KernelError, toolchain, tools
+from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.linux import in_kernel
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
 
@@ -63,11 +64,11 @@ def build_lockup(kernel: Kernel) -> Path:
 
 
 def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
-    digest = hashlib.sha256(kernel.release.encode())
+    digest = hashlib.sha256((kernel.release + kernel.digest).encode())
     for target, path in sources.items():
         digest.update(target.encode() + b"\0" + path.read_bytes())
     module = CACHE / "modules" / f"{kernel.release}-{digest.hexdigest()[:16]}" / name
-    with alone():
+    with alone(CACHE):
         if not module.exists():
             _compile(kernel, sources, module)
     return module
@@ -95,9 +96,6 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
 
 
 def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
-    lacking = tools.missing(kernel.compiler)
-    if lacking:
-        raise KernelError(lacking)
     folder = module.parent
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
@@ -118,8 +116,8 @@ def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
 def _make(kernel: Kernel, folder: Path) -> None:
     # Debian builds with BTF, whose tool (pahole) few machines have; nothing here reads it.
     arguments = [f"M={folder}", "W=1", "KCFLAGS=-Werror", "CONFIG_DEBUG_INFO_BTF_MODULES="]
-    jobs = f"-j{os.cpu_count() or 1}"
-    done = tools.attempt("make", [jobs, "-s", "-C", kernel.headers, *arguments, "modules"])
+    arguments += kernel.make_arguments
+    done = toolchain.make(kernel, [*arguments, "modules"])
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if re.search(r"error:|ERROR:", line)]
         text = "\n".join(said[:10] or done.stderr.splitlines()[-10:])

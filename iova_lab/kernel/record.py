@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, image, probes, tools
+from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.layout import version
 from iova_lab.kernel.machine import Machine
-from iova_lab.kernel.packages import CACHE, Kernel, version
 from iova_lab.traces.importer.write import Imported, import_text
 
 GUEST_SCRIPT = Path(__file__).with_name("guest") / "record.sh"

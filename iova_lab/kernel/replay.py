@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.kernel import KernelError, image, module
+from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.machine import Machine, MachineError
-from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.shared import SharedMemory
 from iova_variants.opstream import OpStream
 

@@ -13,7 +13,6 @@ from iova_lab.kernel import KernelError
 
 #: Program: the package that has it.
 PACKAGES = {
-    "apt-cache": "apt",
     "apt-get": "apt",
     "busybox": "busybox-static",
     "cpio": "cpio",

@@ -14,9 +14,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from iova_lab.kernel import KernelError, image, packages, probes, tools
+from iova_lab.basics.locking import alone
+from iova_lab.debian import apt, suites
+from iova_lab.kernel import KernelError, image, probes
+from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.machine import Machine
-from iova_lab.kernel.packages import CACHE, Kernel
 from iova_lab.kernel.record import FIRST, devices, has_fprobes, kprobes_of, unpad
 
 #: Tool: Debian's package.
@@ -24,6 +26,7 @@ PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrac
 GUEST_SCRIPT = Path(__file__).with_name("guest") / "tracer.sh"
 STEPS = "probes drivers io written".split()
 _DRIVERS = ("nvme",)
+_INSTALLED = Path("/var/lib/dpkg/status")
 
 
 def record(
@@ -97,14 +100,15 @@ def _files(tool: str) -> list[Path]:
 def _unpacked(tool: str) -> Path:
     """The tool's package and what of its dependencies is not installed, unpacked, not installed."""
     target = CACHE / f"tool-{tool}"
-    with packages.alone():
+    suite = suites.here()
+    with alone(CACHE):
         if target.exists():
             return target.resolve()
-        said = tools.run("apt-get", ["--simulate", "-q", "install", PACKAGES[tool]])
-        names = re.findall(r"^Inst (\S+)", said, re.MULTILINE)
+        if suite is None:
+            raise KernelError(f"{tool} is taken from this machine's Debian, and this is none")
         with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
             root = Path(folder) / "root"
-            packages.download(names, Path(folder) / "debs", root)
-            root.mkdir(exist_ok=True)
+            names = apt.dependencies(suite, [PACKAGES[tool]], _INSTALLED)
+            apt.unpack(suite, names, root)
             root.rename(target)
     return target.resolve()
