@@ -376,6 +376,18 @@ def test_json_is_all_that_stdout_has(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["candidates"] == ["null"]
     assert found["verdicts"][0]["cell"] == "near_empty@20"
+    # A second is not enough for the fewest processes, and who waits is told so.
+    said = re.sub(r"\s+", " ", done.stderr)
+    assert re.search(r"note: 3 processes for each of 1 cells.* take about \d+ s; 0 s of", said)
+
+
+def test_a_note_says_how_long_the_fewest_processes_take() -> None:
+    result: Any = None
+    cell = measuring._Cell(result, result, {}, start_s=2.0, round_s=0.5)
+    least_s = measuring.MIN_PROCESSES * cell.process_s(measuring.SLICES_S[-1])
+    assert measuring._over_budget([cell, cell], 2 * least_s) == ""
+    note = measuring._over_budget([cell, cell], 2 * least_s - 1)
+    assert f"about {2 * least_s:.0f} s; {2 * least_s - 1:.0f} s of the budget" in note
 
 
 @pytest.mark.usefixtures("_few_processes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     type=POSITIVE,
     default=180.0,
     show_default=True,
-    help="Seconds that it may take in all.",
+    help="Seconds to spend in all: more of them make intervals narrower.  Each cell gets 8"
+    " processes even if that takes longer; how long is printed then.",
 )
 @click.option("--minutes", type=POSITIVE, help="The same in minutes.")
 @click.option(
@@ -111,7 +113,7 @@ def compare(
     plan.check()  # before there is a bar in whose place the mistake would stand
     bar = progress()
     with bar:
-        result = comparison.measure(plan, _advance(bar))
+        result = comparison.measure(plan, _advance(bar), on_note=_note(bar))
     comparison.save(result, results)
     pages = comparison.write(result, out or Path("build/compare") / stem)
     if as_json:
@@ -151,6 +153,11 @@ def _cell(text: str, nr_live: int | None) -> comparison.Cell:
 def _advance(bar: Progress) -> comparison.OnProgress:
     task = bar.add_task("count", total=1.0)
     return lambda share, text: bar.update(task, completed=share, description=text)
+
+
+def _note(bar: Progress) -> comparison.OnNote:
+    print_above = functools.partial(bar.console.print, markup=False, highlight=False)
+    return lambda text: print_above(f"note: {text}")
 
 
 def _console() -> Console:

@@ -4,7 +4,7 @@ Measure (`measure`), keep (`save`, `load`), and say it in every form that a patc
 (`write`, `terminal`; one cell's finding is a `Verdict`).
 """
 
-from iova_lab.comparison.measuring import OnProgress, measure
+from iova_lab.comparison.measuring import OnNote, OnProgress, measure
 from iova_lab.comparison.outputs import as_json, write, write_all
 from iova_lab.comparison.plan import DEFAULT_CELLS, Cell, Plan, cell_at
 from iova_lab.comparison.result import CellResult, Comparison, Subject
@@ -19,6 +19,7 @@ __all__ = [
     "CellResult",
     "Comparison",
     "Interval",
+    "OnNote",
     "OnProgress",
     "Plan",
     "Ratio",

@@ -40,6 +40,8 @@ PATIENCE_S = 60.0
 
 #: ``on_progress(share, text)``: how much is done, 0 to 1, and of what.
 OnProgress = Callable[[float, str], None]
+#: ``on_note(text)``: what the user should know before it is all done.
+OnNote = Callable[[str], None]
 
 
 @dataclass
@@ -80,12 +82,17 @@ class _Limit:
 
 
 def measure(
-    plan: Plan, on_progress: OnProgress = lambda share, text: None, *, limit_s: float = math.inf
+    plan: Plan,
+    on_progress: OnProgress = lambda share, text: None,
+    *,
+    on_note: OnNote = lambda text: None,
+    limit_s: float = math.inf,
 ) -> Comparison:
     """Measure a plan.  Ctrl-C ends it early: what was measured is returned, ``partial`` says so.
 
     So does ``limit_s``, counted from here: unlike the budget, it holds for the fewest processes
     too.  A process that is under way then is ended, and its variant is not blamed for it.
+    ``on_note`` is told how long it takes, once that is known, if it is longer than the budget.
 
     Raises what `Plan.check` raises, before anything is measured.
     """
@@ -103,6 +110,8 @@ def measure(
     try:
         _count_all(result, limit, on_progress)
         cells = _calibrate_all(result, limit, on_progress)
+        if note := _over_budget(cells, begin + plan.budget_s - time.monotonic()):
+            on_note(note)
         _take_rounds(result, cells, begin + plan.budget_s, limit, on_progress)
     except _TimeIsUpError:
         result.partial = f"ended by its time limit of {max(limit_s, 0):.0f} s"
@@ -209,6 +218,18 @@ def _choose(cells: list[_Cell], left_s: float) -> int:
     for cell in cells:
         cell.nr_values = cell.values_in(slice_s)
     return max(MIN_PROCESSES, min(MAX_PROCESSES, nr_rounds))
+
+
+def _over_budget(cells: list[_Cell], left_s: float) -> str:
+    """How long the fewest processes take, if that is longer than ``left_s``; "" if not."""
+    least_s = MIN_PROCESSES * sum(cell.process_s(SLICES_S[-1]) for cell in cells)
+    if least_s <= left_s:
+        return ""
+    return (
+        f"{MIN_PROCESSES} processes for each of {len(cells)} cells, the fewest that say anything,"
+        f" take about {least_s:.0f} s; {max(left_s, 0):.0f} s of the budget are left. Fewer"
+        " --workloads take less; Ctrl-C shows what was measured until then"
+    )
 
 
 def _take_rounds(
