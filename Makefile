@@ -118,7 +118,7 @@ lint: build
 FUZZ_RUNS ?= 1000000
 fuzz: build
 	mkdir -p build/fuzz/corpus build/fuzz/finds
-	$(BIN)/python tests/fuzz_run.py -runs=$(FUZZ_RUNS) -max_len=2500 -timeout=300 \
+	$(BIN)/python -m tests.support.fuzz_run -runs=$(FUZZ_RUNS) -max_len=2500 -timeout=300 \
 	  -rss_limit_mb=2000 -print_final_stats=1 -artifact_prefix=build/fuzz/finds/ build/fuzz/corpus
 
 # `make test` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its

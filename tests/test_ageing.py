@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import REAL, Row, alloc, free, stream_of
 
 import iova_variants
 from iova_lab import workloads
 from iova_variants import Domain
 from iova_variants.opstream import Op, OpFlag, OpStream
+from tests.support.lab import REAL, Row, alloc, free, stream_of
 
 pytestmark = pytest.mark.sanitize
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from lineage import REFERENCES
 
 import iova_variants
 from iova_lab.streams.books import next_power_of_two
 from iova_variants import Claim, Domain
+from tests.support.lineage import REFERENCES
 
 LIMIT = 2**52 - 8
 

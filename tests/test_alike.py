@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alike import assert_alike, assert_folders_alike, assert_same_drawing, assert_same_picture
 from matplotlib.figure import Figure
 from PIL import Image
 
 from iova_lab.rendering.saving import save
+from tests.support.alike import (
+    assert_alike,
+    assert_folders_alike,
+    assert_same_drawing,
+    assert_same_picture,
+)
 
 
 def saved(path: Path, last: float = 3.0, label: str = "mainline") -> tuple[Path, Path]:

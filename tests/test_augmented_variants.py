@@ -12,12 +12,21 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from lab import LINEAGE, Row, alloc, free, random_stream, reserve, source_with, stream_of
 
 import iova_variants
 from iova_lab import workloads
 from iova_variants import Claim
 from iova_variants.opstream import OpFlag, OpStream
+from tests.support.lab import (
+    LINEAGE,
+    Row,
+    alloc,
+    free,
+    random_stream,
+    reserve,
+    source_with,
+    stream_of,
+)
 
 AUGMENTED = ["alignable", "augmented"]
 LIMIT_48BIT = 2**36 - 1

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, target
 from hypothesis import strategies as st
-from lab import Row, alloc, free, random_stream, reserve, source_with, stream_of
 
 import iova_variants
 from iova_lab import workloads
@@ -21,6 +20,7 @@ from iova_lab.checking import soak_streams
 from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants import Domain
 from iova_variants.opstream import OpFlag, OpStream
+from tests.support.lab import Row, alloc, free, random_stream, reserve, source_with, stream_of
 
 pytestmark = pytest.mark.sanitize
 

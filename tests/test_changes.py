@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import asv_files
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -13,6 +12,7 @@ from iova_lab.basics import repository
 from iova_lab.cli import main
 from iova_lab.reports import changes
 from iova_lab.reports.changes import Reason, by_variant, counts, headline, moved, read, reasons
+from tests.support import asv_files
 
 
 def stored(root: Path, **replaced: object) -> pd.DataFrame:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from lab import REAL
 
 import iova_variants
 from iova_lab import workloads
@@ -24,6 +23,7 @@ from iova_lab.claims.timing import kinds
 from iova_lab.cli import main
 from iova_lab.measuring.statistics import Interval
 from iova_variants.opstream import Op
+from tests.support.lab import REAL
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = [1_000, 10_000, 100_000]

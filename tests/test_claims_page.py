@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alike import assert_alike
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
@@ -19,6 +18,7 @@ from iova_lab.claims import figure as drawing
 from iova_lab.claims.ledger import rule_digest
 from iova_lab.cli import main
 from iova_lab.rendering.pages import html_of
+from tests.support.alike import assert_alike
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"

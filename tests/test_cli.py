@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -24,20 +23,9 @@ from iova_lab.checking import skeleton
 from iova_lab.checking.doctor import Check
 from iova_lab.checking.noise import noise
 from iova_lab.cli import main
+from tests.support.command_line import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def commands(
-    group: click.Group = main, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in sorted(group.commands.items()):
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-
-
-COMMANDS = dict(commands())
 
 
 def examples(command: click.Command) -> list[str]:

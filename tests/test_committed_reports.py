@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from alike import assert_alike, files
 
 from iova_lab.claims.page import write_claims
 from iova_lab.contention.report import write_contention
@@ -17,6 +16,7 @@ from iova_lab.reports.candidate.page import write_evidence
 from iova_lab.reports.contents import write_contents
 from iova_lab.reports.promises import write_promises
 from iova_lab.reports.report import write_report
+from tests.support.alike import assert_alike, files
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, REPORTS = ROOT / "results", ROOT / "reports"

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pyperf
 import pytest
-from alike import assert_alike
 from rich.console import Console
 
 from iova_lab import comparison
@@ -31,6 +30,7 @@ from iova_lab.measuring import statistics
 from iova_lab.rendering.looks import styles
 from iova_lab.rendering.pages import read_page
 from iova_lab.workloads import SizeError
+from tests.support.alike import assert_alike
 
 GOLDEN = Path(__file__).parent / "golden" / "comparison"
 

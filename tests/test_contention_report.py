@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from alike import assert_folders_alike
 from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
@@ -21,6 +20,7 @@ from iova_lab.contention import tables, validation
 from iova_lab.contention.figures import groups, wait_figure
 from iova_lab.contention.report import write_contention
 from iova_lab.rendering.pages import read_page
+from tests.support.alike import assert_folders_alike
 
 pytestmark = pytest.mark.slow
 

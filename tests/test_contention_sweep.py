@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from lab import take_interrupts
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.cli import main
@@ -22,6 +21,7 @@ from iova_lab.contention import holds, study, sweep
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.published import fixed
 from iova_lab.contention.sweep import Cell, SweepError
+from tests.support.lab import take_interrupts
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ GIVEN = "--handoff-ns 70 --remote-ns 60"
 SERVICE = fixed(1000.0, 100.0).as_row()
 DIGEST = sweep.digest(SERVICE)
 SERVICES = {DIGEST: SERVICE}
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def cells(nr: int = 6) -> list[Cell]:
@@ -114,7 +114,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=TESTS.parent,
+        cwd=ROOT,
         start_new_session=True,
         preexec_fn=take_interrupts,
     )
@@ -148,7 +148,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     """Address of a scheduler that has two workers, which can import this module."""
     contact = tmp_path / "scheduler.json"
     env = os.environ | {
-        "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
+        "PYTHONPATH": str(ROOT),
         "IOVA_LAB_TEST_MARKER": str(tmp_path / "died"),
         "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     }

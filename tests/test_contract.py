@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import REAL, alloc, reserve, stream_of
 
 import iova_variants
 from iova_variants import Claim, Domain
+from tests.support.lab import REAL, alloc, reserve, stream_of
 
 pytestmark = pytest.mark.sanitize
 

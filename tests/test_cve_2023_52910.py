@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from lab import alloc, free, stream_of
 
 import iova_variants
 from iova_lab.checking.soak_chunk import run_chunk
 from iova_lab.checking.soak_streams import Chunk
 from iova_lab.measuring import instructions
 from iova_variants import Claim, Domain, EndlessError
+from tests.support.lab import alloc, free, stream_of
 
 #: start_pfn; what is allocated and freed first; the request that does not fit; what it gets.
 STREAMS = {

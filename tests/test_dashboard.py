@@ -19,19 +19,19 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import asv
-import asv_site
 import pytest
 import yaml
 from asv.machine import MachineCollection
 from asv.util import UserError
-from asv_site import ROOT, Site
 from click.testing import CliRunner
-from lab import take_interrupts
 
 from iova_lab.cli import main
 from iova_lab.dashboard import offline, publish, report_pages, views
 from iova_lab.dashboard.offline import PACKAGES, OfflineError, Package
 from iova_lab.measuring import asv_machine
+from tests.support import asv_site
+from tests.support.asv_site import ROOT, Site
+from tests.support.lab import take_interrupts
 
 PAGE = (Path(asv.__file__).parent / "www" / "index.html").read_text()
 NODES = "nodes.NodesMean.track_nodes_per_op"

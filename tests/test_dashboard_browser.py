@@ -16,9 +16,7 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-import asv_site
 import pytest
-from asv_site import Site
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -26,6 +24,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from iova_lab.dashboard.server import _Handler
+from tests.support import asv_site
+from tests.support.asv_site import Site
 
 NODES = "nodes.NodesMean.track_nodes_per_op"
 PATIENCE_S = 60  # a limit, not a measurement: a busy machine may be slow

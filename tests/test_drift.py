@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import asv_files
 import pandas as pd
 import pytest
 
@@ -16,6 +15,7 @@ from iova_lab.measuring.scaling import exponents, ratios
 from iova_lab.rendering.tables import change, intervals
 from iova_lab.reports.report_data import gather
 from iova_lab.reports.thread import judge
+from tests.support import asv_files
 
 FAKES = frozenset({"null"})
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from test_cli import COMMANDS
 
 import iova_lab
 from iova_lab import cli
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
 from iova_lab.reports.kinds import kinds
+from tests.support.command_line import COMMANDS
 
 HEAVY = ("pandas", "matplotlib", "scipy", "asv", "pyperf", "simpy", "rich.progress")
 USERS_FILE = OSError(errno.EACCES, "Permission denied", "/home/user/results.json")

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from iova_lab import cli
 from iova_lab.commands import arguments
 from iova_lab.kernel import tools
+from tests.support import command_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,17 +65,12 @@ ALSO = {
     ("contention", "sweep"): ["--stored", "--workloads", "near_empty", "--lockups", ""],
 }
 
-
-def leaves(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Words of every command that is no group."""
-    for name, command in sorted(group.commands.items()):
-        if isinstance(command, click.Group):
-            yield from leaves(command, (*before, name))
-        else:
-            yield (*before, name)
-
-
-COMMANDS = list(leaves(cli.main))
+#: Words of every command that is no group.
+COMMANDS = [
+    words
+    for words, command in command_line.COMMANDS.items()
+    if not isinstance(command, click.Group)
+]
 
 
 def parameters(words: tuple[str, ...]) -> list[click.Parameter]:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import REAL, Row, alloc, find, free, random_stream, reserve, stream_of
 
 import iova_variants
 from iova_variants import Claim, CountedReplay, VariantError
 from iova_variants.opstream import Op, OpFlag, OpStream
+from tests.support.lab import REAL, Row, alloc, find, free, random_stream, reserve, stream_of
 
 pytestmark = pytest.mark.sanitize
 

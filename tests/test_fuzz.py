@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fuzz_importer
 import pytest
 
 from iova_lab.traces.importer import write
 from iova_lab.traces.importer.calls import Calls
 from iova_lab.traces.importer.domains import Domains
+from tests.support import fuzz_importer
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDS = [path for path in sorted(fuzz_importer.FINDS.glob("*")) if path.suffix != ".md"]
@@ -61,7 +61,7 @@ def test_the_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_short_run_guided_by_coverage(tmp_path: Path) -> None:
     options = [f"-runs={_NR_GUIDED}", "-seed=1", "-max_len=4096", f"-artifact_prefix={tmp_path}/"]
     done = subprocess.run(
-        [sys.executable, "tests/fuzz_run.py", *options, tmp_path / "corpus"],
+        [sys.executable, "-m", "tests.support.fuzz_run", *options, tmp_path / "corpus"],
         cwd=ROOT,
         capture_output=True,
         text=True,

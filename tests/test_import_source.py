@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from lab import take_interrupts
 
 from iova_lab.cli import main
 from iova_lab.traces.file import open_trace
 from iova_lab.traces.importer import ImportTextError, import_text
+from tests.support.lab import take_interrupts
 
 if sys.version_info >= (3, 14):
     from compression import zstd

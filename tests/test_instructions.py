@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from lab import alloc, free, random_stream, stream_of
 
 from iova_lab import workloads
 from iova_lab.cli import main
@@ -16,6 +15,7 @@ from iova_lab.measuring import counts, instructions
 from iova_lab.measuring.instructions import ToolError
 from iova_variants.opstream import OpStream
 from iova_variants.watch import Limits
+from tests.support.lab import alloc, free, random_stream, stream_of
 
 counts_them = pytest.mark.skipif(
     shutil.which("valgrind") is None, reason="valgrind is missing: apt install valgrind"

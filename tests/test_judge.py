@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import (
+
+import iova_variants
+from iova_lab.streams.books import books_of
+from iova_variants import Claim
+from iova_variants.opstream import Op, OpFlag, OpStream
+from tests.support.lab import (
     REAL,
     REFUSED,
     Row,
@@ -20,11 +25,6 @@ from lab import (
     reserve,
     stream_of,
 )
-
-import iova_variants
-from iova_lab.streams.books import books_of
-from iova_variants import Claim
-from iova_variants.opstream import Op, OpFlag, OpStream
 
 
 class Counts(NamedTuple):

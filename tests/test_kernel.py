@@ -10,9 +10,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 import pytest
-import small_tree
 from click.testing import CliRunner
-from lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_of
 
 import iova_variants
 from iova_lab import workloads
@@ -39,6 +37,8 @@ from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.traces import agreement
 from iova_lab.traces.trace import read_trace
 from iova_variants.opstream import Op, OpStream
+from tests.support import small_tree
+from tests.support.lab import REAL, alloc, as_far_as_it_returns, find, free, reserve, stream_of
 
 missing = tools.missing()
 Test = TypeVar("Test", bound=Callable[..., None])

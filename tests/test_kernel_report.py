@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from alike import assert_alike
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.kernel import fidelity, fidelity_ratios, fidelity_report, lockup, lockup_report
 from iova_lab.measuring.code_digest import code_digest
+from tests.support.alike import assert_alike
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "kernel"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 import iova_variants
@@ -18,6 +17,7 @@ from iova_lab.linux import in_kernel, source, unit
 from iova_lab.linux.errors import SourceError, TextError
 from iova_variants import Domain, VariantError, building
 from iova_variants.opstream import OpStream, new_ops
+from tests.support import small_tree
 
 RING = workloads.generate("ring", 100)
 TRACE = str(Path(__file__).resolve().parent.parent / "iova_lab/traces/debian-6.12.npz")

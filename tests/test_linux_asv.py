@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 from iova_lab.cli import main
 from iova_lab.linux import asv_folder
+from tests.support import small_tree
 
 SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"
 END = 'MODULE_LICENSE("GPL");\n'

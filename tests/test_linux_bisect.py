@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.checking import criterion
 from iova_lab.cli import main
+from tests.support import small_tree
 
 SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"
 END = 'MODULE_LICENSE("GPL");\n'

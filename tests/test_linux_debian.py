@@ -11,12 +11,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import small_tree
 
 import iova_variants
 from iova_lab.debian import suites
 from iova_lab.linux import debian, source
 from iova_lab.linux.errors import SourceError
+from tests.support import small_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Of the heads of the kernel's files, in parts: this file is looked at as well.

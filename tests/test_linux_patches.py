@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 import iova_variants
@@ -17,6 +16,7 @@ from iova_lab.cli import main
 from iova_lab.linux import apply, series, source
 from iova_lab.linux.apply import ApplyError
 from iova_lab.linux.errors import SourceError
+from tests.support import small_tree
 
 LOWER = {"(high - size) & mask": "(high - size - 1) & mask"}
 LOWEST = {"(high - size) & mask": "(high - size - 2) & mask"}

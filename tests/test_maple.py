@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import Row, alloc, answers, free, reserve, stream_of
-from lineage import REFERENCES
 
 import iova_variants
 from iova_lab import workloads
 from iova_variants import Claim, Domain, VariantError
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
+from tests.support.lab import Row, alloc, answers, free, reserve, stream_of
+from tests.support.lineage import REFERENCES
 
 LIMIT_24BIT = 2**12 - 1
 LIMIT_32BIT = 2**20 - 1

@@ -7,12 +7,12 @@ import re
 import subprocess
 from pathlib import Path
 
-import asv_files
 import pytest
 
 from iova_lab.basics import repository
 from iova_lab.measuring import code_digest, flags
 from iova_lab.reports import mail, report, report_data
+from tests.support import asv_files
 
 
 def git(folder: Path, *arguments: str) -> str:

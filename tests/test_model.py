@@ -15,12 +15,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from lab import REAL, answers, as_far_as_it_returns, random_stream
-from lineage import REFERENCES, NeverReturnsError
 
 import iova_variants
 from iova_lab.streams.books import Range, books_of, next_power_of_two
 from iova_variants import Claim, EndlessError
+from tests.support.lab import REAL, answers, as_far_as_it_returns, random_stream
+from tests.support.lineage import REFERENCES, NeverReturnsError
 
 DESCRIBED = sorted(set(REAL) & set(REFERENCES))
 

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from lab import Row, alloc, find, free, random_stream, stream_of
 
 import iova_variants
 from iova_lab import traces
 from iova_lab.cli import main
-from iova_variants import BuildError, Domain, VariantCrashedError, VariantError, building
+from iova_variants import BuildError, Domain, VariantCrashedError, VariantError
 from iova_variants.opstream import OpFlag, StreamError
+from tests.support.lab import SUPPORT, Row, alloc, find, free, random_stream, stream_of
+from tests.support.sanitizers import sanitizer_environment
 
 RECORDED = Path(traces.__file__).with_name("debian-6.12.npz")
-TINY = Path(__file__).with_name("tiny.c").read_text(encoding="utf-8")
+TINY = (SUPPORT / "tiny.c").read_text(encoding="utf-8")
 
 STREAM = stream_of([alloc(slot, 3, 100, flags=OpFlag.SIZE_ALIGNED) for slot in range(20)])
 
@@ -311,18 +312,3 @@ def run_python(code: str, *arguments: str, build: str) -> subprocess.CompletedPr
         cwd=Path(__file__).parent.parent,
         timeout=120,
     )
-
-
-def sanitizer_environment() -> dict[str, str]:
-    """Put the sanitizer before everything; and what C++ throws with, or it won't find that."""
-    libraries = [
-        subprocess.check_output(
-            [building.compiler(), f"-print-file-name={name}"], text=True
-        ).strip()
-        for name in ("libasan.so", "libstdc++.so.6")
-    ]
-    return {
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-    }

@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import small_tree
 from asv.util import load_json
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -22,6 +21,7 @@ from packaging.utils import canonicalize_name
 import iova_variants
 from iova_lab.measuring import asv_machine
 from iova_variants.building import HARNESS_DIR
+from tests.support import small_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

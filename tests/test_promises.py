@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from alike import assert_alike
 from click.testing import CliRunner
-from lab import REAL
 
 import iova_variants
 from iova_lab.checking import peng, promises, promises_results
@@ -25,6 +23,8 @@ from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_24BIT, LIMIT_32BIT
 from iova_lab.workloads import full_32bit
 from iova_variants import Claim
 from iova_variants.opstream import Op
+from tests.support.alike import assert_alike
+from tests.support.lab import REAL
 
 #: Few: tests/test_soak.py and the generation of the page look far longer.
 SHALLOW = {3: 20, 6: 40}

@@ -14,11 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-import rcache_model
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import REAL, REFUSED, Row, alloc, free, random_stream, reserve, stream_of
-from lineage import REFERENCES
 
 import iova_variants
 from iova_lab import workloads
@@ -28,6 +25,9 @@ from iova_variants import Claim, CountedReplay, Rcache
 from iova_variants._rcache import Kernel
 from iova_variants.building import VARIANT_DIR, compile_variant
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
+from tests.support import rcache_model
+from tests.support.lab import REAL, REFUSED, Row, alloc, free, random_stream, reserve, stream_of
+from tests.support.lineage import REFERENCES
 
 pytestmark = pytest.mark.sanitize
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab import (
+
+import iova_variants
+from iova_lab import workloads
+from iova_lab.basics.errors import InvalidValueError
+from iova_lab.streams.books import books_of
+from iova_variants import Claim, CountedReplay, Watched
+from iova_variants.opstream import Op, OpStream, new_ops
+from tests.support.lab import (
     ON_RANGE_TREE,
     REAL,
     REFUSED,
@@ -20,13 +27,6 @@ from lab import (
     sizeof_range,
     stream_of,
 )
-
-import iova_variants
-from iova_lab import workloads
-from iova_lab.basics.errors import InvalidValueError
-from iova_lab.streams.books import books_of
-from iova_variants import Claim, CountedReplay, Watched
-from iova_variants.opstream import Op, OpStream, new_ops
 
 SLAB_BYTES, CACHE_LINE = 4096, 64
 

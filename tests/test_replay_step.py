@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from lab import REAL, alloc, find, free, random_stream, reserve, stream_of
 
 import iova_variants
 from iova_variants import Claim
 from iova_variants.building import HARNESS_DIR
+from tests.support.lab import REAL, alloc, find, free, random_stream, reserve, stream_of
 
 #: Besides replay_step.h: the rcache, which stands in front of the variant, and the soft lockup.
 CALLERS = {"replay_step.h", "rcache.c", "lockup.c"}

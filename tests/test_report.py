@@ -10,11 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import asv_files
 import numpy as np
 import pandas as pd
 import pytest
-from alike import assert_alike, assert_folders_alike
 from click.testing import CliRunner
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,6 +39,8 @@ from iova_lab.reports.report import headline, write_report
 from iova_lab.reports.report_data import gather
 from iova_lab.reports.thread import Answer, Thread, growth_lines, judge
 from iova_lab.reports.thread_2017 import answer
+from tests.support import asv_files
+from tests.support.alike import assert_alike, assert_folders_alike
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import asv_files
 import pandas as pd
 import pytest
 from asv.results import Results
@@ -28,6 +27,7 @@ from iova_lab.measuring.results import (
     tidy,
     why_missing,
 )
+from tests.support import asv_files
 
 
 def read(root: Path, machine: str = "lab-1", commit: str | None = None) -> pd.DataFrame:

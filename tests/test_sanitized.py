@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_own_variant import sanitizer_environment
+
+from tests.support.sanitizers import sanitizer_environment
 
 TESTS = Path(__file__).parent
 MARKED = sorted(

@@ -1,6 +1,6 @@
 """Does the user-space kernel API do what the kernel's does?  The tree, the slabs, bits and lock.
 
-tests/shim.c is compiled like a variant, against the same headers, and driven from here.
+tests/support/shim.c is compiled like a variant, against the same headers, and driven from here.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import ctypes as c
 import random
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iova_variants import building
+from tests.support.lab import SUPPORT
 
 PLAIN, MAX, SUM = range(3)
 SLAB_HWCACHE_ALIGN = 1
@@ -25,7 +25,7 @@ NR_ITEMS = 4096
 def shim(tmp_path_factory: pytest.TempPathFactory) -> c.CDLL:
     target = tmp_path_factory.mktemp("shim") / "shim.so"
     userspace = building.HARNESS_DIR / "userspace"
-    sources = [Path(__file__).with_name("shim.c"), *sorted(userspace.glob("*.c"))]
+    sources = [SUPPORT / "shim.c", *sorted(userspace.glob("*.c"))]
     flags = [flag for flag in building.CFLAGS if "visibility" not in flag]
     command = [building.compiler(), *flags, "-pthread", "-shared", f"-I{userspace}"]
     subprocess.run([*command, *map(str, sources), "-o", str(target)], check=True)

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from lab import REAL, REFUSED, Row, alloc, find, free, stream_of
 
 import iova_variants
 from iova_lab.checking import soak, soak_chunk
@@ -23,6 +22,7 @@ from iova_lab.checking.soak_streams import RCACHES, VERIFY_EVERY, Chunk, make_ch
 from iova_lab.cli import main
 from iova_variants import VariantError
 from iova_variants.opstream import Op, OpFlag
+from tests.support.lab import REAL, REFUSED, Row, alloc, find, free, stream_of
 
 #: Chunks of 20,000 ops that are verified after every op; off, pre-6.7 and 6.7 are all in it.
 SHORT = [VERIFY_EVERY * nr - 1 for nr in range(1, 9)]

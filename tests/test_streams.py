@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lab import Row, alloc, find, free, reserve, stream_of
 
 import iova_variants
 from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError, new_ops
+from tests.support.lab import Row, alloc, find, free, reserve, stream_of
 
 PACKED = OpFlag.PACKED
 ALIGNED = OpFlag.SIZE_ALIGNED

@@ -18,12 +18,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import REAL, Row, alloc, free, random_stream, reserve, source_of, stream_of
 
 import iova_variants
 from iova_lab import workloads
 from iova_variants import Claim, VariantCrashedError, VariantError, _native_threads, building
 from iova_variants.opstream import Op, OpStream
+from tests.support.lab import (
+    REAL,
+    SUPPORT,
+    Row,
+    alloc,
+    free,
+    random_stream,
+    reserve,
+    source_of,
+    stream_of,
+)
 
 NR_LIVE = {"near_empty": 50, "random_replace": 300, "cross_cpu": 200, "full_32bit": 300}
 
@@ -281,7 +291,7 @@ def test_impossible_numbers_of_threads_are_refused(threads: int) -> None:
 @pytest.fixture(scope="module")
 def fair_lock(tmp_path_factory: pytest.TempPathFactory) -> c.CDLL:
     target = tmp_path_factory.mktemp("lock") / "fair_lock.so"
-    sources = [Path(__file__).with_name("fair_lock.c"), building.HARNESS_DIR / "threaded/crew.c"]
+    sources = [SUPPORT / "fair_lock.c", building.HARNESS_DIR / "threaded/crew.c"]
     include = [f"-I{folder}" for folder in building.include_dirs("threaded")]
     flags = [flag for flag in building.CFLAGS if "visibility" not in flag]
     flags += building.BUILD_CFLAGS["threaded"]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alike import assert_alike
 from click.testing import CliRunner, Result
 
 from iova_lab import workloads
@@ -35,6 +34,8 @@ from iova_lab.traces.info import NR_POINTS, trace_info
 from iova_lab.traces.replay import replay_trace
 from iova_lab.traces.scale import scale_trace
 from iova_lab.traces.trace import TRACE_DIR, read_fast_trace, read_trace
+from tests.support.alike import assert_alike
+from tests.support.lab import SUPPORT
 
 RECORDED = TRACE_DIR / "debian-6.12.npz"
 META = {"kernel": "6.12.0", "granule": 4096, "start_pfn": 1}
@@ -162,7 +163,7 @@ def test_replay_at_the_fast_level_has_a_hit_rate() -> None:
 
 
 def test_a_variant_that_breaks_takes_no_other_with_it(tmp_path: Path) -> None:
-    broken = (Path(__file__).parent / "tiny.c").read_text()
+    broken = (SUPPORT / "tiny.c").read_text()
     body = re.search(r"static unsigned long \w+_alloc\([^{]*\{", broken)
     assert body
     (tmp_path / "tiny.c").write_text(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from lab import alloc, source_of, stream_of
 
 import iova_variants
 from iova_lab import workloads
@@ -26,6 +25,7 @@ from iova_lab.streams.making import LIMIT_24BIT
 from iova_variants import VariantCrashedError, VariantError
 from iova_variants.opstream import Op, OpStream
 from iova_variants.watch import End, Limits
+from tests.support.lab import alloc, source_of, stream_of
 
 IN_ALLOC = "\tif (!new)\n\t\treturn IOVA_REFUSED;\n\n"
 REGISTERS = "IOVA_VARIANT(\n"

@@ -6,9 +6,9 @@ import ctypes
 from collections.abc import Iterator
 
 import pytest
-from lab import ON_RANGE_TREE, own_members, sizeof_range_domain
 
 from iova_variants import Domain, VariantError
+from tests.support.lab import ON_RANGE_TREE, own_members, sizeof_range_domain
 
 LIMIT_32BIT = 2**20 - 1
 LIMIT_64BIT = 2**52 - 1

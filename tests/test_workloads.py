@@ -7,15 +7,15 @@ import re
 from math import log2
 
 import numpy as np
-import pin
 import pytest
-from lab import LINEAGE, ON_RANGE_TREE, own_members, source_of
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.workloads import SizeError, random_replace
 from iova_variants import Claim, CountedReplay, Domain
 from iova_variants.opstream import Op
+from tests.support import pin
+from tests.support.lab import LINEAGE, ON_RANGE_TREE, own_members, source_of
 
 GENERATED = [name for name in workloads.names() if not name.startswith("trace_")]
 #: Those that begin where they were last: their searches, not their updates, cost nothing.

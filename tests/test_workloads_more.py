@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from lab import LINEAGE, REAL, REFUSED
 
 import iova_variants
 from iova_lab import workloads
@@ -28,6 +27,7 @@ from iova_lab.workloads import (
 )
 from iova_variants import CountedReplay
 from iova_variants.opstream import Op, OpStream
+from tests.support.lab import LINEAGE, REAL, REFUSED
 
 SMALL = 10_000
 WORKLOADS = (

@@ -1,6 +1,6 @@
 """How fast is a very long text imported, and how much memory does that take?
 
-    python tests/large_trace.py 10000000
+    python -m tests.support.large_trace 10000000
 
 Makes the text of a machine with eight domains and four CPUs, in tracefs' format of 6.12, and pipes
 it into `iova-lab trace import -`.  Three calls in a hundred reach the tree; 200 ranges or so

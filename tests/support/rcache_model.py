@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from lab import REFUSED, Row
-from lineage import Reference
 
 from iova_lab.streams.books import next_power_of_two
 from iova_variants import Rcache
 from iova_variants.opstream import Op, OpStream
+from tests.support.lab import REFUSED, Row
+from tests.support.lineage import Reference
 
 NR_ORDERS = 6
 MAX_SIZE = 32

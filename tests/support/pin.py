@@ -1,8 +1,8 @@
 """What must be the same on every machine, and from version to version?
 
 The op streams of all workloads, by digest, and what each variant answers and visits on them.
-``python -m tests.pin`` (from the top of the repository) makes the files anew, after a change that
-is meant to change them; the diff then shows what it changed.
+``python -m tests.support.pin`` (from the top of the repository) makes the files anew, after a
+change that is meant to change them; the diff then shows what it changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import iova_variants
 from iova_lab import workloads
 
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN = Path(__file__).parents[1] / "golden"
 STREAMS, ANSWERS = GOLDEN / "streams.json", GOLDEN / "answers.json"
 
 

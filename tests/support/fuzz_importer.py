@@ -3,7 +3,7 @@
 `make fuzz` asks 10^6 times, guided by coverage (fuzz_run.py); `make test` a few thousand times.
 
 Real text of every tool is what mutations begin with.  `check_input` is what must hold of any bytes;
-whatever broke it once is in tests/fuzz/finds/, and is a test.
+whatever broke it once is in tests/fuzz/, and is a test.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from iova_lab.traces.trace import (
 )
 
 #: What broke it once.
-FINDS = Path(__file__).parent / "fuzz"
-GOLDEN = Path(__file__).parent / "golden" / "tracing"
+FINDS = Path(__file__).parents[1] / "fuzz"
+GOLDEN = Path(__file__).parents[1] / "golden" / "tracing"
 _NR_SEED_LINES = 12
 _PACKERS: list[Callable[[bytes], bytes]] = [
     gzip.compress,

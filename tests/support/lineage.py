@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lineage_gaps import Alignable, Augmented, BestFit, Maple
-from lineage_walks import (
+from tests.support.lineage_gaps import Alignable, Augmented, BestFit, Maple
+from tests.support.lineage_walks import (
     Anchor,
     Cached32,
     Cached64,

@@ -1,6 +1,6 @@
 """Fuzz the importer, guided by coverage: atheris, which is libFuzzer for Python.
 
-    python tests/fuzz_run.py -runs=1000 build/fuzz/corpus
+    python -m tests.support.fuzz_run -runs=1000 build/fuzz/corpus
 
 Arguments are libFuzzer's; what breaks the importer is written where -artifact_prefix says.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["iova_lab.traces.importer"]):
-    import fuzz_importer
+    from tests.support import fuzz_importer
 
 #: One trace in so many is read again.
 _READ = 8

@@ -11,11 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from lineage import REFERENCES, NeverReturnsError, Reference
 
 import iova_variants
 from iova_variants import Claim
 from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
+from tests.support.lineage import REFERENCES, NeverReturnsError, Reference
+
+#: Where C files of the tests' own are.
+SUPPORT = Path(__file__).parent
 
 REFUSED = 2**64 - 1
 

@@ -11,15 +11,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import asv_files
 import pytest
 from filelock import FileLock
 
 import iova_variants
 from iova_lab.dashboard import offline
 from iova_lab.measuring.results import PARAM_NAMES
+from tests.support import asv_files
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 #: The committed reports are of this one.
 MACHINE = "reference"
 WORKLOADS = ["lost_space", "near_empty", "ring", "startup"]

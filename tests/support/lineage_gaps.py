@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from lineage_walks import M64, Anchor, Reference
-
 from iova_lab.streams.books import MergingBooks, Range, next_power_of_two
+from tests.support.lineage_walks import M64, Anchor, Reference
 
 #: Gaps from the top that `Alignable` looks at before it searches.
 WALK_BOUND = 32

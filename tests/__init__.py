@@ -1,0 +1,1 @@
+"""Tests: one file per subject; what they share is in support/."""
