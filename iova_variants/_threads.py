@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.basics.errors import InvalidValueError
 from iova_variants import _native_threads, native
 from iova_variants._deal import Deal, deal
 from iova_variants._possible import native_stream, raise_stream_error
 from iova_variants._rcache import OWN, NativeRcache, Rcache, RcacheReport, rcache_of
 from iova_variants._replay import check_returns
-from iova_variants._variant import Variant, load
+from iova_variants._variant import Variant, load, with_own_rcache
 from iova_variants.building import Build
 from iova_variants.child import Tell, VariantError, in_child
 
@@ -153,6 +152,7 @@ def replay_threads(
     waits for a lock, and holds cost what they cost when another CPU had the domain before.
 
     ``rcache`` as for `replay`; its timer never fires, because a window is shorter than its 100 ms.
+    What the kernel's own rcache does is not reported, but for its locks.
     With ``timeout`` (seconds) it all happens in a child process.
 
     A variant that declares `Claim.ENDLESS` is checked in the stream's order only: in another order
@@ -161,21 +161,17 @@ def replay_threads(
     Raises as `replay` does.
     """
     dealt = stream if isinstance(stream, Deal) else deal(stream, threads)
+    layer = rcache_of(rcache)
+    if layer and layer.kernel == OWN:
+        name = with_own_rcache(name)
     variant = load(name, build=build)
-    request = _Request(variant, dealt, threads, _layer(rcache), judge, in_turn, per_op)
+    request = _Request(variant, dealt, threads, layer, judge, in_turn, per_op)
     check_returns(name, variant, dealt.stream, request.rcache)
     if timeout is None:
         return request.run()
     where = f"in a replay by {threads} threads"
     work = functools.partial(_run_in_child, request)
     return in_child(work, variant.name, lambda progress: where, wall_s=timeout)
-
-
-def _layer(rcache: Rcache | str) -> Rcache | None:
-    layer = rcache_of(rcache)
-    if layer and layer.kernel == OWN:
-        raise InvalidValueError("the kernel's own rcache runs in one thread: take pre-6.7 or 6.7")
-    return layer
 
 
 def _plan(
@@ -224,6 +220,8 @@ class _Request:
             *(shares, c.byref(result)),
         ):
             _complain(result)
+        if self.rcache and self.rcache.kernel == OWN:
+            layer = None  # no build with threads counts what the text's own does
         return _result(self.variant, shares, cpus, plan, result, layer, per_op)
 
 

@@ -1,25 +1,23 @@
 """Do the lab's retellings do what the kernel's text does, address by address and node by node?
 
-The texts come from Debian's packages.  One that is not in build/linux/ yet is fetched where
-``IOVA_LAB_FETCH`` is set, as .ci/run does: 150 MB each.
+The texts come from Debian's packages: see debian_texts.py.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import pytest
+from debian_texts import text_of
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.kernel import packages, tools
 from iova_lab.kernel.replay import Job, replay
-from iova_lab.linux import debian, source
-from iova_lab.linux.errors import SourceError
+from iova_lab.linux import source
 from iova_variants.opstream import Op, OpFlag, OpStream
 
 #: Which retelling stands for which package.
@@ -30,18 +28,6 @@ NR_CHUNKS = 8
 MOST_DIFFERING = 0.005
 #: Which of the lab's rcaches stands for the package's own.
 RCACHES: dict[str, Literal["pre-6.7", "6.7"]] = {"6.1": "pre-6.7", "6.12": "6.7"}
-
-
-def text_of(series: str) -> str:
-    """Return the name of a package's text; skips where it is not to be had."""
-    if not (debian.CACHE / f"debian-{series}").exists() and "IOVA_LAB_FETCH" not in os.environ:
-        pytest.skip(f"linux-source-{series} has not been fetched: set IOVA_LAB_FETCH=1")
-    name = f"linux:debian-{series}"
-    try:
-        iova_variants.load(name)
-    except SourceError as error:
-        pytest.skip(str(error))
-    return name
 
 
 @pytest.mark.parametrize("series", RETELLINGS)

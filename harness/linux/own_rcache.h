@@ -116,6 +116,23 @@ static inline struct text_effect text_effect_end(const struct rcache *rcache,
 	return effect;
 }
 
+/* Which of its locks is which, for the builds that time them. */
+static void text_name_locks(struct iova_domain *iovad)
+{
+#ifdef IOVA_THREADED
+	unsigned int order, cpu;
+
+	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
+		struct iova_rcache *own = &iovad->rcaches[order];
+
+		own->lock.class = LOCK_DEPOT;
+		for_each_possible_cpu(cpu)
+			per_cpu_ptr(own->cpu_rcaches, cpu)->lock.class =
+				LOCK_CPU_CACHE;
+	}
+#endif
+}
+
 static void text_tell(const struct rcache *rcache, unsigned long size,
 		      unsigned long limit_pfn, unsigned long pfn)
 {
@@ -134,16 +151,25 @@ int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
 	if (!text_first_rcache)
 		text_first_rcache = rcache;
 #ifdef TEXT_HAS_iova_domain_init_rcaches
+	int err;
+
 	shim_nr_cpus = run->config.nr_cpus;
-	return iova_domain_init_rcaches(iovad);
+	err = iova_domain_init_rcaches(iovad);
+	if (!err)
+		text_name_locks(iovad);
+	return err;
 #else
 	/* Until v5.17 they come with the domain, for the CPUs of that moment. */
 	struct iova_domain old = *iovad;
 
 	shim_nr_cpus = 1;
 	put_iova_domain(iovad);
+#ifdef IOVA_THREADED
+	this_cpu->init_class = LOCK_VARIANT;
+#endif
 	memset(iovad, 0, sizeof(*iovad));
 	text_init_for(iovad, old.granule, old.start_pfn, run->config.nr_cpus);
+	text_name_locks(iovad);
 	return 0;
 #endif
 }

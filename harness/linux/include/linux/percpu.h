@@ -10,7 +10,13 @@
 #include <linux/slab.h>
 
 static unsigned int shim_nr_cpus = 1;
+/* In builds with several threads, each has its own. */
+#ifdef IOVA_THREADED
+static __thread unsigned int shim_cpu
+	__attribute__((__tls_model__("initial-exec")));
+#else
 static unsigned int shim_cpu;
+#endif
 
 #define __percpu
 #define cache_line_size()	64

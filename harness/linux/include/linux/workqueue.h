@@ -26,15 +26,20 @@ static struct delayed_work *shim_work;
 	((item)->pending = false, INIT_WORK(&(item)->work, function))
 #define to_delayed_work(item)	container_of(item, struct delayed_work, work)
 
+/* No timer fires while several threads run, so none of them lists any. */
 static inline bool schedule_delayed_work(struct delayed_work *item,
 					 unsigned long delay)
 {
+#ifdef IOVA_THREADED
+	return !__atomic_exchange_n(&item->pending, true, __ATOMIC_RELAXED);
+#else
 	if (item->pending)
 		return false;
 	item->pending = true;
 	item->next = shim_work;
 	shim_work = item;
 	return true;
+#endif
 }
 
 static inline bool cancel_delayed_work_sync(struct delayed_work *item)

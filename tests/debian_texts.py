@@ -1,0 +1,42 @@
+"""Texts of Debian's source packages, for tests that need a real kernel's.
+
+One that is not in build/linux/ yet is fetched where ``IOVA_LAB_FETCH`` is set, as .ci/run does: 150
+MB each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import small_tree
+
+import iova_variants
+from iova_lab.linux import debian, source
+from iova_lab.linux.errors import SourceError
+
+
+def text_of(series: str) -> str:
+    """Return the name of a package's text; skips where it is not to be had."""
+    if not (debian.CACHE / f"debian-{series}").exists() and "IOVA_LAB_FETCH" not in os.environ:
+        pytest.skip(f"linux-source-{series} has not been fetched: set IOVA_LAB_FETCH=1")
+    name = f"linux:debian-{series}"
+    try:
+        iova_variants.load(name)
+    except SourceError as error:
+        pytest.skip(str(error))
+    return name
+
+
+def repository(folder: Path, series: Sequence[str]) -> Path:
+    """Make a repository of packages, a commit and a tag each, as v6.12; skips as `text_of`."""
+    for name in series:
+        text = source.read(text_of(name).removeprefix("linux:"))
+        for path, data in text.files.items():
+            small_tree.put(folder, path, data.decode())
+        small_tree.put(folder, "drivers/other.c", f"/* {name} */\n")
+        small_tree.commit(folder, f"Linux {name}")
+        small_tree.git(folder, "tag", f"v{name}")
+    return folder
