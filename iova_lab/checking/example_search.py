@@ -100,7 +100,7 @@ def _nodes(variant: str, nr_live: int) -> int:
     return iova_variants.replay(variant, stream, build="counted").nodes
 
 
-def _pointless(variant: str, question: str, found: list[Example]) -> bool:
+def is_pointless(variant: str, question: str, found: list[Example]) -> bool:
     """Is the answer known: flat in the large, or already different in more than cost?"""
     if question == "any-mask":
         return not grows(variant)
@@ -112,7 +112,7 @@ def search_all(on_progress: Callable[[str], object]) -> list[Example]:
     found: list[Example] = []
     for variant in iova_variants.names(fake=False):
         for question in QUESTIONS:
-            if _pointless(variant, question, found):
+            if is_pointless(variant, question, found):
                 continue
             example = search(variant, question)
             if example:

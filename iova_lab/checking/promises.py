@@ -7,6 +7,7 @@ every size on every variant; `answers` puts one cell of the table per variant an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,14 @@ import pandas as pd
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.basics.errors import IovaLabError
+from iova_lab.basics.errors import InvalidValueError, IovaLabError
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
 from iova_lab.measuring.cells import SHORT_BUDGET, number
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
-from iova_lab.streams.counterexamples import examples
+from iova_lab.streams.counterexamples import Example, examples
 from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
 from iova_variants.opstream import OpFlag, OpStream, new_ops
@@ -73,13 +74,25 @@ def sizes_up_to(largest: int) -> list[int]:
     return [10**power for power in range(2, 10) if 10**power <= largest]
 
 
+def at_least_two(largest: int) -> list[int]:
+    """`sizes_up_to`, which have to be two or more.  Raises `InvalidValueError`."""
+    sizes = sizes_up_to(largest)
+    if len(sizes) < 2:
+        raise InvalidValueError(f"largest {largest}: growth needs two sizes, so at least 1000")
+    return sizes
+
+
 def grid() -> list[str]:
     """The workloads that have a number of live ranges: traces have their own."""
     return [name for name in workloads.names() if not name.startswith("trace_")]
 
 
-def measure(sizes: Sequence[int], tick: Callable[[], object]) -> pd.DataFrame:
-    """Replay every workload at every size on every variant, counted and judged.
+def measure(
+    sizes: Sequence[int], tick: Callable[[], object], variants: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Replay every workload at every size on ``variants``, all of the lab's if none is named.
+
+    Counted and judged; what is not the lab's own runs in a child process.
 
     Columns: variant, workload, nr_live, status, reason, nodes_per_op, worst_nodes, failures,
     spurious, not_highest, above_limit, nr_requests, bytes_per_range, node_bytes.  ``tick``
@@ -90,7 +103,7 @@ def measure(sizes: Sequence[int], tick: Callable[[], object]) -> pd.DataFrame:
     for workload in grid():
         given_up: set[str] = set()
         for nr_live in sizes:
-            for variant in iova_variants.names(fake=False):
+            for variant in variants or iova_variants.names(fake=False):
                 row = _cell(variant, workload, nr_live, given_up)
                 rows.append({"variant": variant, "workload": workload, "nr_live": nr_live} | row)
                 tick()
@@ -116,7 +129,8 @@ def _over_budget() -> dict[str, Any]:
 
 
 def _counts(variant: str, stream: OpStream) -> dict[str, Any]:
-    found = count(variant, stream, SHORT_BUDGET)
+    timeout = math.inf if iova_variants.is_foreign(variant) else None
+    found = count(variant, stream, SHORT_BUDGET, timeout=timeout)
     return {
         "status": MEASURED,
         "reason": "",
@@ -155,30 +169,46 @@ def churn_stream() -> OpStream:
 
 def churn_span(variant: str) -> float:
     """Pfns from the lowest to the highest live one after the churn, per live pfn."""
-    return count(variant, churn_stream()).span_per_pfn
+    timeout = math.inf if iova_variants.is_foreign(variant) else None
+    return count(variant, churn_stream(), timeout=timeout).span_per_pfn
 
 
-def answers(frame: pd.DataFrame, span: Mapping[str, float]) -> list[Cell]:
+def answers(
+    frame: pd.DataFrame,
+    span: Mapping[str, float],
+    known: Mapping[str, Example] | None = None,
+) -> list[Cell]:
     """Every cell of the table: promises first, then what was measured; ``span`` in the churn.
 
-    Raises `PromiseError` where a claim or a count is contradicted by the examples, or lacks one.
+    ``known`` are the examples by name, the stored ones if None.  Raises `PromiseError` where a
+    claim or a count of a variant of the lab is contradicted by the examples, or lacks one.
     """
+    known = examples() if known is None else known
     mean = growth(frame, "nodes_per_op")
     cells = []
     for variant in frame["variant"].unique():
         counts = frame[frame["variant"] == variant]
         curves = mean[mean["variant"] == variant].set_index("workload")
-        cells += [_promise(variant, column, counts, curves) for column in COLUMNS]
+        cells += [_promise(variant, column, counts, curves, known) for column in COLUMNS]
         cells += _measured(variant, counts, curves, span[variant])
     return cells
 
 
-def _promise(variant: str, column: str, counts: pd.DataFrame, curves: pd.DataFrame) -> Cell:
+def _promise(
+    variant: str,
+    column: str,
+    counts: pd.DataFrame,
+    curves: pd.DataFrame,
+    known: Mapping[str, Example],
+) -> Cell:
     keys = [key for key, question in QUESTIONS.items() if question.column == column]
-    found = [f"{variant}-{key}" for key in keys if f"{variant}-{key}" in examples()]
+    found = [f"{variant}-{key}" for key in keys if f"{variant}-{key}" in known]
     if column == "any mask":
         return _any_mask(variant, found, counts, curves)
-    _agree(variant, column, found, counts)
+    if not iova_variants.is_foreign(variant):
+        _agree(variant, column, found, counts)
+    elif not found and _is_counted_or_declared(variant, column, counts):
+        return Cell(variant, column, "no", (_evidence(column),))
     if found:
         cost_only = column == "no 32-bit special case" and found == [f"{variant}-moved-cost"]
         return Cell(variant, column, "in cost only" if cost_only else "no", tuple(found))
@@ -192,6 +222,13 @@ def _evidence(column: str) -> str:
 
 def _claims(variant: str) -> Claim:
     return iova_variants.load(variant, build="counted").claims
+
+
+def _is_counted_or_declared(variant: str, column: str, counts: pd.DataFrame) -> bool:
+    """Was it broken in the grid, or does the variant itself declare that it does not keep it?"""
+    counter = COUNTED.get(column)
+    declared = DECLARED.get(column, Claim(0)) & _claims(variant)
+    return bool(declared) or bool(counter and counts[counter].sum() > 0)
 
 
 def _agree(variant: str, column: str, found: list[str], counts: pd.DataFrame) -> None:

@@ -17,7 +17,6 @@ import msgspec
 import pandas as pd
 
 import iova_variants
-from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json
 from iova_lab.basics.writing import write_whole
 from iova_lab.checking import peng, promises
@@ -54,9 +53,7 @@ def nr_ticks(largest: int) -> int:
 
 def measure(largest: int, tick: Callable[[], object]) -> Measured:
     """Replay the grid up to ``largest`` live ranges; ``tick`` is called `nr_ticks` times."""
-    sizes = promises.sizes_up_to(largest)
-    if len(sizes) < 2:
-        raise InvalidValueError(f"largest {largest}: growth needs two sizes, so at least 1000")
+    sizes = promises.at_least_two(largest)
     grid = promises.measure(sizes, tick)
     table, notes = peng.recipes(max(sizes))
     return Measured(

@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.commands.arguments import C_FILE, EXAMPLE, invoked, note
+from iova_lab.commands.arguments import C_FILE, EXAMPLE, VARIANT, invoked, note
 from iova_lab.commands.report import KINDS, write
-from iova_lab.rendering.console import progress
+from iova_lab.rendering.console import print_table, progress
+
+#: Live ranges, at most: of the page, and of variants that are named.
+LARGEST, LARGEST_NAMED = 100_000, 10_000
 
 
 @click.command()
+@click.argument("variants", type=VARIANT, nargs=-1)
 @click.option(
     "--out", default=Path("reports/promises"), show_default=True, type=click.Path(path_type=Path)
 )
@@ -23,17 +28,36 @@ from iova_lab.rendering.console import progress
     type=click.Path(path_type=Path),
 )
 @click.option("--measure", is_flag=True, help="Measure first: minutes.")
-@click.option("--largest", default=100_000, show_default=True, help="Live ranges, at most.")
-def promises(out: Path, results: Path, measure: bool, largest: int) -> None:
+@click.option(
+    "--largest",
+    type=click.IntRange(1),
+    help=f"Live ranges, at most.  Default: {LARGEST:,}; {LARGEST_NAMED:,} if VARIANTS are named.",
+)
+def promises(
+    variants: tuple[str, ...], out: Path, results: Path, measure: bool, largest: int | None
+) -> None:
     """Count what each variant guarantees, costs at worst, and gets wrong; then write the page.
+
+    With VARIANTS, names, C files or linux:SOURCE, it prints their rows, and writes no page: what
+    breaks a promise is looked for, and drawn.
 
     Without --measure it writes the page alone, which is now `iova-lab report promises`.
 
     \b
     Examples:
+      iova-lab promises linux:debian-6.12
+      iova-lab promises mainline ./my_patch.c --largest 1000
       iova-lab promises --measure
       iova-lab promises --measure --largest 1000
     """
+    if variants:
+        written = ("out", "results", "measure")
+        given = click.get_current_context().get_parameter_source
+        if any(given(name) is ParameterSource.COMMANDLINE for name in written):
+            raise click.UsageError("--measure, --results and --out are of all variants: name none")
+        _show(variants, largest or LARGEST_NAMED)
+        return
+    largest = largest or LARGEST
     if measure:
         _measure(results, largest)
     else:
@@ -51,6 +75,24 @@ def _measure(results: Path, largest: int) -> None:
     path = promises_results.save(measured, results)
     provenance.write(path, provenance.here(invoked(), sorted(measured.span)))
     click.echo(f"results: {path}")
+
+
+def _show(variants: tuple[str, ...], largest: int) -> None:
+    """Rows of the table for these variants, a column each, and what breaks a promise."""
+    import iova_variants
+    from iova_lab.checking import promises as answering
+    from iova_lab.checking.drawing import draw
+    from iova_lab.checking.promises_of import nr_steps, promises_of
+
+    names = list(dict.fromkeys(variants))
+    sizes = answering.at_least_two(largest)
+    with progress() as bar:
+        task = bar.add_task("promises", total=nr_steps(names, sizes))
+        found = promises_of(names, sizes, lambda: bar.advance(task))
+    rows = [[column, *(found.answer(name, column) for name in names)] for column in found.columns]
+    print_table(["", *map(iova_variants.short_name, names)], rows)
+    for example in found.examples.values():
+        click.echo(f"\n{draw(example)}")
 
 
 @click.command()
