@@ -44,6 +44,7 @@ from iova_lab.commands.try_steps import Trial
 )
 @click.option("--budget", default=120.0, show_default=True, help="Seconds that it may take in all.")
 @click.option("--check-only", is_flag=True, help="Check, and measure nothing.")
+@click.option("--count-only", is_flag=True, help="Count, and check and time nothing.")
 @click.option(
     "--fail-if",
     "criteria",
@@ -74,6 +75,7 @@ def try_command(
     onto: str,
     budget: float,
     check_only: bool,
+    count_only: bool,
     criteria: tuple[str, ...],
     kernel: str | None,
     out: Path | None,
@@ -102,6 +104,7 @@ def try_command(
       iova-lab try --patch fix.diff --onto mainline
       iova-lab try --linux ~/src/linux
       iova-lab try --linux ~/src/linux v6.6..topic
+      iova-lab try --linux ~/src/linux v6.6..topic --count-only
       iova-lab try --linux ~/src/linux --mbox series.mbox
       iova-lab try --linux debian-6.12 --patch fix.diff
       iova-lab try --linux . --fail-if 'random_replace@1000.nodes>100'
@@ -115,6 +118,8 @@ def try_command(
         raise click.UsageError("name one C file, or two, or a diff with --patch")
     if budget <= 0:
         raise click.UsageError(f"--budget {budget:g}: no time to do anything in")
+    if count_only and (check_only or criteria or kernel):
+        raise click.UsageError("--count-only goes with no other check and no kernel")
     if criteria and (not linux or files or base or mbox or patches or against or kernel):
         raise click.UsageError("--fail-if goes with --linux SOURCE alone, or with --check-only")
     if linux and criteria and not check_only:
@@ -124,11 +129,14 @@ def try_command(
     else:
         with try_linux.bisect_status() if check_only else nullcontext():
             trial = _series(linux, files, base, [*mbox, *patches], against, out, check_only)
-    if not check_only:
+    if not check_only and not count_only:
         _warn(trial)
     interrupted = False
     try:
-        try_steps.run(trial, begun + budget, check_only, kernel)
+        if count_only:
+            try_steps.count_only(trial)
+        else:
+            try_steps.run(trial, begun + budget, check_only, kernel)
     except KeyboardInterrupt:
         interrupted = True
     except Exception:

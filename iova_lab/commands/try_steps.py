@@ -73,6 +73,16 @@ def run(trial: Trial, deadline: float, check_only: bool, kernel: str | None) -> 
             _kernel(trial, plan.labels, kernel, show(0.0, 1.0))
 
 
+def count_only(trial: Trial) -> None:
+    """Count all workloads, and check and time nothing."""
+    from iova_lab import comparison
+
+    plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
+    with progress() as bar:
+        task = bar.add_task("counting nodes", total=1.0)
+        _count(trial, plan.labels, lambda text, share: bar.update(task, completed=share))
+
+
 def _check(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
     """All files that are not the lab's own; what the first one breaks on is told, and no more."""
     import iova_variants
