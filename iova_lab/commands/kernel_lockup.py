@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 @kernel.command()
+@click.argument("variants", nargs=-1)
 @series_option
-@click.option(
-    "--variant", "variants", multiple=True, help="Beside the stock kernel: a name, or a C file."
-)
+@click.option("--variant", "others", multiple=True, help="One of VARIANTS; may be given again.")
 @click.option("--all", "everyone", is_flag=True, help="All variants: some 10 minutes.")
 @click.option("--nr-live", default=524_288, show_default=True, help="Pages below 4 GiB, all taken.")
 @click.option(
@@ -30,9 +29,16 @@ if TYPE_CHECKING:
     help="Where lockup.jsonl lies, and gets a line for each; results/kernel has the committed.",
 )
 def lockup(
-    series: str, variants: tuple[str, ...], everyone: bool, nr_live: int, results: Path
+    variants: tuple[str, ...],
+    series: str,
+    others: tuple[str, ...],
+    everyone: bool,
+    nr_live: int,
+    results: Path,
 ) -> None:
     """Drive the stock kernel's own allocator into a soft lockup, through its exported API alone.
+
+    Then VARIANTS in its place: names, C files or linux:SOURCE.
 
     Two emulated CPUs, the watchdog's own threshold.  Prints the kernel's words, the worst single
     request in instructions and in nodes, and what that would be elsewhere.  Exit status 1 if the
@@ -41,7 +47,7 @@ def lockup(
     \b
     Examples:
       iova-lab kernel lockup
-      iova-lab kernel lockup --kernel 6.1 --variant ./my_patch.c
+      iova-lab kernel lockup --kernel 6.1 ./my_patch.c linux:debian-6.12
     """
     from iova_lab.kernel import packages
 
@@ -51,7 +57,7 @@ def lockup(
     from iova_lab.kernel import lockup_report, module
     from iova_lab.measuring import provenance
 
-    names = module.variant_names() if everyone else list(variants)
+    names = module.variant_names() if everyone else list(dict.fromkeys([*variants, *others]))
     names = [name for name in names if name not in ("kernel", "null")]
     for name in names:
         module.check_name(name)
