@@ -33,6 +33,7 @@ KEYS = {"release", "workload", "nr_live", "variant", "code", "first", "seed", "m
 KEYS |= {"nr_cpus", "scenario", "service", "ns_per_node", "here", "think_ns", "handoff_ns"}
 KEYS |= {"remote_ns", "threads", "nr_threads", "nr_ops", "nr_equal", "nr_measured", "key", "date"}
 KEYS |= {"load", "cpus", "budget", "granule", "log", "text", "error", "bound", "cpu", "boot"}
+KEYS |= {"source", "rcache"}
 
 #: What tells one row of a file from another.
 CELL = ("release", "workload", "nr_live", "threads", "scenario", "nr_cpus", "service", "seed")
@@ -124,6 +125,13 @@ PAGES = {
         scramble_rows,
         r"live.*|threads|CPUs|ns a node|.*published.*|what|figure|worst",
         "contention",
+    ),
+    "releases": Page(
+        "releases",
+        ("report", "releases"),
+        scramble_rows,
+        r"workload|in it|not in it|results/|command|commit|machine|load",
+        "releases",
     ),
 }
 

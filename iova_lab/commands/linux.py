@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import CELL
+from iova_lab.commands.arguments import CELL, invoked
+from iova_lab.rendering.console import progress
 
 
 @click.group()
@@ -16,6 +17,7 @@ def linux() -> None:
     \b
     Examples:
       iova-lab linux asv ~/src/linux v6.6..v6.12
+      iova-lab linux releases
     """
 
 
@@ -57,3 +59,49 @@ def asv(
     commits = asv_folder.write(tree, revisions, folder, cells or asv_folder.CELLS)
     click.echo(f"{folder}: {len(commits)} commits; measure them with")
     click.echo(f"  cd {folder} && asv machine --yes && asv run HASHFILE:commits")
+
+
+@linux.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE...]")
+@click.option(
+    "--results",
+    default=Path("build/results/releases"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of JSON lines, read and written; results/releases has the committed.",
+)
+def releases(sources: tuple[str, ...], results: Path) -> None:
+    """Count what the text of each release does: nodes, instructions, bytes, hits of its caches.
+
+    SOURCES are as behind linux:, by default the series of Debian that apt has.  All of it is exact,
+    on a busy machine too.  Then `iova-lab report releases` writes the page, which names the command
+    that measures times.
+
+    \b
+    Examples:
+      iova-lab linux releases
+      iova-lab linux releases debian-6.12 ~/src/linux@v6.6 --results build/results/mine
+    """
+    from iova_lab.linux import PREFIX
+    from iova_lab.linux import releases as counting
+    from iova_lab.linux.errors import SourceError
+    from iova_lab.measuring import instructions, provenance
+
+    instructions.valgrind()  # what is missing shows before the long part
+    names = []
+    for name in sources or counting.SOURCES:
+        try:
+            counting.text_of(name.removeprefix(PREFIX))
+        except SourceError as error:
+            if sources:
+                raise
+            click.echo(f"iova-lab: left out: {error}", err=True)
+        else:
+            names.append(name.removeprefix(PREFIX))
+    if not names:
+        raise click.ClickException("none of the default sources is there: name a kernel tree")
+    stores = [results / counting.COUNTS, results / counting.TEXTS]
+    with provenance.recorded(stores, invoked()), progress() as bar:
+        task = bar.add_task("count", total=len(names) * len(counting.cells()))
+        counting.measure(names, results, lambda: bar.advance(task))
+    click.echo(f"{', '.join(names)}: {results}")

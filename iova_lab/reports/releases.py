@@ -1,0 +1,290 @@
+"""The page on kernel releases: what each changed, counted on its own text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+
+from iova_lab import comparison
+from iova_lab.linux import PREFIX, releases
+from iova_lab.linux.releases import Row, Text
+from iova_lab.measuring import provenance
+from iova_lab.measuring.cells import Missing, number
+from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
+from iova_lab.reports.releases_figure import figure
+from iova_variants import OWN
+
+#: Below the folder of results: what `iova-lab compare` has stored of the same releases.
+TIMES = "compare"
+#: Seconds of the comparison that the page names.
+BUDGET_S = 1200
+#: Changes below have no digit.
+SMALLEST = 0.001
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One figure of every row; ``name`` is that of its attribute."""
+
+    name: str
+    rcache: str
+    heading: str
+    unit: str
+    in_short: str
+
+
+QUANTITIES = (
+    Quantity("nodes", "off", "Nodes visited", "nodes/op", "nodes/op"),
+    Quantity("worst", "off", "Worst op", "nodes", "nodes of the worst op"),
+    Quantity("refused", "off", "Refused requests", "requests", "refused requests"),
+    Quantity("instructions", "off", "Instructions", "instructions/op", "instructions/op"),
+    Quantity("bytes_per_range", "off", "Memory", "bytes per live range", "bytes/range"),
+    Quantity(
+        "bytes_per_range",
+        OWN,
+        "Memory with the per-CPU caches of the file",
+        "bytes per live range",
+        "bytes/range with caches",
+    ),
+    Quantity("hit_rate", OWN, "Hits of the per-CPU caches", "share of requests", "hits of caches"),
+    Quantity("nodes", OWN, "Nodes visited behind the caches", "nodes/op", "nodes/op with caches"),
+)
+
+
+def write_releases(results: Path, out_dir: Path) -> Path:
+    """Write releases.md, releases.html and the figure into ``out_dir``, from ``results`` alone."""
+    rows, texts = releases.require(results)
+    names = columns(texts)
+    times = _times(results / TIMES, texts)
+    answer = _answer(rows, texts, names)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    save(figure(ratios(rows, names), answer), out_dir / "releases")
+    return write_page(
+        out_dir,
+        "releases",
+        answer=answer,
+        first=names[texts[0].source],
+        last=names[texts[-1].source],
+        steps=[_step(rows, pair, names) for pair in pairwise(texts)],
+        tables=[(one, table(rows, one, names)) for one in QUANTITIES],
+        times=times,
+        loads=_loads(results / TIMES),
+        not_counted=_not_counted(rows, names),
+        compare=_compare(texts),
+        counts=f"{releases.COMMAND} {' '.join(text.source for text in texts)}",
+        budget=BUDGET_S,
+        made=provenance.table(
+            provenance.of_files([results / releases.COUNTS, results / releases.TEXTS], results.name)
+        ),
+    )
+
+
+def columns(texts: Sequence[Text]) -> dict[str, str]:
+    """A heading for each source: its release, with the source where two have the same."""
+    found = [text.release for text in texts]
+    return {
+        text.source: text.release
+        if found.count(text.release) == 1
+        else f"{text.release} ({Path(text.source).name})"
+        for text in texts
+    }
+
+
+def shown(value: float | None, quantity: Quantity) -> str:
+    """One value of a table."""
+    if value is None:
+        return str(Missing.NOT_MEASURED)
+    return f"{value:.1%}" if quantity.name == "hit_rate" else number(value)
+
+
+def table(rows: Sequence[Row], quantity: Quantity, names: dict[str, str]) -> pd.DataFrame:
+    """A row per workload, a column per release, as text."""
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row.rcache == quantity.rcache:
+            value = getattr(row, quantity.name)
+            found.setdefault(row.cell, {})[names[row.source]] = shown(value, quantity)
+    return pd.DataFrame(
+        [
+            [cell, *(values.get(name, str(Missing.NOT_MEASURED)) for name in names.values())]
+            for cell, values in sorted(found.items(), key=lambda item: _place(item[0]))
+        ],
+        columns=["workload", *names.values()],
+    )
+
+
+def _place(cell: str) -> tuple[int, str]:
+    order = dict.fromkeys((*releases.CELLS, *releases.RCACHE_CELLS))
+    return (list(order).index(cell) if cell in order else len(order), cell)
+
+
+def ratios(rows: Sequence[Row], names: dict[str, str]) -> pd.DataFrame:
+    """Every value over that of the first release: quantity, unit, cell, release, ratio."""
+    found = []
+    for one in QUANTITIES:
+        base = {r.cell: getattr(r, one.name) for r in rows if _is_first(r, rows, one)}
+        for row in rows:
+            value, first = getattr(row, one.name), base.get(row.cell)
+            if row.rcache == one.rcache and value is not None and first:
+                found.append((one.in_short, row.cell, names[row.source], value / first))
+    return pd.DataFrame(found, columns=["quantity", "cell", "release", "ratio"])
+
+
+def _is_first(row: Row, rows: Sequence[Row], quantity: Quantity) -> bool:
+    return row.rcache == quantity.rcache and row.source == rows[0].source
+
+
+@dataclass(frozen=True)
+class Change:
+    """A quantity on one workload, in a release and in the one before."""
+
+    cell: str
+    before: float
+    after: float
+
+    @property
+    def share(self) -> float:
+        """The change as a share of what was before."""
+        return self.after / self.before - 1 if self.before else float("inf")
+
+
+def changes(rows: Sequence[Row], quantity: Quantity, before: str, after: str) -> list[Change]:
+    """All workloads that both sources have a value of, changed or not."""
+    old, new = (
+        {row.cell: getattr(row, quantity.name) for row in rows if _is_of(row, name, quantity)}
+        for name in (before, after)
+    )
+    both = [cell for cell in old if old[cell] is not None and new.get(cell) is not None]
+    return [Change(cell, old[cell], new[cell]) for cell in sorted(both, key=_place)]
+
+
+def _is_of(row: Row, name: str, quantity: Quantity) -> bool:
+    return row.source == name and row.rcache == quantity.rcache
+
+
+def _answer(rows: Sequence[Row], texts: Sequence[Text], names: dict[str, str]) -> str:
+    """Between the first and the last release, in one sentence."""
+    first, last = texts[0].source, texts[-1].source
+    nodes, instructions, bytes_ = (
+        changes(rows, one, first, last)
+        for one in QUANTITIES
+        if (one.name, one.rcache)
+        in {("nodes", "off"), ("instructions", "off"), ("bytes_per_range", OWN)}
+    )
+    moved = [one for one in nodes if one.after != one.before]
+    what = f"{len(moved)} of {len(nodes)} workloads visit" if moved else "no workload visits"
+    return (
+        f"From {names[first]} to {names[last]}, {what} other nodes,"
+        f" {_most('instructions per op', instructions)}, and"
+        f" {_most('bytes per range with its per-CPU caches', bytes_)}."
+    )
+
+
+def _most(what: str, found: Sequence[Change]) -> str:
+    """How far a quantity moved, and in which direction."""
+    if not found:
+        return f"{what} are {Missing.NOT_MEASURED}"
+    low, high = min(one.share for one in found), max(one.share for one in found)
+    if low < 0 < high:
+        return f"{what} change by {percent(low)} to {percent(high)}"
+    if low == high == 0:
+        return f"{what} do not change"
+    return f"{what} {'fall' if low < 0 else 'rise'} by up to {percent(max(-low, high), sign='')}"
+
+
+def percent(share: float, sign: str = "+") -> str:
+    """A change: +1.2 %; what is too small for a digit says so."""
+    if 0 < abs(share) < SMALLEST:
+        return f"less than {SMALLEST:.1%}".replace("%", " %")
+    return f"{100 * share:{sign}.1f} %"
+
+
+def _step(rows: Sequence[Row], pair: tuple[Text, Text], names: dict[str, str]) -> dict[str, object]:
+    """What one release changed, after the one before."""
+    before, after = pair
+    files = [
+        path
+        for path in sorted(before.files.keys() | after.files.keys())
+        if before.files.get(path) != after.files.get(path)
+    ]
+    lines = [
+        _line(one, changes(rows, one, before.source, after.source))
+        for one in QUANTITIES
+        if (one.name, one.rcache) != ("worst", "off")
+    ]
+    return {
+        "before": names[before.source],
+        "after": names[after.source],
+        "files": [f"`{path}`" for path in files],
+        "lines": lines,
+    }
+
+
+def _line(quantity: Quantity, found: Sequence[Change]) -> str:
+    """One sentence on one quantity."""
+    if not found:
+        return f"{quantity.in_short}: {Missing.NOT_MEASURED}."
+    moved = [one for one in found if one.after != one.before]
+    if not moved:
+        return f"{quantity.in_short}: the same on all {len(found)} workloads."
+    if len(moved) <= 3:
+        changed = "; ".join(_from_to(one, quantity) for one in moved)
+    else:
+        low, high = (pick(moved, key=lambda one: one.share) for pick in (min, max))
+        changed = f"from {_from_to(low, quantity)} to {_from_to(high, quantity)}"
+    return f"{quantity.in_short}: changed on {len(moved)} of {len(found)} workloads: {changed}."
+
+
+def _from_to(one: Change, quantity: Quantity) -> str:
+    values = f"{shown(one.before, quantity)} -> {shown(one.after, quantity)}"
+    return f"{one.cell} {values} ({percent(one.share)})" if one.before else f"{one.cell} {values}"
+
+
+def _not_counted(rows: Sequence[Row], names: dict[str, str]) -> list[str]:
+    return [f"{row.cell} on {names[row.source]}: {row.reason}" for row in rows if row.reason]
+
+
+def _compare(texts: Sequence[Text]) -> str:
+    """The command that measures times for this page."""
+    wanted = " ".join(PREFIX + text.source for text in texts)
+    return f"iova-lab compare {wanted} --workloads {','.join(releases.CELLS)} --budget {BUDGET_S}"
+
+
+def _times(folder: Path, texts: Sequence[Text]) -> pd.DataFrame | None:
+    """Ratios of times to the first release, by workload; None if they were not measured."""
+    if not (folder / "comparison.json").exists():
+        return None
+    result = comparison.load(folder)
+    given = [subject.given.removeprefix(PREFIX) for subject in result.subjects]
+    if given[0] != texts[0].source:
+        return None
+    by_source = dict(zip((text.source for text in texts), columns(texts).values(), strict=True))
+    cells: dict[str, dict[str, str]] = {}
+    for verdict in comparison.verdicts(result):
+        release = by_source.get(given[verdict.which])
+        if release:
+            cells.setdefault(verdict.cell.cell.name, {})[release] = verdict.text
+    later = list(by_source.values())[1:]
+    return pd.DataFrame(
+        [
+            [cell, *(values.get(name, str(Missing.NOT_MEASURED)) for name in later)]
+            for cell, values in sorted(cells.items(), key=lambda item: _place(item[0]))
+        ],
+        columns=["workload", *later],
+    )
+
+
+def _loads(folder: Path) -> str:
+    """When, at which commit and under which load the times were measured; "" without times."""
+    if not (folder / "comparison.json").exists():
+        return ""
+    result = comparison.load(folder)
+    most = f"{max(result.loads):.1f}" if result.loads else provenance.NOT_RECORDED
+    commit = result.commit or provenance.NOT_RECORDED
+    machine = result.system.get("CPU", "") or provenance.NOT_RECORDED
+    return f"{result.date}, commit {commit}, CPU: {machine}, highest load average: {most}"

@@ -1,0 +1,113 @@
+"""Does the page on releases show what was counted of each text, and what each of them changed?"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import small_tree
+from click.testing import CliRunner
+
+from iova_lab import workloads
+from iova_lab.cli import main
+from iova_lab.linux import releases
+from iova_lab.measuring import instructions
+from iova_lab.measuring.counts import count
+
+SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"
+CELLS = ("near_empty@100", "ring@100")
+
+pytestmark = pytest.mark.slow
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, words)
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Two releases; the later one makes each search twice.  Instructions need no valgrind here."""
+    monkeypatch.setattr(releases, "CELLS", CELLS)
+    monkeypatch.setattr(releases, "RCACHE_CELLS", CELLS[:1])
+    monkeypatch.setattr(instructions, "valgrind", lambda: "valgrind")
+    monkeypatch.setattr(releases, "per_op", lambda variant, stream: 100.0)
+    before = small_tree.write(tmp_path / "before", "5.14")
+    after = small_tree.write(tmp_path / "after", "6.7", changes={SEARCH: SEARCH + SEARCH})
+    return str(before), str(after)
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """Return the rows of the table under a heading, without its own head."""
+    part = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    table = [line for line in part.splitlines() if line.startswith("|")]
+    return [[word.strip() for word in line.strip("|").split("|")] for line in table[2:]]
+
+
+def test_the_page_has_the_counts_of_each_text(trees: tuple[str, str], tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "page"
+    status, output = run("linux", "releases", *trees, "--results", str(results))
+    assert status == 0, output
+    status, output = run("report", "releases", "--results", str(results), "--out", str(out))
+    assert status == 0, output
+    text = (out / "releases.md").read_text(encoding="utf-8")
+    nodes = rows_of(text, "Nodes visited")
+    assert [row[0] for row in nodes] == list(CELLS)
+    for cell, *shown in nodes:
+        workload, nr_live = workloads.split(cell)
+        stream = workloads.generate(workload, nr_live or 0)
+        for tree, value in zip(trees, shown, strict=True):
+            exact = count(f"linux:{tree}", stream).nodes_per_op
+            assert float(value) == pytest.approx(exact, rel=0.006)
+    assert "### v6.7, after v5.14" in text
+    assert "Changed files: `drivers/iommu/iova.c`, `include/linux/iova.h`." in text
+    assert "nodes/op: changed on 2 of 2 workloads" in text
+    assert "instructions/op: the same on all 2 workloads." in text
+    for release in ("v5.14", "v6.7"):  # they have no caches to count
+        assert f"- near_empty@100 on {release}: " in text
+    assert "## Time\n\nNot measured." in text
+    assert f"iova-lab compare linux:{trees[0]} linux:{trees[1]}" in text
+
+
+def test_times_are_those_of_a_comparison_that_is_stored(
+    trees: tuple[str, str], tmp_path: Path
+) -> None:
+    results, out = tmp_path / "results", tmp_path / "page"
+    assert run("linux", "releases", *trees, "--results", str(results))[0] == 0
+    names = [f"linux:{tree}" for tree in trees]
+    where = ["--results", str(results / "compare"), "--out", str(tmp_path / "compare")]
+    words = ["compare", *names, "--workloads", "near_empty", "--budget", "10", *where]
+    status, output = run(*words)
+    assert status == 0, output
+    run("report", "releases", "--results", str(results), "--out", str(out))
+    ((cell, shown),) = rows_of((out / "releases.md").read_text(encoding="utf-8"), "Time")
+    assert cell == "near_empty@100"
+    assert re.match(r"slower|faster|no difference found|too few samples", shown)
+
+
+def test_a_source_that_is_counted_again_replaces_its_rows(
+    trees: tuple[str, str], tmp_path: Path
+) -> None:
+    for names in (trees, trees[:1]):
+        assert run("linux", "releases", *names, "--results", str(tmp_path / "results"))[0] == 0
+    rows = [json.loads(line) for line in (tmp_path / "results/counts.jsonl").open()]
+    assert len(rows) == 2 * len(releases.cells())
+    assert {row["source"] for row in rows} == set(trees)
+
+
+def test_one_release_is_no_page(trees: tuple[str, str], tmp_path: Path) -> None:
+    results = str(tmp_path / "results")
+    assert run("linux", "releases", trees[0], "--results", results)[0] == 0
+    done = CliRunner().invoke(main, ["report", "releases", "--results", results])
+    assert done.exit_code == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "has no two releases: iova-lab linux releases counts them" in line
+
+
+def test_a_source_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["linux", "releases", str(tmp_path / "none")])
+    assert done.exit_code == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "no such folder" in line
