@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import debian_texts
 import pytest
 from click.testing import CliRunner
 
@@ -18,6 +17,7 @@ from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.linux import debian
 from iova_lab.measuring.counts import count
+from tests.support import debian_texts
 
 #: In apt's index of Debian 12; later ones where build/linux/ has them, from the lab's own index.
 RELEASES = ("6.1", "6.12")

@@ -11,10 +11,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import debian_texts
 import numpy as np
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 import iova_variants
@@ -22,6 +20,7 @@ from iova_lab import workloads
 from iova_lab.checking import checks, measuring, search
 from iova_lab.cli import main
 from iova_lab.linux import source
+from tests.support import debian_texts, small_tree
 
 pytestmark = pytest.mark.slow
 

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 from iova_lab.checking import checks, measuring
 from iova_lab.cli import main
 from iova_lab.kernel import lockup, tools
+from tests.support import small_tree
 
 pytestmark = [
     pytest.mark.slow,

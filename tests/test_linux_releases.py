@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-import small_tree
 from click.testing import CliRunner
 
 from iova_lab import workloads
@@ -15,6 +14,7 @@ from iova_lab.cli import main
 from iova_lab.linux import releases
 from iova_lab.measuring import instructions
 from iova_lab.measuring.counts import count
+from tests.support import small_tree
 
 SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"
 CELLS = ("near_empty@100", "ring@100")

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from debian_texts import text_of
 
 import iova_variants
 from iova_lab import workloads
@@ -19,6 +18,7 @@ from iova_lab.kernel import packages, tools
 from iova_lab.kernel.replay import Job, replay
 from iova_lab.linux import source
 from iova_variants.opstream import Op, OpFlag, OpStream
+from tests.support.debian_texts import text_of
 
 #: Which retelling stands for which package.
 RETELLINGS = {"6.1": "mainline", "6.12": "mainline"}

@@ -10,13 +10,13 @@ from typing import Literal
 
 import pytest
 from click.testing import CliRunner
-from debian_texts import text_of
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.cli import main
 from iova_variants import building
+from tests.support.debian_texts import text_of
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Which of the lab's rcaches stands for the package's own.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import small_tree
 from click.testing import CliRunner, Result
-from lab import source_of
 
 from iova_lab.checking import promises, promises_of
 from iova_lab.checking.drawing import draw
 from iova_lab.cli import main
 from iova_lab.streams.counterexamples import examples
+from tests.support import small_tree
+from tests.support.lab import source_of
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import small_tree
 
 import iova_variants
 from iova_lab.linux import debian, source
 from iova_lab.linux.errors import SourceError
+from tests.support import small_tree
 
 
 def text_of(series: str) -> str:
