@@ -183,9 +183,10 @@ def test_errors_are_those_of_the_rows(page: str) -> None:
     frame = pd.DataFrame(read_rows(GOLDEN / "validation.jsonl"))
     two = frame[frame["threads"] == 2]
     ratio = two["predicted_wait"] / two["measured_wait"] - 1
-    errors = validation.errors(frame).set_index(["threads", "what"])
-    assert errors.loc[(2, "wait"), "median"] == pytest.approx(ratio.median())
-    assert abs(errors.loc[(2, "wait"), "worst"]) == pytest.approx(ratio.abs().max())
+    errors = validation.errors(frame)
+    wait = errors[(errors["threads"] == 2) & (errors["what"] == "wait")]
+    assert wait["median"].tolist() == [pytest.approx(ratio.median())]
+    assert wait["worst"].abs().tolist() == [pytest.approx(ratio.abs().max())]
     assert f"{ratio.median():+.0%}" in page
 
 

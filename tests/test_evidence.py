@@ -219,7 +219,7 @@ def scrambled(found: sources.Sources) -> sources.Sources:
 
     names = ("counts", "instructions", "kernel", "lockup", "threads", "sweep", "locks", "rcache")
     soak = {key: value * 3 + 1 for key, value in found.soak.items() if isinstance(value, int)}
-    changed = {name: frame(name) for name in names}
+    changed: dict[str, Any] = {name: frame(name) for name in names}
     return dataclasses.replace(found, **changed, soak=found.soak | soak, compared={})
 
 

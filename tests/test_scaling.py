@@ -13,9 +13,10 @@ from asv_runner.statistics import compute_stats
 
 from iova_lab.claims import rules
 from iova_lab.measuring import drift, growth
+from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.growth import CLASSES
 from iova_lab.measuring.results import MEASURED, ResultsError
-from iova_lab.measuring.scaling import exponents, ratios
+from iova_lab.measuring.scaling import RatioRow, exponents, ratios
 
 DECADES = (100, 1_000, 10_000, 100_000, 1_000_000)
 NO_FAKES: frozenset[str] = frozenset()
@@ -182,7 +183,8 @@ def test_a_single_size_and_a_fake_have_no_exponent() -> None:
 
 def test_what_was_not_measured_does_not_enter() -> None:
     frame = rows([n / 2 for n in DECADES])
-    frame.loc[4, ["value", "status"]] = [math.nan, "skipped"]
+    frame.loc[4, "value"] = math.nan
+    frame.loc[4, "status"] = "skipped"
     assert described(frame)["nr_to"] == 100_000
 
 
@@ -229,17 +231,17 @@ def test_the_interval_of_a_ratio_is_wider_than_each_and_covers_the_truth() -> No
         table = ratios(pd.concat([first, second]), "a", NO_FAKES)
         row = table[table["variant"] == "b"].iloc[0]
         for one in (first, second):
-            assert row["hi"] / row["lo"] > one["ci_hi"].iat[0] / one["ci_lo"].iat[0]
+            assert row["hi"] / row["lo"] > (one["ci_hi"] / one["ci_lo"]).iat[0]
         hits += row["lo"] <= 2 <= row["hi"]
     assert hits >= 57
 
 
 def test_a_ratio_without_intervals_has_none() -> None:
     frame = pd.concat([rows([2.0], "ns_per_op"), rows([3.0], "ns_per_op", "b")])
-    row = ratios(frame, "a", NO_FAKES).set_index("variant").loc["b"]
-    assert row["ratio"] == pytest.approx(1.5)
-    assert math.isnan(row["lo"])
-    assert math.isnan(row["hi"])
+    _, row = sorted(rows_of(ratios(frame, "a", NO_FAKES), RatioRow), key=lambda row: row.variant)
+    assert row.ratio == pytest.approx(1.5)
+    assert math.isnan(row.lo)
+    assert math.isnan(row.hi)
 
 
 def test_an_interval_that_reaches_zero_bounds_nothing_from_below() -> None:

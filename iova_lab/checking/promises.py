@@ -257,7 +257,7 @@ def _any_mask(variant: str, found: list[str], counts: pd.DataFrame, curves: pd.D
         return Cell(variant, "any mask", "not measured", ("growth",))
     if counts[counts["workload"] == ANY_MASK]["above_limit"].sum() > 0:
         found = [*found, f"{variant}-limit"]
-    elif curves.loc[ANY_MASK, "exponent"] <= LOGARITHM:
+    elif curves["exponent"][ANY_MASK] <= LOGARITHM:
         return Cell(variant, "any mask", "yes", ("growth",))
     return Cell(variant, "any mask", "no", (*found, "growth"))
 
@@ -288,7 +288,6 @@ def free_takes(variant: str) -> str:
 
 def worst_case(curves: pd.DataFrame) -> str:
     """The largest exponent, where it is, and how many workloads are linear."""
-    worst = curves["exponent"].idxmax()
+    worst, exponent = curves["exponent"].idxmax(), curves["exponent"].max()
     nr_linear = int((curves["supported_class"] == "linear").sum())
-    exponent = curves.loc[worst, "exponent"]
     return f"n^{exponent:.2f} {worst}; linear in {nr_linear} of {len(curves)}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from iova_lab.contention import validation
+from iova_lab.contention.published import Case
 from iova_lab.contention.tables import duration, error_rows
+from iova_lab.measuring.frames import rows_of
 
 
 def errors(checked: pd.DataFrame) -> pd.DataFrame:
@@ -31,15 +33,15 @@ def worst(checked: pd.DataFrame) -> pd.DataFrame:
 def published(found: pd.DataFrame) -> pd.DataFrame:
     """Each published figure beside the model's."""
     table = []
-    for row in found.itertuples():
-        known = not pd.isna(row.published)
+    for row in rows_of(found, Case):
+        published = None if pd.isna(row.published) else row.published
         table.append(
             {
                 "case": row.name,
                 "figure": row.figure,
-                "published": f"{row.published:g} {row.unit}" if known else "-",
+                "published": "-" if published is None else f"{published:g} {row.unit}",
                 "model": f"{row.predicted:.3g} {row.unit}",
-                "error": f"{row.predicted / row.published - 1:+.0%}" if known else "-",
+                "error": "-" if published is None else f"{row.predicted / published - 1:+.0%}",
             }
         )
     return pd.DataFrame(table)

@@ -44,7 +44,7 @@ def wait_figure(frame: pd.DataFrame, finding: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = _axes()
         for name in wide:
-            look = line_look(looks[name])
+            look = line_look(looks[str(name)])
             line = wide[name][wide[name] > 0]
             axes.plot(line.index, line, **look)
         axes.set(xscale="log", yscale="log", xlabel="CPUs that use the domain")
@@ -96,7 +96,7 @@ def lockup_figure(frame: pd.DataFrame, finding: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = _axes()
         ends = {}
-        for index, name in enumerate(sorted(wide)):
+        for index, name in enumerate(sorted(map(str, wide))):
             line = wide[name].dropna()
             axes.plot(
                 line.index,

@@ -57,12 +57,12 @@ def _chosen(frame: pd.DataFrame, constants: Constants, where: Path) -> pd.DataFr
 
 def write_contention(results: Path, out_dir: Path) -> Path:
     """Write contention.md, contention.html and the figures; the path of the HTML."""
-    machine = _frame(results, "host", "sweep").set_index("what", drop=False)
-    if not {"host", "constants"} <= set(machine.index):
+    machine = {row["what"]: row for row in _rows(results, "host", "sweep")}
+    if not {"host", "constants"} <= set(machine):
         raise ConstantsError(
             f"{results}/host.jsonl has no machine, or no constants of it: iova-lab contention sweep"
         )
-    constants = Constants.from_row(machine.loc["constants"].to_dict())
+    constants = Constants.from_row(machine["constants"])
     services = [row for row in _rows(results, "services", "sweep") if "too_long" not in row]
     waits = _chosen(_frame(results, "sweep", "sweep"), constants, results / "sweep.jsonl")
     lockups = _chosen(_frame(results, "lockups", "sweep"), constants, results / "lockups.jsonl")
@@ -70,7 +70,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     doubted = validation.doubted(checked)
     frame = pd.DataFrame([row for row in checked if not plausible.validation_doubts(row)])
     published = _frame(results, "published", "validate")
-    host = machine.loc["host"]
+    host = machine["host"]
     out_dir.mkdir(parents=True, exist_ok=True)
     drawn = set(waits[["workload", "nr_live"]].itertuples(index=False, name=None))
     refused = holds.refused(row for row in services if tuple(row["asked"][1:]) in drawn)
@@ -198,7 +198,7 @@ def _lockup_picture(here: pd.DataFrame, out_dir: Path) -> str:
     frame = here.rename(columns={"soft_cpus": "cpus"}).dropna(subset=["cpus"])
     if frame["nr_live"].nunique() < 2:
         return ""
-    least = frame.loc[frame["cpus"].idxmin()]
+    least = frame.iloc[int(frame["cpus"].argmin())]
     finding = (
         f"{SUBJECT} keeps a CPU from scheduling for {SOFT_LOCKUP_S:.0f} s on"
         f" {frame['workload'].nunique()} of {here['workload'].nunique()} workloads; fewest CPUs:"

@@ -185,8 +185,12 @@ def fit(nodes: Floats, holds: Floats) -> tuple[float, float]:
         return float(np.median(holds)), 0.0
     matrix = np.stack([np.ones_like(nodes), nodes]) / holds
     start = np.array([np.min(holds), np.median(holds) / max(float(np.median(nodes)), 1.0)])
+
+    def relative(base_and_slope: Floats) -> Floats:
+        return base_and_slope @ matrix - 1
+
     found = least_squares(
-        lambda x: x @ matrix - 1,
+        relative,
         start,
         bounds=(0, np.inf),
         loss="soft_l1",

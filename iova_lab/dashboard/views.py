@@ -156,21 +156,24 @@ def _view(benchmark: dict[str, Any], index: dict[str, Any], html: Path) -> View 
 
 
 def _select(cells: pd.Series, choice: dict[str, str]) -> pd.Series:
-    return cells.xs(tuple(choice.values()), level=list(choice)) if choice else cells
+    chosen = pd.Series(True, index=cells.index)
+    for name, value in choice.items():
+        chosen &= cells.index.get_level_values(name) == value
+    return cells[chosen]
 
 
 def _widest(cells: pd.Series) -> dict[str, str]:
     """One value for each other parameter: most sizes, then the widest gap between variants."""
-    others = [name for name in cells.index.names if name not in (SIZE, VARIANT)]
+    others = [str(name) for name in cells.index.names if name not in (SIZE, VARIANT)]
     if not others:
         return {}
     best: tuple[int, float] = (0, 0.0)
-    choice: tuple[str, ...] = ()
+    choice: tuple[Any, ...] = ()
     for values, group in cells.groupby(level=others):
         sizes = group.groupby(level=SIZE)
         rank = (len(sizes), float((sizes.max() - sizes.min()).max()))
         if rank > best:
-            best, choice = rank, values
+            best, choice = rank, tuple(values) if isinstance(values, tuple) else (values,)
     return dict(zip(others, choice, strict=True))
 
 

@@ -75,7 +75,7 @@ def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
         worst = group.loc[np.log(group["off"]).abs().idxmax()]
         axes.annotate(
             worst["variant"],
-            (worst["off"], workloads.index(workload)),
+            (worst["off"], workloads.index(str(workload))),
             (-8 if worst["off"] < 1 else 8, 0),
             textcoords="offset points",
             ha="right" if worst["off"] < 1 else "left",

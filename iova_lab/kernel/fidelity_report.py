@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from iova_lab.kernel.fidelity_ratios import (
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old
+from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
@@ -133,6 +134,15 @@ def _count(value: float) -> str:
     return NOTHING if np.isnan(value) else f"{value:,.0f}"
 
 
+class _Measured(NamedTuple):
+    """A cell that was measured in a kernel, and the digest of the code then."""
+
+    workload: str
+    nr_live: int
+    variant: str
+    code: str
+
+
 def _old_in_kernel(frame: pd.DataFrame) -> list[str]:
     """Variants whose C, or what it shares with others, is not what was measured.
 
@@ -140,21 +150,21 @@ def _old_in_kernel(frame: pd.DataFrame) -> list[str]:
     """
     found = set()
     smallest = frame.sort_values("nr_live").drop_duplicates(["release", "variant"])
-    for row in smallest.itertuples():
-        stream = workloads.generate(row.workload, int(row.nr_live))
+    for row in rows_of(smallest, _Measured):
+        stream = workloads.generate(row.workload, row.nr_live)
         try:
             now = code_digest(row.variant, stream)
         except FileNotFoundError:  # the variant has another name now, or is gone
             now = ""
         if row.code != now:
-            found.add(str(row.variant))
+            found.add(row.variant)
     return sorted(found)
 
 
 def _old_in_user_space(times: pd.DataFrame) -> list[str]:
     """Variants whose times were taken with other code or compiler flags than today's."""
-    found = times.drop_duplicates(["variant", "code"]).to_dict("records")
-    return sorted({row["variant"] for row in found if is_old(row, row["variant"], "timed")})
+    found = zip(times["variant"], times["code"], strict=True)
+    return sorted({name for name, code in set(found) if is_old({"code": code}, name, "timed")})
 
 
 def _per_variant(frame: pd.DataFrame, old: list[str]) -> pd.DataFrame:
@@ -164,7 +174,7 @@ def _per_variant(frame: pd.DataFrame, old: list[str]) -> pd.DataFrame:
         lines.append(
             {
                 "variant": variant,
-                "held against": f"{counterpart(variant)} in user space",
+                "held against": f"{counterpart(str(variant))} in user space",
                 "workloads": f"{group['workload'].nunique()}",
                 "cells": f"{len(group)}",
                 "ops": f"{group['nr_ops'].sum():,.0f}",

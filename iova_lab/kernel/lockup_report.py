@@ -66,7 +66,7 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
     save(figure(walks), out_dir / "lockup")
     variants = frame[frame["variant"] != "stock"]
     locked = variants.groupby("variant")["locked_up"].any()
-    worst = stocks.loc[stocks["instructions"].idxmax()]
+    worst = stocks.iloc[int(stocks["instructions"].argmax())]
     return write_page(
         out_dir,
         "lockup",
@@ -203,7 +203,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         drawn = Figure(figsize=(8.5, 4.8), layout="constrained")
         axes = drawn.subplots()
         for name in wide:
-            look = line_look(looks[name])
+            look = line_look(looks[str(name)])
             axes.plot(wide.index, wide[name], **look)
         for value, label in _labels(wide):
             axes.annotate(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pandas as pd
@@ -26,6 +26,7 @@ from iova_lab.measuring.asv_runs import Run as Run
 from iova_lab.measuring.asv_runs import find_run as find_run
 from iova_lab.measuring.cells import Missing
 from iova_lab.measuring.fakes import fake_variants
+from iova_lab.measuring.frames import columns_of, rows_of
 from iova_variants.opstream import Op
 
 PARAM_NAMES = ["variant", "workload", "nr_live"]
@@ -148,22 +149,47 @@ def _cells(run: Run, metric: Metric, stale: bool) -> Iterator[dict[str, Any]]:
         }
 
 
-COLUMNS = (
-    "machine commit date metric variant workload nr_live value ci_lo ci_hi nr_samples unit status"
-    " reason"
-).split()
+class CellRow(NamedTuple):
+    """A row of `tidy`."""
+
+    machine: str
+    commit: str
+    date: pd.Timestamp
+    metric: str
+    variant: str
+    workload: str
+    nr_live: int
+    value: float
+    ci_lo: float
+    ci_hi: float
+    nr_samples: int
+    unit: str
+    status: str
+    reason: str
+
+
+COLUMNS = columns_of(CellRow)
+
+
+class _Asked(NamedTuple):
+    """A cell, before the reason is known."""
+
+    metric: str
+    workload: str
+    variant: str
+    nr_live: int
+    status: str
 
 
 def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
     """One row per cell of the grid (metric x workload x variant x nr_live), sorted.
 
-    Columns: machine, commit, date, metric, variant, workload, nr_live, value, ci_lo and ci_hi
-    (99 %; NaN where asv stored none or an infinite one), nr_samples, unit, status, and reason:
-    empty, or why there is no value.  Status is measured, failed (asv's null: error, crash,
-    time-out), stale (of another version of the benchmark), not applicable (there is no such cell),
-    over the node budget, or not measured (nobody asked for it).  asv stores the last three alike,
-    as NaN; they are told apart by the metric why_not and by the workloads of this checkout.  Times
-    are in ns per measured op.
+    Columns are those of `CellRow`: ci_lo and ci_hi are 99 %, NaN where asv stored none or an
+    infinite one; reason is empty, or why there is no value.  Status is measured, failed (asv's
+    null: error, crash, time-out), stale (of another version of the benchmark), not applicable
+    (there is no such cell), over the node budget, or not measured (nobody asked for it).  asv
+    stores the last three alike, as NaN; they are told apart by the metric why_not and by the
+    workloads of this checkout.  Times are in ns per measured op.
     """
     path = results_dir / "benchmarks.json"
     benchmarks = read_file(path, dict[str, Any])
@@ -196,13 +222,13 @@ def _complete(frame: pd.DataFrame) -> pd.DataFrame:
     fakes = fake_variants(set(frame["variant"]))
     found = [
         _why(row, why.get((row.workload, row.variant, row.nr_live)), fakes)
-        for row in frame[[*keys, "status"]].itertuples(index=False)
+        for row in rows_of(frame, _Asked)
     ]
     frame["status"], frame["reason"] = zip(*found, strict=True)
     return frame
 
 
-def _why(row: Any, coverage: str | None, fakes: frozenset[str]) -> tuple[str, str]:
+def _why(row: _Asked, coverage: str | None, fakes: frozenset[str]) -> tuple[str, str]:
     """Status and reason of one cell; ``coverage`` is what the metric why_not found, if anything."""
     if row.status == MEASURED:
         return MEASURED, ""

@@ -9,7 +9,7 @@ Exponents and classes are those of `iova_lab.measuring.growth`.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ import pandas as pd
 from iova_lab.measuring import drift, growth
 from iova_lab.measuring.asv_runs import ResultsError
 from iova_lab.measuring.drift import Floor
+from iova_lab.measuring.frames import columns_of
 from iova_lab.measuring.results import select
 from iova_lab.measuring.statistics import log_ratio
 
@@ -42,11 +43,38 @@ def with_intervals(frame: pd.DataFrame, floor: Floor | None) -> pd.DataFrame:
     )
 
 
+class RatioRow(NamedTuple):
+    """A row of `ratios`: a value over the baseline's; lo and hi are NaN without intervals."""
+
+    metric: str
+    workload: str
+    nr_live: int
+    variant: str
+    ratio: float
+    lo: float
+    hi: float
+
+
+class ExponentRow(NamedTuple):
+    """A row of `exponents`: a curve, its decade, exponent and class, and why it is undecided."""
+
+    metric: str
+    workload: str
+    variant: str
+    nr_from: int
+    nr_to: int
+    exponent: float
+    lo: float
+    hi: float
+    supported_class: str
+    reason: str
+
+
 def ratios(frame: pd.DataFrame, baseline: str, fakes: frozenset[str]) -> pd.DataFrame:
     """Each measured value as a ratio to the baseline's; fake variants are left out.
 
-    Columns: metric, workload, nr_live, variant, ratio, lo, hi (99 %; NaN if either value has no
-    interval).  No row where the baseline has no value, or 0.
+    Columns are those of `RatioRow`: lo and hi are 99 %, NaN if either value has no interval.  No
+    row where the baseline has no value, or 0.
     """
     known = sorted(set(frame["variant"]) - fakes)
     if baseline not in known:
@@ -62,14 +90,14 @@ def ratios(frame: pd.DataFrame, baseline: str, fakes: frozenset[str]) -> pd.Data
     upper = both[columns].to_numpy(float).T
     lower = both[[f"{name}_base" for name in columns]].to_numpy(float).T
     ratio, lo, hi = np.exp(log_ratio(upper, lower))
-    return both[[*keys, "variant"]].assign(ratio=ratio, lo=lo, hi=hi)
+    return both.assign(ratio=ratio, lo=lo, hi=hi)[columns_of(RatioRow)]
 
 
 def exponents(frame: pd.DataFrame, fakes: frozenset[str]) -> pd.DataFrame:
     """Exponent and supported class of every curve with two sizes or more, without the fakes.
 
-    Columns: metric, workload, variant, nr_from and nr_to (the decade of the exponent), exponent,
-    lo, hi (99 %; equal for counts), supported_class and reason (of undecided, else empty).
+    Columns are those of `ExponentRow`: nr_from and nr_to are the decade of the exponent, lo and hi
+    99 %, equal for counts; reason is of undecided, else empty.
     """
     rows = with_intervals(select(frame), drift.floor(frame))
     rows = rows[rows["metric"].isin(["nodes_per_op", *TIMES]) & ~rows["variant"].isin(fakes)]
@@ -79,8 +107,7 @@ def exponents(frame: pd.DataFrame, fakes: frozenset[str]) -> pd.DataFrame:
         for key, curve in rows.groupby(keys)
         if len(curve) > 1
     ]
-    columns = "nr_from nr_to exponent lo hi supported_class reason".split()
-    return pd.DataFrame(records, columns=[*keys, *columns])
+    return pd.DataFrame(records, columns=columns_of(ExponentRow))
 
 
 def _describe(curve: pd.DataFrame) -> dict[str, Any]:

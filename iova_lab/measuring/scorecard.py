@@ -17,7 +17,8 @@ from iova_lab.measuring.cells import (
     exceeds_share,
     is_pathological,
 )
-from iova_lab.measuring.results import NOT_APPLICABLE, select
+from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.results import NOT_APPLICABLE, CellRow, select
 from iova_lab.measuring.scaling import ratios
 
 #: What makes a variant look cheap: a verb phrase for each.
@@ -118,7 +119,7 @@ def above_limit(frame: pd.DataFrame, variant: str) -> dict[str, int]:
 def _counts(frame: pd.DataFrame, variant: str, metric: str) -> dict[str, int]:
     rows = faults(frame)
     rows = rows[(rows["variant"] == variant) & (rows["metric"] == metric)]
-    return {row.workload: int(row.value) for row in rows.itertuples()}
+    return {row.workload: int(row.value) for row in rows_of(rows, CellRow)}
 
 
 def is_clean(frame: pd.DataFrame, variant: str) -> bool | None:

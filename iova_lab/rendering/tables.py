@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from iova_lab.measuring.cells import number as number
+from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.results import (
     FAILED,
     NOT_APPLICABLE,
@@ -15,6 +17,7 @@ from iova_lab.measuring.results import (
     OVER_BUDGET,
     STALE,
     TIMES,
+    CellRow,
     select,
 )
 from iova_lab.measuring.statistics import NONE, Interval
@@ -93,7 +96,7 @@ def texts(frame: pd.DataFrame, workload: str, nr_live: int) -> pd.DataFrame:
     rows = frame[(frame["workload"] == workload) & (frame["nr_live"] == nr_live)]
     text = [
         MARKS.get(row.status) or number(row.value, exact=row.metric not in TIMES)
-        for row in rows[["metric", "value", "status"]].itertuples(index=False)
+        for row in rows_of(rows, CellRow)
     ]
     wide = rows.assign(text=text).pivot_table(
         index="variant", columns="metric", values="text", aggfunc="first"
@@ -204,14 +207,32 @@ def across(tables: dict[str, pd.DataFrame], variant: str) -> pd.DataFrame:
     return wide[kept].rename_axis("workload").reset_index()
 
 
+class _Undecided(NamedTuple):
+    """Curves of one metric that are undecided for one reason; ``variant`` names all."""
+
+    metric: str
+    reason: str
+    variant: str
+
+
+class _Missing(NamedTuple):
+    """Cells that have no value for one reason: all of these variants, metrics and sizes."""
+
+    reason: str
+    variant: tuple[str, ...]
+    metric: tuple[str, ...]
+    nr_live: tuple[int, ...]
+
+
 def undecided(exponents: pd.DataFrame, workload: str) -> list[str]:
     """Why the undecided classes of one workload are undecided, one line per reason."""
     rows = exponents[
         (exponents["workload"] == workload) & (exponents["supported_class"] == "undecided")
     ]
-    found = rows.groupby(["metric", "reason"])["variant"].agg(", ".join)
+    found = rows.groupby(["metric", "reason"])["variant"].agg(", ".join).reset_index()
     return [
-        f"growth of {SHOWN[metric]} undecided: {who}: {why}" for (metric, why), who in found.items()
+        f"growth of {SHOWN[row.metric]} undecided: {row.variant}: {row.reason}"
+        for row in rows_of(found, _Undecided)
     ]
 
 
@@ -222,10 +243,11 @@ def missing(frame: pd.DataFrame, workload: str, fakes: frozenset[str]) -> list[s
     everyone = set(frame["variant"]) - fakes
     variants = rows.groupby(["reason", "nr_live", "metric"])["variant"].agg(tuple).reset_index()
     metrics = variants.groupby(["reason", "nr_live", "variant"])["metric"].agg(tuple).reset_index()
-    sizes = metrics.groupby(["reason", "variant", "metric"])["nr_live"].agg(tuple)
+    sizes = metrics.groupby(["reason", "variant", "metric"])["nr_live"].agg(tuple).reset_index()
     lines = []
-    for (reason, names, what), at in sizes.items():
-        who = "all variants" if set(names) == everyone else ", ".join(names)
-        of = "" if len(what) == len(SHOWN) else f" ({', '.join(SHOWN[metric] for metric in what)})"
-        lines.append(f"{who} at {', '.join(f'{n:,}' for n in at)}{of}: {reason}")
+    for row in rows_of(sizes, _Missing):
+        who = "all variants" if set(row.variant) == everyone else ", ".join(row.variant)
+        what = ", ".join(SHOWN[metric] for metric in row.metric)
+        of = "" if len(row.metric) == len(SHOWN) else f" ({what})"
+        lines.append(f"{who} at {', '.join(f'{n:,}' for n in row.nr_live)}{of}: {row.reason}")
     return lines

@@ -164,10 +164,9 @@ def _ends(
     lasts = panel.groupby("variant").last()
     ends: dict[str, tuple[float, float]] = {}
     for names in dict.fromkeys(shared.get(name, (name,)) for name in lasts.index):
-        last = lasts.loc[names[0]]
-        point = (last["nr_live"], last["value"])
+        point = (float(lasts["nr_live"][names[0]]), float(lasts["value"][names[0]]))
         text = ", ".join(_refusing(name, point[0], refused) for name in names)
-        ends[text] = (float(point[0]), float(point[1]))
+        ends[text] = point
     return ends
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from iova_lab.basics.reading import read_json, read_rows, read_table
 from iova_lab.checking import promises_results
 from iova_lab.measuring import asv_runs, results
 from iova_lab.measuring.cells import number
+from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.pages import write_page
 
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
@@ -236,15 +237,24 @@ def by_metric(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+class _Moved(NamedTuple):
+    """A number that moved, of what `moved` has of it."""
+
+    metric: str
+    nr_live: int
+    old: float
+    new: float
+
+
 def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per variant, workload and metric, the greatest change first: all sizes, old and new."""
     text = [
         f"{row.nr_live:,}: {_both(row.old, row.new, exact=row.metric not in results.TIMES)}"
-        for row in rows.itertuples()
+        for row in rows_of(rows, _Moved)
     ]
     keys = ["variant", "workload", "metric", "source"]
     with np.errstate(divide="ignore"):
-        size = np.abs(np.log(rows["ratio"].astype(float))).fillna(np.inf)
+        size = pd.Series(np.log(rows["ratio"].astype(float))).abs().fillna(np.inf)
     groups = rows.assign(moved=text, size=size).groupby(keys)
     found = groups.agg(moved=("moved", "; ".join), size=("size", "max")).reset_index()
     found = found.sort_values("size", ascending=False, kind="stable", ignore_index=True)

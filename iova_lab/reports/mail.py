@@ -5,8 +5,11 @@ One for the whole, and one for each thread and workload, to answer the one thing
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 
+from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.plain_text import WIDTH, fill, joined, short, shortened
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
@@ -92,14 +95,22 @@ def _section(data: ReportData, section: Section) -> str:
 REFUSALS = ("refused", "spurious")
 
 
+class _Refused(NamedTuple):
+    """As many refusals; ``variant`` names all."""
+
+    refused: str
+    spurious: str
+    variant: str
+
+
 def _refusals(costs: pd.DataFrame) -> list[str]:
     if "refused" not in costs:
         return []
     costs = costs[costs["refused"] != NOTHING]
-    found = costs.groupby(list(REFUSALS), sort=False)["variant"].agg(", ".join)
+    found = costs.groupby(list(REFUSALS), sort=False)["variant"].agg(", ".join).reset_index()
     return [
-        fill(f"refused {refused}, spurious {spurious}: {who}", "  ")
-        for (refused, spurious), who in found.items()
+        fill(f"refused {row.refused}, spurious {row.spurious}: {row.variant}", "  ")
+        for row in rows_of(found, _Refused)
     ]
 
 

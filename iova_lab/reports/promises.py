@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,7 +27,9 @@ from iova_lab.checking.promises_results import Measured
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
+from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.results import MEASURED
+from iova_lab.measuring.scaling import ExponentRow
 from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import exponent
@@ -195,7 +197,7 @@ def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     rows = promises.growth(frame, metric)
     text = [
         f"{exponent(Interval(row.exponent, row.lo, row.hi))} {row.supported_class}"
-        for row in rows.itertuples()
+        for row in rows_of(rows, ExponentRow)
     ]
     wide = rows.assign(text=text).pivot_table(
         index="workload", columns="variant", values="text", aggfunc="first"
@@ -218,10 +220,23 @@ def _growth_lines(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
+class _NotMeasured(NamedTuple):
+    """Cells of one workload and size that have no value for one reason; ``variant`` names all."""
+
+    workload: str
+    nr_live: int
+    reason: str
+    variant: str
+
+
 def _not_measured(frame: pd.DataFrame) -> list[str]:
     rows = frame[(frame["status"] != MEASURED) & (frame["workload"] != promises.COMMON)]
-    found = rows.groupby(["workload", "nr_live", "reason"])["variant"].agg(", ".join)
-    return [f"{where} at {n:,}: {who}: {why}" for (where, n, why), who in found.items()]
+    keys = ["workload", "nr_live", "reason"]
+    found = rows.groupby(keys)["variant"].agg(", ".join).reset_index()
+    return [
+        f"{row.workload} at {row.nr_live:,}: {row.variant}: {row.reason}"
+        for row in rows_of(found, _NotMeasured)
+    ]
 
 
 def _common(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import pandas as pd
 
 from iova_lab.measuring.cells import COMMON_CASE, format_value, number
+from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.results import select
-from iova_lab.measuring.scaling import ratios
+from iova_lab.measuring.scaling import RatioRow, ratios
 from iova_lab.measuring.scorecard import (
     Trap,
     common_case,
@@ -76,11 +77,11 @@ def _sentence(frame: pd.DataFrame, name: str) -> str:
     if refused:
         faults.append(f"fails spuriously on {', '.join(refused)}")
     nodes = common_case(frame, name, TODAY)
-    nodes = nodes[nodes["metric"] == "nodes_per_op"]["ratio"]
+    more = nodes[nodes["metric"] == "nodes_per_op"]["ratio"]
     cost = (
-        f"x{nodes.min():.2f} to x{nodes.max():.2f} the nodes of {TODAY} in the common case, at all"
+        f"x{more.min():.2f} to x{more.max():.2f} the nodes of {TODAY} in the common case, at all"
         " sizes"
-        if len(nodes)
+        if len(more)
         else "its common case was not measured"
     )
     return f"{name}: {'; '.join([*faults, cost])}."
@@ -158,7 +159,7 @@ def _common(thread: Thread, name: str) -> Answer:
         return Answer(question, f"Not measured on {', '.join(COMMON_CASE)}.")
     lines = []
     for (workload, nr_live), rows in table.groupby(["workload", "nr_live"]):
-        found = {row.metric: Interval(row.ratio, row.lo, row.hi) for row in rows.itertuples()}
+        found = {row.metric: Interval(row.ratio, row.lo, row.hi) for row in rows_of(rows, RatioRow)}
         words = [
             f"{unit} {change(found[metric])}"
             for metric, unit in (("nodes_per_op", "nodes/op"), ("ns_per_op", "ns/op"))
@@ -193,8 +194,8 @@ def _refusals(thread: Thread, names: list[str]) -> Answer:
     reuse = ratios(thread.frame, TODAY, frozenset())
     span = reuse[(reuse["metric"] == "span_per_pfn") & (reuse["workload"] == REUSE)]
     span = span[span["variant"].isin(names)].sort_values("nr_live").groupby("variant").last()
-    for name, row in span[span["ratio"] > 1.01].iterrows():
-        lines.append(f"{name} on {REUSE}: x{row['ratio']:.2f} the address span of {TODAY}.")
+    for variant, ratio in span["ratio"][span["ratio"] > 1.01].items():
+        lines.append(f"{variant} on {REUSE}: x{ratio:.2f} the address span of {TODAY}.")
     return Answer("Does any fail spuriously?", verdict, lines)
 
 

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from iova_lab.measuring.scaling import ratios
+from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.scaling import RatioRow, ratios
 from iova_lab.rendering.figures import (
     FLOOR,
     STYLE,
@@ -90,7 +91,7 @@ def one_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     counts = counts.sort_values(["workload", "count", "nr_live"])
     sizes = counts.groupby("workload")["nr_live"].last()
     rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
-    names = [f"{row.workload} @ {SHORT(row.nr_live)}" for row in rows.itertuples()]
+    names = [f"{row.workload} @ {SHORT(row.nr_live)}" for row in rows_of(rows, RatioRow)]
     return rows.assign(row=names)
 
 

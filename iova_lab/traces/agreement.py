@@ -50,8 +50,10 @@ def table(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
         }
     )
     first = frame[~frame["agree"]].groupby("dom")["row"].min()
-    rows = frame.groupby("dom")["agree"].agg(nr_allocs="size", nr_agree="sum", share="mean")
-    rows = rows.reset_index()
+    by_dom = frame.groupby("dom")["agree"]
+    rows = pd.DataFrame(
+        {"nr_allocs": by_dom.size(), "nr_agree": by_dom.sum(), "share": by_dom.mean()}
+    ).reset_index()
     rows["first_row"] = rows["dom"].map(first).fillna(-1).astype(int)
     return rows
 

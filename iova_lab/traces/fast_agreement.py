@@ -108,11 +108,16 @@ def table(fast: FastTrace, variant: str = "mainline") -> pd.DataFrame:
     """
     ops, agreement = fast.trace.stream.ops, compare(fast, variant)
     allocs, calls = ops["op"] == Op.ALLOC, ops["op"] != Op.RESERVE
-    by_dom = pd.DataFrame({"dom": ops["dom"], "address": agreement.address})[allocs]
-    frame = by_dom.groupby("dom")["address"].agg(nr_allocs="size", nr_agree="sum", share="mean")
-    by_dom = pd.DataFrame({"dom": ops["dom"], "reach": agreement.reach})[calls]
-    reach = by_dom.groupby("dom")["reach"]
-    frame = frame.join(reach.agg(nr_calls="size", nr_reach_agree="sum", reach_share="mean"))
+    address = pd.Series(agreement.address[allocs]).groupby(ops["dom"][allocs])
+    frame = pd.DataFrame(
+        {"nr_allocs": address.size(), "nr_agree": address.sum(), "share": address.mean()}
+    ).rename_axis("dom")
+    reach = pd.Series(agreement.reach[calls]).groupby(ops["dom"][calls])
+    frame = frame.join(
+        pd.DataFrame(
+            {"nr_calls": reach.size(), "nr_reach_agree": reach.sum(), "reach_share": reach.mean()}
+        )
+    )
     wrong = np.flatnonzero((allocs & ~agreement.address) | ~agreement.reach)
     first = pd.Series(fast.trace.rows[wrong]).groupby(ops["dom"][wrong]).min()
     frame["first_row"] = first.reindex(frame.index).fillna(-1).astype(int)

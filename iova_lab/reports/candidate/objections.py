@@ -5,12 +5,14 @@ Each answer is worked out from what was measured; without a measurement it says 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
+from iova_lab.measuring.frames import rows_of
 from iova_lab.reports.candidate.bars import TRAPS, common, largest
 from iova_lab.reports.candidate.costs import NOT_MEASURED, constants, dearer, rcache, slower, small
 from iova_lab.reports.candidate.sources import Sources, ratios
@@ -77,6 +79,19 @@ def _memory(sources: Sources) -> Answer:
     )
 
 
+class _Locked(NamedTuple):
+    """One booted kernel: the worst request of its run."""
+
+    release: str
+    instructions: float
+    nodes: float
+
+
+def _by_key(wide: pd.DataFrame) -> Iterator[tuple[Any, pd.Series]]:
+    """Rows of a pivoted table, each under the tuple of its keys."""
+    return zip(wide.index, (row for _, row in wide.iterrows()), strict=True)
+
+
 def _lock(sources: Sources) -> Answer:
     question = "How long is the lock held, and what do other CPUs wait for?"
     rows = sources.threads
@@ -94,7 +109,7 @@ def _lock(sources: Sources) -> Answer:
         f" longest {number(row['measured_max_hold', TODAY])} ->"
         f" {number(row['measured_max_hold', SUBJECT])} ns, mean wait"
         f" {number(row['measured_wait', TODAY])} -> {number(row['measured_wait', SUBJECT])} ns."
-        for (workload, size, threads), row in wide.dropna().iterrows()
+        for (workload, size, threads), row in _by_key(wide.dropna())
     ]
     ratio = (wide["measured_hold"][SUBJECT] / wide["measured_hold"][TODAY]).dropna()
     return Answer(
@@ -119,7 +134,7 @@ def _convoy(sources: Sources) -> Answer:
         f"{workload} at {size:,}: "
         + ", ".join(f"{name} {number(row[name] / 1e6)} ms" for name in names)
         + "."
-        for (workload, size), row in wide[names].iterrows()
+        for (workload, size), row in _by_key(wide[names])
     ]
     return Answer(
         question,
@@ -138,9 +153,9 @@ def _lockup(sources: Sources) -> Answer:
     ours = rows[rows["variant"] == SUBJECT].drop_duplicates("release", keep="last")
     locked = ours[ours["words"].map(bool)]
     lines = [
-        f"{row.release}: worst request {int(row.instructions):,} instructions, {int(row.nodes):,}"
+        f"{row.release}: worst request {row.instructions:,.0f} instructions, {row.nodes:,.0f}"
         " nodes."
-        for row in ours.itertuples()
+        for row in rows_of(ours, _Locked)
     ]
     verdict = (
         f"No, on {len(ours)} of {len(ours)} kernels; the stock kernels do."

@@ -1,0 +1,30 @@
+"""Rows of a frame with the types that its columns have.
+
+pandas knows a value of a frame only as one that a frame may hold.  A class of rows names the
+columns of a frame once, and their types: a NamedTuple, a dataclass, or a schema that files are read
+by.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pandas as pd
+
+Row = TypeVar("Row")
+
+
+def columns_of(row: Callable[..., object]) -> list[str]:
+    """Names of the columns, in order, that a class of rows has."""
+    return list(inspect.get_annotations(row))
+
+
+def rows_of(frame: pd.DataFrame, row: Callable[..., Row]) -> Iterator[Row]:
+    """Make a ``row`` of each row of the frame; other columns are left out.
+
+    Raises `KeyError` for a column that the frame lacks.
+    """
+    columns = (frame[name] for name in columns_of(row))
+    return (row(*values) for values in zip(*columns, strict=True))
