@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import iova_variants
 from iova_lab.checking import model
-from iova_lab.streams.counterexamples import Step
-from iova_lab.streams.history import History
+from iova_lab.traces.history import History, Step
 from iova_variants import Domain
 from iova_variants.opstream import Op
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import iova_variants
 from iova_lab import workloads
 from iova_lab.checking import soak_streams
-from iova_lab.streams.making import LIMIT_48BIT
 from iova_variants import Domain
+from iova_variants.making import LIMIT_48BIT
 from iova_variants.opstream import OpFlag, OpStream
 from tests.support.lab import Row, alloc, free, random_stream, reserve, source_with, stream_of
 

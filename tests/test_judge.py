@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import iova_variants
-from iova_lab.streams.books import books_of
+from iova_lab.checking.books import books_of
 from iova_variants import Claim
 from iova_variants.opstream import Op, OpFlag, OpStream
 from tests.support.lab import (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from iova_lab.streams.books import Books, MergingBooks, SizedBooks
+from iova_lab.checking.books import Books, MergingBooks, SizedBooks
 from iova_variants import building
 
 NR_PFNS = 260

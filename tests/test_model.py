@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 import iova_variants
-from iova_lab.streams.books import Range, books_of, next_power_of_two
+from iova_lab.checking.books import Range, books_of, next_power_of_two
 from iova_variants import Claim, EndlessError
 from tests.support.lab import REAL, answers, as_far_as_it_returns, random_stream
 from tests.support.lineage import REFERENCES, NeverReturnsError

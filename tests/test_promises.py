@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab.checking import peng, promises, promises_results
+from iova_lab.checking.books import Books
+from iova_lab.checking.counterexamples import Example, examples, find_example, outcomes
 from iova_lab.checking.drawing import draw, highest_fit
 from iova_lab.checking.example_search import search
 from iova_lab.checking.promises import PromiseError
@@ -17,11 +19,10 @@ from iova_lab.checking.questions import QUESTIONS, breaks
 from iova_lab.cli import main
 from iova_lab.measuring.counts import count
 from iova_lab.reports.promises import _growth, _growth_lines, write_promises
-from iova_lab.streams.books import Books
-from iova_lab.streams.counterexamples import Example, Step, examples, find_example, outcomes
-from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_24BIT, LIMIT_32BIT
+from iova_lab.traces.history import Step
 from iova_lab.workloads import full_32bit
 from iova_variants import Claim
+from iova_variants.making import DMA_32BIT_PFN, LIMIT_24BIT, LIMIT_32BIT
 from iova_variants.opstream import Op
 from tests.support.alike import assert_alike
 from tests.support.lab import REAL

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.checking.books import next_power_of_two
 from iova_lab.measuring import rcache_cost
-from iova_lab.streams.books import next_power_of_two
 from iova_variants import Claim, CountedReplay, Rcache
 from iova_variants._rcache import Kernel
 from iova_variants.building import VARIANT_DIR, compile_variant

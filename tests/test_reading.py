@@ -20,7 +20,7 @@ from iova_lab.basics.errors import InvalidTypeError, InvalidValueError
 from iova_lab.basics.reading import FileError, read_arrays, read_rows, read_table
 from iova_lab.cli import main
 from iova_lab.contention import store
-from iova_lab.streams import history
+from iova_lab.traces import history
 from iova_variants.opstream import OpStream, StreamError, new_ops
 
 STEP: dict[str, Any] = {"op": "alloc", "slot": 0, "size": "0x1", "limit_pfn": "0xfffff"}

@@ -11,7 +11,7 @@ import pytest
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.streams.books import books_of
+from iova_lab.checking.books import books_of
 from iova_variants import Claim, CountedReplay, Watched
 from iova_variants.opstream import Op, OpStream, new_ops
 from tests.support.lab import (

@@ -21,8 +21,8 @@ from iova_lab.checking.reduce import reduce
 from iova_lab.checking.search import Run, steps_of
 from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.cli import main
-from iova_lab.streams.making import LIMIT_24BIT
 from iova_variants import VariantCrashedError, VariantError
+from iova_variants.making import LIMIT_24BIT
 from iova_variants.opstream import Op, OpStream
 from iova_variants.watch import End, Limits
 from tests.support.lab import alloc, source_of, stream_of

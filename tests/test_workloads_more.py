@@ -14,7 +14,6 @@ import pytest
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.streams.making import NR_MEASURED, replace_in_batches, spread
 from iova_lab.workloads import (
     aligned_holes,
     cross_cpu,
@@ -26,6 +25,7 @@ from iova_lab.workloads import (
     short_mask,
 )
 from iova_variants import CountedReplay
+from iova_variants.making import NR_MEASURED, replace_in_batches, spread
 from iova_variants.opstream import Op, OpStream
 from tests.support.lab import LINEAGE, REAL, REFUSED
 

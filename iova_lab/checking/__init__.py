@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iova_lab.checking.checks import CHECKS, check
     from iova_lab.checking.finding import Finding
-    from iova_lab.streams.history import History
+    from iova_lab.traces.history import History
 
 __all__ = ["CHECKS", "Finding", "History", "check"]
 
@@ -27,7 +27,7 @@ _HOMES = {
     "CHECKS": "iova_lab.checking.checks",
     "check": "iova_lab.checking.checks",
     "Finding": "iova_lab.checking.finding",
-    "History": "iova_lab.streams.history",
+    "History": "iova_lab.traces.history",
 }
 
 

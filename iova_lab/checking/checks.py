@@ -29,7 +29,7 @@ from iova_lab.checking.soak_chunk import run_chunk
 from iova_lab.checking.soak_streams import make_chunk
 from iova_lab.checking.standalone import Verdict
 from iova_lab.checking.subject import LONG_MS, NR_LIVE, SHRINK_S, OnProgress, Subject
-from iova_lab.streams.history import read
+from iova_lab.traces.history import read
 from iova_variants import BuildError, Claim, VariantCrashedError, VariantError, building
 from iova_variants.opstream import OpStream
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 import iova_variants
-from iova_lab.streams.making import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
 from iova_variants import Claim, Variant
 from iova_variants.child import Tell, run_in_child
+from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
 from iova_variants.watch import Limits
 
 #: Of one domain: more is a mistake in the table, and would be taken a dozen times.

@@ -16,10 +16,11 @@ import string
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from iova_lab.checking.counterexamples import Example, Outcome, outcomes
 from iova_lab.checking.questions import QUESTIONS
-from iova_lab.streams.counterexamples import Example, Outcome, Step, outcomes
-from iova_lab.streams.making import DMA_32BIT_PFN
+from iova_lab.traces.history import Step
 from iova_variants import REFUSED
+from iova_variants.making import DMA_32BIT_PFN
 from iova_variants.opstream import Op
 
 WIDTH = 72

@@ -19,8 +19,9 @@ from hypothesis.errors import NoSuchExample
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.checking.counterexamples import Example, store
 from iova_lab.checking.questions import QUESTIONS, Pool, breaks
-from iova_lab.streams.counterexamples import Example, Step, store
+from iova_lab.traces.history import Step
 from iova_variants.opstream import Op
 
 #: Most requests of a stream, and how many streams are tried for one pool: short ones first.

@@ -9,7 +9,7 @@ from typing import Any
 
 from iova_lab.checking import drawing
 from iova_lab.checking.standalone import Verdict
-from iova_lab.streams.history import History
+from iova_lab.traces.history import History
 from iova_variants import REFUSED
 
 WIDTH = 78

@@ -13,10 +13,9 @@ import functools
 import numpy as np
 
 import iova_variants
+from iova_lab.checking.books import Books, books_of
 from iova_lab.checking.standalone import Verdict
-from iova_lab.streams.books import Books, books_of
-from iova_lab.streams.counterexamples import Step
-from iova_lab.streams.history import History
+from iova_lab.traces.history import History, Step
 from iova_variants import Variant
 from iova_variants.child import Tell, run_in_child
 from iova_variants.watch import Limits

@@ -18,8 +18,8 @@ import pandas as pd
 import iova_variants
 from iova_lab.measuring.cells import NS_PER_NODE, number
 from iova_lab.measuring.counts import WindowCounts, count
-from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
+from iova_variants.making import LIMIT_48BIT, random_below, replace
 from iova_variants.opstream import Op, OpStream, new_ops
 
 #: v1, full 32-bit space: calls in 16.8-33.5 ms, calls in 256-511 ns, mean before and after in ns.

@@ -18,15 +18,15 @@ import pandas as pd
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError, IovaLabError
+from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
 from iova_lab.measuring.cells import SHORT_BUDGET, number
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
-from iova_lab.streams.counterexamples import Example, examples
-from iova_lab.streams.making import LIMIT_48BIT, random_below, replace
 from iova_variants import Claim
+from iova_variants.making import LIMIT_48BIT, random_below, replace
 from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 LARGEST = 100_000

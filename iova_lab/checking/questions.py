@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iova_lab.streams.counterexamples import MOVE, Example, judged, outcome_of, outcomes
-from iova_lab.streams.making import (
+from iova_lab.checking.counterexamples import MOVE, Example, judged, outcome_of, outcomes
+from iova_variants import REFUSED, EndlessError
+from iova_variants.making import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
     LIMIT_32BIT,
     LIMIT_40BIT,
     LIMIT_48BIT,
 )
-from iova_variants import REFUSED, EndlessError
 from iova_variants.opstream import Op
 
 #: Gaps that a request with a limit of its own may look at although all lie above its limit.

@@ -19,8 +19,8 @@ import numpy as np
 
 import iova_variants
 from iova_lab.checking.standalone import own_frames, stream_bytes
-from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT
 from iova_variants import Deal, building
+from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 from iova_variants.watch import End, Limits, run_program
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from iova_lab.checking.standalone import Verdict
-from iova_lab.streams.history import History, history_of
+from iova_lab.traces.history import History, history_of
 from iova_variants.opstream import Op, OpStream
 
 

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, NoSuchExample
 
 from iova_lab.checking.standalone import Verdict
-from iova_lab.streams.counterexamples import Step
-from iova_lab.streams.history import History
-from iova_lab.streams.making import (
+from iova_lab.traces.history import History, Step
+from iova_variants.making import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
     LIMIT_32BIT,

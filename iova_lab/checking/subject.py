@@ -13,7 +13,7 @@ from iova_lab.checking import model, standalone
 from iova_lab.checking.finding import Finding, draw, says_of
 from iova_lab.checking.standalone import Verdict
 from iova_lab.linux import PREFIX
-from iova_lab.streams.history import History, save
+from iova_lab.traces.history import History, save
 
 #: Called with the name of a check, and how far it is, from 0 to 1.
 OnProgress = Callable[[str, float], None]

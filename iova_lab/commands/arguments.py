@@ -125,7 +125,7 @@ class _Rcache(click.ParamType[str]):
 
 class _Example(_Named):
     def known(self) -> dict[str, str]:
-        from iova_lab.streams.counterexamples import examples
+        from iova_lab.checking.counterexamples import examples
 
         return dict.fromkeys(examples(), "")
 

@@ -119,8 +119,8 @@ def example(name: str, variant: str | None) -> None:
         return
     if variant is not None:
         raise click.UsageError("--variant is for a file: an example is of one variant")
+    from iova_lab.checking.counterexamples import find_example
     from iova_lab.checking.drawing import draw
-    from iova_lab.streams.counterexamples import find_example
 
     click.echo("\n\n".join(map(draw, find_example(name))))
 

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 import iova_variants
 from iova_lab.checking import promises, promises_results
+from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.drawing import draw
 from iova_lab.checking.promises import COLUMNS, COUNTED, Cell
 from iova_lab.checking.promises_results import Measured
@@ -34,7 +35,6 @@ from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import exponent
 from iova_lab.reports.promises_figure import promises_figure
-from iova_lab.streams.counterexamples import Example, examples
 
 SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"
 

@@ -122,7 +122,7 @@ def _trace_file(path: str) -> Workload:
 
 
 def _history_file(path: str) -> Workload:
-    from iova_lab.streams.history import read
+    from iova_lab.traces.history import read
 
     saved = read(Path(path))
     doc = f"On this {saved.variant} broke: {saved.says}"

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_48BIT, NR_MEASURED, pack, replace, spread
+from iova_variants.making import LIMIT_48BIT, NR_MEASURED, pack, replace, spread
 from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 #: From the top down, so that each is aligned; all but the last go.

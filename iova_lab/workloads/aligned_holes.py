@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_48BIT, NR_MEASURED, pack, replace
+from iova_variants.making import LIMIT_48BIT, NR_MEASURED, pack, replace
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 BLOCK = 64  # pfns

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT, NR_MEASURED, pack
+from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT, NR_MEASURED, pack
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 NR_PACKED = 16  # the ranges that go and come; no hole there is ever two pages wide

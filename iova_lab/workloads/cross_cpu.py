@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.streams.making import LIMIT_48BIT, NR_MEASURED, pack, replace_in_batches
+from iova_variants.making import LIMIT_48BIT, NR_MEASURED, pack, replace_in_batches
 from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_CPUS = 16

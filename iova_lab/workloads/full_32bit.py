@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import (
+from iova_variants.making import (
     DMA_32BIT_PFN,
     LIMIT_32BIT,
     NR_MEASURED,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_40BIT, LIMIT_64BIT, NR_MEASURED, pack, replace
+from iova_variants.making import LIMIT_40BIT, LIMIT_64BIT, NR_MEASURED, pack, replace
 from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_TOP = 8

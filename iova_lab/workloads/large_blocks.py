@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import (
+from iova_variants.making import (
     LIMIT_48BIT,
     NR_MEASURED,
     pack,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT, NR_MEASURED, pack
+from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT, NR_MEASURED, pack
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 MIB = 256  # pfns

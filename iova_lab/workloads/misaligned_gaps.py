@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_48BIT, NR_MEASURED, pack
+from iova_variants.making import LIMIT_48BIT, NR_MEASURED, pack
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 NR_MOVING = 8  # a multiple of 8, so that the pattern below begins at pfn 7 mod 8

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.streams.making import LIMIT_32BIT, NR_MEASURED, pack, replace
+from iova_variants.making import LIMIT_32BIT, NR_MEASURED, pack, replace
 from iova_variants.opstream import Op, OpStream, new_ops
 
 MAX_NR_LIVE = 100

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_48BIT, NR_MEASURED, pack, random_below, replace
+from iova_variants.making import LIMIT_48BIT, NR_MEASURED, pack, random_below, replace
 from iova_variants.opstream import OpStream, new_ops
 
 NR_AGEING_OPS = 128  # enough to move the cached node away from where filling left it

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_64BIT, NR_MEASURED, pack, replace
+from iova_variants.making import LIMIT_64BIT, NR_MEASURED, pack, replace
 from iova_variants.opstream import OpFlag, OpStream, new_ops
 
 NR_PACKETS = 128  # in the ring, each with a small and a large buffer

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.streams.making import (
+from iova_variants.making import (
     DMA_32BIT_PFN,
     LIMIT_32BIT,
     LIMIT_64BIT,

@@ -9,8 +9,8 @@ A mapping takes fewer requests here, so compare per mapping: 600 in this window,
 
 from __future__ import annotations
 
-from iova_lab.streams.making import DMA_32BIT_PFN, NR_MEASURED, replace
 from iova_lab.workloads import sac_first
+from iova_variants.making import DMA_32BIT_PFN, NR_MEASURED, replace
 from iova_variants.opstream import OpStream
 
 MIN_NR_LIVE = sac_first.MIN_NR_LIVE

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import (
+from iova_variants.making import (
     DMA_32BIT_PFN,
     LIMIT_24BIT,
     LIMIT_32BIT,

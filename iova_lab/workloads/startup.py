@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iova_lab.streams.making import LIMIT_64BIT, NR_MEASURED, pack
+from iova_variants.making import LIMIT_64BIT, NR_MEASURED, pack
 from iova_variants.opstream import OpStream, new_ops
 
 

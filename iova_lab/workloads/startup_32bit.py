@@ -7,8 +7,8 @@ v2.6.24, so every variant with a cache should be flat here.
 
 from __future__ import annotations
 
-from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT, NR_MEASURED
 from iova_lab.workloads import startup
+from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT, NR_MEASURED
 from iova_variants.opstream import OpStream
 
 MAX_NR_LIVE = DMA_32BIT_PFN - 1 - NR_MEASURED

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from iova_lab.streams.books import MergingBooks, Range, next_power_of_two
+from iova_lab.checking.books import MergingBooks, Range, next_power_of_two
 from tests.support.lineage_walks import M64, Anchor, Reference
 
 #: Gaps from the top that `Alignable` looks at before it searches.

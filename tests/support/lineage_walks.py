@@ -7,7 +7,7 @@ the C files, so that the two can be held against each other.
 
 from __future__ import annotations
 
-from iova_lab.streams.books import Books, Range, next_power_of_two
+from iova_lab.checking.books import Books, Range, next_power_of_two
 
 M32, M64 = 2**32 - 1, 2**64 - 1
 

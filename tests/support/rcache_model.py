@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.streams.books import next_power_of_two
+from iova_lab.checking.books import next_power_of_two
 from iova_variants import Rcache
 from iova_variants.opstream import Op, OpStream
 from tests.support.lab import REFUSED, Row

@@ -14,7 +14,7 @@ from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import band, ratio_of
 from iova_lab.claims.timing import paired
 from iova_lab.rendering.tables import number
-from iova_lab.streams.making import LIMIT_32BIT, LIMIT_48BIT, random_below, replace
+from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT, random_below, replace
 from iova_variants.opstream import Op, OpStream, new_ops
 
 #: When the first of these was said; claims are listed by it.

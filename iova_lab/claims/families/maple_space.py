@@ -13,7 +13,7 @@ from iova_lab.claims.judging import judge_band
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import band
 from iova_lab.measuring.statistics import Interval
-from iova_lab.streams.making import LIMIT_48BIT
+from iova_variants.making import LIMIT_48BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 
 #: When the first of these was said; claims are listed by it.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import iova_variants
 from iova_lab.claims.claim import Claim, Finding, Verdict
 from iova_lab.claims.measurement import Measured, Run
-from iova_lab.streams.making import DMA_32BIT_PFN, LIMIT_32BIT
+from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2020

@@ -14,28 +14,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.streams.making import DMA_32BIT_PFN
+from iova_lab.traces.history import Step, step_from_json, step_to_json, stream_of
 from iova_variants import REFUSED
-from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
+from iova_variants.making import DMA_32BIT_PFN
+from iova_variants.opstream import Op, OpStream
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 
 #: How far `moved` moves a stream: over the 4 GiB boundary, and every alignment stays.
 MOVE = DMA_32BIT_PFN
-
-
-class Step(NamedTuple):
-    """One request; ``limit_pfn`` is inclusive, and the highest pfn of a reserved range."""
-
-    op: Op
-    slot: int
-    size: int = 0
-    limit_pfn: int = 0
-    aligned: bool = False
 
 
 class Outcome(NamedTuple):
@@ -89,15 +78,6 @@ class Example:
             ),
             self.fail_alloc_at,
         )
-
-
-def stream_of(steps: Sequence[Step], start_pfn: int, nr_ageing: int = 0) -> OpStream:
-    """These steps as an op stream of one domain."""
-    ops = np.zeros(len(steps), OP_DTYPE)
-    for name in ("op", "slot", "size", "limit_pfn"):
-        ops[name] = [getattr(step, name) for step in steps]
-    ops["flags"] = [OpFlag.SIZE_ALIGNED * step.aligned for step in steps]
-    return OpStream(ops, nr_ageing=nr_ageing, start_pfn=start_pfn)
 
 
 def outcomes(example: Example) -> list[Outcome]:
@@ -171,21 +151,6 @@ def _from_json(row: dict[str, Any]) -> Example:
     return Example(
         row["variant"], row["question"], int(row["start_pfn"], 16), steps, row["fail_alloc_at"]
     )
-
-
-def step_from_json(step: dict[str, Any]) -> Step:
-    """Read one step as `step_to_json` wrote it."""
-    limit_pfn = int(step.get("limit_pfn", "0"), 16)
-    size = int(step.get("size", "0"), 16)
-    return Step(Op[step["op"].upper()], step["slot"], size, limit_pfn, step.get("aligned", False))
-
-
-def step_to_json(step: Step) -> dict[str, Any]:
-    """Plain values; pfns as hexadecimal text, for people read these files."""
-    row: dict[str, Any] = {"op": step.op.name.lower(), "slot": step.slot}
-    if step.op != Op.FREE:
-        row |= {"size": hex(step.size), "limit_pfn": hex(step.limit_pfn)}
-    return row | {"aligned": True} if step.aligned else row
 
 
 def store(found: Sequence[Example]) -> None:

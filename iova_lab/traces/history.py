@@ -11,14 +11,23 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from iova_lab.basics.reading import read_json, wrong
-from iova_lab.streams.counterexamples import Step, step_to_json, stream_of
-from iova_variants.opstream import Op, OpFlag, OpStream
+from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
+
+
+class Step(NamedTuple):
+    """One request; ``limit_pfn`` is inclusive, and the highest pfn of a reserved range."""
+
+    op: Op
+    slot: int
+    size: int = 0
+    limit_pfn: int = 0
+    aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,15 @@ def _described(step: Step) -> str:
     return f"{step.op.name.lower()} the range of slot {step.slot}"
 
 
+def stream_of(steps: Sequence[Step], start_pfn: int, nr_ageing: int = 0) -> OpStream:
+    """These steps as an op stream of one domain."""
+    ops = np.zeros(len(steps), OP_DTYPE)
+    for name in ("op", "slot", "size", "limit_pfn"):
+        ops[name] = [getattr(step, name) for step in steps]
+    ops["flags"] = [OpFlag.SIZE_ALIGNED * step.aligned for step in steps]
+    return OpStream(ops, nr_ageing=nr_ageing, start_pfn=start_pfn)
+
+
 def history_of(stream: OpStream, rows: Sequence[int]) -> History:
     """Keep these ops of a stream, slots and domains numbered anew, and packed ops unpacked."""
     slots: dict[int, int] = {}
@@ -100,6 +118,21 @@ def history_of(stream: OpStream, rows: Sequence[int]) -> History:
     return History(
         tuple(steps), stream.start_pfn, stream.granule, doms=tuple(doms) if any(doms) else ()
     )
+
+
+def step_from_json(step: dict[str, Any]) -> Step:
+    """Read one step as `step_to_json` wrote it."""
+    limit_pfn = int(step.get("limit_pfn", "0"), 16)
+    size = int(step.get("size", "0"), 16)
+    return Step(Op[step["op"].upper()], step["slot"], size, limit_pfn, step.get("aligned", False))
+
+
+def step_to_json(step: Step) -> dict[str, Any]:
+    """Plain values; pfns as hexadecimal text, for people read these files."""
+    row: dict[str, Any] = {"op": step.op.name.lower(), "slot": step.slot}
+    if step.op != Op.FREE:
+        row |= {"size": hex(step.size), "limit_pfn": hex(step.limit_pfn)}
+    return row | {"aligned": True} if step.aligned else row
 
 
 def save(history: History, path: Path, *, variant: str, says: str) -> Path:
