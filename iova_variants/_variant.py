@@ -100,6 +100,11 @@ def _resolver(name: str) -> str | None:
     return RESOLVERS.get(prefix) if colon else None
 
 
+def is_resolved(name: str) -> bool:
+    """Is this a name that a resolver knows, or that of a C file which one has written?"""
+    return _resolver(name) is not None
+
+
 def short_name(name: str) -> str:
     """What tables and names of files call a variant: no folder is in it."""
     if _resolver(name):

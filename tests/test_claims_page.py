@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
-from iova_lab.claims import Claim, Finding, Quantity, Verdict, all_claims, find, ledger, page
-from iova_lab.claims import figure as drawing
+from iova_lab.claims import Claim, Finding, Quantity, Verdict, all_claims, find, ledger
 from iova_lab.claims.ledger import rule_digest
 from iova_lab.cli import main
 from iova_lab.rendering.pages import html_of
+from iova_lab.reports import claims as page
+from iova_lab.reports import claims_figure as drawing
 from tests.support.alike import assert_alike
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,6 +23,7 @@ from iova_lab.checking import skeleton
 from iova_lab.checking.doctor import Check
 from iova_lab.checking.noise import noise
 from iova_lab.cli import main
+from iova_lab.comparison import trial
 from tests.support.command_line import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -234,6 +235,6 @@ def test_new_refuses_to_overwrite(
 
 
 def test_doctor_says_so_when_there_was_no_time_to_measure() -> None:
-    found = noise(0.5, lambda share, text: None)
+    found = noise(trial.noise(0.5, lambda text, share: None), 0.5)
     assert (found.status, found.found) == ("bad", "not known")
     assert found.do == "iova-lab doctor --seconds 60"

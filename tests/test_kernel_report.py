@@ -13,8 +13,11 @@ import pytest
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.kernel import fidelity, fidelity_ratios, fidelity_report, lockup, lockup_report
+from iova_lab.kernel import fidelity, lockup, walks
 from iova_lab.measuring.code_digest import code_digest
+from iova_lab.reports import fidelity as fidelity_report
+from iova_lab.reports import fidelity_ratios
+from iova_lab.reports import lockup as lockup_report
 from tests.support.alike import assert_alike
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,19 +125,19 @@ def test_walks_are_counted_whole_and_asked_for_where_they_lack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(NoResultsError, match="iova-lab kernel lockup"):
-        lockup_report.load_walks(tmp_path)
-    monkeypatch.setattr(lockup_report, "_SIZES", (1000, 10_000))
-    lockup_report.count_walks(tmp_path)
-    walks = lockup_report.load_walks(tmp_path)
-    stored = lockup_report.load_walks(RESULTS).set_index(["variant", "nr_live"])["nodes"]
-    counted = walks.set_index(["variant", "nr_live"])["nodes"]
+        walks.load_walks(tmp_path)
+    monkeypatch.setattr(walks, "SIZES", (1000, 10_000))
+    walks.count_walks(tmp_path)
+    found = walks.load_walks(tmp_path)
+    stored = walks.load_walks(RESULTS).set_index(["variant", "nr_live"])["nodes"]
+    counted = found.set_index(["variant", "nr_live"])["nodes"]
     assert stored[counted.index].equals(counted)
-    assert list(tmp_path.iterdir()) == [tmp_path / lockup_report.WALKS]
+    assert list(tmp_path.iterdir()) == [tmp_path / walks.WALKS]
 
 
 def test_labels_of_coinciding_curves_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockup_report, "_SIZES", (1000, 2000))
-    frame = lockup_report.worst_nodes()
+    monkeypatch.setattr(walks, "SIZES", (1000, 2000))
+    frame = walks.worst_nodes()
     wide = frame.pivot_table(index="nr_live", columns="variant", values="nodes")
     labels = lockup_report._labels(wide)
     names = ", ".join(label.replace("\n", " ") for _, label in labels)
@@ -236,7 +239,7 @@ def test_the_published_cost_of_a_node_is_used_for_its_own_size_only(tmp_path: Pa
 
 @pytest.mark.slow
 def test_lockups_of_other_code_than_todays_are_called_old(tmp_path: Path) -> None:
-    shutil.copy(RESULTS / lockup_report.WALKS, tmp_path)
+    shutil.copy(RESULTS / walks.WALKS, tmp_path)
     stored = [json.loads(line) for line in (RESULTS / "lockup.jsonl").read_text().splitlines()]
     rows = [row | {"code": lockup.code(row["variant"])} for row in stored]
     changed = [row | {"code": "0"} if row["variant"] == "maple" else row for row in rows]

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.checking import criterion
 from iova_lab.cli import main
+from iova_lab.comparison import criterion
 from tests.support import small_tree
 
 SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"

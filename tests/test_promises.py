@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
-from iova_lab.checking import peng, promises, promises_results
+from iova_lab.checking import promises, promises_results
 from iova_lab.checking.books import Books
 from iova_lab.checking.counterexamples import Example, examples, find_example, outcomes
 from iova_lab.checking.drawing import draw, highest_fit
@@ -17,6 +17,7 @@ from iova_lab.checking.example_search import search
 from iova_lab.checking.promises import PromiseError
 from iova_lab.checking.questions import QUESTIONS, breaks
 from iova_lab.cli import main
+from iova_lab.measuring import churn, peng
 from iova_lab.measuring.counts import count
 from iova_lab.reports.promises import _growth, _growth_lines, write_promises
 from iova_lab.traces.history import Step
@@ -128,8 +129,8 @@ def test_an_exact_hole_that_maple_leaves() -> None:
 
 
 def test_span_in_churn() -> None:
-    assert promises.churn_span("maple") == pytest.approx(1.5, abs=0.1)
-    assert promises.churn_span("mainline") == pytest.approx(1, abs=0.01)
+    assert churn.span("maple") == pytest.approx(1.5, abs=0.1)
+    assert churn.span("mainline") == pytest.approx(1, abs=0.01)
 
 
 # ---- figures ----

@@ -21,8 +21,8 @@ from typing import Literal
 import psutil
 
 from iova_lab.basics import extras
-from iova_lab.comparison import system
 from iova_lab.kernel import tools
+from iova_lab.measuring import tuning
 from iova_variants import BuildError, building
 
 Status = Literal["fine", "note", "bad", "missing"]
@@ -252,7 +252,7 @@ def _kernel_tools() -> Check:
 
 def _pyperf() -> Check:
     """What pyperf itself would tell a user of this machine to do."""
-    advice = system.advice()
+    advice = tuning.advice()
     if not advice:
         return Check("pyperf system", "fine", "ready for benchmarking, it says")
     do = "python -m pyperf system tune"

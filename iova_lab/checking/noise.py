@@ -1,31 +1,16 @@
-"""The smallest difference in time that this machine shows: mainline against itself."""
+"""The smallest difference in time that this machine shows, from mainline against itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from iova_lab import comparison
 from iova_lab.checking.doctor import Check
-
-#: A busier machine shows it here; the common case is the cheapest, so noise is largest in it.
-_NOISE_CELL = comparison.Cell("near_empty", 100)
-
+from iova_lab.measuring.statistics import Ratio
 
 #: A difference that patches are discussed for should show.
 _MOST_NOISE = 0.05
 
 
-def noise(seconds: float, on_progress: Callable[[float, str], None]) -> Check:
-    """Measure mainline against itself: what remains is what can't be seen on this machine now."""
-    from iova_lab.checking.measuring import measure_cells
-
-    result = measure_cells(
-        ("mainline", "mainline"),
-        (_NOISE_CELL,),
-        seconds,
-        lambda text, share: on_progress(share, text),
-    )
-    found = comparison.verdicts(result)[0].ratio
+def noise(found: Ratio | None, seconds: float) -> Check:
+    """What remains of mainline against itself (`comparison.trial.noise`) can't be seen here now."""
     name = f"noise, {seconds:g} s"
     if found is None or not found.known:
         means = "too few processes came back in that time to say anything"

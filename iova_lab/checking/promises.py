@@ -26,15 +26,12 @@ from iova_lab.measuring.counts import count
 from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_variants import Claim
-from iova_variants.making import LIMIT_48BIT, random_below, replace
-from iova_variants.opstream import OpFlag, OpStream, new_ops
+from iova_variants.opstream import OpStream
 
 LARGEST = 100_000
 #: The common case, and where memory per range is read: both with the same live ranges throughout.
 COMMON, MEMORY = "near_empty", "random_replace"
 ANY_MASK = "high_limit"
-#: Blocks and rounds of the steady churn; 16 pfns are 64 KiB.
-CHURN_BLOCKS, CHURN_SIZE, CHURN_ROUNDS = 1000, 16, 20
 
 #: The worst first.
 CLASSES = ("linear", "other", "undecided", "logarithmic", "constant")
@@ -155,22 +152,6 @@ def growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         ci_hi=np.nan,
     )
     return scaling.exponents(counts, frozenset())
-
-
-def churn_stream() -> OpStream:
-    """Equal aligned blocks, a random one replaced, long enough to be steady."""
-    nr_pairs = CHURN_ROUNDS * CHURN_BLOCKS
-    ops = new_ops(CHURN_BLOCKS + 2 * nr_pairs, limit_pfn=LIMIT_48BIT, size=CHURN_SIZE)
-    ops["flags"] = OpFlag.SIZE_ALIGNED
-    ops["slot"][:CHURN_BLOCKS] = np.arange(CHURN_BLOCKS)
-    replace(ops[CHURN_BLOCKS:], random_below(CHURN_BLOCKS, nr_pairs, 0))
-    return OpStream(ops, nr_ageing=CHURN_BLOCKS)
-
-
-def churn_span(variant: str) -> float:
-    """Pfns from the lowest to the highest live one after the churn, per live pfn."""
-    timeout = math.inf if iova_variants.is_foreign(variant) else None
-    return count(variant, churn_stream(), timeout=timeout).span_per_pfn
 
 
 def answers(

@@ -13,10 +13,10 @@ from functools import partial
 
 import iova_variants
 from iova_lab.checking import promises
+from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.example_search import is_pointless, search
 from iova_lab.checking.promises import Cell
 from iova_lab.checking.questions import QUESTIONS
-from iova_lab.checking.counterexamples import Example, examples
 from iova_variants.child import Tell, in_child
 
 

@@ -19,7 +19,8 @@ import pandas as pd
 import iova_variants
 from iova_lab.basics.reading import read_json
 from iova_lab.basics.writing import write_whole
-from iova_lab.checking import peng, promises
+from iova_lab.checking import promises
+from iova_lab.measuring import churn, peng
 
 FILE = "promises.json"
 COMMAND = "iova-lab promises --measure"
@@ -59,7 +60,7 @@ def measure(largest: int, tick: Callable[[], object]) -> Measured:
     return Measured(
         largest=largest,
         grid=grid,
-        span={variant: promises.churn_span(variant) for variant in iova_variants.names(fake=False)},
+        span={variant: churn.span(variant) for variant in iova_variants.names(fake=False)},
         sixths=peng.sixths([size for size in sizes if size >= 1000]),
         recipes=table,
         notes=notes,

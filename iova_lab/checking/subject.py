@@ -12,7 +12,6 @@ import iova_variants
 from iova_lab.checking import model, standalone
 from iova_lab.checking.finding import Finding, draw, says_of
 from iova_lab.checking.standalone import Verdict
-from iova_lab.linux import PREFIX
 from iova_lab.traces.history import History, save
 
 #: Called with the name of a check, and how far it is, from 0 to 1.
@@ -45,7 +44,7 @@ class Subject:
     @property
     def shown(self) -> str:
         """What messages call it: as it was given, but for a file that the lab has written."""
-        return self.source.stem if self.source.name.startswith(PREFIX) else self.given
+        return self.source.stem if iova_variants.is_resolved(self.source.name) else self.given
 
     @cached_property
     def variant(self) -> iova_variants.Variant:

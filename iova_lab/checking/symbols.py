@@ -14,8 +14,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from iova_lab.linux import PREFIX
-from iova_variants import building
+from iova_variants import building, is_resolved
 
 #: A compiler calls these for assignments and comparisons; <linux/string.h> offers them.
 _COMPILERS = frozenset({"memcpy", "memmove", "memset", "memcmp"})
@@ -49,7 +48,7 @@ def foreign(source: Path) -> str | None:
 
 def _unknown(source: Path, target: Path) -> str | None:
     undefined = {line.split()[-1] for line in _tool("nm", "--undefined-only", target)}
-    texts = _TEXTS if source.name.startswith(PREFIX) else frozenset()
+    texts = _TEXTS if is_resolved(source.name) else frozenset()
     names = sorted(undefined - offered() - _COMPILERS - _STRINGS - _HARNESS - texts)
     if not names:
         return None

@@ -9,8 +9,8 @@ import numpy as np
 from iova_lab.claims.claim import Finding, Quantity, Verdict
 from iova_lab.claims.measurement import Measured
 from iova_lab.claims.rules import compare, exponents, growth, ratio_of
+from iova_lab.measuring.cells import number
 from iova_lab.measuring.statistics import Interval
-from iova_lab.rendering.tables import number
 
 
 def judge_growth(

@@ -63,7 +63,7 @@ def claims(
     if not ids and not everyone:
         require(results, "claims/*.json", command="iova-lab claims --all")
     from iova_lab.claims import all_claims, find
-    from iova_lab.claims.page import stored
+    from iova_lab.reports.claims import stored
 
     wanted = list(all_claims()) if everyone else find(ids)
     if quick and not wanted:
@@ -116,7 +116,7 @@ def _ticker(bar: Progress, task: Any, done: float, seconds: float) -> Any:
 
 
 def _show(found: list[tuple[Claim, Finding]], details: bool, quick: bool) -> None:
-    from iova_lab.claims.page import summary
+    from iova_lab.reports.claims import summary
 
     if details:
         for claim, finding in found:

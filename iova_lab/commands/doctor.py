@@ -44,12 +44,14 @@ def doctor(seconds: float, as_json: bool) -> None:
     """
     from iova_lab.checking import doctor as looking
     from iova_lab.checking.noise import noise
+    from iova_lab.comparison import trial
 
     found = list(looking.checks())
     if seconds:
         with progress() as bar:
             task = bar.add_task("mainline against itself", total=1.0)
-            found.append(noise(seconds, lambda share, text: bar.update(task, completed=share)))
+            ratio = trial.noise(seconds, lambda text, share: bar.update(task, completed=share))
+        found.append(noise(ratio, seconds))
     unfit = [check.name for check in found if check.status in ("bad", "missing")]
     if as_json:
         checks = [asdict(check) for check in found]

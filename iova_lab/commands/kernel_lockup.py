@@ -54,7 +54,7 @@ def lockup(
     found = packages.get(series)
     from iova_lab.basics.writing import append_row
     from iova_lab.kernel import lockup as locking
-    from iova_lab.kernel import lockup_report, module
+    from iova_lab.kernel import module, walks
     from iova_lab.measuring import provenance
 
     names = module.variant_names() if everyone else list(dict.fromkeys([*variants, *others]))
@@ -63,7 +63,7 @@ def lockup(
         module.check_name(name)
     locking.stream(nr_live)  # a mistake shows here, before the long part
     path = results / "lockup.jsonl"
-    stores = [path, results / lockup_report.WALKS]
+    stores = [path, results / walks.WALKS]
     with provenance.recorded(stores, invoked()), progress() as bar:
         task = bar.add_task("stock kernel: 1 minute", total=len(names) + 1)
         stock = locking.stock(found, nr_live, lambda line: None)
@@ -79,7 +79,7 @@ def lockup(
             bar.advance(task)
             if outcome.locked_up:
                 bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)
-        lockup_report.count_walks(results)
+        walks.count_walks(results)
     click.echo(f"rows: {path}", err=True)
     click.echo("\n".join(stock.words) or "the stock kernel did not lock up")
     click.echo()

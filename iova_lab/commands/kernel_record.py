@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -32,25 +33,25 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
     from iova_lab.kernel.record import STEPS
     from iova_lab.kernel.record import record as run
     from iova_lab.traces import agreement
+    from iova_lab.traces.importer import import_text
     from iova_lab.traces.trace import read_trace
 
     found = packages.get(series)
     target = out or Path("build/traces") / f"{found.release}.npz"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with progress() as bar:
+    with progress() as bar, tempfile.TemporaryDirectory(dir=target.parent) as folder:
         task = bar.add_task("boot", total=len(STEPS))
-        recording = run(
+        written = text or Path(folder, "trace.txt")
+        nr_lost = run(
             found,
-            target,
+            written,
             scale=scale,
             cpus=cpus,
-            text=text,
             on_progress=lambda step: bar.update(task, advance=1, description=step),
         )
-    click.echo(
-        f"{target}: {recording.imported.nr_rows:,} rows of {recording.imported.nr_domains} domains"
-    )
-    for note in recording.imported.notes:
+        imported = import_text(written, target, kernel=found.release)
+    click.echo(f"{target}: {imported.nr_rows:,} rows of {imported.nr_domains} domains")
+    for note in imported.notes:
         click.echo(f"note: {note}")
     frame, mended = agreement.report(read_trace(target), "mainline")
     print_agreement(frame, mended.notes)
@@ -59,8 +60,8 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
             "note: two CPUs that ask at once are recorded in the order in which they returned, not "
             "in that of the lock; with --cpus 1 every address agrees"
         )
-    if recording.nr_lost:
-        click.echo(f"iova-lab: the kernel lost {recording.nr_lost:,} records", err=True)
+    if nr_lost:
+        click.echo(f"iova-lab: the kernel lost {nr_lost:,} records", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -54,7 +54,10 @@ def asv(
       iova-lab linux asv ~/src/linux v5.10 v5.15 v6.1 v6.6 v6.12 --workload random_replace@1000
     """
     from iova_lab.linux import asv_folder
+    from iova_lab.measuring import asv_suite
 
+    for cell in cells:
+        asv_suite.stream(cell)
     folder = out or Path(f"asv-{Path(tree).expanduser().resolve().name}")
     commits = asv_folder.write(tree, revisions, folder, cells or asv_folder.CELLS)
     click.echo(f"{folder}: {len(commits)} commits; measure them with")

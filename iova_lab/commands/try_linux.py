@@ -83,7 +83,7 @@ def fail_if(wanted: str, criteria: Sequence[str]) -> bool:
 
     Ends the process as `bisect_status` does.
     """
-    from iova_lab.checking import criterion
+    from iova_lab.comparison import criterion
     from iova_lab.linux import PREFIX
 
     failed = False

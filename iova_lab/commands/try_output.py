@@ -15,9 +15,9 @@ from iova_lab.rendering.console import print_table
 if TYPE_CHECKING:
     from iova_lab import comparison
     from iova_lab.checking.in_kernel import InKernel
-    from iova_lab.checking.measuring import Counted
     from iova_lab.commands.try_steps import Trial
     from iova_lab.comparison.counting import Counts
+    from iova_lab.comparison.trial import Counted
 
 
 def filled(line: str, indent: str) -> str:
@@ -74,7 +74,7 @@ def _is_timed(measured: comparison.Comparison) -> bool:
 
 
 def _print_counts(counted: Sequence[Counted]) -> None:
-    from iova_lab.checking.measuring import differs
+    from iova_lab.comparison.trial import differs
 
     base, *others = counted[0].counts
     rows = [
@@ -97,7 +97,7 @@ def _print_counts(counted: Sequence[Counted]) -> None:
 
 def _pairs(before: Counts | str, after: Counts | str) -> list[str]:
     """Before and after, metric by metric; one number where they are equal."""
-    from iova_lab.checking.measuring import shown
+    from iova_lab.comparison.trial import shown
 
     pairs = zip(shown(before), shown(after), strict=True)
     return [one if one == other else f"{one} -> {other}" for one, other in pairs]

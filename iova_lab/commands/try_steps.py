@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from iova_lab import comparison
     from iova_lab.checking import Finding
     from iova_lab.checking.in_kernel import InKernel
-    from iova_lab.checking.measuring import Counted
     from iova_lab.checking.subject import OnProgress, Subject
+    from iova_lab.comparison.trial import Counted
 
 #: Of the budget, what checks and counting may take before the clock starts.
 CHECKS_SHARE = 0.35
@@ -106,7 +106,7 @@ def _check(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
 
 
 def _count(trial: Trial, labels: Sequence[str], on_progress: OnProgress) -> None:
-    from iova_lab.checking.measuring import count_all
+    from iova_lab.comparison.trial import count_all
 
     for row in count_all(trial.variants, labels, on_progress):
         trial.counted.append(row)
@@ -114,7 +114,7 @@ def _count(trial: Trial, labels: Sequence[str], on_progress: OnProgress) -> None
 
 def _measure(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
     from iova_lab import comparison
-    from iova_lab.checking.measuring import measure
+    from iova_lab.comparison.trial import measure
 
     trial.measured = measure(trial.variants, seconds, on_progress)
     comparison.save(trial.measured, trial.out / "samples")

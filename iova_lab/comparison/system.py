@@ -5,8 +5,6 @@ Asked through its documented command line: ``pyperf system show`` and ``pyperf c
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pyperf
 
 from iova_lab.comparison.result import Comparison
 from iova_lab.comparison.store import pyperf_paths, save
+from iova_lab.measuring.tuning import advice, pyperf_lines
 
 #: Of pyperf's metadata: what a reader asks about the machine.
 FACTS = {
@@ -26,27 +25,6 @@ FACTS = {
     "aslr": "ASLR",
     "timer": "pyperf's timer",
 }
-
-
-def _pyperf(*arguments: str) -> list[str]:
-    command = [sys.executable, "-m", "pyperf", *arguments]
-    # What systemctl and the like print when they are missing is of no use to anybody.
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.splitlines()
-
-
-def advice() -> list[str]:
-    """What ``pyperf system show`` would have tuned or warns of, one line each."""
-    lines: list[str] = []
-    wanted = False
-    for line in _pyperf("system", "show"):
-        if line in ("Advices", "Warnings", "Errors"):
-            wanted = True
-        elif line.endswith("state") or line.startswith(("Run ", "OK!")):
-            wanted = False
-        elif wanted and line and not line.startswith("="):
-            lines.append(line)
-    return lines
 
 
 def facts(result: Comparison) -> dict[str, str]:
@@ -85,7 +63,7 @@ def _complaints(path: Path) -> Iterator[tuple[str, str]]:
     """Cell and complaint, of one file; a heading stands above each cell's if there are several."""
     names = pyperf.BenchmarkSuite.load(str(path)).get_benchmark_names()
     cell = names[0]
-    for line in _pyperf("check", str(path)):
+    for line in pyperf_lines("check", str(path)):
         if line in names:
             cell = line
         elif line.startswith("* "):

@@ -6,8 +6,7 @@ programs that takes.  None of it needs root, and nothing in it touches the kerne
 
 Asking: `replay` sends op streams in and takes answers out, through memory that `shared` lays out;
 `fidelity` does that for everything, `lockup` drives the allocator until the kernel complains,
-`record` has real drivers ask, under the probes of `probes`.  `fidelity_report` and `lockup_report`
-say what came out.
+`record` has real drivers ask, under the probes of `probes`.  `iova_lab.reports` say what came out.
 """
 
 from iova_lab.basics.errors import IovaLabError

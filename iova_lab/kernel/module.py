@@ -19,13 +19,14 @@ from iova_lab.basics.errors import NotFoundError
 from iova_lab.basics.locking import alone
 from iova_lab.kernel import KernelError, toolchain, tools
 from iova_lab.kernel.files import CACHE, Kernel
-from iova_lab.linux import in_kernel
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
 
 KERNEL_DIR = HARNESS_DIR / "kernel"
 #: Of the harness: what an op is, and what it does, in both worlds.
 SHARED = (HARNESS_DIR / "op.h", HARNESS_DIR / "replay_step.h")
 LOCKUP_DIR = KERNEL_DIR / "lockup"
+#: Of a folder that holds a kernel's text and the unit made of it: the module's file, and the text.
+OF_UNIT, TEXT = "in_kernel.c", ("drivers", "include")
 #: What exists in a booted kernel only.
 KERNEL_ONLY = tuple(sorted(path.stem for path in KERNEL_DIR.glob("variants/*.c")))
 
@@ -85,14 +86,25 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
     sources |= {f"include/{path.name}": path for path in shared}
     sources |= {f"variants/{path.name}": path for path in variant_sources()}
     for path in own:
-        if in_kernel.is_text(path):
-            text = in_kernel.sources(path)
-            sources |= {f"variants/{name}": file for name, file in text.items()}
-            sources[f"variants/{own_name(path)}.c"] = path.with_name(in_kernel.FILE)
+        unit = path.with_name(OF_UNIT)
+        if iova_variants.is_resolved(path.name) and unit.exists():
+            sources |= {
+                f"variants/{name}": file for name, file in text_sources(path.parent).items()
+            }
+            sources[f"variants/{own_name(path)}.c"] = unit
             continue
         sources |= {f"variants/{header.name}": header for header in path.parent.glob("*.h")}
         sources[f"variants/{own_name(path)}.c"] = path
     return dict(sorted(sources.items()))
+
+
+def text_sources(folder: Path) -> dict[str, Path]:
+    """What `OF_UNIT` of a unit includes, by its place beside it: text and shim."""
+    shim = HARNESS_DIR / "linux"
+    text = [path for top in TEXT for path in (folder / top).rglob("*.[ch]")]
+    files = {path.relative_to(folder).as_posix(): path for path in text}
+    files |= {name: shim / name for name in ("variant.c", "count.h")}
+    return {f"{folder.name}/{name}": path for name, path in files.items()}
 
 
 def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:

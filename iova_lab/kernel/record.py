@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, image, probes, tools
 from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.layout import version
 from iova_lab.kernel.machine import Machine
-from iova_lab.traces.importer.write import Imported, import_text
 
 GUEST_SCRIPT = Path(__file__).with_name("guest") / "record.sh"
 #: Loaded once the probes are armed, each with all that it needs.
@@ -31,38 +29,26 @@ _LOST = re.compile(r"(?:(?:commit )?overrun|dropped events): (\d+)|\s*iova_\w+\s
 _SYMBOLS = r"(return_thunk| alloc_iova_fast| alloc_iova| reserve_iova)$"
 
 
-@dataclass(frozen=True)
-class Recording:
-    """The trace file that was made, and what the kernel says of records that it lost."""
-
-    imported: Imported
-    nr_lost: int
-
-
 def record(
     kernel: Kernel,
-    target: Path,
+    text: Path,
     *,
     scale: int = 8,
     cpus: int = 2,
-    text: Path | None = None,
     on_progress: Callable[[str], object] = lambda step: None,
-) -> Recording:
-    """Record a trace into ``target``; ``scale`` multiplies the I/O, ``text`` keeps tracefs' own.
+) -> int:
+    """Write tracefs' own text into ``text``; ``scale`` multiplies the I/O.
 
-    With one CPU, requests are recorded in the order in which they took the lock.
-
-    Raises `KernelError` if the guest does not come to its end, `ImportTextError` if it recorded
-    nothing.
+    With one CPU, requests are recorded in the order in which they took the lock.  Returns how many
+    records the kernel says that it lost.  Raises `KernelError` if the guest does not come to its
+    end.
     """
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
         folder = Path(name)
         lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
-        written = text or folder / "trace.txt"
         _boot(kernel, folder, lines, scale, cpus, on_progress).rename(folder / "out.img")
-        unpad(folder / "out.img", written)
-        imported = import_text(written, target, kernel=kernel.release)
-        return Recording(imported, _nr_lost(written))
+        unpad(folder / "out.img", text)
+        return _nr_lost(text)
 
 
 def has_fprobes(kernel: Kernel) -> bool:
@@ -103,6 +89,15 @@ def _boot(
         memory="3G",
         seconds=3600,
     )
+    follow(machine, STEPS[-1], on_progress)
+    return folder / "out"
+
+
+def follow(machine: Machine, last: str, on_progress: Callable[[str], object]) -> None:
+    """Hand on what the guest says, step by step.  Raises `KernelError` if it ends before the last.
+
+    Or if it says that it could not record.
+    """
     said = ""
     for line in machine.lines():
         words = line.partition("iova_lab: ")[2]
@@ -111,9 +106,8 @@ def _boot(
             on_progress(said)
         elif words:
             raise KernelError(f"the guest could not record: {words}")
-    if said != STEPS[-1]:
+    if said != last:
         raise KernelError(f"the guest ended after {said or 'nothing'}, before all was recorded")
-    return folder / "out"
 
 
 def devices(folder: Path) -> list[str]:

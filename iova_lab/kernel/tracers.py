@@ -19,7 +19,7 @@ from iova_lab.debian import apt, suites
 from iova_lab.kernel import KernelError, image, probes
 from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.machine import Machine
-from iova_lab.kernel.record import FIRST, devices, has_fprobes, kprobes_of, unpad
+from iova_lab.kernel.record import FIRST, devices, follow, has_fprobes, kprobes_of, unpad
 
 #: Tool: Debian's package.
 PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
@@ -65,16 +65,7 @@ def _boot(
     initramfs = image.make(folder / "initramfs", kernel, text, FIRST, files, later=_DRIVERS)
     append = "loglevel=4 sysctl.debug.kprobes-optimization=0"
     machine = Machine(kernel, initramfs, append, devices(folder), 2, "3G", seconds=1800)
-    said = ""
-    for line in machine.lines():
-        words = line.partition("iova_lab: ")[2]
-        if words.startswith("step "):
-            said = words.removeprefix("step ")
-            on_progress(said)
-        elif words:
-            raise KernelError(f"the guest could not record: {words}")
-    if said != STEPS[-1]:
-        raise KernelError(f"the guest ended after {said or 'nothing'}, before all was recorded")
+    follow(machine, STEPS[-1], on_progress)
 
 
 # ---- what a program needs ----

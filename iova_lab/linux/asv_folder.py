@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.linux import asv_suite, series, source
+from iova_lab.linux import series, source
 from iova_lab.linux.errors import SourceError
 
 #: The common case, a search that walks, what a 32-bit device does, and a recorded one.
@@ -25,7 +25,7 @@ CELLS = (
 
 _BENCHMARKS = '''"""What asv measures of each commit; written by `iova-lab linux asv`."""
 
-from iova_lab.linux import asv_suite
+from iova_lab.measuring import asv_suite
 
 
 class Cells:
@@ -63,11 +63,9 @@ def write(
     """Write the folder; returns the commits of the axis, oldest first.
 
     ``revisions`` are commits or tags, oldest first, or one range ``REV1..REV2``: of that, both ends
-    and each commit that changes the text.  ``cells`` are workloads NAME@N.  Raises `SourceError`,
-    `InvalidValueError`, and for a workload what `workloads.generate` raises.
+    and each commit that changes the text.  ``cells`` are workloads NAME@N, each of which there is.
+    Raises `SourceError`, `InvalidValueError`.
     """
-    for cell in cells:
-        asv_suite.stream(cell)
     if folder.exists() and not (folder / "commits").exists() and any(folder.iterdir()):
         raise InvalidValueError(f"{folder} is not empty, and no folder of this command: use --out")
     top = Path(tree).expanduser().resolve()

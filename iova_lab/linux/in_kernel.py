@@ -8,13 +8,10 @@ red-black tree, per-CPU data.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from iova_lab.linux import PREFIX
 from iova_lab.linux.source import ALLOCATOR, HEADER, Text
-from iova_variants import building
 
-#: Name of the C file for the module, in the folder of a unit.
+#: Name of the C file for the module, in the folder of a unit, where `kernel.module` looks for it.
 FILE = "in_kernel.c"
 
 _HEAD = """#include <linux/cpuhotplug.h>
@@ -32,20 +29,6 @@ _HEAD = """#include <linux/cpuhotplug.h>
 #define cpuhp_state_add_instance_nocalls(state, node)		((void)(node), 0)
 #define cpuhp_state_remove_instance_nocalls(state, node)	((void)(node))
 """
-
-
-def is_text(path: Path) -> bool:
-    """Is this C file the unit of a kernel's text?"""
-    return path.name.startswith(PREFIX) and (path.parent / FILE).exists()
-
-
-def sources(path: Path) -> dict[str, Path]:
-    """Files that the module's own of a unit includes, by their place beside it."""
-    folder = path.parent
-    shim = building.HARNESS_DIR / "linux"
-    files = {text: folder / text for text in (ALLOCATOR, HEADER)}
-    files |= {name: shim / name for name in ("variant.c", "count.h")}
-    return {f"{folder.name}/{name}": file for name, file in files.items()}
 
 
 def code(text: Text, digest: str, defines: list[str]) -> str:

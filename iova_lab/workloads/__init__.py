@@ -129,6 +129,13 @@ def _history_file(path: str) -> Workload:
     return Workload(path, doc, doc, 1, 2**32 - 1, lambda nr_live, seed=0: saved.history.stream())
 
 
+def recording(file: str) -> OpStream:
+    """All that reached the tree in one of the lab's own recordings, ``debian-6.1.npz`` for one."""
+    from iova_lab.traces.trace import TRACE_DIR
+
+    return generate(str(TRACE_DIR / file), 1)
+
+
 @lru_cache(maxsize=2)
 def generate(name: str, nr_live: int, seed: int = 0) -> OpStream:
     """Make the op stream of a workload with ``nr_live`` live ranges in its measured window.

@@ -7,13 +7,13 @@ from functools import partial
 
 import numpy as np
 
-from iova_lab.checking import peng
 from iova_lab.claims.claim import Claim, Finding, Quantity
 from iova_lab.claims.judging import judge_band, judge_kind, median
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import band, ratio_of
 from iova_lab.claims.timing import paired
-from iova_lab.rendering.tables import number
+from iova_lab.measuring import peng
+from iova_lab.measuring.cells import number
 from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT, random_below, replace
 from iova_variants.opstream import Op, OpStream, new_ops
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.checking import peng
 from iova_lab.claims import booted
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
 from iova_lab.claims.counting import grow, sizes_for
 from iova_lab.claims.judging import judge_growth
 from iova_lab.claims.measurement import Measured, Run
+from iova_lab.measuring import peng
 from iova_lab.measuring.growth import LINEAR
 
 #: When the first of these was said; claims are listed by it.

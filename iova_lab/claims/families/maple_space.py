@@ -6,12 +6,12 @@ import numpy as np
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.checking import promises
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
 from iova_lab.claims.families.maple import MAINLINE, MAPLE, OURS, PAIR
 from iova_lab.claims.judging import judge_band
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import band
+from iova_lab.measuring import churn
 from iova_lab.measuring.statistics import Interval
 from iova_variants.making import LIMIT_48BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
@@ -122,7 +122,7 @@ SPAN = Claim(
     why="The rule of change above, as for every published ratio.",
     not_in="Other sizes and other lengths of churn.",
     judge=_judge_span,
-    measure=lambda run: {"span": {name: promises.churn_span(name) for name in PAIR}},
+    measure=lambda run: {"span": {name: churn.span(name) for name in PAIR}},
     published=Quantity("ratio", 1.5, 1.5),
 )
 

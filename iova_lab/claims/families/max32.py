@@ -9,8 +9,8 @@ from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
 from iova_lab.claims.counting import grow, sizes_for
 from iova_lab.claims.judging import judge_growth
 from iova_lab.claims.measurement import Measured, Run
+from iova_lab.measuring.cells import number
 from iova_lab.measuring.counts import count
-from iova_lab.rendering.tables import number
 from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT, pack
 from iova_variants.opstream import Op, OpStream, new_ops
 

@@ -17,9 +17,8 @@ from iova_lab import workloads
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.claims.claim import Claim, Finding, Verdict, no_rule
 from iova_lab.claims.measurement import Measured, Run
+from iova_lab.measuring.cells import number
 from iova_lab.measuring.counts import count
-from iova_lab.rendering.tables import number
-from iova_lab.traces.trace import TRACE_DIR, read_trace
 from iova_variants import REFUSED
 from iova_variants.opstream import Op, OpStream
 
@@ -67,7 +66,7 @@ def _on(streams: Mapping[str, OpStream]) -> Measured:
 
 def _share(run: Run) -> Measured:
     # All that reached the tree; the workloads of these names are what one driver asked.
-    return _on({name: read_trace(TRACE_DIR / file).stream for name, file in TRACES.items()})
+    return _on({name: workloads.recording(file) for name, file in TRACES.items()})
 
 
 def _judge_share(measured: Measured) -> Finding:

@@ -10,7 +10,7 @@ from iova_lab.claims.judging import judge_kind
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import compare, ratio_of
 from iova_lab.claims.timing import paired
-from iova_lab.rendering.tables import number
+from iova_lab.measuring.cells import number
 from iova_variants.opstream import OpStream
 
 #: When the first of these was said; claims are listed by it.

@@ -7,7 +7,7 @@ from iova_lab.claims.counting import SIZES, grow
 from iova_lab.claims.judging import judge_growth
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import exponents, growth
-from iova_lab.rendering.tables import number
+from iova_lab.measuring.cells import number
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2017

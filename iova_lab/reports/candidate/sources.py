@@ -14,12 +14,12 @@ from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_json, read_table
 from iova_lab.comparison import notes
 from iova_lab.contention import store
-from iova_lab.kernel import fidelity_report
 from iova_lab.measuring import counts, provenance, rows
 from iova_lab.measuring.asv_runs import ResultsError
 from iova_lab.measuring.cells import Cell, CellRatio, Measured, ratio
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.measuring.provenance import Provenance
+from iova_lab.reports import fidelity
 
 COUNTS = "counts.csv"
 INSTRUCTIONS = "instructions.csv"
@@ -189,6 +189,6 @@ def _present(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _kernel(results: Path) -> pd.DataFrame:
     try:
-        return _present(fidelity_report.load(results), "nr_measured")
+        return _present(fidelity.load(results), "nr_measured")
     except NoResultsError:
         return pd.DataFrame()

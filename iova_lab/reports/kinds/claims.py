@@ -8,7 +8,7 @@ from iova_lab.reports.kinds import Kind
 
 
 def _write(results: Path, out: Path) -> dict[str, Path]:
-    from iova_lab.claims.page import write_claims
+    from iova_lab.reports.claims import write_claims
 
     return {"claims": write_claims(results, out)}
 

@@ -8,8 +8,8 @@ from iova_lab.reports.kinds import Kind
 
 
 def _write(results: Path, out: Path) -> dict[str, Path]:
-    from iova_lab.kernel.fidelity_report import write_fidelity
-    from iova_lab.kernel.lockup_report import write_lockup
+    from iova_lab.reports.fidelity import write_fidelity
+    from iova_lab.reports.lockup import write_lockup
 
     return {"fidelity": write_fidelity(results, out), "lockup": write_lockup(results, out)}
 

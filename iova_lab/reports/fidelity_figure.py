@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from iova_lab.kernel.fidelity_ratios import BASE, CLOSE, CONTENDERS, within
 from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import COLOURS, MARKERS
+from iova_lab.reports.fidelity_ratios import BASE, CLOSE, CONTENDERS, within
 
 
 def figure(ratios: pd.DataFrame) -> Figure:

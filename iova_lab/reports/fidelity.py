@@ -12,8 +12,15 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.kernel.fidelity import code_digest, counterpart
-from iova_lab.kernel.fidelity_figure import figure
-from iova_lab.kernel.fidelity_ratios import (
+from iova_lab.measuring import provenance, rows
+from iova_lab.measuring.cells import number
+from iova_lab.measuring.code_digest import is_old
+from iova_lab.measuring.frames import rows_of
+from iova_lab.rendering.pages import write_page
+from iova_lab.rendering.saving import save
+from iova_lab.rendering.tables import NOTHING
+from iova_lab.reports.fidelity_figure import figure
+from iova_lab.reports.fidelity_ratios import (
     BASE,
     CONTENDERS,
     RELATIVES,
@@ -22,13 +29,6 @@ from iova_lab.kernel.fidelity_ratios import (
     summary,
     trust,
 )
-from iova_lab.measuring import provenance, rows
-from iova_lab.measuring.cells import number
-from iova_lab.measuring.code_digest import is_old
-from iova_lab.measuring.frames import rows_of
-from iova_lab.rendering.pages import write_page
-from iova_lab.rendering.saving import save
-from iova_lab.rendering.tables import NOTHING
 
 
 def load(results: Path) -> pd.DataFrame:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib as mpl
-import msgspec
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-import iova_variants
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.basics.reading import read_table
 from iova_lab.kernel.lockup import (
     CLOCKS,
     NR_CYCLES,
@@ -21,9 +18,9 @@ from iova_lab.kernel.lockup import (
     code,
     on_hardware,
     queue,
-    stream,
 )
 from iova_lab.kernel.module import LOCKUP_DIR
+from iova_lab.kernel.walks import WALKS, load_walks
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE
 from iova_lab.rendering.figures import STYLE
@@ -31,13 +28,9 @@ from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 
-#: Worst requests by variant and live ranges.
-WALKS = "lockup-walks.csv"
-
 _CPUS = (1, 2, 16, 64, 384)
 #: Live ranges that the published cost of a node is of, some 10^6: it is lower where fewer are.
 _PUBLISHED_AT = (1_048_575,)
-_SIZES = (1_000, 10_000, 100_000, 1_048_575)
 #: Where one curve ends less than this many times above another, there is no room for two labels.
 NO_ROOM = 1.5
 
@@ -160,39 +153,6 @@ def _queues() -> pd.DataFrame:
             ],
         }
     )
-
-
-class _WalkRow(msgspec.Struct):
-    variant: str
-    nr_live: int
-    nodes: int
-
-
-def load_walks(results: Path) -> pd.DataFrame:
-    """What `count_walks` left.  Raises `NoResultsError` if it has left nothing."""
-    path = results / WALKS
-    if not path.exists():
-        raise NoResultsError(f"{path} is not there: `iova-lab kernel lockup` counts it")
-    return read_table(path, _WalkRow, written_by=rows.LOCKUP)
-
-
-def count_walks(results: Path) -> None:
-    """Store `worst_nodes` in ``results``, whole or not at all."""
-    results.mkdir(parents=True, exist_ok=True)
-    partial = results / f".{WALKS}"
-    worst_nodes().to_csv(partial, index=False, lineterminator="\n")
-    partial.replace(results / WALKS)
-
-
-def worst_nodes() -> pd.DataFrame:
-    """Nodes of the worst request of every variant, counted in user space: exact, in seconds."""
-    found = []
-    for nr_live in _SIZES:
-        asked = stream(nr_live)
-        for name in iova_variants.names(fake=False):
-            counted = iova_variants.replay(name, asked, op_visits=True)
-            found.append((name, nr_live, counted.worst_visits))
-    return pd.DataFrame(found, columns=["variant", "nr_live", "nodes"])
 
 
 def figure(frame: pd.DataFrame) -> Figure:

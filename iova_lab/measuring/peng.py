@@ -1,6 +1,6 @@
 """Do Peng Zhang's two recipes of 2022 give the figures that he published?
 
-``python -m iova_lab.checking.peng 1000000`` measures n/6 at one size, for instance the largest,
+``python -m iova_lab.measuring.peng 1000000`` measures n/6 at one size, for instance the largest,
 which takes minutes: 10^9 nodes and more.
 
 His histograms are of alloc calls, in ns; here nodes are counted.  What can be compared is the

@@ -18,12 +18,16 @@ import iova_variants
 from iova_lab import comparison, workloads
 from iova_lab.comparison.counting import Counts, count
 from iova_lab.measuring.cells import number
+from iova_lab.measuring.statistics import Ratio
 
 #: Live ranges of a counted replay, or as near to that as a workload goes.
 NR_LIVE = 10_000
 #: Fresh processes that a cell needs, a few more than the fewest, and what is measured in each.
 _NR_PROCESSES = 10
 _PROCESS_S = 0.6
+
+#: A busier machine shows it here; the common case is the cheapest, so noise is largest in it.
+_NOISE_CELL = comparison.Cell("near_empty", 100)
 
 OnProgress = Callable[[str, float], None]
 
@@ -56,6 +60,12 @@ def measure_cells(
         budget_s=max(seconds, 1.0),
     )
     return comparison.measure(plan, lambda share, text: on_progress(text, share), limit_s=seconds)
+
+
+def noise(seconds: float, on_progress: OnProgress) -> Ratio | None:
+    """Mainline against itself: what remains is what can't be seen on this machine now."""
+    result = measure_cells(("mainline", "mainline"), (_NOISE_CELL,), seconds, on_progress)
+    return comparison.verdicts(result)[0].ratio
 
 
 def timed_cells(seconds: float, nr_variants: int) -> tuple[comparison.Cell, ...]:

@@ -11,14 +11,15 @@ import pandas as pd
 
 from iova_lab.claims import ledger, rules, store
 from iova_lab.claims.claim import CONFIDENCE, ORIGINS, Claim, Finding, Quantity, Verdict, all_claims
-from iova_lab.claims.figure import drawable, figure
 from iova_lab.claims.ledger import rule_digest
 from iova_lab.claims.run import judge
 from iova_lab.measuring import flags, provenance
+from iova_lab.measuring.cells import number
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.plain_text import WIDTH, fill
 from iova_lab.rendering.saving import save
-from iova_lab.rendering.tables import NOTHING, number
+from iova_lab.rendering.tables import NOTHING
+from iova_lab.reports.claims_figure import drawable, figure
 
 Found = Sequence[tuple[Claim, Finding]]
 COMMAND = "make claims"

@@ -13,7 +13,6 @@ from typing import ClassVar
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.linux import PREFIX
 from iova_lab.measuring.cells import BUDGET
 from iova_lab.measuring.timing import best_window
 from iova_variants import CountedReplay
@@ -39,7 +38,7 @@ class Cells:
 
     def setup(self, workload: str) -> None:
         self.stream = stream(workload)
-        self.text = f"{PREFIX}{self.tree}@{os.environ['ASV_COMMIT']}"
+        self.text = f"linux:{self.tree}@{os.environ['ASV_COMMIT']}"
         iova_variants.load(self.text)  # compiled outside what is timed
 
     def counted(self) -> CountedReplay:

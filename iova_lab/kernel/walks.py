@@ -1,0 +1,50 @@
+"""How far does the worst request of the lock-up's recipe walk, by variant and live ranges?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+
+import iova_variants
+from iova_lab.basics.errors import NoResultsError
+from iova_lab.basics.reading import read_table
+from iova_lab.kernel.lockup import stream
+from iova_lab.measuring import rows
+
+WALKS = "lockup-walks.csv"
+SIZES = (1_000, 10_000, 100_000, 1_048_575)
+
+
+class _WalkRow(msgspec.Struct):
+    variant: str
+    nr_live: int
+    nodes: int
+
+
+def load_walks(results: Path) -> pd.DataFrame:
+    """What `count_walks` left.  Raises `NoResultsError` if it has left nothing."""
+    path = results / WALKS
+    if not path.exists():
+        raise NoResultsError(f"{path} is not there: `iova-lab kernel lockup` counts it")
+    return read_table(path, _WalkRow, written_by=rows.LOCKUP)
+
+
+def count_walks(results: Path) -> None:
+    """Store `worst_nodes` in ``results``, whole or not at all."""
+    results.mkdir(parents=True, exist_ok=True)
+    partial = results / f".{WALKS}"
+    worst_nodes().to_csv(partial, index=False, lineterminator="\n")
+    partial.replace(results / WALKS)
+
+
+def worst_nodes() -> pd.DataFrame:
+    """Nodes of the worst request of every variant, counted in user space: exact, in seconds."""
+    found = []
+    for nr_live in SIZES:
+        asked = stream(nr_live)
+        for name in iova_variants.names(fake=False):
+            counted = iova_variants.replay(name, asked, op_visits=True)
+            found.append((name, nr_live, counted.worst_visits))
+    return pd.DataFrame(found, columns=["variant", "nr_live", "nodes"])
