@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from iova_lab.contention.report import write_contention
 from iova_lab.rendering.pages import read_page
 from iova_lab.reports.candidate.page import write_evidence
 from iova_lab.reports.claims import write_claims
+from iova_lab.reports.contention import write_contention
 from iova_lab.reports.contents import write_contents
 from iova_lab.reports.promises import write_promises
 from iova_lab.reports.releases import write_releases

@@ -233,9 +233,9 @@ def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
 def test_the_command_lines_names_are_the_models() -> None:
     """Said twice, so that --help need not import what simulates."""
     from iova_lab.commands import contention, contention_sweep
-    from iova_lab.contention import report, scenarios
+    from iova_lab.contention import scenarios
 
     assert list(contention.SCENARIOS) == scenarios.names()
-    assert contention.SCENARIO == study.SCENARIO == report.SCENARIO
+    assert contention.SCENARIO == study.SCENARIO
     default = next(p.default for p in contention_sweep.sweep_command.params if p.name == "cpus")
     assert default == ",".join(map(str, study.CPUS))

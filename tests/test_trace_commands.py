@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.kernel import KernelError, probes
-from iova_lab.reports.trace_picture import picture
+from iova_lab.rendering.figures import STYLE
+from iova_lab.rendering.looks import COLOURS, LINES
 from iova_lab.traces import file as trace_file
 from iova_lab.traces.file import (
     ALLOC,
@@ -31,6 +32,7 @@ from iova_lab.traces.file import (
     write_trace,
 )
 from iova_lab.traces.info import NR_POINTS, trace_info
+from iova_lab.traces.picture import picture
 from iova_lab.traces.replay import replay_trace
 from iova_lab.traces.scale import scale_trace
 from iova_lab.traces.trace import TRACE_DIR, read_fast_trace, read_trace
@@ -252,7 +254,7 @@ def test_a_synthetic_trace_never_passes_for_a_recorded_one(tmp_path: Path) -> No
         run("replay", target, "--timings", "1").stdout,
         CliRunner().invoke(main, ["replay", "mainline", str(target)]).stdout,
         workloads.get(str(target)).doc,
-        picture(trace_info(target)).get_suptitle(),
+        picture(trace_info(target), STYLE, COLOURS, LINES).get_suptitle(),
     ):
         assert "SYNTHETIC" in shown
         assert "2 copies" in shown

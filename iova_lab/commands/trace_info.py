@@ -54,13 +54,15 @@ def info(path: Path, picture: Path | None, as_json: bool) -> None:
 
 
 def _draw(found: TraceInfo, target: Path) -> list[Path]:
+    from iova_lab.rendering.figures import STYLE
+    from iova_lab.rendering.looks import COLOURS, LINES
     from iova_lab.rendering.saving import save
-    from iova_lab.reports.trace_picture import picture
+    from iova_lab.traces.picture import picture
 
     if target.suffix not in (".png", ".svg", ""):
         raise click.UsageError(f"--picture {target}: a picture is a .png or an .svg")
     with tempfile.TemporaryDirectory() as folder:
-        drawn = save(picture(found), Path(folder) / target.stem)
+        drawn = save(picture(found, STYLE, COLOURS, LINES), Path(folder) / target.stem)
         wanted = [path for path in drawn if path.suffix == target.suffix or not target.suffix]
         return [Path(shutil.move(path, target.with_suffix(path.suffix))) for path in wanted]
 

@@ -1,4 +1,4 @@
-"""Variants that keep no ranges: the floor of the harness, not allocators."""
+"""Which variants are in this checkout, what do they say of themselves, and which keep no ranges?"""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ def load(name: str) -> iova_variants.Variant | None:
         return iova_variants.load(name)
     except (LookupError, OSError, iova_variants.BuildError):
         return None
+
+
+def allocators() -> list[str]:
+    """Names of this checkout's variants that keep ranges, sorted."""
+    return iova_variants.names(fake=False)
+
+
+def kernel_release(name: str) -> str:
+    """Of which kernel this variant of the checkout is what it is."""
+    return iova_variants.load(name).kernel_release
+
+
+def claims(name: str) -> list[str] | None:
+    """What a variant claims, in words; None for one that is gone."""
+    loaded = load(name)
+    return [one.name.lower() for one in loaded.claims if one.name] if loaded else None
 
 
 def fake_variants(names: set[str]) -> frozenset[str]:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.kernel.fidelity import code_digest, counterpart
@@ -16,6 +15,7 @@ from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.fakes import allocators
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
@@ -67,7 +67,7 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         totals=_totals(measured),
         oracle=_oracle(measured),
         per_variant=_per_variant(measured, old),
-        never_booted=sorted(set(iova_variants.names(fake=False)) - set(measured["variant"])),
+        never_booted=sorted(set(allocators()) - set(measured["variant"])),
         old=old,
         old_times=_old_in_user_space(times),
         differences=list(measured["first"].dropna()),

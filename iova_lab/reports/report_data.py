@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-import iova_variants
 from iova_lab import workloads
 from iova_lab.measuring import asv_runs, flags, results, scaling
-from iova_lab.measuring.fakes import fake_variants, load
+from iova_lab.measuring.fakes import claims, fake_variants, load
 from iova_lab.rendering import tables
 from iova_lab.reports import finding, thread_2017, thread_2026
 from iova_lab.reports.report_facts import GONE, HARNESS, conditions, facts
@@ -253,23 +252,17 @@ def _variant(
     name: str,
     baseline: str,
 ) -> VariantPage:
-    loaded = load(name)
+    loaded, said = load(name), claims(name)
     return VariantPage(
         variant=name,
         summary=loaded.summary if loaded else f"A variant that is {GONE}.",
         kernel_release=loaded.kernel_release if loaded else GONE,
-        claims=_claims(loaded),
+        claims=GONE if said is None else ", ".join(said) or "none",
         finding=finding.of_variant(frame, name, baseline),
         has_figure=name != baseline and name in set(ratios["variant"]),
         costs=tables.across({_at(one): one.costs for one in sections}, name),
         growth=tables.across({one.workload: one.growth for one in sections}, name),
     )
-
-
-def _claims(loaded: iova_variants.Variant | None) -> str:
-    if loaded is None:
-        return GONE
-    return ", ".join(claim.name.lower() for claim in loaded.claims if claim.name) or "none"
 
 
 def _at(section: Section) -> str:

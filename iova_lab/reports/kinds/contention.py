@@ -8,7 +8,7 @@ from iova_lab.reports.kinds import Kind
 
 
 def _write(results: Path, out: Path) -> dict[str, Path]:
-    from iova_lab.contention.report import write_contention
+    from iova_lab.reports.contention import write_contention
 
     return {"contention": write_contention(results, out)}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,8 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from iova_lab.rendering.figures import STYLE
-from iova_lab.rendering.looks import COLOURS, LINES
 from iova_lab.traces.info import DomainInfo, TraceInfo
 
 #: Curves of their own; all other domains are one.
@@ -36,21 +36,21 @@ def title(info: TraceInfo) -> str:
     return f"SYNTHETIC, {info.synthetic}\n{where}" if info.synthetic else where
 
 
-def picture(info: TraceInfo) -> Figure:
-    """Draw a trace."""
-    with mpl.rc_context(STYLE):
+def picture(info: TraceInfo, style: Any, colours: Sequence[str], lines: Sequence[Any]) -> Figure:
+    """Draw a trace; style, colours and dashes are those of every figure of the lab."""
+    with mpl.rc_context(style):
         figure = Figure(figsize=(10.0, 6.6), layout="constrained")
         panels = figure.subplot_mosaic([["live", "live", "live"], ["sizes", "limits", "hits"]])
-        _live(panels["live"], info)
-        _bars(panels["sizes"], _powers(info.total.sizes), "pfns asked for (up to)")
+        _live(panels["live"], info, colours, lines)
+        _bars(panels["sizes"], _powers(info.total.sizes), "pfns asked for (up to)", colours[0])
         limits = Counter({f"{limit:#x}": nr for limit, nr in info.total.limits.items()})
-        _bars(panels["limits"], dict(limits.most_common(NR_BARS)), "limit_pfn")
-        _hits(panels["hits"], info.total)
+        _bars(panels["limits"], dict(limits.most_common(NR_BARS)), "limit_pfn", colours[0])
+        _hits(panels["hits"], info.total, colours[2])
         figure.suptitle(title(info), fontsize=9, fontweight="bold", wrap=True)
     return figure
 
 
-def _live(axes: Axes, info: TraceInfo) -> None:
+def _live(axes: Axes, info: TraceInfo, colours: Sequence[str], lines: Sequence[Any]) -> None:
     shown, rest = busiest(info)[:NR_CURVES], busiest(info)[NR_CURVES:]
     curves = [(f"domain {one.dom}", np.array(one.live_ranges)) for one in shown]
     if rest:
@@ -62,8 +62,8 @@ def _live(axes: Axes, info: TraceInfo) -> None:
             ranges,
             where="post",
             label=name,
-            color=COLOURS[index % len(COLOURS)],
-            linestyle=LINES[index % len(LINES)],
+            color=colours[index % len(colours)],
+            linestyle=lines[index % len(lines)],
             linewidth=1.2,
         )
     axes.set(xlabel="s", ylabel="live ranges", yscale="symlog", ylim=(0, None))
@@ -79,9 +79,9 @@ def _powers(sizes: dict[int, int]) -> dict[str, int]:
     return {f"{power:,}": found[power] for power in sorted(found)}
 
 
-def _bars(axes: Axes, counts: dict[str, int], label: str) -> None:
+def _bars(axes: Axes, counts: dict[str, int], label: str, colour: str) -> None:
     total = max(sum(counts.values()), 1)
-    _shares(axes, {name: 100 * count / total for name, count in counts.items()}, COLOURS[0])
+    _shares(axes, {name: 100 * count / total for name, count in counts.items()}, colour)
     axes.set(xlabel="% of allocs", ylabel=label)
 
 
@@ -104,12 +104,12 @@ def _shares(axes: Axes, shares: dict[str, float], colour: str) -> None:
         )
 
 
-def _hits(axes: Axes, total: DomainInfo) -> None:
+def _hits(axes: Axes, total: DomainInfo, colour: str) -> None:
     if total.hit_rate is None:
         axes.set_axis_off()
         unknown = "rcache hit rate: not known,\nboth levels must be recorded"
         axes.text(0.5, 0.5, unknown, horizontalalignment="center")
         return
     orders = {f"{1 << order}": rate * 100 for order, rate in total.hit_rates.items()}
-    _shares(axes, orders, COLOURS[2])
+    _shares(axes, orders, colour)
     axes.set(xlabel="% answered by the rcache", ylabel="pfns asked for (up to)")

@@ -9,11 +9,11 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.contention import error_tables, holds, lockup_tables, plausible, store, validation
+from iova_lab.contention import holds, plausible, store, validation
 from iova_lab.contention.constants import Constants, ConstantsError
-from iova_lab.contention.figures import lockup_figure, wait_figure
 from iova_lab.contention.lockups import MOST_CPUS
 from iova_lab.contention.scenarios import SCENARIOS, THINK_NS
+from iova_lab.contention.study import SCENARIO
 from iova_lab.contention.tables import duration, loaded_lines
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
@@ -21,9 +21,10 @@ from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.flags import OLD
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
+from iova_lab.reports import contention_errors, contention_lockups
+from iova_lab.reports.contention_figures import lockup_figure, wait_figure
 
 SUBJECT = "mainline"
-SCENARIO = "lazy"
 
 
 def _frame(results: Path, name: str, made_by: str) -> pd.DataFrame:
@@ -81,22 +82,22 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     return write_page(
         out_dir,
         "contention",
-        answer=f"{lockup_tables.answer(lockups)}{_warning(services, checked)}",
+        answer=f"{contention_lockups.answer(lockups)}{_warning(services, checked)}",
         lockup_figure=picture,
         pictures=pictures,
-        here=lockup_tables.of_this_machine(here),
-        there=lockup_tables.of_published_costs(lockups[~lockups["here"]]),
-        withdrawn=lockup_tables.withdrawn(here, services, SUBJECT),
+        here=contention_lockups.of_this_machine(here),
+        there=contention_lockups.of_published_costs(lockups[~lockups["here"]]),
+        withdrawn=contention_lockups.withdrawn(here, services, SUBJECT),
         refused=[f"{cell}: {'; '.join(why)}" for cell, why in refused.items()],
         aside=[f"{cell}: {'; '.join(why)}" for cell, why in _aside(services, refused).items()],
         state=plausible.other_state(services),
         old=_old(services),
         loads=_loads([*services, *checked]),
-        safe=lockup_tables.safe(lockups),
-        errors=error_tables.errors(frame),
-        worst=error_tables.worst(frame),
+        safe=contention_lockups.safe(lockups),
+        errors=contention_errors.errors(frame),
+        worst=contention_errors.worst(frame),
         doubted=[f"{cell}: {'; '.join(why)}" for cell, why in doubted.items()],
-        published=error_tables.published(published),
+        published=contention_errors.published(published),
         assumed=published.to_dict("records"),
         scenario=SCENARIO,
         scenarios={name: text for name, (text, _) in SCENARIOS.items()},
