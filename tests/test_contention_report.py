@@ -18,9 +18,9 @@ from iova_lab.basics.writing import append_row
 from iova_lab.cli import main
 from iova_lab.contention import tables, validation
 from iova_lab.rendering.pages import read_page
-from tests.support.alike import assert_folders_alike
 from iova_lab.reports.contention import write_contention
 from iova_lab.reports.contention_figures import groups, wait_figure
+from tests.support.alike import assert_folders_alike
 
 pytestmark = pytest.mark.slow
 
