@@ -17,6 +17,7 @@ from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.example_search import is_pointless, search
 from iova_lab.checking.promises import Cell
 from iova_lab.checking.questions import QUESTIONS
+from iova_lab.measuring import churn
 from iova_variants.child import Tell, in_child
 
 
@@ -58,7 +59,7 @@ def promises_of(
     for variant in variants:
         known |= _examples_of(variant, on_progress)
     frame = promises.measure(sizes, on_progress, variants)
-    span = {variant: promises.churn_span(variant) for variant in variants}
+    span = {variant: churn.span(variant) for variant in variants}
     return Found(tuple(variants), promises.answers(frame, span, known), known)
 
 
