@@ -14,8 +14,8 @@ from iova_lab.kernel.fidelity import code_digest, counterpart
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old
-from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.fakes import allocators
+from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING

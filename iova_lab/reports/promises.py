@@ -27,8 +27,8 @@ from iova_lab.checking.promises_results import Measured
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
-from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.fakes import kernel_release
+from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.results import MEASURED
 from iova_lab.measuring.scaling import ExponentRow
 from iova_lab.measuring.statistics import Interval
