@@ -7,12 +7,11 @@ than in `latency`.
 
 from __future__ import annotations
 
-import math
 import os
-import time
 
 from benchmarks._common import VARIANTS, Cells
 from benchmarks.latency import check_affordable
+from iova_lab.measuring.timing import LEAST_REPLAYS, fastest_within
 from iova_variants import Deal, deal, replay_threads
 
 #: The common case, a random one, CPUs that free what others map, and a lock held for long.
@@ -20,8 +19,8 @@ CONTENDED = ["cross_cpu", "full_32bit", "near_empty", "random_replace"]
 SIZES = [100, 10_000]
 THREADS = [1, 2]
 
-MOST_REPLAYS, LEAST_REPLAYS = 50, 5
-SHORT_S, LONG_S = 0.05, 2.0
+#: More than the least number of replays only within this.
+SHORT_S = 0.05
 
 
 class Contended(Cells):
@@ -57,13 +56,10 @@ class ContendedWindow(Contended):
         return self.seconds
 
     def time_window(self, variant: str, workload: str, nr_live: int, threads: int) -> None:
-        best, started = math.inf, time.perf_counter()
-        for nr_replays in range(1, MOST_REPLAYS + 1):
-            best = min(best, replay_threads(variant, self.dealt, threads=threads).ns)
-            spent = time.perf_counter() - started
-            if spent > LONG_S or (nr_replays >= LEAST_REPLAYS and spent > SHORT_S):
-                break
-        self.seconds += best / 1e9
+        ns = fastest_within(
+            lambda: replay_threads(variant, self.dealt, threads=threads).ns, short_s=SHORT_S
+        )
+        self.seconds += ns / 1e9
 
 
 class ContendedWait(Contended):

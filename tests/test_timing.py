@@ -52,6 +52,24 @@ def test_options_reach_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {tuple(one.items()) for one in given} == {(("timeout", 7.0), ("rcache", "off"))}
 
 
+def test_the_least_time_counts() -> None:
+    times = iter([3.0, 1.0, 2.0, 0.5])
+    assert timing.fastest(lambda: next(times), 3) == 1.0
+    assert next(times) == 0.5
+
+
+def test_a_short_replay_is_repeated_and_a_long_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nr_replays(seconds: float) -> int:
+        clock, times = iter(n * seconds for n in range(99)), iter(range(99, 0, -1))
+        monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+        return 100 - int(timing.fastest_within(lambda: next(times)))
+
+    assert nr_replays(0.0) == timing.MOST_REPLAYS
+    assert nr_replays(0.003) == 7
+    assert nr_replays(0.1) == timing.LEAST_REPLAYS
+    assert nr_replays(1.5) == 2
+
+
 def test_the_command_prints_the_interval() -> None:
     done = CliRunner().invoke(main, ["replay", "null", "near_empty", "--json"])
     assert done.exit_code == 0, done.output

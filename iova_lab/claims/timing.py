@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.claims.measurement import Measured, Run
+from iova_lab.measuring.timing import fastest
 from iova_variants import REFUSED
 from iova_variants.opstream import Op, OpStream
 from iova_variants.watch import Limits, run_program
@@ -60,7 +61,7 @@ def _sample(variant: str, stream: OpStream, nr_fill: int, short: bool) -> dict[s
     window = slice(stream.nr_ageing, None)
     masks = kinds(stream.ops["op"][window], replays[0].pfns[window] == REFUSED, nr_fill)
     if short:
-        plain = min(iova_variants.replay(variant, stream).ns_per_op for _ in range(NR_REPLAYS))
+        plain = fastest(lambda: iova_variants.replay(variant, stream).ns_per_op, NR_REPLAYS)
         quietest = min(taken, key=lambda ns: float(ns.sum()))
         ns = quietest - (quietest.mean() - plain)
         extra = {"both": plain}

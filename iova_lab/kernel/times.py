@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -11,10 +12,16 @@ from iova_lab import workloads
 from iova_lab.basics.reading import Row
 from iova_lab.kernel.fidelity import nodes, sizes
 from iova_lab.measuring.code_digest import code_digest
+from iova_lab.measuring.timing import fastest
+from iova_variants.opstream import OpStream
 
 #: Rounds over all variants; each takes the least of so many replays.
 NR_ROUNDS = 15
 NR_REPLAYS = 3
+
+
+def _ns_per_op(variant: str, stream: OpStream) -> float:
+    return iova_variants.replay(variant, stream).ns_per_op
 
 
 def measure(workload: str, on_progress: Callable[[], object] = lambda: None) -> Iterator[Row]:
@@ -30,8 +37,7 @@ def measure(workload: str, on_progress: Callable[[], object] = lambda: None) -> 
     samples: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(NR_ROUNDS):
         for name in rng.permutation(variants).tolist():
-            replays = (iova_variants.replay(name, stream).ns_per_op for _ in range(NR_REPLAYS))
-            samples[name].append(min(replays))
+            samples[name].append(fastest(partial(_ns_per_op, name, stream), NR_REPLAYS))
         on_progress()
     for name, taken in samples.items():
         low, middle, high = (round(float(q), 2) for q in np.quantile(taken, [0.25, 0.5, 0.75]))

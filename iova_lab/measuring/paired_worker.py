@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ import pyperf
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.measuring.timing import fastest
 from iova_variants.opstream import Op, OpStream
 
 #: The least time of so many replays is one loop of pyperf's: what disturbs hits one of them.
@@ -85,9 +87,8 @@ class Sampler:
 
     def seconds(self, loops: int, which: int) -> float:
         """Replay one variant ``loops`` times `NR_REPLAYS` times; seconds in the window."""
-        return (
-            sum(min(self._replay(which).ns for _ in range(NR_REPLAYS)) for _ in range(loops)) / 1e9
-        )
+        loop = partial(fastest, lambda: self._replay(which).ns, NR_REPLAYS)
+        return sum(loop() for _ in range(loops)) / 1e9
 
     def in_turn(self, loops: int, which: int) -> float:
         """As `seconds`, but all variants were measured when the first was asked for."""

@@ -1,7 +1,9 @@
-"""How long does a window take?  The asv suite and `iova-lab replay` both take it from here.
+"""How long does a window take?
 
-One sample is the fastest of several replays: a short replay is hit whole by whatever else a machine
-does.  With eight samples, the least and the greatest bound the median with 99 % confidence.
+The asv suite, comparisons, claims, the times beside a booted kernel's and `iova-lab replay` take it
+from here.  One sample is the fastest of several replays: a short replay is hit whole by whatever
+else a machine does.  With eight samples, the least and the greatest bound the median with 99 %
+confidence.
 """
 
 from __future__ import annotations
@@ -21,19 +23,31 @@ SHORT_S, LONG_S = 0.02, 2.0
 NR_SAMPLES = 8
 
 
-def best_window(variant: str, stream: OpStream, **options: Any) -> float:
-    """Seconds of the fastest of up to 50 replays, each on fresh domains.
+def fastest(take: Callable[[], float], nr_takes: int) -> float:
+    """Call ``take`` so often, each a replay that returns its time, and return the least."""
+    return min(take() for _ in range(nr_takes))
 
-    More than five only within 20 ms; fewer only once 2 s have gone by.  ``options`` are those of
-    `iova_variants.replay`.
+
+def fastest_within(take: Callable[[], float], short_s: float = SHORT_S) -> float:
+    """Return the least time of up to 50 replays; ``take`` runs one and returns its time.
+
+    More than five only within ``short_s``; fewer only once 2 s have gone by.
     """
     best, started = math.inf, time.perf_counter()
     for nr_replays in range(1, MOST_REPLAYS + 1):
-        best = min(best, replay(variant, stream, **options).ns)
+        best = min(best, take())
         spent = time.perf_counter() - started
-        if spent > LONG_S or (nr_replays >= LEAST_REPLAYS and spent > SHORT_S):
+        if spent > LONG_S or (nr_replays >= LEAST_REPLAYS and spent > short_s):
             break
-    return best / 1e9
+    return best
+
+
+def best_window(variant: str, stream: OpStream, **options: Any) -> float:
+    """Seconds of the fastest replay, each on fresh domains.
+
+    ``options`` are those of `iova_variants.replay`.
+    """
+    return fastest_within(lambda: replay(variant, stream, **options).ns) / 1e9
 
 
 @dataclass(frozen=True)
