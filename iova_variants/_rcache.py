@@ -20,8 +20,6 @@ Kernel = Literal["pre-6.7", "6.7", "own"]
 OWN = "own"
 #: What `replay` takes as ``rcache`` for any variant, by name.
 RCACHES: tuple[str, ...] = ("off", *(name for name in get_args(Kernel) if name != OWN))
-#: Behind the name of a source: an rcache in front of it is its own.
-OWN_RCACHE = "+own-rcache"
 
 #: Between two rounds of the timer that trims the depots since v6.7.
 TIMER_NS = 100_000_000

@@ -13,8 +13,14 @@ from typing import cast
 
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
 from iova_variants import native
-from iova_variants._rcache import OWN_RCACHE
-from iova_variants.building import BUILDS, VARIANT_DIR, Build, compile_variant, variant_sources
+from iova_variants.building import (
+    BUILDS,
+    OWN_RCACHE,
+    VARIANT_DIR,
+    Build,
+    compile_variant,
+    variant_sources,
+)
 from iova_variants.child import Tell, VariantCrashedError, VariantError, run_in_child
 from iova_variants.watch import Limits
 

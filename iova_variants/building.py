@@ -27,6 +27,9 @@ BUILDS: tuple[Build, ...] = get_args(Build)
 #: Those that many threads may use at once: another lock and another slab, which are timed.
 THREADED: tuple[Build, ...] = ("threaded", "tsan")
 
+#: Behind the name of a source: an rcache in front of it is its own.
+OWN_RCACHE = "+own-rcache"
+
 VARIANT_DIR = Path(__file__).resolve().parent
 HARNESS_DIR = VARIANT_DIR.parent / "harness"
 BUILT_DIR = VARIANT_DIR / "_built"

@@ -40,6 +40,10 @@ class VariantError(IovaLabError, RuntimeError):
     """A variant broke its contract; the message says how, and at which op."""
 
 
+class SupervisorError(IovaLabError, OSError):
+    """The process that starts and watches child processes was killed, or can't be started."""
+
+
 class VariantCrashedError(VariantError):
     """A variant died or hung in its child process; nothing else did."""
 
@@ -120,7 +124,7 @@ def run_in_child(work: Work[Any], limits: Limits) -> Report:
         try:
             end, frames, progress = pickle.loads(connection.recv_bytes())
         except EOFError:
-            raise OSError("the supervisor of a child process was killed") from None
+            raise SupervisorError("the supervisor of a child process was killed") from None
     return _report(end, frames, progress)
 
 
@@ -163,7 +167,7 @@ def _ask(request: Mapping[str, Any], fd: int) -> None:
                 return
             except (BrokenPipeError, ConnectionError):
                 _stop()
-    raise OSError("the process that forks children can't be started")
+    raise SupervisorError("the process that forks children can't be started")
 
 
 def _running() -> socket.socket:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import iova_variants
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.checking.standalone import own_frames, stream_bytes
 from iova_variants import Deal, building
 from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT
@@ -32,7 +33,7 @@ _OPTIONS = f"halt_on_error=1:exitcode={_RACE}:color=never"
 _LIMITS = Limits(wall_s=60.0, cpu_s=20.0)
 
 
-class UnavailableError(OSError):
+class UnavailableError(IovaLabError, OSError):
     """ThreadSanitizer does not run on this machine."""
 
 

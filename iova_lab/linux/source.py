@@ -19,7 +19,7 @@ from pathlib import Path
 from iova_lab.basics import repository
 from iova_lab.linux import debian
 from iova_lab.linux.errors import SourceError
-from iova_variants._rcache import OWN_RCACHE
+from iova_variants.building import OWN_RCACHE
 
 ALLOCATOR, HEADER = "drivers/iommu/iova.c", "include/linux/iova.h"
 RBTREE = ("lib/rbtree.c", "include/linux/rbtree.h", "include/linux/rbtree_augmented.h")

@@ -14,6 +14,7 @@ from enum import Enum
 
 import numpy as np
 
+from iova_lab.basics.errors import InvalidValueError
 from iova_lab.measuring.statistics import Interval, log_ratio
 
 #: The common case: every measured size of these workloads, and nothing else.
@@ -53,7 +54,7 @@ class Missing(Enum):
         return self.value
 
 
-class UnlikeError(ValueError):
+class UnlikeError(InvalidValueError):
     """Two values of different cells, metrics or units were compared; the message names both."""
 
 
