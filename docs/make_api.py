@@ -40,7 +40,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "iova_lab.debian": ("DebianError",),
     "iova_lab.kernel.files": ("Kernel",),
     "iova_lab.kernel.packages": ("get",),
-    "iova_lab.kernel.replay": ("Job", "KernelResult", "replay"),
+    "iova_lab.kernel.replay": ("Job", "KernelResult", "Recorded", "replay"),
     "iova_lab.linux.errors": ("SourceError", "TextError"),
     "iova_lab.basics.reading": ("FileError",),
     "iova_lab.basics.errors": (

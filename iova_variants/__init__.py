@@ -15,13 +15,8 @@ from iova_variants._possible import check
 from iova_variants._rcache import OWN, RCACHES, Rcache, RcacheReport
 from iova_variants._replay import TooLongError, check_returns, replay
 from iova_variants._replayed import CountedReplay, Judged, TimedReplay, Watched
-from iova_variants._threads import (
-    LockTimes,
-    ThreadShare,
-    ThreadsResult,
-    bare_lock,
-    replay_threads,
-)
+from iova_variants._threads import bare_lock, replay_threads
+from iova_variants._threads_result import LockTimes, PerOp, ThreadShare, ThreadsResult
 from iova_variants._variant import (
     Claim,
     EndlessError,
@@ -49,6 +44,7 @@ __all__ = [
     "EndlessError",
     "Judged",
     "LockTimes",
+    "PerOp",
     "Rcache",
     "RcacheReport",
     "ReplayResult",

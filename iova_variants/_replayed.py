@@ -89,37 +89,37 @@ class TimedReplay:
     @property
     def pfns(self) -> npt.NDArray[np.uint64]:
         """Addresses, one per op of the stream: 2**64 - 1 where there is none."""
-        return _asked(self.watched.pfns, "pfns")
+        return asked(self.watched.pfns, "replay(..., pfns=True)")
 
     @property
     def op_ns(self) -> npt.NDArray[np.uint32]:
         """Nanoseconds of each measured op, with the clock's own cost: at least ``clock_ns``."""
-        return _asked(self.watched.op_ns, "op_ns")
+        return asked(self.watched.op_ns, "replay(..., op_ns=True)")
 
     @property
     def tree_ops(self) -> npt.NDArray[np.void]:
         """The ops that reached the variant behind an rcache."""
-        return _asked(self.watched.tree_ops, "tree_ops")
+        return asked(self.watched.tree_ops, "replay(..., tree_ops=True)")
 
     @property
     def nr_spurious(self) -> int:
         """Requests that were refused although a fit existed; asked for with ``judge``."""
-        return _asked(self.judged, "judge").nr_spurious
+        return asked(self.judged, "replay(..., judge=True)").nr_spurious
 
     @property
     def nr_not_highest(self) -> int:
         """Answers below the highest fit; asked for with ``judge``."""
-        return _asked(self.judged, "judge").nr_not_highest
+        return asked(self.judged, "replay(..., judge=True)").nr_not_highest
 
     @property
     def nr_above_limit(self) -> int:
         """Answers above their limit; asked for with ``judge``."""
-        return _asked(self.judged, "judge").nr_above_limit
+        return asked(self.judged, "replay(..., judge=True)").nr_above_limit
 
     @property
     def nr_leaked(self) -> int:
         """Frees that left their range live, for want of memory; asked for with ``judge``."""
-        return _asked(self.judged, "judge").nr_leaked
+        return asked(self.judged, "replay(..., judge=True)").nr_leaked
 
 
 @dataclass(frozen=True)
@@ -146,15 +146,16 @@ class CountedReplay(TimedReplay):
     @property
     def op_visits(self) -> npt.NDArray[np.uint32]:
         """Nodes visited by each measured op."""
-        return _asked(self.watched.op_visits, "op_visits")
+        return asked(self.watched.op_visits, "replay(..., op_visits=True)")
 
     @property
     def worst_visits(self) -> int:
         """The most nodes that one op visited; asked for with ``op_visits``."""
-        return _asked(self.watched.worst_visits, "op_visits")
+        return asked(self.watched.worst_visits, "replay(..., op_visits=True)")
 
 
-def _asked(value: T | None, argument: str) -> T:
+def asked(value: T | None, call: str) -> T:
+    """Return what a replay was asked for.  Raises `InvalidValueError`, which names the ``call``."""
     if value is None:
-        raise InvalidValueError(f"this replay was not asked for it: replay(..., {argument}=True)")
+        raise InvalidValueError(f"this replay was not asked for it: {call}")
     return value

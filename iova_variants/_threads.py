@@ -14,117 +14,15 @@ import numpy.typing as npt
 from iova_variants import _native_threads, native
 from iova_variants._deal import Deal, deal
 from iova_variants._possible import native_stream, raise_stream_error
-from iova_variants._rcache import OWN, NativeRcache, Rcache, RcacheReport, rcache_of
+from iova_variants._rcache import OWN, NativeRcache, Rcache, rcache_of
 from iova_variants._replay import check_returns
+from iova_variants._threads_result import LockTimes, PerOp, ThreadShare, ThreadsResult
 from iova_variants._variant import Variant, load, with_own_rcache
 from iova_variants.building import Build
 from iova_variants.child import Tell, VariantError, in_child
 
 if TYPE_CHECKING:
     from iova_variants.opstream import OpStream
-
-
-@dataclass(frozen=True)
-class LockTimes:
-    """All acquisitions of one class of locks, in ns.
-
-    A wait lasts from the call until the lock is held, a hold from there to its release; the longest
-    section is the longest wait and hold in one, for which a kernel has interrupts off.
-    ``nr_queued`` came while another thread held it.  Bin ``b`` of ``waits`` and ``holds`` counts
-    what lasted from 2**(b-1) to below 2**b ns, bin 0 what lasted none.
-    """
-
-    nr: int
-    nr_queued: int
-    wait_ns: int
-    hold_ns: int
-    max_wait_ns: int
-    max_hold_ns: int
-    max_section_ns: int
-    waits: tuple[int, ...]
-    holds: tuple[int, ...]
-
-    def __add__(self, other: LockTimes) -> LockTimes:
-        return LockTimes(*(_sum_or_max(field.name, self, other) for field in fields(self)))
-
-
-def _sum_or_max(name: str, one: LockTimes, other: LockTimes) -> Any:
-    mine, theirs = getattr(one, name), getattr(other, name)
-    if isinstance(mine, tuple):
-        return tuple(a + b for a, b in zip(mine, theirs, strict=True))
-    return max(mine, theirs) if name.startswith("max_") else mine + theirs
-
-
-@dataclass(frozen=True)
-class ThreadShare:
-    """What one thread has done; ``locks`` by class: variant, depot, cpu_cache.
-
-    ``ns`` is from its start to its last op, ``op_ns`` the part of it inside ops.  ``nr_handoffs``
-    ops had to wait, outside of themselves, for another thread's op on their slot.
-    ``nr_preempted`` counts how often the system took the CPU away: then maxima are its doing.
-    """
-
-    cpu: int
-    ns: int
-    nr_ops: int
-    nr_failures: int
-    op_ns: int
-    max_op_ns: int
-    nr_handoffs: int
-    handoff_ns: int
-    nr_preempted: int
-    ops: tuple[int, ...]
-    locks: dict[str, LockTimes]
-
-
-@dataclass(frozen=True)
-class ThreadsResult:
-    """What all threads have done in the measured window.
-
-    ``ns`` is from the first one's start to the last one's end.  ``oversubscribed``: there were more
-    threads than CPUs, so waits have the system's scheduling in them and say little of the lock.
-    ``clock_ns`` is one reading of the clock; ``empty_hold_ns`` what a hold of nothing reads.
-    ``nr_live`` ranges are owned at the end; each was found in the domain, and none overlaps.
-    ``nr_arenas`` is how often memory was taken from the system within the window: 0, or times have
-    that in them.
-    ``op_ns``, ``op_wait_ns``, ``op_hold_ns`` and ``pfns`` have one entry per measured op, in the
-    stream's order, None unless asked for.
-    """
-
-    variant: str
-    build: Build
-    shares: tuple[ThreadShare, ...]
-    oversubscribed: bool
-    ns: int
-    clock_ns: float
-    empty_hold_ns: float
-    nr_live: int
-    bytes: int
-    nr_arenas: int
-    rcache: RcacheReport | None = None
-    op_ns: npt.NDArray[np.uint32] | None = None
-    op_wait_ns: npt.NDArray[np.uint32] | None = None
-    op_hold_ns: npt.NDArray[np.uint32] | None = None
-    pfns: npt.NDArray[np.uint64] | None = None
-
-    @property
-    def nr_threads(self) -> int:
-        """How many there were."""
-        return len(self.shares)
-
-    @property
-    def nr_ops(self) -> int:
-        """Measured ops, of all threads."""
-        return sum(share.nr_ops for share in self.shares)
-
-    def total(self, name: str) -> int:
-        """Sum of one number of all `shares`."""
-        return sum(getattr(share, name) for share in self.shares)
-
-    def lock(self, name: str = "variant") -> LockTimes:
-        """One class of locks, over all threads."""
-        first, *others = (share.locks[name] for share in self.shares)
-        return sum(others, start=first)
 
 
 def replay_threads(
@@ -205,12 +103,12 @@ class _Request:
         asked, checked = native_stream(stream), native.Result()
         if library.replay_check(asked, c.byref(checked)):
             raise_stream_error(stream, checked)
-        dtypes = (np.uint32, np.uint32, np.uint32, np.uint64)
-        per_op = [np.zeros(stream.nr_measured, d) if self.per_op else None for d in dtypes]
+        per_op = PerOp.zeros(stream.nr_measured) if self.per_op else None
+        arrays = list(vars(per_op).values()) if per_op else [None] * len(fields(PerOp))
         plan, cpus = _plan(
             self.threads,
             self.judge * _native_threads.JUDGE | self.in_turn * _native_threads.IN_TURN,
-            [self.dealt.thread, self.dealt.turn, *per_op],
+            [self.dealt.thread, self.dealt.turn, *arrays],
         )
         layer = NativeRcache(self.rcache, stream, tree_ops=False) if self.rcache else None
         shares = (_native_threads.Share * self.threads)()
@@ -241,7 +139,7 @@ def _result(
     plan: _native_threads.Plan,
     result: _native_threads.Result,
     layer: NativeRcache | None = None,
-    per_op: list[Any] | None = None,
+    per_op: PerOp | None = None,
 ) -> ThreadsResult:
     return ThreadsResult(
         variant.name,
@@ -255,7 +153,7 @@ def _result(
         result.bytes,
         result.nr_arenas,
         layer.report if layer else None,
-        *(per_op or []),
+        per_op,
     )
 
 

@@ -112,7 +112,5 @@ def test_in_a_booted_kernel_the_text_is_the_kernels_own(series: str) -> None:
     text, kernel = replay(packages.get(series), jobs, silence=300)
     assert (text.error, kernel.error) == (None, None)
     np.testing.assert_array_equal(text.pfns, kernel.pfns)
-    assert text.cycles is not None
-    assert kernel.cycles is not None
     spent = int(text.cycles.sum()), int(kernel.cycles.sum())
     assert spent[0] == pytest.approx(spent[1], rel=0.05)

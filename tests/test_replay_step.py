@@ -47,5 +47,4 @@ def test_one_thread_answers_as_the_replay(variant: str) -> None:
         together = iova_variants.replay_threads(
             variant, stream, threads=1, in_turn=True, per_op=True
         )
-        assert together.pfns is not None
         assert (together.pfns == alone.pfns[stream.nr_ageing :]).all()

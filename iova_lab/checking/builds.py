@@ -46,7 +46,6 @@ def differing(source: Path, stream: OpStream, sanitized: Pfns) -> str | None:
     threaded = iova_variants.replay_threads(
         str(source), stream, threads=1, in_turn=True, per_op=True, timeout=_WALL_S
     ).pfns
-    assert threaded is not None
     return _first(threaded, sanitized[stream.nr_ageing :], "threaded", stream.nr_ageing)
 
 

@@ -51,7 +51,6 @@ def run(
             if result.error:
                 yield InKernel(label, name, nr_live, error=result.error)
                 continue
-            assert result.cycles is not None
             measured = result.cycles[result.job.stream.nr_ageing :].astype(np.float64)
             agreement = fidelity.addresses(result)
             yield InKernel(

@@ -119,7 +119,6 @@ def replay_command(
 def _row(result: KernelResult, agreement: Agreement, icount: bool) -> list[str]:
     import numpy as np
 
-    assert result.cycles is not None
     measured = result.cycles[result.job.stream.nr_ageing :].astype(np.float64)
     if not icount:
         measured *= 1e6 / result.tsc_khz

@@ -76,7 +76,7 @@ def replayed(
     calm = [result for result in rounds if not result.total("nr_preempted")] or best
     locks = [result.lock() for result in best]
     nr = sum(lock.nr for lock in locks)
-    waits = np.concatenate([_array(result.op_wait_ns) for result in best])
+    waits = np.concatenate([result.op_wait_ns for result in best])
     return Measured(
         hold=sum(lock.hold_ns for lock in locks) / nr,
         wait=sum(lock.wait_ns for lock in locks) / nr,
@@ -89,11 +89,6 @@ def replayed(
         nr_rounds=len(rounds),
         nr_calm=sum(not result.total("nr_preempted") for result in rounds),
     )
-
-
-def _array(values: Any) -> Any:
-    assert values is not None
-    return values
 
 
 def predicted(service: Service, threads: int) -> dict[str, float]:

@@ -81,7 +81,6 @@ def addresses(result: KernelResult) -> Agreement:
     name = counterpart(result.job.variant)
     with _user_space:
         expected = iova_variants.replay(name, result.job.stream, pfns=True, timeout=math.inf).pfns
-    assert result.pfns is not None
     different = np.flatnonzero(expected != result.pfns)
     first = None
     if len(different):
@@ -225,7 +224,6 @@ def _figures(result: KernelResult) -> Row:
         return {"error": result.error}
     agreement = addresses(result)
     stream = result.job.stream
-    assert result.cycles is not None
     cycles = result.cycles.astype(np.float64)
     window, ops = cycles[stream.nr_ageing :], stream.ops["op"][stream.nr_ageing :]
     return {

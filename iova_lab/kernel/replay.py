@@ -49,24 +49,52 @@ class Job:
 
 
 @dataclass(frozen=True)
-class KernelResult:
-    """What one job brought.
+class Recorded:
+    """What a guest wrote of one job, with one entry per op of the stream, ageing too.
 
-    ``pfns`` is as in `iova_variants.TimedReplay`.  ``cycles`` has, per op of the stream, ageing
-    too, the guest's time stamp counter after the op minus before: instructions under ``icount``,
-    the second reading included.  Both are None where ``error`` says what happened instead.
+    ``pfns`` is as in `iova_variants.TimedReplay`.  ``cycles`` is the guest's time stamp counter
+    after the op minus before: instructions under ``icount``, the second reading included.
+    """
+
+    pfns: npt.NDArray[np.uint64]
+    cycles: npt.NDArray[np.uint32]
+    tsc_khz: int
+
+
+@dataclass(frozen=True)
+class KernelResult:
+    """Result of one job: ``recorded``, or None where ``error`` says what happened instead.
+
+    Then the properties raise `KernelError` with it.
     """
 
     job: Job
-    pfns: npt.NDArray[np.uint64] | None = None
-    cycles: npt.NDArray[np.uint32] | None = None
-    tsc_khz: int = 0
+    recorded: Recorded | None = None
     error: str | None = None
+
+    def _recorded(self) -> Recorded:
+        if self.recorded is None:
+            raise KernelError(f"{self.job.variant}: {self.error}")
+        return self.recorded
+
+    @property
+    def pfns(self) -> npt.NDArray[np.uint64]:
+        """As in `Recorded`."""
+        return self._recorded().pfns
+
+    @property
+    def cycles(self) -> npt.NDArray[np.uint32]:
+        """As in `Recorded`."""
+        return self._recorded().cycles
+
+    @property
+    def tsc_khz(self) -> int:
+        """Cycles of the guest's time stamp counter in a millisecond."""
+        return self._recorded().tsc_khz
 
     @property
     def cycles_per_op(self) -> float:
         """Mean of the measured window."""
-        assert self.cycles is not None
         return float(self.cycles[self.job.stream.nr_ageing :].mean(dtype=np.float64))
 
 
@@ -150,4 +178,4 @@ def _result(memory: SharedMemory, index: int, job: Job) -> KernelResult:
     error = memory.error(index)
     if error:
         return KernelResult(job, error=error)
-    return KernelResult(job, *memory.answers(index))
+    return KernelResult(job, Recorded(*memory.answers(index)))
