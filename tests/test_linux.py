@@ -65,6 +65,16 @@ def test_no_line_of_the_labs_own_code_around_it_gives_a_warning(tmp_path: Path, 
         assert done.stderr == ""
 
 
+def test_the_caches_of_an_old_text_are_its_own(tmp_path: Path) -> None:
+    """Three arguments, and caches that come with the domain."""
+    name = f"linux:{small_tree.write(tmp_path / 'tree', '4.13')}"
+    stream = workloads.generate("cross_cpu", 100)
+    result = iova_variants.replay(name, stream, judge=True, rcache="own", build="counted")
+    assert result.nr_spurious == 0
+    assert result.rcache is not None
+    assert sum(result.rcache.nr_hits) > 0
+
+
 @pytest.mark.slow
 def test_it_works_wherever_a_variant_is_named(tree: Path, tmp_path: Path) -> None:
     name = f"linux:{tree}"
@@ -156,8 +166,10 @@ def test_the_labs_tree_can_take_the_place_of_its_own(tree: Path) -> None:
     assert results[0].visits["search"] > 0 < results[0].visits["descend"]
 
 
-def test_its_counts_are_those_of_the_definition(tree: Path) -> None:
+@pytest.mark.parametrize("era", small_tree.ERAS)
+def test_its_counts_are_those_of_the_definition(tmp_path: Path, era: str) -> None:
     """The walk takes a step for each range above the fit; an insertion looks at each on its way."""
+    tree = small_tree.write(tmp_path / "tree", era)
     ops = new_ops(4, limit_pfn=1000)
     ops["slot"] = range(4)
     result = iova_variants.replay(f"linux:{tree}", OpStream(ops), build="counted")
@@ -215,6 +227,15 @@ def test_errors_are_one_line(tree: Path, tmp_path: Path) -> None:
     assert f"at HEAD has no {source.HEADER}" in one_line(f"linux:{tree}@HEAD")
 
 
+def test_what_a_text_of_its_era_lacks_is_said(tmp_path: Path) -> None:
+    old = small_tree.write(tmp_path / "tree", "4.4")
+    with pytest.raises(TextError, match=r"has no alloc_iova_fast.*v4\.7"):
+        iova_variants.replay(f"linux:{old}", RING, rcache="own")
+    code = (old / source.ALLOCATOR).read_text()
+    (old / source.ALLOCATOR).write_text(code.replace("iova_cache_get(", "iommu_iova_cache_init("))
+    assert "has no iova_cache_get(), which the lab calls" in one_line(f"linux:{old}")
+
+
 def test_without_its_own_tree_the_error_names_the_labs(tree: Path) -> None:
     for path in source.RBTREE:
         (tree / path).unlink()
@@ -260,7 +281,9 @@ def test_in_a_module_every_name_that_others_could_see_has_a_prefix(tree: Path) -
     for name in exported:
         assert f"#define {name} text_{written.parent.name}_{name}\n" in code
     files = module.text_sources(written.parent)
-    assert {"iova.c", "iova.h", "variant.c", "count.h"} <= {Path(name).name for name in files}
+    assert {"iova.c", "iova.h", "variant.c", "count.h", "looks.h"} <= {
+        Path(name).name for name in files
+    }
     for included in re.findall(r'#include "(.*)"', code):
         assert included in files
     assert all(path.is_file() for path in files.values())

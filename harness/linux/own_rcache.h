@@ -29,20 +29,15 @@ typedef unsigned long (*text_alloc_fast_flush)(struct iova_domain *iovad,
 					       unsigned long size,
 					       unsigned long limit_pfn);
 
-static inline unsigned long text_fast_new(void *function,
-					  struct iova_domain *iovad,
-					  unsigned long size,
-					  unsigned long limit_pfn, bool flush)
+static unsigned long text_fast(struct iova_domain *iovad, unsigned long size,
+			       unsigned long limit_pfn, bool flush)
 {
-	return ((text_alloc_fast)function)(iovad, size, limit_pfn, flush);
-}
+	void *fast = (void *)alloc_iova_fast;
 
-static inline unsigned long text_fast_old(void *function,
-					  struct iova_domain *iovad,
-					  unsigned long size,
-					  unsigned long limit_pfn, bool flush)
-{
-	return ((text_alloc_fast_flush)function)(iovad, size, limit_pfn);
+	if (__builtin_types_compatible_p(__typeof__(&alloc_iova_fast),
+					 text_alloc_fast_flush))
+		return ((text_alloc_fast_flush)fast)(iovad, size, limit_pfn);
+	return ((text_alloc_fast)fast)(iovad, size, limit_pfn, flush);
 }
 
 static inline unsigned int text_order(unsigned long size)
@@ -63,8 +58,8 @@ static u64 text_held(const struct iova_domain *iovad, unsigned int order)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
-		const struct iova_cpu_rcache *cache =
-			per_cpu_ptr(own->cpu_rcaches, cpu);
+		const struct iova_cpu_rcache *cache = per_cpu_ptr(
+			own->cpu_rcaches, cpu);
 
 		nr += text_size(cache->loaded) + text_size(cache->prev);
 	}
@@ -92,7 +87,8 @@ static inline struct text_effect text_effect_begin(const struct rcache *rcache)
 		return (struct text_effect){ 0 };
 	text_begin();
 	return (struct text_effect){
-		text_nr_tree_allocs, text_nr_tree_frees,
+		text_nr_tree_allocs,
+		text_nr_tree_frees,
 		text_held_pfns(rcache->iovad),
 	};
 }
@@ -101,12 +97,10 @@ static inline struct text_effect text_effect_end(const struct rcache *rcache,
 						 struct text_effect begin)
 {
 	struct rcache_stats *stats = rcache_stats_of(rcache->run);
-	struct text_effect effect = {
-		text_nr_tree_allocs - begin.nr_tree_allocs,
-		text_nr_tree_frees - begin.nr_tree_frees,
-		0
-	};
+	struct text_effect effect = { 0 };
 
+	effect.nr_tree_allocs = text_nr_tree_allocs - begin.nr_tree_allocs;
+	effect.nr_tree_frees = text_nr_tree_frees - begin.nr_tree_frees;
 	if (!text_counts)
 		return effect;
 	stats->nr_tree_allocs += effect.nr_tree_allocs;
@@ -176,7 +170,7 @@ int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
 
 void rcache_exit(struct rcache *rcache)
 {
-	text_first_rcache = NULL;	/* put_domain() does the rest */
+	text_first_rcache = NULL; /* put_domain() does the rest */
 }
 
 unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
@@ -191,16 +185,14 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	/* Until v5.16 callers round up; since then the function does. */
 	if (size < RCACHE_MAX_SIZE)
 		size = roundup_pow_of_two(size);
-	pfn = _Generic(&alloc_iova_fast, text_alloc_fast_flush: text_fast_old,
-		       default: text_fast_new)((void *)alloc_iova_fast,
-					       rcache->iovad, size, limit_pfn,
-					       rcache->run->config.flush);
+	pfn = text_fast(rcache->iovad, size, limit_pfn,
+			rcache->run->config.flush);
 	stats->nr_allocs[order]++;
 	effect = text_effect_end(rcache, effect);
 	stats->nr_flushes += effect.nr_tree_allocs > 1;
 	if (text_counts && order < RCACHE_NR_ORDERS && !effect.nr_tree_allocs)
 		stats->nr_hits[order]++;
-	pfn = pfn ? pfn : IOVA_REFUSED;		/* 0 is no address here */
+	pfn = pfn ? pfn : IOVA_REFUSED; /* 0 is no address here */
 	text_tell(rcache, size, limit_pfn, pfn);
 	return pfn;
 }
@@ -239,8 +231,8 @@ void rcache_tick(struct rcache *rcache)
 		return;
 	shim_run_work();
 	effect = text_effect_end(rcache, effect);
-	rcache_stats_of(rcache->run)->nr_trims +=
-		effect.nr_tree_frees / IOVA_MAG_SIZE;
+	rcache_stats_of(rcache->run)->nr_trims += effect.nr_tree_frees /
+						  IOVA_MAG_SIZE;
 }
 
 void rcache_flush(struct rcache *rcache)
@@ -262,8 +254,8 @@ void rcache_count(const struct rcache *rcache, u64 *nr_held)
 	for (order = 0; order < RCACHE_NR_ORDERS; order++)
 		nr_held[order] += text_held(rcache->iovad, order);
 	if (!text_counts)
-		rcache_stats_of(rcache->run)->held_pfns +=
-			text_held_pfns(rcache->iovad);
+		rcache_stats_of(rcache->run)->held_pfns += text_held_pfns(
+			rcache->iovad);
 }
 
 #endif

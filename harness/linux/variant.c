@@ -9,18 +9,20 @@
  *	TEXT_NAME, TEXT_RELEASE		what the lab calls it, and its release
  *	TEXT_HAS_<name>			a function or a member that it has
  *	TEXT_HAS_rbtree			lib/rbtree.c comes from the tree as well
+ *	TEXT_MAPLE			the domain's maple tree, if it has one
  *	TEXT_AUGMENTED			roles of the callbacks of an augmented tree
  *	TEXT_OWN_RCACHE			the harness's rcache is the text's own
  *
  * Costs one call per op on top of the text's own.  Ranges, locks and memory are
- * the text's; the domain is its struct iova_domain.  Nothing is claimed for it.
+ * the text's; the domain is its struct iova_domain.  Nothing is claimed for it, but
+ * what a maple tree forces on its text is declared.
  */
 #include <linux/kernel.h>
 #include <linux/rbtree_augmented.h>
 
 #include "iova_variant.h"
 
-#ifdef TEXT_HAS_rbtree
+#if defined(TEXT_HAS_rbtree) || defined(TEXT_MAPLE)
 /* Another object file in the kernel: a call to it stays a call. */
 #if defined(__has_attribute) && __has_attribute(__noipa__)
 #define TEXT_CALLED	__attribute__((__noipa__))
@@ -29,16 +31,32 @@
 #endif
 #undef EXPORT_SYMBOL
 #define EXPORT_SYMBOL(name)	extern __typeof__(name) name TEXT_CALLED
+#endif
+#ifdef TEXT_HAS_rbtree
 #include "lib/rbtree.c"
-#undef EXPORT_SYMBOL
-#define EXPORT_SYMBOL(name)	extern __typeof__(name) name
 #endif
 
 #include "count.h"
 
+#if defined(TEXT_MAPLE) && !defined(__KERNEL__)
+#include "maple/tree.h"
+#else
+#define text_tree_get()		0
+#define text_tree_put()		do { } while (0)
+#define text_tree_forget()	do { } while (0)
+#endif
+
+#ifndef __KERNEL__
+#undef EXPORT_SYMBOL
+#define EXPORT_SYMBOL(name)	extern __typeof__(name) name
+#endif
+
 #include "drivers/iommu/iova.c"
 
 #ifdef IOVA_COUNTED
+static const char *text_verify(struct iova_domain *iovad);
+static size_t text_dump(struct iova_domain *iovad, u64 *words, size_t nr_words);
+
 static enum text_role text_role(const void *function)
 {
 	static const struct {
@@ -72,6 +90,14 @@ static enum text_role text_role(const void *function)
 #ifdef TEXT_HAS___is_range_overlap
 		{ __is_range_overlap, TEXT_QUIET },
 #endif
+#ifdef TEXT_MAPLE
+		{ ma_slots, TEXT_SLOTS },
+		{ ma_gaps, TEXT_GAPS },
+		{ mas_empty_area, TEXT_FINDS_GAP },
+		{ mas_empty_area_rev, TEXT_FINDS_GAP },
+#endif
+		{ text_verify, TEXT_QUIET },
+		{ text_dump, TEXT_QUIET },
 	};
 	size_t i;
 
@@ -88,7 +114,7 @@ static unsigned int text_nr_domains;
 
 #ifdef __KERNEL__
 #define text_forget_abandoned()		do { } while (0)
-#define text_set_nr_cpus(nr)		do { } while (0)
+#define text_set_nr_cpus(nr)		((void)(nr))
 #else
 /*
  * After an op that did not return, the harness destroys the caches and never
@@ -99,6 +125,7 @@ static void text_forget_abandoned(void)
 	if (shim_memory.nr_caches)
 		return;
 	shim_work = NULL;
+	text_tree_forget();
 	for (; text_nr_domains; text_nr_domains--)
 		iova_cache_put();
 }
@@ -113,26 +140,18 @@ typedef void (*text_init_32bit)(struct iova_domain *iovad,
 				unsigned long granule, unsigned long start_pfn,
 				unsigned long pfn_32bit);
 
-static void text_init_new(void *function, struct iova_domain *iovad,
-			  unsigned long granule, unsigned long start_pfn)
-{
-	((text_init)function)(iovad, granule, start_pfn);
-}
-
-static void text_init_old(void *function, struct iova_domain *iovad,
-			  unsigned long granule, unsigned long start_pfn)
-{
-	((text_init_32bit)function)(iovad, granule, start_pfn,
-				    DMA_BIT_MASK(32) >> ilog2(granule));
-}
-
 static void text_init_for(struct iova_domain *iovad, unsigned long granule,
 			  unsigned long start_pfn, unsigned int nr_cpus)
 {
+	void *init = (void *)init_iova_domain;
+
 	text_set_nr_cpus(nr_cpus);
-	_Generic(&init_iova_domain, text_init_32bit: text_init_old,
-		 default: text_init_new)((void *)init_iova_domain, iovad,
-					 granule, start_pfn);
+	if (__builtin_types_compatible_p(__typeof__(&init_iova_domain),
+					 text_init_32bit))
+		((text_init_32bit)init)(iovad, granule, start_pfn,
+					DMA_BIT_MASK(32) >> ilog2(granule));
+	else
+		((text_init)init)(iovad, granule, start_pfn);
 }
 
 static int text_init_domain(struct iova_domain *iovad, unsigned long granule,
@@ -141,9 +160,14 @@ static int text_init_domain(struct iova_domain *iovad, unsigned long granule,
 	int err;
 
 	text_forget_abandoned();
-	err = iova_cache_get();
+	err = text_tree_get();
 	if (err)
 		return err;
+	err = iova_cache_get();
+	if (err) {
+		text_tree_put();
+		return err;
+	}
 	text_nr_domains++;
 	text_init_for(iovad, granule, start_pfn, 1);
 	return 0;
@@ -154,6 +178,7 @@ static void text_put_domain(struct iova_domain *iovad)
 	put_iova_domain(iovad);
 	text_nr_domains--;
 	iova_cache_put();
+	text_tree_put();
 }
 
 /* ---- ops ---- */
@@ -199,11 +224,28 @@ static bool text_find(struct iova_domain *iovad, unsigned long pfn,
 #include "own_rcache.h"
 #endif
 
-/* ---- what the lab looks at; a name in parentheses is not counted ---- */
+/* ---- what the lab looks at, uncounted ---- */
+
+struct text_words {
+	u64 *words;
+	size_t nr_room;
+	size_t nr;
+};
+
+static void text_put_word(struct text_words *out, u64 word)
+{
+	if (out->nr < out->nr_room)
+		out->words[out->nr] = word;
+	out->nr++;
+}
+
+#ifdef TEXT_MAPLE
+#include "maple/looks.h"
+#else
 
 static inline struct iova *text_iova(const struct rb_node *node)
 {
-	return container_of(node, struct iova, node);
+	return (struct iova *)((char *)node - offsetof(struct iova, node));
 }
 
 static unsigned int text_blacks(const struct rb_node *node)
@@ -262,19 +304,6 @@ static const char *text_verify(struct iova_domain *iovad)
 	return wrong;
 }
 
-struct text_words {
-	u64 *words;
-	size_t nr_room;
-	size_t nr;
-};
-
-static void text_put_word(struct text_words *out, u64 word)
-{
-	if (out->nr < out->nr_room)
-		out->words[out->nr] = word;
-	out->nr++;
-}
-
 /* A node is told by its range; all ones stand for none. */
 static inline void text_put_node(struct text_words *out,
 				 const struct rb_node *node)
@@ -293,7 +322,7 @@ static size_t text_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)
 	     node = rb_next_postorder(node)) {
 		text_put_node(&out, node);
 		text_put_word(&out, rb_color(node) | !!node->rb_left << 1 |
-				    !!node->rb_right << 2);
+					    !!node->rb_right << 2);
 	}
 #ifdef TEXT_HAS_cached_node
 	text_put_node(&out, iovad->cached_node);
@@ -307,10 +336,20 @@ static size_t text_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)
 	return out.nr;
 }
 
+#endif
+
+/* It can't hold ranges that overlap, and what is freed is a store of nothing. */
+#ifdef TEXT_MAPLE
+#define TEXT_FLAGS	(IOVA_V_MERGES | IOVA_V_FREE_NEEDS_MEM)
+#else
+#define TEXT_FLAGS	0
+#endif
+
 IOVA_VARIANT(
 	.name		= TEXT_NAME,
 	.summary	= "the kernel's own drivers/iommu/iova.c",
 	.kernel_release	= TEXT_RELEASE,
+	.flags		= TEXT_FLAGS,
 	.domain_size	= sizeof(struct iova_domain),
 	.init_domain	= text_init_domain,
 	.put_domain	= text_put_domain,

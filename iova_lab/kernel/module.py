@@ -103,7 +103,7 @@ def text_sources(folder: Path) -> dict[str, Path]:
     shim = HARNESS_DIR / "linux"
     text = [path for top in TEXT for path in (folder / top).rglob("*.[ch]")]
     files = {path.relative_to(folder).as_posix(): path for path in text}
-    files |= {name: shim / name for name in ("variant.c", "count.h")}
+    files |= {name: shim / name for name in ("variant.c", "count.h", "maple/looks.h")}
     return {f"{folder.name}/{name}": path for name, path in files.items()}
 
 

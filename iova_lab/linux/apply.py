@@ -39,16 +39,16 @@ def apply(text: Text, patches: Sequence[Path]) -> list[Step]:
     """
     steps: list[Step] = []
     left_out: list[str] = []
+    now = text
     with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
         folder = Path(name)
         for subject, patch in _patches(patches, folder):
-            now = steps[-1].text if steps else text
             files, others = _applied(now.files, subject, patch, folder / "tree")
             left_out += others
-            if files != now.files:
-                label = f"{text.label}+{_word(subject)}"
-                changed = replace(now, label=label, files=files, origin=f"{text.origin}, {subject}")
-                steps.append(Step(subject, changed, tuple(dict.fromkeys(left_out))))
+            label, origin = f"{text.label}+{_word(subject)}", f"{text.origin}, {subject}"
+            before, now = now, replace(now, label=label, files=files, origin=origin)
+            if now.used != before.used:
+                steps.append(Step(subject, now, tuple(dict.fromkeys(left_out))))
                 left_out = []
     if not steps:
         shown = ", ".join(map(str, patches))

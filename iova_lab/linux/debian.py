@@ -32,15 +32,26 @@ def folder(series: str, paths: Collection[str]) -> Path:
     Raises `SourceError`: no such package, or apt fails.
     """
     target = CACHE / f"debian-{series}"
-    if (target / _STAMP).exists():
+    if _holds(target, paths):
         return target
     with alone(CACHE):
-        if not (target / _STAMP).exists():
-            try:
-                _fetch(f"linux-source-{series}", target, paths)
-            except DebianError as error:
+        if _holds(target, paths):
+            return target
+        try:
+            _fetch(f"linux-source-{series}", target, paths)
+        except (DebianError, SourceError) as error:
+            if not (target / _STAMP).exists():  # else what was fetched before has to do
                 raise SourceError(str(error)) from None
     return target
+
+
+def _holds(target: Path, paths: Collection[str]) -> bool:
+    """Were all of ``paths`` asked for when the folder was made?"""
+    try:
+        stamp = json.loads((target / _STAMP).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return set(paths) <= set(stamp.get("paths", ()))
 
 
 def known() -> list[str]:
@@ -63,7 +74,7 @@ def _fetch(package: str, target: Path, paths: Collection[str]) -> None:
         deb = apt.download(_suite_of(package), [package], work)[package]
         partial = work / "files"
         _extract(deb, partial, set(paths))
-        stamp = {"package": deb.name, "sha256": apt.sha256(deb)}
+        stamp = {"package": deb.name, "sha256": apt.sha256(deb), "paths": sorted(paths)}
         (partial / _STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)

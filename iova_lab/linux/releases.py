@@ -80,7 +80,7 @@ def text_of(name: str) -> Text:
     """Read a source.  Raises `SourceError`."""
     found = source.read(name)
     files = {
-        path: hashlib.sha256(data).hexdigest()[:16] for path, data in sorted(found.files.items())
+        path: hashlib.sha256(data).hexdigest()[:16] for path, data in sorted(found.used.items())
     }
     return Text(name, found.release, files)
 

@@ -11,9 +11,6 @@ from iova_lab.linux import PREFIX, source, unit
 from iova_lab.linux.apply import apply, base_commit
 from iova_lab.linux.errors import SourceError
 
-#: A commit changes the text if it changes one of these.
-PATHS = (source.ALLOCATOR, source.HEADER, *source.RBTREE, source.RBTREE_TYPES)
-
 
 @dataclass(frozen=True)
 class Series:
@@ -41,7 +38,8 @@ def of_commits(tree: str, revisions: str | None, base: str | None) -> Series:
         short = [commit[:12] for commit in found]
         return Series(tuple(f"{PREFIX}{tree}@{name}" for name in (base or first, *short)))
     if base is None:
-        changed = source.git(folder, "status", "--porcelain", "--", *PATHS)
+        paths = source.paths(source.of_folder(folder))
+        changed = source.git(folder, "status", "--porcelain", "--", *paths)
         if changed is None:
             raise SourceError(f"{tree} is not in a git repository: name what is compared by --base")
         base = "HEAD" if changed else "HEAD^"
@@ -50,14 +48,15 @@ def of_commits(tree: str, revisions: str | None, base: str | None) -> Series:
 
 def changing(folder: Path, first: str, last: str) -> list[str]:
     """Return the commits of a range that change the text, oldest first.  Raises `SourceError`."""
+    paths = source.paths(source.of_revision(folder, last))
     listed = source.git(
-        folder, "rev-list", "--reverse", "--topo-order", f"{first}..{last}", "--", *PATHS
+        folder, "rev-list", "--reverse", "--topo-order", f"{first}..{last}", "--", *paths
     )
     if listed is None:
         raise SourceError(f"{folder} has no commits {first}..{last}")
     commits = listed.decode().split()
     if not commits:
-        raise SourceError(f"{folder}: no commit of {first}..{last} changes {', '.join(PATHS[:2])}")
+        raise SourceError(f"{folder}: no commit of {first}..{last} changes {', '.join(paths[:2])}")
     return commits
 
 

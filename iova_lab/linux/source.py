@@ -25,10 +25,12 @@ ALLOCATOR, HEADER = "drivers/iommu/iova.c", "include/linux/iova.h"
 RBTREE = ("lib/rbtree.c", "include/linux/rbtree.h", "include/linux/rbtree_augmented.h")
 #: Part of rbtree.h until v5.17.
 RBTREE_TYPES = "include/linux/rbtree_types.h"
+#: Needed by a text that includes the second.
+MAPLE = ("lib/maple_tree.c", "include/linux/maple_tree.h")
 #: Where a tree notes its release.
 MAKEFILE = "Makefile"
 NEEDED = (ALLOCATOR, HEADER, *RBTREE)
-OPTIONAL = (RBTREE_TYPES, MAKEFILE)
+OPTIONAL = (RBTREE_TYPES, *MAPLE, MAKEFILE)
 
 LAB_RBTREE = "+lab-rbtree"
 
@@ -52,9 +54,29 @@ class Text:
     own_rcache: bool = False
 
     @property
+    def has_maple(self) -> bool:
+        """Does the text include the maple tree?"""
+        return MAPLE[1].removeprefix("include/") in included(self.files)
+
+    @property
+    def used(self) -> Mapping[str, bytes]:
+        """``files`` without a maple tree that the text does not include."""
+        unused = () if self.has_maple else MAPLE
+        return {path: data for path, data in self.files.items() if path not in unused}
+
+    @property
     def has_rbtree(self) -> bool:
         """Does the red-black tree come from the tree as well?"""
         return RBTREE[0] in self.files
+
+
+def included(files: Mapping[str, bytes]) -> set[str]:
+    """Headers that the allocator and its header include."""
+    return {
+        name.decode()
+        for path in (ALLOCATOR, HEADER)
+        for name in re.findall(rb"^\s*#\s*include\s*<([\w./-]+)>", files.get(path, b""), re.M)
+    }
 
 
 def read(source: str) -> Text:
@@ -67,6 +89,13 @@ def read(source: str) -> Text:
         files = {path: data for path, data in files.items() if "rbtree" not in path}
     label = text.label + source[len(plain) :]
     return replace(text, label=label, files=files, own_rcache=outer != source)
+
+
+def paths(read_file: Read) -> tuple[str, ...]:
+    """Files of which a change changes the text that ``read_file`` reads."""
+    texts = {path: read_file(path) or b"" for path in (ALLOCATOR, HEADER)}
+    maple = MAPLE * ("linux/maple_tree.h" in included(texts))
+    return (ALLOCATOR, HEADER, *RBTREE, RBTREE_TYPES, *maple)
 
 
 def stamp(source: str) -> tuple[tuple[str, int, int], ...]:
@@ -86,10 +115,10 @@ def _read(source: str, *, needs_rbtree: bool) -> Text:
     if series := re.fullmatch(r"debian-(\d+\.\d+)", source):
         folder = debian.folder(series[1], (*NEEDED, *OPTIONAL))
         origin = f"Debian's linux-source-{series[1]}"
-        return _collect(source, _of_folder(folder), origin, needs_rbtree)
+        return _collect(source, of_folder(folder), origin, needs_rbtree)
     folder = Path(source).expanduser()
     if folder.is_dir():
-        return _collect(folder.resolve().name, _of_folder(folder), str(folder), needs_rbtree)
+        return _collect(folder.resolve().name, of_folder(folder), str(folder), needs_rbtree)
     tree, at, revision = source.rpartition("@")
     if not at or not Path(tree).expanduser().is_dir():
         raise SourceError(
@@ -104,10 +133,15 @@ def _of_commit(tree: Path, revision: str, needs_rbtree: bool) -> Text:
     shown = name[:12] if name.startswith(revision) else revision.replace("/", "-")
     return _collect(
         f"{tree.resolve().name}@{shown}",
-        lambda path: git(tree, "show", f"{name}:./{path}"),
+        of_revision(tree, name),
         f"{tree} at {revision}",
         needs_rbtree,
     )
+
+
+def of_revision(tree: Path, revision: str) -> Read:
+    """Return what reads one file at a revision."""
+    return lambda path: git(tree, "show", f"{revision}:./{path}")
 
 
 def commit(tree: Path, revision: str) -> str:
@@ -132,7 +166,9 @@ def git(tree: Path, *arguments: str) -> bytes | None:
     return None if done.returncode else done.stdout
 
 
-def _of_folder(folder: Path) -> Read:
+def of_folder(folder: Path) -> Read:
+    """Return what reads one file of a folder."""
+
     def read_file(path: str) -> bytes | None:
         try:
             return (folder / path).read_bytes()
@@ -148,7 +184,10 @@ def _collect(label: str, read_file: Read, origin: str, needs_rbtree: bool) -> Te
     found = {path: data for path in (*NEEDED, *OPTIONAL) if (data := read_file(path)) is not None}
     if ALLOCATOR not in found and HEADER not in found:
         raise SourceError(f"{origin} is not a kernel tree: no {ALLOCATOR}")
-    needed = NEEDED if needs_rbtree else (ALLOCATOR, HEADER)
+    headers = included(found)
+    has_maple = "linux/maple_tree.h" in headers
+    needs_rbtree = needs_rbtree and ("linux/rbtree.h" in headers or not has_maple)
+    needed = (ALLOCATOR, HEADER, *MAPLE * has_maple, *RBTREE * needs_rbtree)
     missing = [path for path in needed if path not in found]
     if set(missing) == set(RBTREE):
         raise SourceError(

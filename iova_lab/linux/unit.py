@@ -38,6 +38,12 @@ FLAGS = (
 )
 COUNTED_FLAGS = ("-finstrument-functions",)
 
+#: What harness/linux/variant.c calls, whatever the era.
+API = (
+    *("iova_cache_get", "iova_cache_put", "init_iova_domain", "put_iova_domain"),
+    *("alloc_iova", "free_iova", "reserve_iova", "find_iova"),
+)
+
 #: Functions and members that harness/linux/variant.c names where the text has them.
 FUNCTIONS = (
     *("to_iova", "private_find_iova", "iova_insert_rbtree"),
@@ -80,10 +86,10 @@ def _digest(text: Text) -> str:
     digest = hashlib.sha256()
     shim = [path for path in sorted(SHIM.rglob("*")) if path.is_file()]
     parts = [
-        *((path, data) for path, data in sorted(text.files.items())),
+        *((path, data) for path, data in sorted(text.used.items())),
         *((str(path.relative_to(SHIM)), path.read_bytes()) for path in shim),
         (repr((FLAGS, COUNTED_FLAGS, text.label)), b""),
-        (in_kernel.code(text, "", _defines(text)), b""),
+        (in_kernel.code(text, "", macros(text)), b""),
     ]
     for path, data in parts:
         digest.update(f"{path}\0{len(data)}\0".encode() + data)
@@ -95,19 +101,20 @@ def _write(text: Text, digest: str, target: Path) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=FOLDER))
     try:
-        for path, data in text.files.items():
+        for path, data in text.used.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             (partial / path).write_bytes(data)
         for header in _included(text):
             empty = partial / "absent" / header
             empty.parent.mkdir(parents=True, exist_ok=True)
             empty.write_text("/* Neither the tree nor the lab's shim has this header. */\n")
-        defines = _defines(text)
+        defines = macros(text)
         (partial / target.name).write_text(_unit(defines, digest), encoding="utf-8")
         own = in_kernel.code(text, digest, defines)
         (partial / in_kernel.FILE).write_text(own, encoding="utf-8")
         folder = target.parent
-        paths = (SHIM / "include", SHIM, folder / "include", folder)
+        maple = [SHIM / "maple/include"] * text.has_maple
+        paths = (*maple, SHIM / "include", SHIM, folder / "include", folder)
         include = [*(f"-I{path}" for path in paths), f"-idirafter{folder / 'absent'}"]
         _write_flags(partial / f"{target.stem}.flags", [*FLAGS, *include])
         _write_flags(partial / f"{target.stem}.counted.flags", COUNTED_FLAGS)
@@ -131,27 +138,47 @@ def _included(text: Text) -> set[str]:
     """Headers that the text includes."""
     found = {
         name.decode()
-        for data in text.files.values()
+        for data in text.used.values()
         for name in re.findall(rb"^\s*#\s*include\s*<([\w./-]+)>", data, re.M)
     }
-    return {name for name in found if f"include/{name}" not in text.files and ".." not in name}
+    return {name for name in found if f"include/{name}" not in text.used and ".." not in name}
 
 
-def _defines(text: Text) -> list[str]:
+def macros(text: Text) -> list[str]:
     """What differs between eras, for harness/linux/variant.c."""
     code = text.files[ALLOCATOR].decode(errors="replace")
     header = text.files[HEADER].decode(errors="replace")
     has = [name for name in FUNCTIONS if re.search(rf"\b{name}\(", code)]
     has += [name for name in MEMBERS if re.search(rf"\b{name};", header)]
     has += ["rbtree"] * text.has_rbtree
+    maple = re.search(r"\bstruct maple_tree\s+(\w+);", header + code)
+    if problem := _problem(text, code, header, maple is not None):
+        raise TextError(f"{text.origin}: {ALLOCATOR} {problem}")
     defines = ["TEXT_OWN_RCACHE"] * text.own_rcache + [
         f'TEXT_NAME "{PREFIX}{text.label}"',
         f'TEXT_RELEASE "{text.release}"',
         *(f"TEXT_HAS_{name}" for name in has),
     ]
+    if maple:
+        defines.append(f"TEXT_MAPLE {maple[1]}")
     if augmented := re.search(r"\bRB_DECLARE_CALLBACKS(_MAX)?\s*\(([^;{}]*?)\)\s*;?\n", code):
         defines.append(f"TEXT_AUGMENTED {_roles(bool(augmented[1]), augmented[2])}")
     return defines
+
+
+def _problem(text: Text, code: str, header: str, has_maple: bool) -> str | None:
+    """What the lab can't do with a text of this kind, for a message."""
+    for name in API:
+        if not re.search(rf"\b{name}\(", code):
+            return f"has no {name}(), which the lab calls: texts before v4.3 are not supported"
+    if not has_maple and not re.search(r"\bstruct rb_root\s+rbroot;", header + code):
+        return (
+            "keeps its ranges neither in a struct rb_root rbroot of its domain nor in a struct "
+            "maple_tree: other structures are not supported"
+        )
+    if text.own_rcache and not re.search(r"\balloc_iova_fast\(", code):
+        return "has no alloc_iova_fast(): caches of its own came with v4.7"
+    return None
 
 
 def _unit(defines: list[str], digest: str) -> str:

@@ -24,7 +24,10 @@ _EXPORTED = (
 
 @dataclass(frozen=True)
 class Era:
-    """What an era adds to header, functions, init, put and the cache of ranges."""
+    """What an era adds to header, functions, init, put and the cache of ranges.
+
+    ``links``: nodes are looked at by container_of(), and insertion follows the links themselves.
+    """
 
     members: str = ""
     functions: str = ""
@@ -33,8 +36,90 @@ class Era:
     get_cache: str = ""
     includes: str = ""
     fourth: str = ""
+    links: bool = False
 
 
+_OWN_CACHES = """
+#define IOVA_MAG_SIZE 8
+
+struct iova_magazine { unsigned long size; unsigned long pfns[IOVA_MAG_SIZE]; };
+struct iova_cpu_rcache { spinlock_t lock; struct iova_magazine *loaded, *prev; };
+
+static struct iova_magazine *magazine_of(struct iova_domain *iovad, unsigned int cpu, int order)
+{
+	return per_cpu_ptr(iovad->rcaches[order].cpu_rcaches, cpu)->loaded;
+}
+
+void free_cpu_cached_iovas(unsigned int cpu, struct iova_domain *iovad)
+{
+	int order;
+
+	for (order = 0; order < 6; order++) {
+		struct iova_magazine *magazine = magazine_of(iovad, cpu, order);
+
+		while (magazine->size)
+			free_iova(iovad, magazine->pfns[--magazine->size]);
+	}
+}
+
+unsigned long alloc_iova_fast(struct iova_domain *iovad, unsigned long size,
+				unsigned long limit_pfn)
+{
+	unsigned int order = order_base_2(size), cpu;
+	struct iova_cpu_rcache *cached;
+	struct iova_magazine *magazine;
+	unsigned long pfn = 0;
+	struct iova *iova;
+
+	if (order < 6) {
+		cached = get_cpu_ptr(iovad->rcaches[order].cpu_rcaches);
+		magazine = cached->loaded;
+		if (magazine->size && magazine->pfns[magazine->size - 1] + size - 1 <= limit_pfn)
+			pfn = magazine->pfns[--magazine->size];
+		put_cpu_ptr(iovad->rcaches[order].cpu_rcaches);
+	}
+	if (pfn)
+		return pfn;
+	iova = alloc_iova(iovad, size, limit_pfn, true);
+	if (iova)
+		return iova->pfn_lo;
+	preempt_disable();
+	for_each_online_cpu(cpu)
+		free_cpu_cached_iovas(cpu, iovad);
+	preempt_enable();
+	iova = alloc_iova(iovad, size, limit_pfn, true);
+	return iova ? iova->pfn_lo : 0;
+}
+EXPORT_SYMBOL_GPL(alloc_iova_fast);
+
+void free_iova_fast(struct iova_domain *iovad, unsigned long pfn, unsigned long size)
+{
+	unsigned int order = order_base_2(size);
+	struct iova_magazine *magazine = magazine_of(iovad, smp_processor_id(), min(order, 5U));
+
+	if (order < 6 && magazine->size < IOVA_MAG_SIZE)
+		magazine->pfns[magazine->size++] = pfn;
+	else
+		free_iova(iovad, pfn);
+}
+EXPORT_SYMBOL_GPL(free_iova_fast);
+"""
+_INIT_OWN_CACHES = """
+	for (order = 0; order < 6; order++) {
+		iovad->rcaches[order].cpu_rcaches =
+			__alloc_percpu(sizeof(struct iova_cpu_rcache), cache_line_size());
+		for_each_possible_cpu(cpu)
+			per_cpu_ptr(iovad->rcaches[order].cpu_rcaches, cpu)->loaded =
+				kzalloc(sizeof(struct iova_magazine), GFP_KERNEL);
+	}
+"""
+_PUT_OWN_CACHES = """
+	for (order = 0; order < 6; order++) {
+		for_each_possible_cpu(cpu)
+			kfree(magazine_of(iovad, cpu, order));
+		free_percpu(iovad->rcaches[order].cpu_rcaches);
+	}
+"""
 _PER_CPU = """
 struct magazine { unsigned long size; unsigned long pfns[7]; };
 struct cpu_cache { spinlock_t lock; struct magazine *loaded; };
@@ -55,6 +140,27 @@ _NO_CACHES = """
 """
 
 ERAS = {
+    "4.4": Era(
+        fourth=", unsigned long pfn_32bit",
+        functions="""
+static unsigned int pad_of(unsigned int size, unsigned int limit_pfn)
+{
+	return (limit_pfn + 1 - size) & (__roundup_pow_of_two(size) - 1);
+}
+""",
+        init="iovad->dma_32bit_pfn = pfn_32bit;\n"
+        '\tif (pad_of(1, 0))\n\t\tprintk(KERN_ERR "no room for %d\\n", 1);',
+        links=True,
+    ),
+    "4.13": Era(
+        fourth=", unsigned long pfn_32bit",
+        members="struct iova_rcache { unsigned long depot_size;"
+        " struct iova_cpu_rcache __percpu *cpu_rcaches; } rcaches[6];",
+        functions=_OWN_CACHES,
+        init="iovad->dma_32bit_pfn = pfn_32bit;" + _INIT_OWN_CACHES,
+        put=_PUT_OWN_CACHES,
+        links=True,
+    ),
     "4.14": Era(
         fourth=", unsigned long pfn_32bit",
         includes="#include <linux/atomic.h>\n#include <linux/dma-mapping.h>\n",
@@ -163,6 +269,7 @@ struct iova {{
 	unsigned long pfn_lo;
 }};
 struct cpu_cache;
+struct iova_cpu_rcache;
 struct iova_domain {{
 	spinlock_t lock;
 	struct rb_root rbroot;
@@ -230,7 +337,7 @@ EXPORT_SYMBOL_GPL(iova_cache_put);
 void init_iova_domain(struct iova_domain *iovad, unsigned long granule,
 	unsigned long start_pfn{fourth})
 {{
-	unsigned int cpu __maybe_unused;
+	unsigned int cpu __maybe_unused, order __maybe_unused;
 
 	BUG_ON(granule > PAGE_SIZE || !is_power_of_2(granule));
 	spin_lock_init(&iovad->lock);
@@ -244,7 +351,7 @@ EXPORT_SYMBOL_GPL(init_iova_domain);
 void put_iova_domain(struct iova_domain *iovad)
 {{
 	struct iova *iova, *next;
-	unsigned int cpu __maybe_unused;
+	unsigned int cpu __maybe_unused, order __maybe_unused;
 
 	{put}
 	rbtree_postorder_for_each_entry_safe(iova, next, &iovad->rbroot, node)
@@ -389,6 +496,8 @@ def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = No
     """
     parts = {name: getattr(ERAS[era], name) for name in Era.__dataclass_fields__}
     code = _CODE.format(**parts)
+    if ERAS[era].links:
+        code = _by_links(code)
     for old, new in (changes or {}).items():
         assert old in code, old
         code = code.replace(old, new)
@@ -411,6 +520,23 @@ def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = No
     )
     put(folder, "lib/rbtree.c", text + exports)
     return folder
+
+
+def _by_links(code: str) -> str:
+    """Nodes as texts before v4.13 look at them; in alloc_iova() no function inserts."""
+    function = re.compile(r"static struct iova \*to_iova\(.*?\n}\n", re.S)
+    code, nr_functions = function.subn("", code)
+    code, nr_looks = re.subn(r"\bto_iova\((\w+)\)", r"container_of(\1, struct iova, node)", code)
+    code = code.replace("container_of(parent,", "container_of(*link,")
+    insertion = re.search(r"static void iova_insert_rbtree\(.*?\n{(.*?)\n}\n", code, re.S)
+    assert nr_functions == 1 < nr_looks
+    assert insertion
+    inline = insertion[1].replace("root->rb_node", "iovad->rbroot.rb_node")
+    inline = inline.replace("root)", "&iovad->rbroot)")
+    return code.replace(
+        "\tif (found)\n\t\tiova_insert_rbtree(&iovad->rbroot, new);",
+        f"\tif (found) {{{inline}\n\t}}",
+    )
 
 
 #: The same with the largest size of each subtree kept in its root, of which no search makes use.

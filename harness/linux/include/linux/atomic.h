@@ -23,19 +23,11 @@ typedef struct {
 	__atomic_store_n(&(v)->counter, i, __ATOMIC_RELAXED)
 #define atomic_inc(v)		\
 	((void)__atomic_fetch_add(&(v)->counter, 1, __ATOMIC_RELAXED))
-#define atomic_dec(v)		\
-	((void)__atomic_fetch_sub(&(v)->counter, 1, __ATOMIC_RELAXED))
-#define atomic_inc_return(v)	\
-	__atomic_add_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST)
-#define atomic_xchg(v, i)	\
-	__atomic_exchange_n(&(v)->counter, i, __ATOMIC_SEQ_CST)
 #define atomic_cmpxchg(v, old, new)	\
 	__sync_val_compare_and_swap(&(v)->counter, old, new)
 
 #define atomic64_read(v)	atomic_read(v)
 #define atomic64_set(v, i)	atomic_set(v, i)
 #define atomic64_inc(v)		atomic_inc(v)
-#define atomic64_inc_return(v)	atomic_inc_return(v)
-#define ATOMIC_INIT(i)		{ (i) }
 
 #endif

@@ -36,11 +36,9 @@
 #define WARN_ONCE(condition, ...)	WARN_ON(condition)
 #define WARN_ON_ONCE(condition)		WARN_ON(condition)
 
+#define printk(...)		do { } while (0)
 #define pr_err(...)		do { } while (0)
 #define pr_warn(...)		do { } while (0)
 #define pr_info(...)		do { } while (0)
-#define pr_debug(...)		do { } while (0)
-#define pr_err_once(...)	do { } while (0)
-#define pr_warn_once(...)	do { } while (0)
 
 #endif

@@ -20,11 +20,13 @@
 #define ALIGN_DOWN(x, a)	((x) & ~((__typeof__(x))(a) - 1))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define order_base_2(n)		((n) > 1 ? fls64((n) - 1) : 0)
+#define __roundup_pow_of_two(n)	roundup_pow_of_two(n)
 
 /* For #if alone; an option that is not set counts as 0 there. */
 #define IS_ENABLED(option)	(option)
 #define IS_REACHABLE(option)	(option)
 #define CONFIG_IOMMU_IOVA	1
+#define CONFIG_64BIT		1
 
 #undef static_assert
 #define static_assert(is, ...)	_Static_assert(is, #is)

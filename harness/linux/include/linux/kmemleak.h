@@ -6,8 +6,6 @@
 #ifndef SHIM_TEXT_KMEMLEAK_H
 #define SHIM_TEXT_KMEMLEAK_H
 
-#define kmemleak_ignore(ptr)		((void)(ptr))
-#define kmemleak_not_leak(ptr)		((void)(ptr))
 #define kmemleak_transient_leak(ptr)	((void)(ptr))
 
 #endif

@@ -42,5 +42,7 @@ static unsigned int shim_cpu;
 #define this_cpu_ptr(ptr)	raw_cpu_ptr(ptr)
 #define get_cpu_ptr(ptr)	raw_cpu_ptr(ptr)
 #define put_cpu_ptr(ptr)	((void)(ptr))
+#define preempt_disable()	do { } while (0)
+#define preempt_enable()	do { } while (0)
 
 #endif

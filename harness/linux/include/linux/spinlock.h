@@ -13,7 +13,5 @@
 #define lockdep_assert_held(lock)	((void)(lock))
 #define spin_lock_irq(lock)		spin_lock(lock)
 #define spin_unlock_irq(lock)		spin_unlock(lock)
-#define spin_lock_bh(lock)		spin_lock(lock)
-#define spin_unlock_bh(lock)		spin_unlock(lock)
 
 #endif
