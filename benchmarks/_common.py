@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.basics.writing import write_whole
+from iova_lab.measuring import counts
 from iova_lab.measuring.cells import BUDGET
-from iova_lab.measuring.counts import KindCounts, WindowCounts, count
+from iova_lab.measuring.counts import WindowCounts
 from iova_variants import Claim, Variant
 from iova_variants.opstream import OpStream
 
@@ -27,8 +25,8 @@ VARIANTS = sorted(path.stem for path in ROOT.glob("iova_variants/*.c"))
 WORKLOADS = sorted(path.stem for path in ROOT.glob("iova_lab/workloads/[!_]*.py"))
 NR_LIVE = [100, 1_000, 10_000, 100_000, 1_000_000]
 
-#: Where `counted` keeps what it has counted; the number is that of the fields of `WindowCounts`.
-COUNTS_DIR = ROOT / "build" / "counts-14"
+# Shared by all commits, and by the commands of this checkout.
+counts.FOLDER = ROOT / "build" / "counts"
 
 
 class Cells:
@@ -84,25 +82,12 @@ def counted(variant: str, stream: OpStream) -> WindowCounts:
     """Count a window, once for all benchmarks; `SkipNotImplemented` if it exceeds the budget.
 
     Eight of the nine benchmarks ask about the same replay, which takes a minute where a linear
-    variant holds a million ranges.  Its counts depend on the shared object and the op stream, and
-    on nothing else, so they are kept in a file named after the digests of both.
+    variant holds a million ranges.
     """
-    library = iova_variants.load(variant, build="counted").path
-    path = COUNTS_DIR / f"{library.stem}-{stream.digest()[:16]}-{BUDGET}.json"
-    if not path.exists():
-        write_whole(path, json.dumps(_count(variant, stream)))
-    kept = json.loads(path.read_text())
-    if "too_long" in kept:
-        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {kept['too_long']}")
-    kept["kinds"] = {kind: KindCounts(**counts) for kind, counts in kept["kinds"].items()}
-    return WindowCounts(**kept | {"refused": KindCounts(**kept["refused"])})
-
-
-def _count(variant: str, stream: OpStream) -> dict[str, Any]:
     try:
-        return asdict(count(variant, stream, BUDGET))
+        return counts.count(variant, stream, BUDGET)
     except iova_variants.TooLongError as error:
-        return {"too_long": str(error)}
+        raise SkipNotImplemented(f"more than {BUDGET:,} nodes: {error}") from error
 
 
 def warm_up() -> None:

@@ -18,6 +18,7 @@ from iova_variants._replayed import CountedReplay, Judged, TimedReplay, Watched
 from iova_variants._threads import bare_lock, replay_threads
 from iova_variants._threads_result import LockTimes, PerOp, ThreadShare, ThreadsResult
 from iova_variants._variant import (
+    LINUX,
     Claim,
     EndlessError,
     Variant,
@@ -33,6 +34,7 @@ from iova_variants.child import VariantCrashedError, VariantError
 from iova_variants.native import REFUSED, VariantLoadError
 
 __all__ = [
+    "LINUX",
     "OWN",
     "RCACHES",
     "REFUSED",

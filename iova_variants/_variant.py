@@ -94,6 +94,8 @@ def names(*, fake: bool = True) -> list[str]:
 #: Names ``PREFIX:SOURCE`` are no file of the lab's: ``resolve()`` of this module, imported where
 #: such a name is used, returns the C file.
 RESOLVERS = {"linux": "iova_lab.linux"}
+#: What a name of the kernel's own text begins with.
+LINUX = "linux:"
 
 
 def is_foreign(name: str) -> bool:

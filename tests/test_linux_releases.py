@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from iova_lab import workloads
 from iova_lab.cli import main
-from iova_lab.linux import releases
-from iova_lab.measuring import instructions
+from iova_lab.measuring import instructions, releases
 from iova_lab.measuring.counts import count
 from tests.support import small_tree
 

@@ -85,26 +85,24 @@ def releases(sources: tuple[str, ...], results: Path) -> None:
       iova-lab linux releases
       iova-lab linux releases debian-6.12 ~/src/linux@v6.6 --results build/results/mine
     """
-    from iova_lab.linux import PREFIX
-    from iova_lab.linux import releases as counting
+    from iova_lab.linux import PREFIX, source
     from iova_lab.linux.errors import SourceError
     from iova_lab.measuring import instructions, provenance
+    from iova_lab.measuring import releases as counting
 
     instructions.valgrind()  # what is missing shows before the long part
-    names = []
-    for name in sources or counting.SOURCES:
+    texts = []
+    for name in (name.removeprefix(PREFIX) for name in sources or counting.SOURCES):
         try:
-            counting.text_of(name.removeprefix(PREFIX))
+            texts.append(counting.Text(name, *source.digests(name)))
         except SourceError as error:
             if sources:
                 raise
             click.echo(f"iova-lab: left out: {error}", err=True)
-        else:
-            names.append(name.removeprefix(PREFIX))
-    if not names:
+    if not texts:
         raise click.ClickException("none of the default sources is there: name a kernel tree")
     stores = [results / counting.COUNTS, results / counting.TEXTS]
     with provenance.recorded(stores, invoked()), progress() as bar:
-        task = bar.add_task("count", total=len(names) * len(counting.cells()))
-        counting.measure(names, results, lambda: bar.advance(task))
-    click.echo(f"{', '.join(names)}: {results}")
+        task = bar.add_task("count", total=len(texts) * len(counting.cells()))
+        counting.measure(texts, results, lambda: bar.advance(task))
+    click.echo(f"{', '.join(text.source for text in texts)}: {results}")

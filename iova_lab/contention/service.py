@@ -24,6 +24,7 @@ from iova_lab.contention import plausible
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.plausible import fit_doubts
 from iova_lab.measuring.cells import SHORT_BUDGET
+from iova_lab.measuring.counts import count
 from iova_lab.measuring.load import Load
 from iova_variants.opstream import Op, OpStream
 
@@ -253,10 +254,7 @@ def measure(
 ) -> Service:
     """Count and time one cell.  Raises `TooLongError` beyond ``max_visits``, else as `replay`."""
     stream = workloads.generate(workload, nr_live, seed)
-    counted = iova_variants.replay(
-        variant, stream, op_visits=True, max_visits=max_visits, timeout=600
-    )
-    nodes = counted.op_visits.astype(np.float64)
+    nodes = np.array(count(variant, stream, max_visits, timeout=600).op_visits, np.float64)
     local, think, lock = _replays(variant, stream, seconds=seconds)
     code = stream.ops["op"][stream.nr_ageing :]
     kinds = {
@@ -264,7 +262,7 @@ def measure(
         for op in (Op.ALLOC, Op.FREE)
     }
     return Service(
-        *(counted.variant, workload, nr_live, kinds[Op.ALLOC], kinds[Op.FREE]),
+        *(iova_variants.load(variant).name, workload, nr_live, kinds[Op.ALLOC], kinds[Op.FREE]),
         think_ns=_digits(think),
         lock_ns=_digits(lock),
         handoff_ns=constants.handoff_ns,

@@ -12,6 +12,7 @@ from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_table
 from iova_lab.kernel.lockup import stream
 from iova_lab.measuring import rows
+from iova_lab.measuring.counts import count
 
 WALKS = "lockup-walks.csv"
 SIZES = (1_000, 10_000, 100_000, 1_048_575)
@@ -41,10 +42,7 @@ def count_walks(results: Path) -> None:
 
 def worst_nodes() -> pd.DataFrame:
     """Nodes of the worst request of every variant, counted in user space: exact, in seconds."""
-    found = []
-    for nr_live in SIZES:
-        asked = stream(nr_live)
-        for name in iova_variants.names(fake=False):
-            counted = iova_variants.replay(name, asked, op_visits=True)
-            found.append((name, nr_live, counted.worst_visits))
+    names = iova_variants.names(fake=False)
+    asked = {nr_live: stream(nr_live) for nr_live in SIZES}
+    found = [(name, n, count(name, asked[n]).worst) for n in SIZES for name in names]
     return pd.DataFrame(found, columns=["variant", "nr_live", "nodes"])

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from iova_variants import LINUX
+
 #: What a name of the kernel's own text begins with; see `iova_variants.variant.RESOLVERS`.
-PREFIX = "linux:"
+PREFIX = LINUX
 
 
 def resolve(name: str) -> Path:

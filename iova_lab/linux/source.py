@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -96,6 +97,13 @@ def paths(read_file: Read) -> tuple[str, ...]:
     texts = {path: read_file(path) or b"" for path in (ALLOCATOR, HEADER)}
     maple = MAPLE * ("linux/maple_tree.h" in included(texts))
     return (ALLOCATOR, HEADER, *RBTREE, RBTREE_TYPES, *maple)
+
+
+def digests(source: str) -> tuple[str, dict[str, str]]:
+    """Release of a source, and a digest of each of its files.  Raises `SourceError`."""
+    found = read(source)
+    files = sorted(found.used.items())
+    return found.release, {path: hashlib.sha256(data).hexdigest()[:16] for path, data in files}
 
 
 def stamp(source: str) -> tuple[tuple[str, int, int], ...]:

@@ -14,8 +14,8 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.measuring.cells import BUDGET
+from iova_lab.measuring.counts import WindowCounts, count
 from iova_lab.measuring.timing import best_window
-from iova_variants import CountedReplay
 from iova_variants.opstream import OpStream
 
 
@@ -38,14 +38,12 @@ class Cells:
 
     def setup(self, workload: str) -> None:
         self.stream = stream(workload)
-        self.text = f"linux:{self.tree}@{os.environ['ASV_COMMIT']}"
+        self.text = f"{iova_variants.LINUX}{self.tree}@{os.environ['ASV_COMMIT']}"
         iova_variants.load(self.text)  # compiled outside what is timed
 
-    def counted(self) -> CountedReplay:
-        """Return a counted and judged replay."""
-        return iova_variants.replay(
-            self.text, self.stream, judge=True, op_visits=True, max_visits=BUDGET
-        )
+    def counted(self) -> WindowCounts:
+        """Count and judge the window, once for all of these benchmarks."""
+        return count(self.text, self.stream, BUDGET)
 
 
 class NodesMean(Cells):
@@ -63,7 +61,7 @@ class NodesWorst(Cells):
     unit = "nodes"
 
     def track_worst_op(self, workload: str) -> float:
-        return float(self.counted().worst_visits)
+        return float(self.counted().worst)
 
 
 class Refusals(Cells):
@@ -81,7 +79,7 @@ class NeedlessRefusals(Cells):
     unit = "requests"
 
     def track_needless_refusals(self, workload: str) -> float:
-        return float(self.counted().nr_spurious)
+        return float(self.counted().nr_spurious or 0)
 
 
 class Latency(Cells):

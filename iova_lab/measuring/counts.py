@@ -1,26 +1,41 @@
 """What does one counted, judged replay show of a window?  All pages have their counts from `count`.
 
-Counts are exact, the same on every machine whatever its load.  `measure` makes one row per cell;
-instructions, where they are asked for, are from instructions.py, the same for every run with the
-same compiler.  What would visit more than `BUDGET` nodes is left out, with the reason in its row
-(docs/decisions/0007-budget.md); a variant that was too slow at one size of a workload is not asked
-at a larger one.
+Counts are exact, the same on every machine whatever its load, so a window is replayed once for all
+that ask, and its counts are kept in a file that is named after what they depend on.  `measure`
+makes one row per cell; instructions, where they are asked for, are from instructions.py, the same
+for every run with the same compiler.  What would visit more than `BUDGET` nodes is left out, with
+the reason in its row (docs/decisions/0007-budget.md); a variant that was too slow at one size of a
+workload is not asked at a larger one.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics import repository
+from iova_lab.basics.writing import write_whole
 from iova_lab.measuring.cells import BUDGET
 from iova_lab.measuring.instructions import per_op
 from iova_variants import REFUSED, Claim, Rcache
+from iova_variants.building import BUILT_DIR
 from iova_variants.opstream import Op, OpStream
+
+#: Where counts are kept; the benchmarks name their checkout's, whichever commit is installed.
+_CHECKOUT = repository.ROOT if (repository.ROOT / ".git").exists() else None
+FOLDER = (_CHECKOUT / "build" if _CHECKOUT else BUILT_DIR) / "counts"
+#: Counts of another version of this module are other counts.
+_VERSION = sha256(Path(__file__).read_bytes()).hexdigest()[:8]
 
 #: The two kinds of op that a driver waits for, in the order of every table.
 KINDS = ("alloc", "free")
@@ -84,12 +99,13 @@ class WindowCounts(Counts):
 
     ``refused`` has the allocs that got nothing, which ``kinds`` has too; ``visits`` are all nodes,
     by what they were visited for; ``hit_rate`` is the share of requests that the rcache answered,
-    None without one.
+    None without one; ``op_visits`` has the nodes of each op of the window.
     """
 
     refused: KindCounts
     visits: dict[str, int]
     hit_rate: float | None
+    op_visits: tuple[int, ...] = field(repr=False)
 
     @property
     def served(self) -> float:
@@ -107,10 +123,47 @@ def count(
     rcache: Rcache | str = "off",
     timeout: float | None = None,
 ) -> WindowCounts:
-    """Replay once, counted and judged; a fake, which keeps no books, is not judged.
+    """Replay, counted and judged, unless that was done; a fake keeps no books, so is not judged.
 
-    Raises `TooLongError` beyond ``budget`` nodes (0: none), else as `iova_variants.replay`.
+    Counts depend on the shared object, the stream and the rcache, and on nothing else; what was
+    counted within a smaller budget holds for a larger one.  Raises `TooLongError` beyond ``budget``
+    nodes (0: none), else as `iova_variants.replay`; of other errors nothing is kept.
     """
+    code = iova_variants.load(variant, build="counted").path.stem
+    layer = sha256(repr(rcache).encode()).hexdigest()[:8]
+    path = FOLDER / f"{code}-{stream.digest()[:16]}-{layer}-{_VERSION}.json"
+    most = budget or math.inf
+    row: dict[str, Any] = {}
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        row = dict(json.loads(path.read_bytes()))
+        if row.get("within", math.nan) <= most:
+            return _as_counts(row["counts"])
+        if row.get("beyond", math.nan) >= most:
+            raise iova_variants.TooLongError(row["too_long"])
+    try:
+        found = _replayed(variant, stream, budget, rcache, timeout)
+    except iova_variants.TooLongError as error:
+        _keep(path, row | {"beyond": most, "too_long": str(error)})
+        raise
+    _keep(path, row | {"within": most, "counts": asdict(found)})
+    return found
+
+
+def _keep(path: Path, row: dict[str, Any]) -> None:
+    with suppress(OSError):  # a folder of another user's: it is counted again
+        write_whole(path, json.dumps(row))
+
+
+def _as_counts(row: dict[str, Any]) -> WindowCounts:
+    """Return what `asdict` has made of counts, and JSON of that."""
+    kinds = {kind: KindCounts(**counts) for kind, counts in row.pop("kinds").items()}
+    refused, op_visits = KindCounts(**row.pop("refused")), tuple(row.pop("op_visits"))
+    return WindowCounts(kinds=kinds, refused=refused, op_visits=op_visits, **row)
+
+
+def _replayed(
+    variant: str, stream: OpStream, budget: int, rcache: Rcache | str, timeout: float | None
+) -> WindowCounts:
     result = iova_variants.replay(
         variant,
         stream,
@@ -140,6 +193,7 @@ def count(
         refused=_kind(visits[refused]),
         visits=result.visits,
         hit_rate=_hit_rate(result.rcache),
+        op_visits=tuple(visits.tolist()),
     )
 
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-import iova_variants
 from iova_lab.measuring.cells import NS_PER_NODE, number
 from iova_lab.measuring.counts import WindowCounts, count
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
@@ -53,11 +52,11 @@ def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
     """Replace random ranges ``nr_calls`` times and count what mainline searches."""
     nr_calls = nr_calls or nr_calls_for(nr_live)
     stream = _replaced(nr_live, nr_calls, seed)
-    result = iova_variants.replay("mainline", stream, op_visits=True)
-    allocs = result.op_visits[stream.ops["op"][stream.nr_ageing :] == Op.ALLOC]
+    found = count("mainline", stream)
+    allocs = np.array(found.op_visits)[stream.ops["op"][stream.nr_ageing :] == Op.ALLOC]
     # One gap, and at most the height of a path on the way down to insert.
     one_step = float(np.mean(allocs <= 1 + np.log2(nr_live)))
-    return Sixth(nr_live, nr_calls, result.visits["search"] / nr_calls / (nr_live / 6), one_step)
+    return Sixth(nr_live, nr_calls, found.visits["search"] / nr_calls / (nr_live / 6), one_step)
 
 
 def _replaced(nr_live: int, nr_calls: int, seed: int) -> OpStream:

@@ -10,14 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from iova_lab import comparison
-from iova_lab.linux import PREFIX, releases
-from iova_lab.linux.releases import Row, Text
-from iova_lab.measuring import provenance
+from iova_lab.measuring import provenance, releases
 from iova_lab.measuring.cells import Missing, number
+from iova_lab.measuring.releases import BEHIND, Row, Text
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.reports.releases_figure import figure
-from iova_variants import OWN
 
 #: Below the folder of results: what `iova-lab compare` has stored of the same releases.
 TIMES = "compare"
@@ -46,13 +44,17 @@ QUANTITIES = (
     Quantity("bytes_per_range", "off", "Memory", "bytes per live range", "bytes/range"),
     Quantity(
         "bytes_per_range",
-        OWN,
+        BEHIND,
         "Memory with the per-CPU caches of the file",
         "bytes per live range",
         "bytes/range with caches",
     ),
-    Quantity("hit_rate", OWN, "Hits of the per-CPU caches", "share of requests", "hits of caches"),
-    Quantity("nodes", OWN, "Nodes visited behind the caches", "nodes/op", "nodes/op with caches"),
+    Quantity(
+        "hit_rate", BEHIND, "Hits of the per-CPU caches", "share of requests", "hits of caches"
+    ),
+    Quantity(
+        "nodes", BEHIND, "Nodes visited behind the caches", "nodes/op", "nodes/op with caches"
+    ),
 )
 
 
@@ -174,7 +176,7 @@ def _answer(rows: Sequence[Row], texts: Sequence[Text], names: dict[str, str]) -
         changes(rows, one, first, last)
         for one in QUANTITIES
         if (one.name, one.rcache)
-        in {("nodes", "off"), ("instructions", "off"), ("bytes_per_range", OWN)}
+        in {("nodes", "off"), ("instructions", "off"), ("bytes_per_range", BEHIND)}
     )
     moved = [one for one in nodes if one.after != one.before]
     what = f"{len(moved)} of {len(nodes)} workloads visit" if moved else "no workload visits"
@@ -251,7 +253,7 @@ def _not_counted(rows: Sequence[Row], names: dict[str, str]) -> list[str]:
 
 def _compare(texts: Sequence[Text]) -> str:
     """The command that measures times for this page."""
-    wanted = " ".join(PREFIX + text.source for text in texts)
+    wanted = " ".join(releases.PREFIX + text.source for text in texts)
     return f"iova-lab compare {wanted} --workloads {','.join(releases.CELLS)} --budget {BUDGET_S}"
 
 
@@ -260,7 +262,7 @@ def _times(folder: Path, texts: Sequence[Text]) -> pd.DataFrame | None:
     if not (folder / "comparison.json").exists():
         return None
     result = comparison.load(folder)
-    given = [subject.given.removeprefix(PREFIX) for subject in result.subjects]
+    given = [subject.given.removeprefix(releases.PREFIX) for subject in result.subjects]
     if given[0] != texts[0].source:
         return None
     by_source = dict(zip((text.source for text in texts), columns(texts).values(), strict=True))

@@ -6,7 +6,6 @@ on the compiler.  ``texts.jsonl`` has a digest of each file that was compiled, a
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,12 +18,10 @@ from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError, NoResultsError
 from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import write_rows
-from iova_lab.linux import PREFIX, source
-from iova_lab.linux.errors import TextError
 from iova_lab.measuring.cells import BUDGET
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.instructions import per_op
-from iova_variants import OWN
+from iova_variants import LINUX, OWN
 
 #: What is measured if nobody names another: Debian's series of today, where apt has them.
 SOURCES = ("debian-6.1", "debian-6.12", "debian-7.2", "debian-7.3")
@@ -34,7 +31,10 @@ CELLS = (
     *("random_replace@10000", "full_32bit@10000", "high_limit@10000"),
 )
 #: Behind the file's own per-CPU caches: what they are for, and what they can't serve.
+BEHIND = OWN
 RCACHE_CELLS = ("near_empty@100", "trace_6_1@100", "trace_6_12@100", "cross_cpu@1000")
+#: What the name of a source stands behind where a variant is asked for.
+PREFIX = LINUX
 COUNTS, TEXTS = "counts.jsonl", "texts.jsonl"
 COMMAND = "iova-lab linux releases"
 
@@ -76,30 +76,20 @@ class Text:
     files: dict[str, str]
 
 
-def text_of(name: str) -> Text:
-    """Read a source.  Raises `SourceError`."""
-    found = source.read(name)
-    files = {
-        path: hashlib.sha256(data).hexdigest()[:16] for path, data in sorted(found.used.items())
-    }
-    return Text(name, found.release, files)
-
-
 def cells() -> list[tuple[str, str]]:
     """What is counted of each source: NAME@N, and the rcache in front."""
-    return [(cell, "off") for cell in CELLS] + [(cell, OWN) for cell in RCACHE_CELLS]
+    return [(cell, "off") for cell in CELLS] + [(cell, BEHIND) for cell in RCACHE_CELLS]
 
 
 def measure(
-    names: Sequence[str], results: Path, on_progress: Callable[[], object] = lambda: None
+    texts: Sequence[Text], results: Path, on_progress: Callable[[], object] = lambda: None
 ) -> None:
     """Count all `cells` of sources into ``results``; other sources' rows there are kept.
 
     Each source is written when it is done.  Raises `SourceError`, `TextError`, and `ToolError`
     without valgrind.
     """
-    for name in names:
-        text = text_of(name)
+    for text in texts:
         rows = []
         for cell, rcache in cells():
             rows.append(_count(text, cell, rcache))
@@ -115,7 +105,10 @@ def _count(text: Text, cell: str, rcache: str) -> Row:
     iova_variants.load(variant)
     try:
         found = count(variant, stream, BUDGET, rcache=rcache, timeout=math.inf)
-    except (iova_variants.VariantError, TextError) as error:  # a text may have no caches
+    except (
+        iova_variants.VariantError,
+        iova_variants.BuildError,
+    ) as error:  # a text may have no caches
         return replace(row, reason=str(error))
     return replace(
         row,
