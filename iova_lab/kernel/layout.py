@@ -1,7 +1,8 @@
 """Which of Debian's packages make a kernel, and where in them its files lie.
 
-Until 7.2 an image has everything: ``boot/vmlinuz-RELEASE`` and ``lib/modules``.  Since 7.3 it is
-empty and depends on packages for the image, the modules and the rest, under ``usr/lib/modules``.
+In 6.1 and 6.12 an image has everything: ``boot/vmlinuz-RELEASE`` and ``lib/modules``.  In 7.2 and
+7.3 it is empty and depends on packages for the image, the modules and the rest, all of them under
+``usr/lib/modules``.
 Both follow from what the packages depend on, so no series is listed here.
 """
 
