@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import pkgutil
 import sys
 import traceback
-from pathlib import Path
 from typing import Any
 
 import click
 
-import iova_lab
 from iova_lab import commands
-from iova_lab.basics import extras
-from iova_lab.basics.errors import IovaLabError
+from iova_lab.commands import mistakes
 
 #: A bug of the lab, or of a library under it.  Above 127, so that `git bisect run` stops.
 BUG = 170
-
-#: Errors of the operating system without a file name that are the environment's all the same.
-_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-
-_PACKAGE = Path(iova_lab.__file__).resolve().parent
-
-
-def _mistake(error: Exception) -> str | None:
-    """One line for an error that the user or the environment can mend; None for a bug."""
-    if isinstance(error, IovaLabError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return f"not enough memory: {error}" if str(error) else "not enough memory"
-    if not isinstance(error, OSError) or isinstance(error, TimeoutError):
-        return None
-    if isinstance(error.filename, str | bytes):
-        path = Path(error.filename if isinstance(error.filename, str) else error.filename.decode())
-        return None if path.resolve().is_relative_to(_PACKAGE) else f"{path}: {error.strerror}"
-    return str(error.strerror) if error.errno in _ENVIRONMENT else None
 
 
 class _Lab(click.Group):
@@ -56,11 +33,8 @@ class _Lab(click.Group):
             sys.stderr.close()
             ctx.exit(0)
         except Exception as error:
-            if isinstance(error, ModuleNotFoundError) and (needed := extras.hint(error)):
-                click.echo(f"iova-lab {ctx.invoked_subcommand}: {needed}", err=True)
-                ctx.exit(1)
-            if text := _mistake(error):
-                click.echo(f"iova-lab: {text}", err=True)
+            if text := mistakes.line(error, ctx.invoked_subcommand):
+                click.echo(text, err=True)
                 ctx.exit(1)
             traceback.print_exc()
             click.echo(

@@ -195,7 +195,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(monkeypatch: pytest.MonkeyPatc
         Check("git", "missing", "none", "", "apt install git"),
         Check("SMT", "note", "on", "a neighbour", "switch it off"),
     ]
-    monkeypatch.setattr("iova_lab.checking.doctor.checks", lambda: iter(found))
+    monkeypatch.setattr("iova_lab.checking.doctor.checks", lambda kernels: iter(found))
     done = CliRunner().invoke(main, ["doctor", "--seconds", "0"])
     assert done.exit_code == 1
     for text in ("BAD  turbo: on", "the clock depends on heat", "-> echo 1 > no_turbo", "MISSING"):

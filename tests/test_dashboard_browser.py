@@ -23,7 +23,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from iova_lab.dashboard.server import _Handler
+from iova_lab.rendering.server import _Handler
 from tests.support import asv_site
 from tests.support.asv_site import Site
 

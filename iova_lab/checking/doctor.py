@@ -21,7 +21,6 @@ from typing import Literal
 import psutil
 
 from iova_lab.basics import extras
-from iova_lab.kernel import tools
 from iova_lab.measuring import tuning
 from iova_variants import BuildError, building
 
@@ -48,10 +47,11 @@ class Check:
     do: str = ""
 
 
-def checks() -> Iterator[Check]:
-    """Look at everything, one by one."""
+def checks(of_kernels: Callable[[], str | None]) -> Iterator[Check]:
+    """Look at everything, one by one; ``of_kernels`` says what a booted kernel lacks here."""
     for look in _LOOKS:
         yield look()
+    yield _kernel_tools(of_kernels())
 
 
 def _read(path: str | Path) -> str:
@@ -242,8 +242,7 @@ def _valgrind() -> Check:
     return Check("valgrind", "note", "not installed", means, "apt install valgrind")
 
 
-def _kernel_tools() -> Check:
-    lacking = tools.missing()
+def _kernel_tools(lacking: str | None) -> Check:
     if lacking is None:
         return Check("booted kernel", "fine", "QEMU and all that it takes is there")
     means = "iova-lab kernel and try --kernel don't work; everything else does"
@@ -283,7 +282,7 @@ _LOOKS: tuple[Callable[[], Check], ...] = (
         _counters,
         _memory,
     ),
-    *(_pyperf, _compiler, _git, _extras, _valgrind, _kernel_tools),
+    *(_pyperf, _compiler, _git, _extras, _valgrind),
 )
 
 

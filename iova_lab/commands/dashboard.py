@@ -29,7 +29,7 @@ def dashboard(port: int | None, browser: bool, html: Path) -> None:
       iova-lab dashboard --port 8080
     """
     from iova_lab.basics.errors import NoResultsError
-    from iova_lab.dashboard.server import HOST, listen
+    from iova_lab.rendering.server import HOST, listen
 
     if not (html / "info.json").is_file():
         raise NoResultsError(

@@ -45,8 +45,9 @@ def doctor(seconds: float, as_json: bool) -> None:
     from iova_lab.checking import doctor as looking
     from iova_lab.checking.noise import noise
     from iova_lab.comparison import trial
+    from iova_lab.kernel import tools
 
-    found = list(looking.checks())
+    found = list(looking.checks(tools.missing))
     if seconds:
         with progress() as bar:
             task = bar.add_task("mainline against itself", total=1.0)

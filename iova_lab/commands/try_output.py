@@ -14,10 +14,10 @@ from iova_lab.rendering.console import print_table
 
 if TYPE_CHECKING:
     from iova_lab import comparison
-    from iova_lab.checking.in_kernel import InKernel
     from iova_lab.commands.try_steps import Trial
     from iova_lab.comparison.counting import Counts
     from iova_lab.comparison.trial import Counted
+    from iova_lab.kernel.trial import InKernel
 
 
 def filled(line: str, indent: str) -> str:

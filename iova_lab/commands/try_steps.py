@@ -13,9 +13,9 @@ from iova_lab.rendering.console import progress
 if TYPE_CHECKING:
     from iova_lab import comparison
     from iova_lab.checking import Finding
-    from iova_lab.checking.in_kernel import InKernel
     from iova_lab.checking.subject import OnProgress, Subject
     from iova_lab.comparison.trial import Counted
+    from iova_lab.kernel.trial import InKernel
 
 #: Of the budget, what checks and counting may take before the clock starts.
 CHECKS_SHARE = 0.35
@@ -122,7 +122,7 @@ def _measure(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
 
 
 def _kernel(trial: Trial, labels: Sequence[str], series: str, on_progress: OnProgress) -> None:
-    from iova_lab.checking.in_kernel import run
+    from iova_lab.kernel.trial import run
 
     for row in run(series, trial.variants, labels, on_progress):
         trial.in_kernel.append(row)
