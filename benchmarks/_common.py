@@ -93,7 +93,8 @@ def counted(variant: str, stream: OpStream) -> WindowCounts:
 def warm_up() -> None:
     """Do once what every cell needs: asv forks them all from the process that imports this."""
     with suppress(LookupError, OSError, iova_variants.BuildError):
-        iova_variants.load("null")  # asks the compiler for its version
+        iova_variants.load("null", build="timed")  # each asks the compiler for its version
+        iova_variants.load("null", build="counted")
     for workload in WORKLOADS:
         with suppress(LookupError, ValueError):
             workloads.generate(workload, NR_LIVE[0])  # keeps the traces

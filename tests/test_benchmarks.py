@@ -67,6 +67,7 @@ def test_the_suite_is_what_reports_expect() -> None:
         assert list(benchmark.param_names) == names
 
 
+@pytest.mark.slow
 def test_the_suite_needs_numpy_alone() -> None:
     """Of the packages that the lab asks for, asv installs no other beside what is measured."""
     needed = [Requirement(line).name for line in requires("iova-lab") or ()]

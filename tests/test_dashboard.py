@@ -325,7 +325,7 @@ def test_the_server_says_where_it_is_and_ends_on_ctrl_c(site: Site) -> None:
         with urllib.request.urlopen(address) as answer:
             assert b"lab/lines.js" in answer.read()
         server.send_signal(signal.SIGINT)
-        _, errors = server.communicate(timeout=300)
+        _, errors = server.communicate()
     assert (server.returncode, errors) == (0, "")
 
 

@@ -38,7 +38,17 @@ def test_no_variant_uses_vector_registers_or_the_red_zone(variant: str) -> None:
     assert RED_ZONE.search(code) is None
 
 
-@pytest.mark.parametrize("build", building.BUILDS)
+#: Those whose objects seconds are spent on.
+SLOW = {"sanitized", "traced", "tsan"}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(build, marks=[pytest.mark.slow] if build in SLOW else [])
+        for build in building.BUILDS
+    ],
+)
 def test_every_build_has_the_flags(build: building.Build) -> None:
     code = machine_code(building.compile_variant(building.VARIANT_DIR / "augmented.c", build))
     assert VECTOR.search(code) is None

@@ -31,7 +31,13 @@ def tree(tmp_path: Path) -> Path:
     return small_tree.write(tmp_path / "tree")
 
 
-@pytest.mark.parametrize("era", small_tree.ERAS)
+#: Every era is compiled anew, a second each: the oldest and the newest at once.
+FIRST, *BETWEEN, LAST = small_tree.ERAS
+
+
+@pytest.mark.parametrize(
+    "era", [FIRST, *(pytest.param(era, marks=pytest.mark.slow) for era in BETWEEN), LAST]
+)
 def test_the_api_of_every_era_is_compiled_and_judged(tmp_path: Path, era: str) -> None:
     name = f"linux:{small_tree.write(tmp_path / 'tree', era)}"
     variant = iova_variants.load(name)
@@ -142,6 +148,7 @@ def test_a_changed_header_is_compiled_again(tree: Path) -> None:
     assert after.domain_size == before.domain_size + 64
 
 
+@pytest.mark.slow
 def test_a_commit_is_read_without_a_checkout(tree: Path) -> None:
     first = small_tree.commit(tree, "first")
     small_tree.write(tree, changes=LOWER)
@@ -176,6 +183,7 @@ def test_its_counts_are_those_of_the_definition(tmp_path: Path, era: str) -> Non
     assert result.visits == {"search": 1 + 2 + 3 + 4, "descend": 0 + 1 + 2 + 2, "update": 0}
 
 
+@pytest.mark.slow
 def test_an_augmented_tree_is_counted(tree: Path, tmp_path: Path) -> None:
     """What is kept in nodes costs updates, and changes no other count."""
     plain = iova_variants.replay(f"linux:{tree}", RING, build="counted").visits
@@ -185,6 +193,7 @@ def test_an_augmented_tree_is_counted(tree: Path, tmp_path: Path) -> None:
     assert plain | {"update": kept["update"]} == kept
 
 
+@pytest.mark.slow
 def test_what_does_not_return_is_found_and_leaves_the_variant_usable(tree: Path) -> None:
     small_tree.write(tree, changes={"node = rb_prev(node);": "(void)rb_prev(node);"})
     name = f"linux:{tree}"
@@ -265,6 +274,7 @@ def test_a_header_that_nobody_has_is_empty(tree: Path) -> None:
     assert iova_variants.load(f"linux:{tree}").name == "linux:tree"
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_text_is_told_as_of_any_variant(tree: Path) -> None:
     small_tree.write(tree, changes={"new->pfn_lo >= max(": "new->pfn_lo + 1 >= max("})
     with pytest.raises(VariantError):

@@ -115,6 +115,7 @@ def test_no_text_of_the_kernel_is_in_the_repository() -> None:
     assert not [path for path in files if has_a_mark(path.read_bytes())]
 
 
+@pytest.mark.slow
 def test_no_text_of_the_kernel_is_in_a_source_distribution(tmp_path: Path) -> None:
     """Not even where the caches hold some; of a wheel, tests/test_packaging.py sees to that."""
     ignore = shutil.ignore_patterns(".*", "build", "_built", "*.egg-info", "results", "reports")

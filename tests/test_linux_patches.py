@@ -52,6 +52,7 @@ def test_changes_that_are_not_committed_are_compared_with_the_last_commit(tree: 
     assert list(map(first_pfn, found.variants)) == [99, 98]
 
 
+@pytest.mark.slow
 def test_a_base_can_be_named(tree: Path) -> None:
     small_tree.git(tree, "tag", "old", "HEAD~2")
     small_tree.write(tree, changes=LOWEST)
@@ -94,6 +95,7 @@ def test_a_series_is_applied_mail_by_mail_and_the_tree_stays_as_it_is(tree: Path
     assert iova_variants.load(found.variants[-1]).name.endswith("+the-lowest-of-all")
 
 
+@pytest.mark.slow
 def test_the_base_commit_that_a_series_names_is_honoured(tree: Path) -> None:
     box = mails(tree, "HEAD~1", "--base=HEAD~1")
     small_tree.write(tree, changes={"size_aligned ? ~0UL": "false ? ~0UL"})
@@ -103,6 +105,7 @@ def test_the_base_commit_that_a_series_names_is_honoured(tree: Path) -> None:
     assert "@" in found.variants[0]
 
 
+@pytest.mark.slow
 def test_a_diff_on_files_without_a_tree(tree: Path, tmp_path: Path) -> None:
     diff = tmp_path / "fix.diff"
     diff.write_text(small_tree.git(tree, "diff", "HEAD~1", "HEAD") + "\n")

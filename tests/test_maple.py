@@ -72,6 +72,7 @@ def kernel_geometry(folder: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_branches_of_ten_children_answer_the_same(tmp_path: Path) -> None:
     agrees(kernel_geometry(tmp_path), tides(0, 400))
 
@@ -130,6 +131,7 @@ def broken(folder: Path, right: str, wrong: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [

@@ -310,5 +310,4 @@ def run_python(code: str, *arguments: str, build: str) -> subprocess.CompletedPr
         check=False,
         env=environment,
         cwd=Path(__file__).parent.parent,
-        timeout=120,
     )

@@ -1,7 +1,8 @@
 """Do the tests marked `sanitize` also pass with address and undefined-behaviour sanitizers?
 
-Each module runs in a process of its own, because the sanitizer has to be there before Python is;
-with fewer examples, and without those marked `long`.  `make sanitize` runs all of them, with
+They run in processes of their own, because the sanitizer has to be there before Python is; in few,
+because the start of one takes as long as most modules; with fewer examples, and without those
+marked `long`.  `make sanitize` runs all of them, with
 HYPOTHESIS_PROFILE=long as many as are wanted.
 """
 
@@ -25,21 +26,25 @@ MARKED = sorted(
 )
 
 
+NR_PROCESSES = 3
+PARTS = [MARKED[first::NR_PROCESSES] for first in range(NR_PROCESSES)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MARKED)
-def test_marked_tests_pass_with_sanitizers(name: str) -> None:
+@pytest.mark.parametrize("names", PARTS, ids="+".join)
+def test_marked_tests_pass_with_sanitizers(names: list[str]) -> None:
     environment = os.environ | sanitizer_environment()
     environment |= {"IOVA_LAB_BUILD": "sanitized", "HYPOTHESIS_PROFILE": "few"}
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}
-    options = ["-q", "-m", "sanitize and not long", "-p", "no:cacheprovider", "--capture=sys"]
+    options = ["-m", "sanitize and not long", "-p", "no:cacheprovider", "--capture=sys"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, TESTS / name],
+        [sys.executable, "-m", "pytest", *options, *(TESTS / name for name in names)],
         capture_output=True,
         text=True,
         check=False,
         env=environment,
         cwd=TESTS.parent,
-        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert " passed" in done.stdout
+    for name in names:
+        assert re.search(rf"tests/{name} s*\.", done.stdout), f"no test of {name} has passed"

@@ -41,7 +41,6 @@ def test_ten_million_live_ranges(variant: str) -> None:
         text=True,
         check=True,
         cwd=Path(__file__).parent.parent,
-        timeout=120,
     )
     nr_live, nr_bytes, peak_growth = map(int, done.stdout.split())
     assert nr_live == NR_LIVE

@@ -236,6 +236,7 @@ def test_what_takes_several_domains_is_reduced_to_them(nr_domains: int, tmp_path
     assert found.kind == verdict.kind
 
 
+@pytest.mark.slow
 def test_a_copy_under_another_name_is_told_how_to_be_one() -> None:
     Path("mine.c").write_text(source_of("mainline"), encoding="utf-8")
     done = run("try", "mine.c", "--check-only")
