@@ -133,9 +133,9 @@ def is_clean(frame: pd.DataFrame, variant: str) -> bool | None:
 def common_case(frame: pd.DataFrame, variant: str, baseline: str) -> pd.DataFrame:
     """Cost over the baseline's in the common case: a row per workload, size and metric.
 
-    Columns: metric, workload, nr_live, ratio, lo, hi; at every size that both have.
+    Columns are those of `RatioRow`; at every size that both have.
     """
     table = ratios(frame, baseline, frozenset())
     is_cost = table["metric"].isin(["nodes_per_op", "ns_per_op"])
     rows = table[(table["variant"] == variant) & is_cost & table["workload"].isin(COMMON_CASE)]
-    return rows.drop(columns="variant").reset_index(drop=True)
+    return rows.reset_index(drop=True)
