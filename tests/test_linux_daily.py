@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.checking import checks, measuring, search
+from iova_lab.checking import checks, search
 from iova_lab.cli import main
+from iova_lab.comparison import trial
 from iova_lab.linux import source
 from tests.support import debian_texts, small_tree
 
@@ -74,7 +75,7 @@ def only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 def test_a_refactoring_shows_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "compiles", "table", "contract")
-    monkeypatch.setattr(measuring, "NR_LIVE", 200)
+    monkeypatch.setattr(trial, "NR_LIVE", 200)
     tree = changed(tmp_path, {}, REFACTORED)
     status, output = run(tree, "--budget", "1")
     assert status == 0, output

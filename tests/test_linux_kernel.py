@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from iova_lab.checking import checks, measuring
+from iova_lab.checking import checks
 from iova_lab.cli import main
+from iova_lab.comparison import trial
 from iova_lab.kernel import lockup, tools
 from tests.support import small_tree
 
@@ -33,7 +34,7 @@ def test_a_change_of_a_tree_is_replayed_in_a_booted_kernel(
 ) -> None:
     few = {name: checks.CHECKS[name] for name in ("compiles", "table", "contract")}
     monkeypatch.setattr(checks, "CHECKS", few)
-    monkeypatch.setattr(measuring, "NR_LIVE", 200)
+    monkeypatch.setattr(trial, "NR_LIVE", 200)
     tree = small_tree.write(tmp_path / "tree")
     small_tree.commit(tree, "before")
     small_tree.write(tree, changes={SEARCH: SEARCH + SEARCH})
