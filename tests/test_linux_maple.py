@@ -133,6 +133,7 @@ def test_a_dump_tells_the_ranges_apart(tree: Path) -> None:
 @pytest.mark.slow
 def test_it_passes_every_check(tree: Path, tmp_path: Path) -> None:
     """Reference model, judge, sanitizers, refused memory, threads."""
+    building.compile_standalone(unit.resolve(f"linux:{tree}"), "tsan")  # else left out
     finding = checks.check(f"linux:{tree}", out=tmp_path / "out", seconds=5)
     assert finding is None, finding.says
 

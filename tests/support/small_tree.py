@@ -194,7 +194,8 @@ static void flush(struct timer_list *t)
 {
 	struct iova_domain *iovad = from_timer(iovad, t, timer);
 
-	atomic_set(&iovad->timer_on, 0);
+	if (atomic_xchg(&iovad->timer_on, 0))
+		atomic_set(&iovad->timer_on, 0);
 	atomic64_inc(&iovad->started);
 }
 """,

@@ -23,6 +23,8 @@ typedef struct {
 	__atomic_store_n(&(v)->counter, i, __ATOMIC_RELAXED)
 #define atomic_inc(v)		\
 	((void)__atomic_fetch_add(&(v)->counter, 1, __ATOMIC_RELAXED))
+#define atomic_xchg(v, i)	\
+	__atomic_exchange_n(&(v)->counter, i, __ATOMIC_SEQ_CST)
 #define atomic_cmpxchg(v, old, new)	\
 	__sync_val_compare_and_swap(&(v)->counter, old, new)
 

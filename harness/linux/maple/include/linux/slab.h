@@ -10,7 +10,9 @@
 
 #include_next <linux/slab.h>
 
-#include <linux/kernel.h>
+#include <errno.h>
+
+#include <linux/minmax.h>
 
 #define SHIM_SHEAF_OBJECTS	32U
 
