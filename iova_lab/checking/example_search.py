@@ -8,6 +8,7 @@ randomness of its own, so with the same version of Hypothesis the same examples 
 from __future__ import annotations
 
 import itertools
+from argparse import ArgumentParser, RawTextHelpFormatter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -123,4 +124,5 @@ def search_all(on_progress: Callable[[str], object]) -> list[Example]:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__, formatter_class=RawTextHelpFormatter).parse_args()
     store(search_all(partial(print, flush=True)))

@@ -21,7 +21,7 @@ from iova_lab.basics.errors import InvalidValueError, IovaLabError
 from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
-from iova_lab.measuring.cells import SHORT_BUDGET, number
+from iova_lab.measuring.cells import COMMON_CASE, SHORT_BUDGET, number
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
@@ -30,7 +30,7 @@ from iova_variants.opstream import OpStream
 
 LARGEST = 100_000
 #: The common case, and where memory per range is read: both with the same live ranges throughout.
-COMMON, MEMORY = "near_empty", "random_replace"
+COMMON, MEMORY = COMMON_CASE[0], "random_replace"
 ANY_MASK = "high_limit"
 
 #: The worst first.

@@ -6,7 +6,6 @@ fails until that is done, so no rule changes without a reason that the page then
 
 from __future__ import annotations
 
-import ast
 import datetime
 import inspect
 import json
@@ -21,7 +20,7 @@ from types import ModuleType
 from iova_lab.basics.writing import write_whole
 from iova_lab.claims import judging, rules
 from iova_lab.claims.claim import Claim, all_claims
-from iova_lab.measuring import growth, statistics
+from iova_lab.measuring import growth, python_text, statistics
 
 LEDGER = Path(__file__).with_name("rules.json")
 
@@ -36,26 +35,15 @@ def rule_digest(claim: Claim) -> str:
     """
     held = [repr(cell.cell_contents) for cell in claim.judge.__closure__ or ()]
     sources = [claim.rule, *held]
-    sources += [
-        _without_imports(one) for one in (claim.judge, rules, judging, growth, statistics.mean)
-    ]
+    sources += [_code_of(one) for one in (claim.judge, rules, judging, growth, statistics.mean)]
     return sha256("\n".join(" ".join(s.split()) for s in sources).encode()).hexdigest()[:16]
 
 
 @cache
-def _without_imports(code: Callable[..., object] | ModuleType) -> str:
-    """Its source, whatever the modules are called that it imports."""
-    source = textwrap.dedent(inspect.getsource(code))
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except SyntaxError:  # a piece of an expression, which imports nothing
-        return source
-    imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-    dropped = {
-        number for node in imports for number in range(node.lineno, (node.end_lineno or 0) + 1)
-    }
-    lines = source.splitlines()
-    return "\n".join(line for number, line in enumerate(lines, 1) if number not in dropped)
+def _code_of(code: Callable[..., object] | ModuleType) -> str:
+    """Its source, whatever the modules are called that it imports, and what it shares by value."""
+    source = python_text.without_imports(textwrap.dedent(inspect.getsource(code)))
+    return source.replace("statistics.CONFIDENCE", repr(statistics.CONFIDENCE))
 
 
 def read() -> dict[str, Entries]:

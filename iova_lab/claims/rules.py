@@ -38,7 +38,7 @@ BOUNDS = Thresholds(flat=FLAT, linear=LINEAR, bound=LOGARITHM)
 #: What claims call the classes that have another name elsewhere.
 WORDS = {"constant": "flat", "undecided": "unknown"}
 #: Of every interval.
-CONFIDENCE = 0.99
+CONFIDENCE = statistics.CONFIDENCE
 #: How much smaller or larger than the published change a change may be.
 FACTOR = 2.0
 

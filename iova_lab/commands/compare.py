@@ -129,7 +129,7 @@ def compare(
 
 
 def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell, ...]:
-    from iova_lab.comparison.plan import COMMON, DEFAULT_CELLS, within
+    from iova_lab.comparison.plan import DEFAULT_CELLS, within
 
     if workloads is not None:
         names = [name.strip() for name in workloads.split(",") if name.strip()]
@@ -138,8 +138,7 @@ def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell,
         return DEFAULT_CELLS
     # The common case stays what it is at any size.
     return tuple(
-        cell if cell.workload in COMMON else within(cell.workload, nr_live)
-        for cell in DEFAULT_CELLS
+        cell if cell.is_common else within(cell.workload, nr_live) for cell in DEFAULT_CELLS
     )
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
+from iova_lab.measuring.cells import COMMON_CASE
 from iova_variants.opstream import OpStream
 
-#: What most callers do most of the time: shown first, whatever else was asked for.
-COMMON = ("near_empty", "trace_6_12", "trace_6_1")
+#: What a driver holds most of the time: up to here the common case is shown first.
+FEW = 100
 
 #: Where a workload is looked at if nobody says: large enough that a linear walk shows.
 NR_LIVE = 10_000
@@ -31,7 +32,7 @@ class Cell:
     """One workload (a name, or the path of a trace) at one number of live ranges."""
 
     workload: str
-    nr_live: int = 100
+    nr_live: int = FEW
 
     @property
     def name(self) -> str:
@@ -45,7 +46,7 @@ class Cell:
     @property
     def is_common(self) -> bool:
         """Is this the everyday case, as opposed to one that somebody complained about?"""
-        return self.is_trace or self.workload in COMMON
+        return self.is_trace or (self.workload in COMMON_CASE and self.nr_live <= FEW)
 
     def stream(self, seed: int = 0) -> OpStream:
         """Make its op stream.  Raises as `workloads.generate` does."""

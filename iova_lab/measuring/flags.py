@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from iova_lab.basics import repository
-from iova_lab.measuring import c_text, code_digest
+from iova_lab.measuring import c_text, code_digest, python_text
 from iova_variants import building
 
 SOURCE = "iova_variants/building.py"
@@ -70,7 +70,7 @@ def _differs(path: str, then: str) -> bool:
     """Is this C, or a workload, that is not what it was?"""
     if path.endswith(_C):
         return c_text.bare(then) != c_text.bare(_now(path))
-    return path.startswith(_WORKLOADS) and bare_python(then) != bare_python(_now(path))
+    return path.startswith(_WORKLOADS) and python_text.bare(then) != python_text.bare(_now(path))
 
 
 def _then(commit: str, path: str) -> str:
@@ -93,28 +93,6 @@ def _variants_with(changed: dict[str, str]) -> set[str]:
         for name in then
         if name.endswith(".c") and names & (c_text.reached(name, now) | c_text.reached(name, then))
     }
-
-
-def bare_python(source: str) -> str:
-    """A module without its imports, comments, layout and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        for name in ("body", "orelse", "finalbody"):
-            statements = getattr(node, name, None)
-            if isinstance(statements, list):
-                setattr(node, name, [one for one in statements if not _is_silent(one)])
-    return ast.dump(tree)
-
-
-def _is_silent(statement: ast.stmt) -> bool:
-    """Is this an import, or a string that nothing reads?"""
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return True
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
 
 
 def labelled(text: str, names: Iterable[str]) -> str:
