@@ -68,6 +68,7 @@ reports: .venv/installed
 
 docs: .venv/installed-test
 	$(BIN)/python docs/make_api.py
+	$(BIN)/python docs/make_cli.py
 
 .PHONY: claims
 # Each claim is stored as soon as it is measured; one that fails keeps its older result.

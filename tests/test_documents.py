@@ -257,8 +257,8 @@ def test_the_version_is_in_the_changelog_or_has_fragments() -> None:
     assert f"\n## v{version} (" in read("CHANGELOG.md") or fragments
 
 
-def make_api() -> Any:
-    spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs" / "make_api.py")
+def maker(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -266,12 +266,13 @@ def make_api() -> Any:
     return module
 
 
-def test_the_page_of_the_api_is_of_this_source() -> None:
-    assert make_api().page() == read("docs/api.md"), "`make docs` writes it again"
+@pytest.mark.parametrize("name", ["api", "cli"])
+def test_a_page_that_is_made_is_of_this_source(name: str) -> None:
+    assert maker(f"make_{name}").page() == read(f"docs/{name}.md"), "`make docs` writes it again"
 
 
 def test_every_name_of_the_api_exists() -> None:
-    public = make_api().PUBLIC
+    public = maker("make_api").PUBLIC
     for path, listed in public.items():
         module = importlib.import_module(path)
         for name in listed or module.__all__:

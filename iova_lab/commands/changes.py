@@ -16,6 +16,8 @@ def changes(revision: str, to: str, out: Path) -> None:
 
     Writes changes.md, changes.html and changes.csv.  Reasons are in iova_lab/reports/reasons.json.
 
+    From Python: iova_lab.reports.changes.
+
     \b
     Examples:
       iova-lab changes --from HEAD~20

@@ -52,6 +52,8 @@ def claims(
     Without an ID: list all claims with the verdicts on what is stored.  What is measured is stored
     at once, claim by claim.  Exit status 1 if one could not be measured.
 
+    From Python: iova_lab.claims.
+
     \b
     Examples:
       iova-lab claims

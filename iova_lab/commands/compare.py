@@ -90,6 +90,8 @@ def compare(
     All are names of variants or paths of .c files, for instance mainline and your own patched copy
     of it.  The same one twice shows what the machine's noise looks like.
 
+    From Python: iova_lab.comparison.measure().
+
     \b
     Examples:
       iova-lab compare mainline ./my_patch.c
@@ -177,6 +179,8 @@ def _console() -> Console:
 )
 def compare_pages(results: Path, out: Path) -> None:
     """Make the pages of all comparisons kept in RESULTS again, or of one, from its files alone.
+
+    From Python: iova_lab.comparison.outputs.
 
     \b
     Examples:

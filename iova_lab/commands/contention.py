@@ -30,6 +30,8 @@ Command = Callable[..., Any]
 def contention() -> None:
     """Lock contention: measured with threads, simulated for more CPUs.
 
+    From Python: iova_variants.replay_threads(), iova_lab.contention.
+
     \b
     Examples:
       iova-lab contention run mainline random_replace --threads 2

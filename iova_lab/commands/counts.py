@@ -37,6 +37,8 @@ def counts(
     hour; what was counted before Ctrl-C is in the file.  Beside it, OUT.json has the command, the
     commit, the compiler, the machine and its load.
 
+    From Python: iova_lab.measuring.counts.measure().
+
     \b
     Examples:
       iova-lab counts mainline candidate --largest 1000 --out counts.csv

@@ -23,6 +23,8 @@ def dashboard(port: int | None, browser: bool, html: Path) -> None:
 
     It also works without: open index.html of its folder in a browser.
 
+    From Python: iova_lab.rendering.server.
+
     \b
     Examples:
       iova-lab dashboard

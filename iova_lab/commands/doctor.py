@@ -36,6 +36,8 @@ def doctor(seconds: float, as_json: bool) -> None:
 
     Exit status: 0 fit, 1 something is bad or missing (what is only noted does not count).
 
+    From Python: iova_lab.checking.doctor.checks(), iova_lab.comparison.trial.noise().
+
     \b
     Examples:
       iova-lab doctor

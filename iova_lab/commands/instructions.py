@@ -18,6 +18,8 @@ def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: i
     Exact, and the same under any load.  VARIANTS are names or C files; the first is the base of
     the ratios.  In a kernel: iova-lab kernel replay.
 
+    From Python: iova_lab.measuring.instructions.per_op().
+
     \b
     Examples:
       iova-lab instructions mainline ./my_patch.c near_empty

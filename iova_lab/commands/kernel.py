@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def kernel() -> None:
     """Ask a kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched.
 
+    From Python: iova_lab.kernel.
+
     \b
     Examples:
       iova-lab kernel replay kernel mainline random_replace@10000

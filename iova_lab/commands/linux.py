@@ -14,6 +14,8 @@ from iova_lab.rendering.console import progress
 def linux() -> None:
     """Prepare what other tools do with a kernel tree's own iova.c.
 
+    From Python: iova_lab.linux.
+
     \b
     Examples:
       iova-lab linux asv ~/src/linux v6.6..v6.12

@@ -36,6 +36,8 @@ def new(name: str, flavour: Flavour, original: str | None, folder: Path) -> None
 
     It compiles and passes `iova-lab try`.  A file that exists is left alone.
 
+    From Python: iova_lab.checking.skeleton.write().
+
     \b
     Examples:
       iova-lab new my_variant

@@ -43,6 +43,8 @@ def promises(
 
     Without --measure it writes the page alone, which is now `iova-lab report promises`.
 
+    From Python: iova_lab.checking.promises, iova_lab.checking.promises_of.
+
     \b
     Examples:
       iova-lab promises linux:debian-6.12
@@ -105,6 +107,8 @@ def example(name: str, variant: str | None) -> None:
 
     NAME is a variant and a promise, as anchor-complete; or what several begin with, as mainline; or
     a file that `iova-lab try` wrote.  For a file the exit status is 1 if it still breaks.
+
+    From Python: iova_lab.checking.counterexamples, iova_lab.checking.checks.again().
 
     \b
     Examples:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def list_command(as_json: bool, linux: bool) -> None:
     """Show the variants and the workloads, a line each.
 
+    From Python: iova_variants.names(), iova_lab.workloads.names().
+
     \b
     Examples:
       iova-lab list
@@ -140,6 +142,8 @@ def replay(
 
     VARIANT is a name or the path of a .c file; WORKLOAD a name, the path of a trace (.npz), or of
     what `iova-lab try` has saved (.json).
+
+    From Python: iova_variants.replay(), iova_lab.measuring.timing.timed().
 
     \b
     Examples:

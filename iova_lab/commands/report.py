@@ -60,6 +60,8 @@ def _write_all(results: Path, out: Path, options: dict[str, str | None]) -> None
 @click.command(
     help=f"""Write pages, figures and mail text of one KIND from stored results alone.
 
+    From Python: iova_lab.reports.kinds.
+
     \b
     KIND is one of
 {_listed()}

@@ -52,6 +52,8 @@ def soak(
     Every replay leaves a line in OUT: a soak that was stopped goes on where it was.  Exit status 1
     if anything broke, with one line for each variant that did.
 
+    From Python: iova_lab.checking.soak.
+
     \b
     Examples:
       iova-lab soak mainline --ops 1e6

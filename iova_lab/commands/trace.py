@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def trace() -> None:
     """Traces: what real drivers asked of a real kernel.
 
+    From Python: iova_lab.traces.trace.
+
     \b
     Examples:
       iova-lab trace import my_trace.txt

@@ -96,6 +96,8 @@ def try_command(
     For `git bisect run`, --linux with --check-only or --fail-if ends with 125 where the text does
     not compile, and with 128 for other errors.
 
+    From Python: iova_lab.checking.check(), iova_lab.comparison.
+
     \b
     Examples:
       iova-lab try my_variant.c

@@ -12,7 +12,7 @@ from iova_lab.basics.errors import InvalidValueError
 from iova_lab.measuring.cells import COMMON_CASE
 from iova_variants.opstream import OpStream
 
-#: What a driver holds most of the time: up to here the common case is shown first.
+#: What a driver holds most of the time: shown first is what of the common case has no more.
 FEW = 100
 
 #: Where a workload is looked at if nobody says: large enough that a linear walk shows.
@@ -46,7 +46,9 @@ class Cell:
     @property
     def is_common(self) -> bool:
         """Is this the everyday case, as opposed to one that somebody complained about?"""
-        return self.is_trace or (self.workload in COMMON_CASE and self.nr_live <= FEW)
+        if self.is_trace or self.workload not in COMMON_CASE:
+            return self.is_trace
+        return workloads.get(self.workload).max_nr_live <= FEW
 
     def stream(self, seed: int = 0) -> OpStream:
         """Make its op stream.  Raises as `workloads.generate` does."""
