@@ -157,6 +157,9 @@ def test_what_was_done_is_there_for_a_script(tmp_path: Path) -> None:
 
 # ---- nothing half written ----
 
+#: At a limit of file sizes Python cuts its own bytecode without a word, and later starts fail.
+NO_BYTECODE = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
 
 def import_in_child(source: Path, target: Path, *, largest: int = -1) -> subprocess.Popen[str]:
     """The command as its user runs it, with files of at most ``largest`` bytes."""
@@ -173,6 +176,7 @@ def import_in_child(source: Path, target: Path, *, largest: int = -1) -> subproc
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=begin,
+        env=NO_BYTECODE,
     )
 
 
@@ -208,7 +212,7 @@ def test_a_disk_that_fills_while_the_file_is_written_is_told_as_that(
         f"try: write_trace(Path({str(target)!r}), n, [rows], {{}})\n"
         "except OSError as error: sys.exit(error.errno)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False)
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=NO_BYTECODE)
     assert done.returncode == errno.EFBIG
     assert not list(tmp_path.iterdir())
 
