@@ -108,7 +108,7 @@ def test_a_kernel_that_was_just_built(source: Path, tmp_path: Path) -> None:
 
 def test_what_its_configuration_lacks_is_named(source: Path, tmp_path: Path) -> None:
     """By the options that kconfig itself writes."""
-    without = {"SERIAL_8250_CONSOLE", "INTEL_IOMMU", "BLK_DEV_INITRD"}
+    without = {"SERIAL_8250_CONSOLE", "IOMMU_SUPPORT", "INTEL_IOMMU", "BLK_DEV_INITRD"}
     configure(source, tmp_path, [option for option in OPTIONS if option not in without])
     (tmp_path / own._BZIMAGE).parent.mkdir(parents=True)
     (tmp_path / own._BZIMAGE).touch()
@@ -117,6 +117,5 @@ def test_what_its_configuration_lacks_is_named(source: Path, tmp_path: Path) -> 
     with pytest.raises(KernelError) as caught:
         packages.get(str(tmp_path))
     lines = str(caught.value).splitlines()
-    assert len(lines) == len(without)
     for line, option in zip(lines, ("INTEL_IOMMU", "8250_CONSOLE", "BLK_DEV_INITRD"), strict=True):
         assert f"{option}=y" in line
