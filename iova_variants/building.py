@@ -91,6 +91,16 @@ def include_dirs(build: Build) -> list[Path]:
     return [*own, HARNESS_DIR / "userspace", HARNESS_DIR, VARIANT_DIR]
 
 
+def shared_headers(build: Build) -> list[Path]:
+    """Every header that any variant can include.
+
+    harness/linux is not among them: it is for a kernel's own text, whose unit names its digest.
+    """
+    folders = include_dirs(build)
+    kernel_api = [folder / "linux" for folder in folders if folder != HARNESS_DIR]
+    return sorted({path for folder in [*folders, *kernel_api] for path in folder.glob("*.h")})
+
+
 def harness_sources(build: Build) -> list[Path]:
     """The C files that a variant is linked with; a build may replace some by its own."""
     shim = {path.name: path for path in HARNESS_DIR.glob("userspace/*.c")}
@@ -109,12 +119,8 @@ def shim_sources() -> list[Path]:
 def _common_digest(build: Build) -> bytes:
     """Digest of all that every shared object of this build holds or includes."""
     digest = hashlib.sha256()
-    headers = [
-        *(path for folder in include_dirs(build) for path in folder.glob("*.h")),
-        *(path for folder in include_dirs(build) for path in folder.glob("linux/*.h")),
-        *HARNESS_DIR.glob("userspace/*.c"),
-    ]
-    for path in [*harness_sources(build), *sorted(headers)]:
+    headers = sorted([*shared_headers(build), *HARNESS_DIR.glob("userspace/*.c")])
+    for path in [*harness_sources(build), *headers]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     version = subprocess.run([compiler(), "--version"], capture_output=True, check=False)
     digest.update(

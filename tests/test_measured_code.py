@@ -12,6 +12,8 @@ import pytest
 from iova_lab.basics import repository
 from iova_lab.measuring import code_digest, flags
 from iova_lab.reports import mail, report, report_data
+from iova_variants import building
+from iova_variants.building import Build
 from tests.support import asv_files
 
 
@@ -136,3 +138,11 @@ def test_old_flags_are_shown_where_they_were(place: str, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(repository, "output", show)
     assert flags.at("0" * 40).endswith(f"(`git show {'0' * 12}:{place}`)")
+
+
+@pytest.mark.parametrize("build", ["timed", "counted", "threaded"])
+def test_the_shim_of_a_kernels_text_is_no_part_of_a_variants_code(build: Build) -> None:
+    """Seen: a header of harness/linux changed, and every stored result was labelled old code."""
+    headers = building.shared_headers(build)
+    assert building.HARNESS_DIR / "userspace" / "linux" / "spinlock.h" in headers
+    assert not any(path.is_relative_to(building.HARNESS_DIR / "linux") for path in headers)

@@ -36,15 +36,11 @@ def code_digest(variant: str, build: Build) -> str:
 
 @cache
 def _shared(build: Build) -> bytes:
-    folders = building.include_dirs(build)
-    headers = {
-        path
-        for folder in folders
-        for pattern in ("*.h", "linux/*.h")
-        for path in folder.glob(pattern)
-    }
     flags = repr((building.CFLAGS, building.BUILD_CFLAGS[build])).encode()
-    code = [path.read_bytes() for path in sorted({*building.harness_sources(build), *headers})]
+    code = [
+        path.read_bytes()
+        for path in sorted({*building.harness_sources(build), *building.shared_headers(build)})
+    ]
     return flags + b"".join(code)
 
 
