@@ -339,6 +339,13 @@ def test_fewer_nodes_in_more_time_is_one_sentence(tmp_path: Path) -> None:
     said = finding.of_workload(frame, table, ratios, "startup", "mainline", FAKES)
     assert "fewest nodes at 100,000 live ranges: anchor, x0.500 of mainline's" in said
     assert said.endswith("but x1.70 of its time.")
+    # Seen: as fast at the largest size, where the baseline's interval is wide, and x2.2 at 100.
+    there = ratios["nr_live"] == 100_000
+    rows = ratios.assign(lo=ratios["lo"].where(~there, 0.9))
+    less = (rows["nr_live"] == 100) & (rows["variant"] == "anchor")
+    rows = rows.assign(ratio=rows["ratio"].where(~less, 2.2))
+    said = finding.of_workload(frame, table, rows, "startup", "mainline", FAKES)
+    assert said.endswith("but x2.20 of its time at 100.")
 
 
 def quick(**replaced: Any) -> dict[str, Any]:

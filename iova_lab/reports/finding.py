@@ -82,15 +82,20 @@ def _fewest(frame: pd.DataFrame, ratios: pd.DataFrame, rows: pd.DataFrame, basel
     if len(base) and baseline not in who and base.iloc[0] > 0:
         cost = f"x{number(least / base.iloc[0])} of {baseline}'s"
     text = f"fewest nodes at {nr_live:,} live ranges: {_names(who)}, {cost}"
-    slower = _slower(ratios, workload, nr_live, who[0])
-    return text + (f", but x{number(slower)} of its time" if slower else "")
+    return text + _slower(ratios, workload, nr_live, who[0])
 
 
-def _slower(ratios: pd.DataFrame, workload: str, nr_live: int, variant: str) -> float | None:
-    """The ratio of times where a variant with fewer nodes is slower, drift and all."""
-    rows = ratios[(ratios["metric"] == "ns_per_op") & (ratios["nr_live"] == nr_live)]
-    rows = rows[(rows["workload"] == workload) & (rows["variant"] == variant) & (rows["lo"] > 1)]
-    return float(rows["ratio"].iloc[0]) if len(rows) else None
+def _slower(ratios: pd.DataFrame, workload: str, nr_live: int, variant: str) -> str:
+    """Where a variant with fewer nodes is slower, drift and all: there, or where it is most so."""
+    rows = ratios[(ratios["metric"] == "ns_per_op") & (ratios["workload"] == workload)]
+    rows = rows[(rows["variant"] == variant) & (rows["lo"] > 1)]
+    if rows.empty:
+        return ""
+    here = rows[rows["nr_live"] == nr_live]
+    if len(here):
+        return f", but x{number(here['ratio'].iloc[0])} of its time"
+    worst = rows.loc[rows["ratio"].idxmax()]
+    return f", but x{number(worst['ratio'])} of its time at {int(worst['nr_live']):,}"
 
 
 def of_variant(frame: pd.DataFrame, variant: str, baseline: str) -> str:
