@@ -73,7 +73,7 @@ def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 # ---- trees of the lab ----
 
-VARIANTS = ("null", "anchor")
+VARIANTS, NULL = ["null", "anchor"], ["null"]
 
 
 @pytest.fixture(scope="module")
@@ -97,19 +97,29 @@ def then(trees: list[Path]) -> dict[Build, dict[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "old", "new", "timed", "counted"),
+    ("path", "old", "new", "same"),
     [
-        ("iova_variants/anchor.c", "anchor_", "other_", VARIANTS, VARIANTS),
-        ("iova_variants/anchor.c", "start_pfn;\n", "start_pfn + 1;\n", ["null"], ["null"]),
+        ("iova_variants/anchor.c", "anchor_", "other_", (VARIANTS, VARIANTS, VARIANTS)),
+        ("iova_variants/anchor.c", "start_pfn;\n", "start_pfn + 1;\n", (NULL, NULL, NULL)),
         (
             "iova_variants/range_tree.h",
             "if (new->pfn_lo <",
             "if (new->pfn_lo <=",
-            ["null"],
-            ["null"],
+            (NULL, NULL, NULL),
         ),
-        ("harness/userspace/rbtree.c", "is_red(sibling)", "is_black(sibling)", ["null"], ["null"]),
-        ("harness/replay_step.h", "op->size + 1;", "op->size + 2;", [], VARIANTS),
+        (
+            "harness/userspace/rbtree.c",
+            "is_red(sibling)",
+            "is_black(sibling)",
+            (NULL, NULL, NULL),
+        ),
+        ("harness/replay_step.h", "op->size + 1;", "op->size + 2;", ([], VARIANTS, [])),
+        (
+            "harness/threaded/threads_op.c",
+            "i < share->nr && run_op",
+            "i <= share->nr && run_op",
+            (VARIANTS, VARIANTS, []),
+        ),
     ],
 )
 def test_a_planted_change_is_found(
@@ -118,8 +128,7 @@ def test_a_planted_change_is_found(
     path: str,
     old: str,
     new: str,
-    timed: list[str],
-    counted: list[str],
+    same: tuple[list[str], list[str], list[str]],
 ) -> None:
     target = trees[1] / path
     before = target.read_text()
@@ -127,8 +136,8 @@ def test_a_planted_change_is_found(
     try:
         target.write_text(before.replace(old, new))
         now = same_code.describe(trees[1])
-        assert same_code.same(then["timed"], now["timed"].code("timed")) == sorted(timed)
-        assert same_code.same(then["counted"], now["counted"].code("counted")) == sorted(counted)
+        for build, names in zip(same_code.ROOTS, same, strict=True):
+            assert same_code.same(then[build], now[build].code(build)) == sorted(names), build
     finally:
         target.write_text(before)
 

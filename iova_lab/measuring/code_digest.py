@@ -77,10 +77,12 @@ class Proof:
     commit: str
     timed: dict[str, Same] = field(default_factory=dict)
     counted: dict[str, Same] = field(default_factory=dict)
+    threaded: dict[str, Same] = field(default_factory=dict)
 
     def of(self, build: Build) -> Mapping[str, Same]:
-        """The variants of one build; builds other than these two are never compared."""
-        return {"timed": self.timed, "counted": self.counted}.get(build, {})
+        """The variants of one build; builds other than these are never compared."""
+        compared = {"timed": self.timed, "counted": self.counted, "threaded": self.threaded}
+        return compared.get(build, {})
 
 
 @dataclass(frozen=True)

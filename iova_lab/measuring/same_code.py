@@ -35,10 +35,12 @@ from iova_variants.building import Build, compiler
 
 #: Where the comparison begins.  Of a timed replay, the allocator and the loops that are timed, with
 #: all they call.  Of a counted one, the allocator and all it calls: the loop around it visits no
-#: node, and which ops it runs is pinned by tests/golden/answers.json.
+#: node, and which ops it runs is pinned by tests/golden/answers.json.  Of a threaded one, the
+#: allocator and what each thread runs.
 ROOTS: dict[Build, tuple[str, ...]] = {
     "timed": ("iova_variant", "measured_loop", "sized_loop", "cached_loop"),
     "counted": ("iova_variant",),
+    "threaded": ("iova_variant", "threads_run_share"),
 }
 
 #: Run in a tree: how it compiles, and what it calls its code.  Older trees have other module names.
@@ -90,14 +92,20 @@ class Tree:
         return parse(done.stdout)
 
     def code(self, build: Build) -> dict[str, str]:
-        """The machine code of each variant as text without names; see `canonical`."""
+        """The machine code of each variant as text without names; see `canonical`.
+
+        Empty for an older tree whose loop is not called as one of `ROOTS`.
+        """
         with ThreadPoolExecutor() as pool:
             harness = list(pool.map(self.listing, self.harness))
             variants = pool.map(self.listing, self.variants.values())
-            return {
-                name: canonical(ROOTS[build], [own, *harness])
-                for name, own in zip(self.variants, variants, strict=True)
-            }
+            try:
+                return {
+                    name: canonical(ROOTS[build], [own, *harness])
+                    for name, own in zip(self.variants, variants, strict=True)
+                }
+            except LookupError:
+                return {}
 
 
 def describe(root: Path) -> dict[Build, Tree]:

@@ -94,7 +94,7 @@ def _slower(ratios: pd.DataFrame, workload: str, nr_live: int, variant: str) -> 
     here = rows[rows["nr_live"] == nr_live]
     if len(here):
         return f", but x{number(here['ratio'].iloc[0])} of its time"
-    worst = rows.loc[rows["ratio"].idxmax()]
+    worst = rows.sort_values("ratio").iloc[-1]
     return f", but x{number(worst['ratio'])} of its time at {int(worst['nr_live']):,}"
 
 
