@@ -54,11 +54,17 @@ NEED_NOTHING = {
     ("contention", "validate"),
     ("doctor",),
     ("kernel", "probes"),
+    ("linux", "releases"),
     ("list",),
     ("soak",),
 }
 #: These measure if they find no results, or none of this cell, and then write them.
-MEASURES = {("contention", "sweep"), ("contention", "validate"), ("compare",)}
+MEASURES = {
+    ("contention", "sweep"),
+    ("contention", "validate"),
+    ("compare",),
+    ("linux", "releases"),
+}
 #: What a command needs to read its --results at all.
 ALSO = {
     ("changes",): ["--from", "HEAD"],

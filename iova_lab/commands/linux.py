@@ -73,7 +73,7 @@ def asv(
     default=Path("build/results/releases"),
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of JSON lines, read and written; results/releases has the committed.",
+    help="Folder of JSON lines, written anew; results/releases has the committed.",
 )
 def releases(sources: tuple[str, ...], results: Path) -> None:
     """Count what the text of each release does: nodes, instructions, bytes, hits of its caches.
