@@ -50,4 +50,4 @@ def test_a_cut_row_is_left_out_and_gone_after_compaction(tmp_path: Path) -> None
     rows = read_rows(path)
     assert [row["n"] for row in rows] == [1, 2, 3]
     write_rows(path, rows, lambda row: str(row["key"]))
-    assert path.read_text() == '{"key": "a", "n": 2}\n{"key": "b", "n": 3}\n'
+    assert path.read_text() == '{"key":"a","n":2}\n{"key":"b","n":3}\n'
