@@ -6,10 +6,7 @@ Four commits of a small tree change its allocator; the third walks each search a
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from click.testing import CliRunner
 
 from iova_lab.cli import main
 from iova_lab.linux import asv_folder
-from tests.support import small_tree
+from tests.support import asv_runner, small_tree
 
 SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"
 END = 'MODULE_LICENSE("GPL");\n'
@@ -93,22 +90,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asv, list[st
     options = ("--workload", "ring@100", "--out", str(out))
     status, output = run_lab(str(tree), "v1..HEAD", *options)
     assert status == 0, output
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    environment["HOME"] = str(folder)
-
-    def asv(*arguments: str, status: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "asv", *arguments],
-            cwd=out,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout + done.stderr
-
-    asv("machine", "--yes", "--machine", "here")
+    asv = asv_runner.runner(out, folder)
     return out, asv, commits
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.linux import debian
 from iova_lab.measuring.counts import count
-from tests.support import debian_texts
+from tests.support import asv_runner, debian_texts
 
 #: In apt's index of Debian 12; later ones where build/linux/ has them, from the lab's own index.
 RELEASES = ("6.1", "6.12")
@@ -51,22 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, releases: list[str]) -> Pat
 @pytest.fixture(scope="module")
 def asv(folder: Path) -> Callable[..., str]:
     """Run asv in that folder; everything is measured once."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    environment["HOME"] = str(folder)
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "asv", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout + done.stderr
-
-    run("machine", "--yes", "--machine", "here")
+    run = asv_runner.runner(folder, folder)
     run("run", "--machine=here", "--bench=Nodes|Refusals", "HASHFILE:commits")
     return run
 
