@@ -393,8 +393,9 @@ def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: P
     assert np.unique(trace.stream.ops["op"]).tolist() == [Op.ALLOC, Op.FREE, Op.RESERVE]
     frame, mended = agreement.report(trace, "mainline")
     assert frame["nr_allocs"].sum() > 500
-    assert (frame["share"] == 1).all()
-    assert not mended.notes
+    assert (frame["share_mended"] == 1).all(), mended.notes
+    # One CPU races nobody: only an interrupt's calls come between a call and its return.
+    assert all("was interrupted" in note for note in mended.notes)
 
 
 # ---- the soft lockup ----

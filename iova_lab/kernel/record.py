@@ -39,9 +39,9 @@ def record(
 ) -> int:
     """Write tracefs' own text into ``text``; ``scale`` multiplies the I/O.
 
-    With one CPU, requests are recorded in the order in which they took the lock.  Returns how many
-    records the kernel says that it lost.  Raises `KernelError` if the guest does not come to its
-    end.
+    With one CPU, requests are recorded in the order in which they took the lock, but for calls that
+    an interrupt kept from returning (`iova_lab.traces.agreement`).  Returns how many records the
+    kernel says that it lost.  Raises `KernelError` if the guest does not come to its end.
     """
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
         folder = Path(name)

@@ -5,13 +5,15 @@ be mended from the recording itself, and every mend is named:
 
 - A domain that was set up before the probes has no reserved ranges in the trace.  All other domains
   of the machine reserve the same ones, so they are taken from those.
-- Two CPUs that race for the lock are recorded in the order of their records.  Where exchanging two
-  such neighbours makes the answers agree, that was the order of the lock.
+- A call is recorded when it returns.  Before that another CPU may take the lock, or an interrupt on
+  the same CPU may call, and be recorded first.  Where putting the call before those makes the
+  answers agree, that was its place.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +27,12 @@ from iova_variants.opstream import Op, OpStream
 #: Records further apart than this did not race for a lock: a call takes a few microseconds on the
 #: emulated machine that the traces come from.
 RACE_NS = 20_000
+
+#: Frees of one batch are recorded 1.4 to 3.5 us apart; further apart is another batch.
+BATCH_GAP_NS = 20_000
+
+#: The longest that a call is taken to have been interrupted for.
+INTERRUPTED_NS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -118,9 +126,10 @@ def _mend_reserves(trace: Trace, variant: str) -> Mended:
     return Mended(trace, tuple(notes))
 
 
-def _exchanged(trace: Trace, first: int, second: int) -> Trace:
+def moved(trace: Trace, index: int, to: int) -> Trace:
+    """Put op ``index`` before op ``to``."""
     order = np.arange(len(trace.rows))
-    order[[first, second]] = second, first
+    order[to : index + 1] = [index, *range(to, index)]
     return replace(
         trace,
         stream=replace(trace.stream, ops=trace.stream.ops[order]),
@@ -130,35 +139,67 @@ def _exchanged(trace: Trace, first: int, second: int) -> Trace:
     )
 
 
-def _raced(trace: Trace, index: int) -> list[tuple[int, int]]:
-    """Pairs of neighbours in one domain, ``index`` among them, that another CPU's call raced."""
-    ops = trace.stream.ops
+def _batches(trace: Trace, index: int) -> Iterator[int]:
+    """Begins of the batches of frees right before op ``index``, in its domain and on its CPU."""
+    ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
+    if ops["op"][index] != Op.ALLOC:
+        return
+    here = (ops["dom"] == ops["dom"][index]) & (ops["cpu"] == ops["cpu"][index])
+    before = np.flatnonzero(here[:index])[::-1]
+    frees = ops["op"][before] == Op.FREE
+    for at, free in enumerate(frees[:-1]):
+        if not free or times[index] - times[before[at]] > INTERRUPTED_NS:
+            return
+        gap_ns = times[before[at]] - times[before[at + 1]]
+        if not frees[at + 1] or gap_ns > BATCH_GAP_NS:
+            yield int(before[at])
+
+
+def places(trace: Trace, index: int) -> Iterator[tuple[int, int]]:
+    """Moves (which op, before which) that could mend op ``index``, the likeliest first."""
+    yield from ((index, begin) for begin in _batches(trace, index))
+    ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
     same = np.flatnonzero(ops["dom"] == ops["dom"][index])
     at = int(np.searchsorted(same, index))
-    pairs = [(int(same[i]), int(same[i + 1])) for i in (at - 1, at) if 0 <= i < len(same) - 1]
-    return [
-        (a, b)
-        for a, b in pairs
-        if ops["cpu"][a] != ops["cpu"][b]
-        and ops["slot"][a] != ops["slot"][b]
-        and trace.t_ns[b] - trace.t_ns[a] <= RACE_NS
-    ]
+    for later, earlier in ((at + 1, at), (at, at - 1)):
+        if earlier < 0 or later >= len(same):
+            continue
+        one, other = int(same[later]), int(same[earlier])
+        if ops["slot"][one] == ops["slot"][other]:
+            continue
+        raced = ops["cpu"][one] != ops["cpu"][other]
+        # On one CPU only what is recorded at its return can have been there first.
+        if raced or ops["op"][one] == Op.ALLOC:
+            longest = RACE_NS if raced else INTERRUPTED_NS
+            if times[one] - times[other] <= longest:
+                yield one, other
 
 
-def _mend_races(trace: Trace, variant: str) -> Mended:
-    """Exchange racing neighbours as long as that moves the first disagreement further on."""
+def note(trace: Trace, op: int, to: int) -> str:
+    """Say why op ``op`` was put before op ``to``."""
+    ops = trace.stream.ops
+    where = f"domain {ops['dom'][op]}: row {trace.rows[op]}"
+    ago_ns = int(trace.t_ns[op]) - int(trace.t_ns[to])
+    if ops["cpu"][op] != ops["cpu"][to]:
+        return f"{where} raced row {trace.rows[to]}, {ago_ns} ns earlier on another CPU"
+    between = ops[to:op]
+    calls = (between["dom"] == ops["dom"][op]) & (between["cpu"] == ops["cpu"][op])
+    return (
+        f"{where} was interrupted before it returned: {calls.sum()} calls on the same CPU, from"
+        f" {ago_ns} ns before its return"
+    )
+
+
+def _mend_order(trace: Trace, variant: str) -> Mended:
+    """Move calls as long as that leaves fewer that disagree."""
     notes: list[str] = []
     wrong = _disagreements(variant, trace)
     while len(wrong):
-        for first, second in _raced(trace, int(wrong[0])):
-            attempt = _exchanged(trace, first, second)
+        for op, to in places(trace, int(wrong[0])):
+            attempt = moved(trace, op, to)
             still_wrong = _disagreements(variant, attempt)
             if len(still_wrong) < len(wrong):
-                notes.append(
-                    f"domain {trace.stream.ops['dom'][first]}: rows {trace.rows[first]} and"
-                    f" {trace.rows[second]} were recorded {trace.t_ns[second] - trace.t_ns[first]}"
-                    " ns apart on two CPUs, in the other order than they took the lock"
-                )
+                notes.append(note(trace, op, to))
                 trace, wrong = attempt, still_wrong
                 break
         else:
@@ -169,8 +210,8 @@ def _mend_races(trace: Trace, variant: str) -> Mended:
 def mend(trace: Trace, variant: str = "mainline") -> Mended:
     """Mend what the recording lacks; ``variant`` is the one that the recorded kernel had."""
     reserves = _mend_reserves(trace, variant)
-    races = _mend_races(reserves.trace, variant)
-    return Mended(races.trace, reserves.notes + races.notes)
+    order = _mend_order(reserves.trace, variant)
+    return Mended(order.trace, reserves.notes + order.notes)
 
 
 def report(trace: Trace, variant: str) -> tuple[pd.DataFrame, Mended]:

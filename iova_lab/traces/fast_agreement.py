@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,16 +25,10 @@ import pandas as pd
 
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.traces.agreement import RACE_NS, common_reserves, with_reserves
+from iova_lab.traces.agreement import common_reserves, moved, note, places, with_reserves
 from iova_lab.traces.trace import FastTrace, Trace
 from iova_variants import Rcache
 from iova_variants.opstream import Op
-
-#: Frees of one batch are recorded 1.4 to 3.5 us apart; further apart is another batch.
-BATCH_GAP_NS = 20_000
-
-#: The longest that a call is taken to have been interrupted for.
-INTERRUPTED_NS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -124,53 +117,6 @@ def table(fast: FastTrace, variant: str = "mainline") -> pd.DataFrame:
     return frame.reset_index()
 
 
-def _moved(fast: FastTrace, index: int, to: int) -> FastTrace:
-    """Put op ``index`` before op ``to``."""
-    trace = fast.trace
-    order = np.arange(len(trace.rows))
-    order[to : index + 1] = [index, *range(to, index)]
-    moved = replace(
-        trace,
-        stream=replace(trace.stream, ops=trace.stream.ops[order]),
-        recorded=trace.recorded[order],
-        rows=trace.rows[order],
-        t_ns=trace.t_ns[order],
-    )
-    return replace(fast, trace=moved)
-
-
-def _batches(trace: Trace, index: int) -> Iterator[int]:
-    """Begins of the batches of frees right before op ``index``, in its domain and on its CPU."""
-    ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
-    if ops["op"][index] != Op.ALLOC:
-        return
-    here = (ops["dom"] == ops["dom"][index]) & (ops["cpu"] == ops["cpu"][index])
-    before = np.flatnonzero(here[:index])[::-1]
-    frees = ops["op"][before] == Op.FREE
-    for at, free in enumerate(frees[:-1]):
-        if not free or times[index] - times[before[at]] > INTERRUPTED_NS:
-            return
-        gap_ns = times[before[at]] - times[before[at + 1]]
-        if not frees[at + 1] or gap_ns > BATCH_GAP_NS:
-            yield int(before[at])
-
-
-def _places(trace: Trace, index: int) -> Iterator[tuple[int, int]]:
-    """Moves (which op, before which) that could mend op ``index``, the likeliest first."""
-    yield from ((index, begin) for begin in _batches(trace, index))
-    ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
-    same = np.flatnonzero(ops["dom"] == ops["dom"][index])
-    at = int(np.searchsorted(same, index))
-    neighbours = [(at + 1, at), (at, at - 1)]
-    for later, earlier in neighbours:
-        if earlier < 0 or later >= len(same):
-            continue
-        one, other = int(same[later]), int(same[earlier])
-        raced = ops["cpu"][one] != ops["cpu"][other] and times[one] - times[other] <= RACE_NS
-        if raced and ops["slot"][one] != ops["slot"][other]:
-            yield one, other
-
-
 def _mend_reserves(fast: FastTrace, variant: str) -> MendedFast:
     ops = fast.trace.stream.ops
     wrong = ops["dom"][_wrong(fast, variant)]
@@ -195,11 +141,11 @@ def _mend_domain(fast: FastTrace, dom: int, variant: str) -> MendedFast:
     notes: list[str] = []
     index = _first_in(dom, fast, variant)
     while index < len(fast.trace.rows):
-        for op, to in _places(fast.trace, index):
-            attempt = _moved(fast, op, to)
+        for op, to in places(fast.trace, index):
+            attempt = replace(fast, trace=moved(fast.trace, op, to))
             first = _first_in(dom, attempt, variant)
             if first > index:
-                notes.append(_note(fast.trace, op, to))
+                notes.append(note(fast.trace, op, to))
                 fast, index = attempt, first
                 break
         else:
@@ -207,27 +153,13 @@ def _mend_domain(fast: FastTrace, dom: int, variant: str) -> MendedFast:
     return MendedFast(fast, tuple(notes))
 
 
-def _note(trace: Trace, op: int, to: int) -> str:
-    ops = trace.stream.ops
-    where = f"domain {ops['dom'][op]}: row {trace.rows[op]}"
-    ago_ns = int(trace.t_ns[op]) - int(trace.t_ns[to])
-    if ops["cpu"][op] != ops["cpu"][to]:
-        return f"{where} raced row {trace.rows[to]}, {ago_ns} ns earlier on another CPU"
-    between = ops[to:op]
-    frees = (between["dom"] == ops["dom"][op]) & (between["cpu"] == ops["cpu"][op])
-    return (
-        f"{where} was interrupted after its look-up: {frees.sum()} frees on the same CPU, from"
-        f" {ago_ns} ns before its return"
-    )
-
-
 def mend(fast: FastTrace, variant: str = "mainline") -> MendedFast:
     """Mend what the recording lacks; ``variant`` is the one that the recorded kernel had."""
     mended = _mend_reserves(fast, variant)
     doms = mended.fast.trace.stream.ops["dom"]
     for dom in np.unique(doms[_wrong(mended.fast, variant)]).tolist():
-        moved = _mend_domain(mended.fast, dom, variant)
-        mended = MendedFast(moved.fast, mended.notes + moved.notes)
+        ordered = _mend_domain(mended.fast, dom, variant)
+        mended = MendedFast(ordered.fast, mended.notes + ordered.notes)
     return mended
 
 
