@@ -7,6 +7,7 @@ The allocator on it is the tests' own.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -139,6 +140,20 @@ def test_it_passes_every_check(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_store_that_may_fail_under_the_callers_lock_is_warned_of_since_7_3(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's own warning, where memory is refused: a series from before 7.3 may meet it."""
+    if tree.name != "maple-7.3":
+        pytest.skip("this maple tree does not warn")
+    small_maple.write(tree, {small_maple.PREALLOCATED: small_maple.AS_IT_GOES})
+    monkeypatch.setattr(checks, "CHECKS", {"no memory": checks.CHECKS["no memory"]})
+    finding = checks.check(f"linux:{tree}", out=tmp_path / "out", seconds=60)
+    assert finding is not None
+    assert re.search(r"WARN\(\) at lib/maple_tree\.c:\d+", finding.says)
+
+
+@pytest.mark.slow
 def test_threads_share_its_domain(tree: Path) -> None:
     stream = workloads.generate("ring", 100)
     result = iova_variants.replay_threads(f"linux:{tree}", stream, threads=2)
@@ -159,8 +174,8 @@ def test_an_op_that_does_not_return_leaves_it_usable(tree: Path) -> None:
     small_maple.write(
         tree,
         {
-            "\treturn !mas_store_gfp(": "\twhile (pfn_lo == 500)\n"
-            "\t\tprivate_find_iova(iovad, 501);\n\treturn !mas_store_gfp("
+            "\tif (mas_preallocate(": "\twhile (pfn_lo == 500)\n"
+            "\t\tprivate_find_iova(iovad, 501);\n\tif (mas_preallocate("
         },
     )
     code = (tree / source.ALLOCATOR).read_text()

@@ -96,7 +96,10 @@ static bool store(struct iova_domain *iovad, unsigned long pfn_lo, unsigned long
 {
 	MA_STATE(mas, &iovad->ranges, pfn_lo, pfn_hi);
 
-	return !mas_store_gfp(&mas, iova, GFP_ATOMIC);
+	if (mas_preallocate(&mas, iova, GFP_ATOMIC))
+		return false;
+	mas_store_prealloc(&mas, iova);
+	return true;
 }
 
 static bool find_room(struct iova_domain *iovad, unsigned long size, unsigned long limit_pfn,
@@ -204,6 +207,16 @@ struct iova *reserve_iova(struct iova_domain *iovad, unsigned long pfn_lo, unsig
 EXPORT_SYMBOL_GPL(reserve_iova);
 MODULE_LICENSE("GPL");
 """
+
+
+#: How it stores, and another way: since v7.3 that one warns of a request that may fail while the
+#: caller holds the tree's lock.
+PREALLOCATED = """	if (mas_preallocate(&mas, iova, GFP_ATOMIC))
+		return false;
+	mas_store_prealloc(&mas, iova);
+	return true;
+"""
+AS_IT_GOES = "	return !mas_store_gfp(&mas, iova, GFP_ATOMIC);\n"
 
 
 def write(folder: Path, changes: Mapping[str, str] | None = None) -> Path:

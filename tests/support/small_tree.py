@@ -274,7 +274,7 @@ struct iova_cpu_rcache;
 struct iova_domain {{
 	spinlock_t lock;
 	struct rb_root rbroot;
-	unsigned long granule, start_pfn, dma_32bit_pfn;
+	unsigned long granule, start_pfn, dma_32bit_pfn, nr_freed;
 	{members}
 }};
 #if IS_ENABLED(CONFIG_IOMMU_IOVA)
@@ -449,8 +449,10 @@ void free_iova(struct iova_domain *iovad, unsigned long pfn)
 
 	spin_lock_irqsave(&iovad->lock, flags);
 	iova = private_find_iova(iovad, pfn);
-	if (iova)
+	if (iova) {{
 		rb_erase(&iova->node, &iovad->rbroot);
+		iovad->nr_freed++;
+	}}
 	spin_unlock_irqrestore(&iovad->lock, flags);
 	if (iova)
 		kmem_cache_free(cache, iova);
