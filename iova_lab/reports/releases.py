@@ -9,20 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from iova_lab import comparison
 from iova_lab.measuring import provenance, releases
 from iova_lab.measuring.cells import Missing, number
 from iova_lab.measuring.releases import BEHIND, Row, Text
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
+from iova_lab.reports import releases_times
 from iova_lab.reports.releases_figure import figure
 
-#: Below the folder of results: what `iova-lab compare` has stored of the same releases.
-TIMES = "compare"
-#: Seconds of the comparison that the page names.
-BUDGET_S = 1200
 #: Changes below have no digit.
 SMALLEST = 0.001
+#: Instructions that differ by less leave a difference in time unexplained.
+SAME = 0.005
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def write_releases(results: Path, out_dir: Path) -> Path:
     """Write releases.md, releases.html and the figure into ``out_dir``, from ``results`` alone."""
     rows, texts = releases.require(results)
     names = columns(texts)
-    times = _times(results / TIMES, texts)
+    timed = releases_times.of(results / releases_times.FOLDER)
     answer = _answer(rows, texts, names)
     out_dir.mkdir(parents=True, exist_ok=True)
     save(figure(ratios(rows, names), answer), out_dir / "releases")
@@ -74,12 +72,14 @@ def write_releases(results: Path, out_dir: Path) -> Path:
         last=names[texts[-1].source],
         steps=[_step(rows, pair, names) for pair in pairwise(texts)],
         tables=[(one, table(rows, one, names)) for one in QUANTITIES],
-        times=times,
-        loads=_loads(results / TIMES),
+        times=releases_times.table(timed, texts, columns(texts), key=_place),
+        loads=releases_times.loads(timed),
+        unexplained=releases_times.unexplained(timed, rows, SAME),
+        same=percent(SAME, sign=""),
         not_counted=_not_counted(rows, names),
-        compare=_compare(texts),
+        compare=releases_times.command(texts),
         counts=f"{releases.COMMAND} {' '.join(text.source for text in texts)}",
-        budget=BUDGET_S,
+        budget=releases_times.BUDGET_S,
         made=provenance.table(
             provenance.of_files([results / releases.COUNTS, results / releases.TEXTS], results.name)
         ),
@@ -249,44 +249,3 @@ def _from_to(one: Change, quantity: Quantity) -> str:
 
 def _not_counted(rows: Sequence[Row], names: dict[str, str]) -> list[str]:
     return [f"{row.cell} on {names[row.source]}: {row.reason}" for row in rows if row.reason]
-
-
-def _compare(texts: Sequence[Text]) -> str:
-    """The command that measures times for this page."""
-    wanted = " ".join(releases.PREFIX + text.source for text in texts)
-    return f"iova-lab compare {wanted} --workloads {','.join(releases.CELLS)} --budget {BUDGET_S}"
-
-
-def _times(folder: Path, texts: Sequence[Text]) -> pd.DataFrame | None:
-    """Ratios of times to the first release, by workload; None if they were not measured."""
-    if not (folder / "comparison.json").exists():
-        return None
-    result = comparison.load(folder)
-    given = [subject.given.removeprefix(releases.PREFIX) for subject in result.subjects]
-    if given[0] != texts[0].source:
-        return None
-    by_source = dict(zip((text.source for text in texts), columns(texts).values(), strict=True))
-    cells: dict[str, dict[str, str]] = {}
-    for verdict in comparison.verdicts(result):
-        release = by_source.get(given[verdict.which])
-        if release:
-            cells.setdefault(verdict.cell.cell.name, {})[release] = verdict.text
-    later = list(by_source.values())[1:]
-    return pd.DataFrame(
-        [
-            [cell, *(values.get(name, str(Missing.NOT_MEASURED)) for name in later)]
-            for cell, values in sorted(cells.items(), key=lambda item: _place(item[0]))
-        ],
-        columns=["workload", *later],
-    )
-
-
-def _loads(folder: Path) -> str:
-    """When, at which commit and under which load the times were measured; "" without times."""
-    if not (folder / "comparison.json").exists():
-        return ""
-    result = comparison.load(folder)
-    most = f"{max(result.loads):.1f}" if result.loads else provenance.NOT_RECORDED
-    commit = result.commit or provenance.NOT_RECORDED
-    machine = result.system.get("CPU", "") or provenance.NOT_RECORDED
-    return f"{result.date}, commit {commit}, CPU: {machine}, highest load average: {most}"
