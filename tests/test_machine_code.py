@@ -66,6 +66,18 @@ def test_one_instruction_or_one_byte_of_data_does(tmp_path: Path, old: str, new:
     assert code(PROGRAM.replace(old, new), tmp_path) != code(PROGRAM, tmp_path)
 
 
+def test_what_a_leaf_stands_for_does_not_matter(tmp_path: Path) -> None:
+    command = [compiler(), *CFLAGS, "-g0", "-S", "-o", "-", str(tmp_path / "program.c")]
+    texts = []
+    for text in (PROGRAM, PROGRAM.replace("x - 7", "x - 8")):
+        (tmp_path / "program.c").write_text(text)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        texts.append(canonical(["start"], [parse(done.stdout)], ["other"]))
+    assert texts[0] == texts[1]
+    assert "other" in texts[0]
+    assert "helper" not in texts[0]
+
+
 def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="nothing is called begin"):
         code(PROGRAM, tmp_path, root="begin")
@@ -114,6 +126,12 @@ def then(trees: list[Path]) -> dict[Build, dict[str, str]]:
             (NULL, NULL, NULL),
         ),
         ("harness/replay_step.h", "op->size + 1;", "op->size + 2;", ([], VARIANTS, [])),
+        (
+            "harness/rcache.c",
+            "depot->depot_size > nr_keep",
+            "depot->depot_size >= nr_keep",
+            (VARIANTS, VARIANTS, VARIANTS),
+        ),
         (
             "harness/threaded/threads_op.c",
             "i < share->nr && run_op",

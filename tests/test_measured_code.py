@@ -91,6 +91,8 @@ def test_proven_code_is_not_old_until_the_c_changes_again(
     assert code_digest.same_code(commit[:12]) == {"null"}
     assert code_digest.same_code("fedcba987654") == frozenset()
     assert not code_digest.is_old({"code": "then"}, "null", "timed")
+    assert not code_digest.is_old({"code": "then", "rcache": "off"}, "null", "timed")
+    assert code_digest.is_old({"code": "then", "rcache": "6.7"}, "null", "timed")
     assert code_digest.is_old({"code": "then"}, "null", "threaded")
     assert code_digest.is_old({"code": "other"}, "null", "timed")
     monkeypatch.setattr(code_digest, "text_digest", lambda variant, build: "changed since")

@@ -124,9 +124,14 @@ def _is_todays(variant: str, build: Build, same: Same) -> bool:
 
 
 def is_old(row: dict[str, object], variant: str, build: Build) -> bool:
-    """Was this row measured with other code than today's, or before digests were stored?"""
+    """Was this row measured with other code than today's, or before digests were stored?
+
+    What is proven of a build is proven of replays without an rcache.
+    """
     code = row.get("code")
     if code == code_digest(variant, build):
         return False
+    if row.get("rcache", "off") != "off":
+        return True
     known = [proof.of(build).get(variant) for proof in _proofs(proofs_path())]
     return not any(same.then == code and _is_todays(variant, build, same) for same in known if same)

@@ -68,20 +68,22 @@ def _directive(listing: Listing, line: str) -> None:
         listing.blocks[found[1]] = [f".comm {found[2]}"]
 
 
-def canonical(roots: Iterable[str], units: Iterable[Listing]) -> str:
+def canonical(roots: Iterable[str], units: Iterable[Listing], leaves: Iterable[str] = ()) -> str:
     """All that the symbols ``roots`` reach in ``units``, without a name of theirs.
 
-    Raises `LookupError` for a root that no unit defines.
+    The symbols ``leaves`` keep their names, and what they stand for is left out.  Raises
+    `LookupError` for a root that no unit defines.
     """
-    program = _Program(list(units))
+    program = _Program(list(units), frozenset(leaves))
     for root in roots:
         program.root(root)
     return program.text()
 
 
 class _Program:
-    def __init__(self, units: list[Listing]) -> None:
+    def __init__(self, units: list[Listing], leaves: frozenset[str]) -> None:
         self._units = units
+        self._leaves = leaves
         self._numbers: dict[tuple[int, str], int] = {}
         self._queue: list[tuple[int, str]] = []
 
@@ -130,6 +132,8 @@ class _Program:
     def _reference(self, unit: int, word: str) -> str:
         """What stands for a word of an operand: a number, if it is a symbol of the program's."""
         listing = self._units[unit]
+        if word in self._leaves:
+            return word
         if word in listing.blocks or word in listing.aliases:
             return self._number(unit, word)
         for other, candidate in enumerate(self._units):

@@ -36,12 +36,18 @@ from iova_variants.building import Build, compiler
 #: Where the comparison begins.  Of a timed replay, the allocator and the loops that are timed, with
 #: all they call.  Of a counted one, the allocator and all it calls: the loop around it visits no
 #: node, and which ops it runs is pinned by tests/golden/answers.json.  Of a threaded one, the
-#: allocator and what each thread runs.
+#: allocator and what each thread runs.  All of it is a replay without an rcache.
 ROOTS: dict[Build, tuple[str, ...]] = {
-    "timed": ("iova_variant", "measured_loop", "sized_loop", "cached_loop"),
+    "timed": ("iova_variant", "measured_loop", "sized_loop"),
     "counted": ("iova_variant",),
     "threaded": ("iova_variant", "threads_run_share"),
 }
+#: Where the comparison ends: what runs only with an rcache, with the judge, or after an error.  The
+#: calls are compared, and what is called is not.
+LEAVES = (
+    *("rcache_alloc", "rcache_free", "rcache_free_past"),
+    *("threads_judge_before", "threads_judge_after", "threads_complain"),
+)
 
 #: Run in a tree: how it compiles, and what it calls its code.  Older trees have other module names.
 _DESCRIBE = """
@@ -101,7 +107,7 @@ class Tree:
             variants = pool.map(self.listing, self.variants.values())
             try:
                 return {
-                    name: canonical(ROOTS[build], [own, *harness])
+                    name: canonical(ROOTS[build], [own, *harness], LEAVES)
                     for name, own in zip(self.variants, variants, strict=True)
                 }
             except LookupError:
