@@ -21,151 +21,8 @@
  * is held is not known: each thread counts what it puts and takes itself.
  */
 #include <linux/bitops.h>
-#include <linux/kernel.h>
-#include <linux/slab.h>
 
-#include "rcache.h"
-
-/* ---- the tree ---- */
-
-static unsigned long tree_alloc(struct rcache *rcache, unsigned long size,
-				unsigned long limit_pfn)
-{
-	struct rcache_run *run = rcache->run;
-	unsigned long pfn;
-
-	pfn = iova_variant.alloc(rcache->iovad, size, limit_pfn, true);
-	rcache_stats_of(run)->nr_tree_allocs++;
-	if (unlikely(run->told))
-		run->told(run->context, rcache->iovad, size, limit_pfn, pfn);
-	return pfn;
-}
-
-static void tree_free(struct rcache *rcache, unsigned long pfn,
-		      unsigned long size)
-{
-	struct rcache_run *run = rcache->run;
-
-	if (iova_variant.free_sized)
-		iova_variant.free_sized(rcache->iovad, pfn, size);
-	else
-		iova_variant.free(rcache->iovad, pfn);
-	rcache_stats_of(run)->nr_tree_frees++;
-	if (unlikely(run->told))
-		run->told(run->context, rcache->iovad, 0, 0, pfn);
-}
-
-/* ---- magazines ---- */
-
-static struct magazine *magazine_new(const struct rcache *rcache)
-{
-	u64 size = rcache->run->config.magazine_size;
-	struct magazine *magazine;
-
-	magazine = kmalloc(sizeof(*magazine) + size * sizeof(unsigned long),
-			   GFP_ATOMIC);
-	if (magazine)
-		magazine->nr = 0;
-	return magazine;
-}
-
-static bool magazine_full(const struct rcache *rcache,
-			  const struct magazine *magazine)
-{
-	return magazine->nr == rcache->run->config.magazine_size;
-}
-
-/* Take the newest that lies low enough; the newest of all fills its place. */
-static unsigned long magazine_get(struct magazine *magazine,
-				  unsigned long highest)
-{
-	unsigned long i, pfn;
-
-	for (i = magazine->nr; i-- > 0;) {
-		pfn = magazine->pfns[i];
-		if (likely(pfn <= highest)) {
-			magazine->pfns[i] = magazine->pfns[--magazine->nr];
-			return pfn;
-		}
-	}
-	return IOVA_REFUSED;
-}
-
-static void magazine_empty(struct rcache *rcache, unsigned int order,
-			   struct magazine *magazine)
-{
-	unsigned long i;
-
-	for (i = 0; i < magazine->nr; i++)
-		tree_free(rcache, magazine->pfns[i], 1UL << order);
-	rcache_stats_of(rcache->run)->held_pfns -= magazine->nr << order;
-	magazine->nr = 0;
-}
-
-/* ---- the depot ---- */
-
-/* @full has left the caches. */
-static void magazine_retire(struct rcache *rcache, unsigned int order,
-			    struct magazine *full)
-{
-	magazine_empty(rcache, order, full);
-	kfree(full);
-}
-
-static bool depot_push(struct rcache *rcache, unsigned int order,
-		       struct magazine *full)
-{
-	struct rcache_order *depot = &rcache->orders[order];
-	u64 depot_max = rcache->run->config.depot_max;
-	unsigned long flags;
-	bool taken;
-
-	spin_lock_irqsave(&depot->lock, flags);
-	taken = !depot_max || depot->depot_size < depot_max;
-	if (taken) {
-		full->next = depot->depot;
-		depot->depot = full;
-		depot->depot_size++;
-	}
-	spin_unlock_irqrestore(&depot->lock, flags);
-	return taken;
-}
-
-/* The newest magazine if there are more than @nr_keep, else NULL. */
-static struct magazine *depot_pop(struct rcache_order *depot, u64 nr_keep,
-				  u64 magazine_size)
-{
-	struct magazine *magazine = NULL;
-	unsigned long flags;
-
-	spin_lock_irqsave(&depot->lock, flags);
-	if (depot->depot_size > nr_keep) {
-		magazine = depot->depot;
-		depot->depot = magazine->next;
-		magazine->nr = magazine_size;
-		depot->depot_size--;
-	}
-	spin_unlock_irqrestore(&depot->lock, flags);
-	return magazine;
-}
-
-void rcache_tick(struct rcache *rcache)
-{
-	const struct rcache_config *config = &rcache->run->config;
-	struct magazine *magazine;
-	unsigned int order;
-
-	if (config->depot_max)
-		return;
-	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
-		magazine = depot_pop(&rcache->orders[order], config->nr_cpus,
-				     config->magazine_size);
-		if (!magazine)
-			continue;
-		magazine_retire(rcache, order, magazine);
-		rcache_stats_of(rcache->run)->nr_trims++;
-	}
-}
+#include "magazine.h"
 
 static void flush_cpus(struct rcache *rcache)
 {
@@ -185,42 +42,10 @@ static void flush_cpus(struct rcache *rcache)
 		}
 }
 
-static void depot_reverse(struct rcache_order *depot)
-{
-	struct magazine *reversed = NULL, *magazine;
-	unsigned long flags;
-
-	spin_lock_irqsave(&depot->lock, flags);
-	while ((magazine = depot->depot)) {
-		depot->depot = magazine->next;
-		magazine->next = reversed;
-		reversed = magazine;
-	}
-	depot->depot = reversed;
-	spin_unlock_irqrestore(&depot->lock, flags);
-}
-
-/* A bounded depot is an array, emptied from its first entry: oldest first. */
-static void flush_depots(struct rcache *rcache)
-{
-	const struct rcache_config *config = &rcache->run->config;
-	struct magazine *magazine;
-	unsigned int order;
-
-	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
-		struct rcache_order *depot = &rcache->orders[order];
-
-		if (config->depot_max)
-			depot_reverse(depot);
-		while ((magazine = depot_pop(depot, 0, config->magazine_size)))
-			magazine_retire(rcache, order, magazine);
-	}
-}
-
 void rcache_flush(struct rcache *rcache)
 {
 	flush_cpus(rcache);
-	flush_depots(rcache);
+	rcache_flush_depots(rcache);
 }
 
 /* ---- get and put ---- */
@@ -237,7 +62,7 @@ static bool reload(struct rcache_order *depot, struct cpu_cache *cache,
 		swap(cache->loaded, cache->previous);
 		return true;
 	}
-	full = depot_pop(depot, 0, magazine_size);
+	full = rcache_depot_pop(depot, 0, magazine_size);
 	if (!full)
 		return false;
 	kfree(cache->loaded);
@@ -274,7 +99,7 @@ static bool unload(struct rcache *rcache, unsigned int order,
 	empty = magazine_new(rcache);
 	if (!empty)
 		return false;
-	if (!depot_push(rcache, order, cache->loaded))
+	if (!rcache_depot_push(rcache, order, cache->loaded))
 		*retired = cache->loaded;
 	cache->loaded = empty;
 	return true;
@@ -341,7 +166,7 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	rcache_stats_of(run)->nr_flushes++;
 	flush_cpus(rcache);
 	if (run->config.flush_depots)
-		flush_depots(rcache);
+		rcache_flush_depots(rcache);
 	return tree_alloc(rcache, size, limit_pfn);
 }
 
@@ -415,7 +240,7 @@ static void order_exit(struct rcache_order *depot, u64 nr_cpus)
 		kfree(depot->cpus[cpu].previous);
 	}
 	kfree(depot->cpus);
-	while ((magazine = depot_pop(depot, 0, 0)))
+	while ((magazine = rcache_depot_pop(depot, 0, 0)))
 		kfree(magazine);
 }
 

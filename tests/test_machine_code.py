@@ -127,7 +127,7 @@ def then(trees: list[Path]) -> dict[Build, dict[str, str]]:
         ),
         ("harness/replay_step.h", "op->size + 1;", "op->size + 2;", ([], VARIANTS, [])),
         (
-            "harness/rcache.c",
+            "harness/rcache_depot.c",
             "depot->depot_size > nr_keep",
             "depot->depot_size >= nr_keep",
             (VARIANTS, VARIANTS, VARIANTS),

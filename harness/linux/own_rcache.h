@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * own_rcache - the file's own per-CPU caches in the place of harness/rcache.c.
+ * own_rcache - the file's own per-CPU caches in the place of harness/rcache*.c.
  *
  * Defines what rcache.h declares, by alloc_iova_fast() and free_iova_fast(); the
  * linker takes these functions and not the harness's.  The CPU is the one that

@@ -85,9 +85,12 @@ _IN_THE_LAB = {
     "range_max32.h": ("__cached_rbnode_delete_update",),
     "harness/rcache.c": (
         *("alloc_iova_fast", "free_iova_fast", "iova_rcache_insert", "iova_rcache_get"),
-        *("__iova_rcache_insert", "__iova_rcache_get", "iova_magazine_alloc", "iova_depot_push"),
-        *("iova_depot_work_func", "free_cpu_cached_iovas", "free_global_cached_iovas"),
+        *("__iova_rcache_insert", "__iova_rcache_get", "free_cpu_cached_iovas"),
     ),
+    "harness/rcache_depot.c": (
+        *("iova_depot_push", "iova_depot_work_func", "free_global_cached_iovas"),
+    ),
+    "harness/magazine.h": ("iova_magazine_alloc", "iova_magazine_free_pfns"),
 }
 
 

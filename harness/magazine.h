@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * magazine - what the rcache's parts do with one magazine, and with the tree.
+ *
+ * Included by rcache.c, get and put, and by rcache_depot.c.  All of it is O(1) but
+ * for a get that skips what lies too high, and for emptying: one free() of the
+ * tree per range.
+ */
+#ifndef MAGAZINE_H
+#define MAGAZINE_H
+
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "rcache.h"
+
+/* ---- the tree ---- */
+
+static inline unsigned long
+tree_alloc(struct rcache *rcache, unsigned long size, unsigned long limit_pfn)
+{
+	struct rcache_run *run = rcache->run;
+	unsigned long pfn;
+
+	pfn = iova_variant.alloc(rcache->iovad, size, limit_pfn, true);
+	rcache_stats_of(run)->nr_tree_allocs++;
+	if (unlikely(run->told))
+		run->told(run->context, rcache->iovad, size, limit_pfn, pfn);
+	return pfn;
+}
+
+static inline void tree_free(struct rcache *rcache, unsigned long pfn,
+			     unsigned long size)
+{
+	struct rcache_run *run = rcache->run;
+
+	if (iova_variant.free_sized)
+		iova_variant.free_sized(rcache->iovad, pfn, size);
+	else
+		iova_variant.free(rcache->iovad, pfn);
+	rcache_stats_of(run)->nr_tree_frees++;
+	if (unlikely(run->told))
+		run->told(run->context, rcache->iovad, 0, 0, pfn);
+}
+
+/* ---- magazines ---- */
+
+static inline struct magazine *magazine_new(const struct rcache *rcache)
+{
+	u64 size = rcache->run->config.magazine_size;
+	struct magazine *magazine;
+
+	magazine = kmalloc(sizeof(*magazine) + size * sizeof(unsigned long),
+			   GFP_ATOMIC);
+	if (magazine)
+		magazine->nr = 0;
+	return magazine;
+}
+
+static inline bool magazine_full(const struct rcache *rcache,
+				 const struct magazine *magazine)
+{
+	return magazine->nr == rcache->run->config.magazine_size;
+}
+
+/* Take the newest that lies low enough; the newest of all fills its place. */
+static inline unsigned long magazine_get(struct magazine *magazine,
+					 unsigned long highest)
+{
+	unsigned long i, pfn;
+
+	for (i = magazine->nr; i-- > 0;) {
+		pfn = magazine->pfns[i];
+		if (likely(pfn <= highest)) {
+			magazine->pfns[i] = magazine->pfns[--magazine->nr];
+			return pfn;
+		}
+	}
+	return IOVA_REFUSED;
+}
+
+static inline void magazine_empty(struct rcache *rcache, unsigned int order,
+				  struct magazine *magazine)
+{
+	unsigned long i;
+
+	for (i = 0; i < magazine->nr; i++)
+		tree_free(rcache, magazine->pfns[i], 1UL << order);
+	rcache_stats_of(rcache->run)->held_pfns -= magazine->nr << order;
+	magazine->nr = 0;
+}
+
+/* @full has left the caches. */
+static inline void magazine_retire(struct rcache *rcache, unsigned int order,
+				   struct magazine *full)
+{
+	magazine_empty(rcache, order, full);
+	kfree(full);
+}
+
+/* ---- rcache_depot.c ---- */
+
+/* False if it is full: then @full is the caller's again. */
+bool rcache_depot_push(struct rcache *rcache, unsigned int order,
+		       struct magazine *full);
+/* The newest magazine if there are more than @nr_keep, else NULL. */
+struct magazine *rcache_depot_pop(struct rcache_order *depot, u64 nr_keep,
+				  u64 magazine_size);
+void rcache_flush_depots(struct rcache *rcache);
+
+#endif
