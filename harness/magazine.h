@@ -17,15 +17,17 @@
 /* ---- the tree ---- */
 
 static inline unsigned long
-tree_alloc(struct rcache *rcache, unsigned long size, unsigned long limit_pfn)
+tree_alloc(struct rcache *rcache, unsigned long size, unsigned long limit_pfn,
+	   bool size_aligned)
 {
 	struct rcache_run *run = rcache->run;
 	unsigned long pfn;
 
-	pfn = iova_variant.alloc(rcache->iovad, size, limit_pfn, true);
+	pfn = iova_variant.alloc(rcache->iovad, size, limit_pfn, size_aligned);
 	rcache_stats_of(run)->nr_tree_allocs++;
 	if (unlikely(run->told))
-		run->told(run->context, rcache->iovad, size, limit_pfn, pfn);
+		run->told(run->context, rcache->iovad, size, limit_pfn,
+			  size_aligned, pfn);
 	return pfn;
 }
 
@@ -40,7 +42,7 @@ static inline void tree_free(struct rcache *rcache, unsigned long pfn,
 		iova_variant.free(rcache->iovad, pfn);
 	rcache_stats_of(run)->nr_tree_frees++;
 	if (unlikely(run->told))
-		run->told(run->context, rcache->iovad, 0, 0, pfn);
+		run->told(run->context, rcache->iovad, 0, 0, false, pfn);
 }
 
 /* ---- magazines ---- */

@@ -23,7 +23,14 @@ enum replay_op_code {
  * place() is told the address; all others search, and must find it.
  */
 #define REPLAY_PACKED		(1U << 1)
-#define REPLAY_OP_FLAGS		(REPLAY_SIZE_ALIGNED | REPLAY_PACKED)
+/*
+ * The caller uses alloc_iova() or free_iova(), not the fast API, so the rcache
+ * does not see the op.  Without an rcache, and for RESERVE, FIND and packed ops,
+ * which never enter one, this changes nothing.
+ */
+#define REPLAY_PAST_RCACHE	(1U << 2)
+#define REPLAY_OP_FLAGS							\
+	(REPLAY_SIZE_ALIGNED | REPLAY_PACKED | REPLAY_PAST_RCACHE)
 
 /**
  * struct replay_op - one request; 24 bytes, little-endian
@@ -33,7 +40,7 @@ enum replay_op_code {
  * @dom: index of the domain
  * @cpu: where the request was made
  * @op: enum replay_op_code
- * @flags: REPLAY_SIZE_ALIGNED, REPLAY_PACKED
+ * @flags: REPLAY_SIZE_ALIGNED, REPLAY_PACKED, REPLAY_PAST_RCACHE
  * @zero: padding
  */
 struct replay_op {

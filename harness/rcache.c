@@ -159,7 +159,7 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 			return pfn;
 		}
 	}
-	pfn = tree_alloc(rcache, size, limit_pfn);
+	pfn = tree_alloc(rcache, size, limit_pfn, true);
 	if (likely(pfn != IOVA_REFUSED) || !run->config.flush)
 		return pfn;
 
@@ -167,7 +167,7 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	flush_cpus(rcache);
 	if (run->config.flush_depots)
 		rcache_flush_depots(rcache);
-	return tree_alloc(rcache, size, limit_pfn);
+	return tree_alloc(rcache, size, limit_pfn, true);
 }
 
 void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
@@ -180,6 +180,13 @@ void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 	    unlikely(!cache_put(rcache, cpu, order, pfn)))
 		tree_free(rcache, pfn,
 			  order < RCACHE_NR_ORDERS ? 1UL << order : size);
+}
+
+unsigned long rcache_alloc_past(struct rcache *rcache, unsigned long size,
+				unsigned long limit_pfn, bool size_aligned)
+{
+	rcache_stats_of(rcache->run)->nr_allocs[RCACHE_NR_ORDERS]++;
+	return tree_alloc(rcache, size, limit_pfn, size_aligned);
 }
 
 void rcache_free_past(struct rcache *rcache, unsigned long pfn,

@@ -16,6 +16,7 @@
 #ifndef RCACHE_H
 #define RCACHE_H
 
+#include <linux/log2.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -44,9 +45,11 @@ struct rcache_config {
 
 /**
  * struct rcache_stats - totals of one replay, over its domains
- * @nr_allocs: requests by order; the last counts those too large for any
+ * @nr_allocs: requests by order; the last counts those too large for any, and
+ *	those made past the rcache
  * @nr_hits: of these, answered without the tree
- * @nr_frees: frees by order; the last counts those that no order takes
+ * @nr_frees: frees by order; the last counts those that no order takes, and
+ *	those made past the rcache
  * @nr_tree_allocs: requests that reached the tree, second tries included
  * @nr_tree_frees: ranges freed into the tree, for whatever reason
  * @nr_flushes: requests that emptied all caches
@@ -82,7 +85,7 @@ struct rcache_run {
 	struct rcache_stats stats;
 	void (*told)(void *context, struct iova_domain *iovad,
 		     unsigned long size, unsigned long limit_pfn,
-		     unsigned long pfn);
+		     bool size_aligned, unsigned long pfn);
 	void *context;
 };
 
@@ -146,9 +149,21 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 			   unsigned long size, unsigned long limit_pfn);
 void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 		 unsigned long size);
-/* Not from rcache_alloc(), and so for the tree; @size is what that gave. */
+
+/*
+ * Past the caches.  @size of a free is what the tree has: what was asked of
+ * rcache_alloc_past(), or rcache_tree_size() of what was asked of rcache_alloc().
+ */
+unsigned long rcache_alloc_past(struct rcache *rcache, unsigned long size,
+				unsigned long limit_pfn, bool size_aligned);
 void rcache_free_past(struct rcache *rcache, unsigned long pfn,
 		      unsigned long size);
+
+/* What the fast API asks the tree for. */
+static inline unsigned long rcache_tree_size(unsigned long size)
+{
+	return size < RCACHE_MAX_SIZE ? roundup_pow_of_two(size) : size;
+}
 
 /*
  * The timer, every 100 ms of virtual time: a depot with more magazines than

@@ -15,6 +15,17 @@
 #include "rcache.h"
 #include "replay_step.h"
 
+/*
+ * May a range that alloc_iova() returned for @op be given to free_iova_fast()?
+ * The caches pass a range on as one of its order: as an aligned power of two.
+ */
+static __always_inline bool rcache_takes(const struct replay_op *op)
+{
+	if (op->size > RCACHE_MAX_SIZE || op->size == 1)
+		return true;
+	return is_power_of_2(op->size) && op->flags & REPLAY_SIZE_ALIGNED;
+}
+
 /* A range that went past the rcache goes back past it. */
 static inline void rcache_step_free_past(struct rcache *rcache, u64 pfn,
 					 const u32 *past_size)
@@ -51,6 +62,43 @@ static __always_inline u64 rcache_step(const struct iova_variant_ops *variant,
 			*past_size = 0;
 	}
 	return replay_step(variant, hot, op);
+}
+
+/* One with REPLAY_PAST_RCACHE.  A failed alloc_iova() does not flush. */
+static inline u64
+rcache_past_step(const struct iova_variant_ops *variant, struct rcache *rcaches,
+		 const struct replay_hot hot, u64 *slot, u32 *size,
+		 u32 *past_size, const struct replay_op *op)
+{
+	struct rcache *rcache = &rcaches[op->dom];
+
+	if (op->op == REPLAY_ALLOC) {
+		*size = rcache_takes(op) ? op->size : 0;
+		if (past_size)
+			*past_size = op->size;
+		*slot = rcache_alloc_past(rcache, op->size, op->limit_pfn,
+					  op->flags & REPLAY_SIZE_ALIGNED);
+		return *slot;
+	}
+	if (op->op == REPLAY_FREE && *size) {
+		if (*slot != IOVA_REFUSED)
+			rcache_free_past(rcache, *slot,
+					 rcache_tree_size(*size));
+		return *slot;
+	}
+	return rcache_step(variant, rcaches, hot, slot, size, past_size, op);
+}
+
+/* As rcache_step(), for a stream in which some ops have REPLAY_PAST_RCACHE. */
+static __always_inline u64 rcache_mixed_step(
+	const struct iova_variant_ops *variant, struct rcache *rcaches,
+	const struct replay_hot hot, u64 *slot, u32 *size, u32 *past_size,
+	const struct replay_op *op)
+{
+	if (unlikely(op->flags & REPLAY_PAST_RCACHE))
+		return rcache_past_step(variant, rcaches, hot, slot, size,
+					past_size, op);
+	return rcache_step(variant, rcaches, hot, slot, size, past_size, op);
 }
 
 /*

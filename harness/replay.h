@@ -106,6 +106,7 @@ struct replay_result {
  * @size: what the variant was asked for; 0 for REPLAY_FREE
  * @dom: index of the domain
  * @op: REPLAY_ALLOC or REPLAY_FREE
+ * @flags: REPLAY_SIZE_ALIGNED; only an op past the rcache can be without it
  */
 struct replay_tree_op {
 	u64 index;
@@ -113,7 +114,8 @@ struct replay_tree_op {
 	u64 pfn;
 	u32 size;
 	u16 dom;
-	u16 op;
+	u8 op;
+	u8 flags;
 };
 
 /**

@@ -63,6 +63,18 @@ static const char *check_bounds(const struct replay_stream *stream,
 	return NULL;
 }
 
+/* Beside the domain: this range must never get into an rcache. */
+#define PAST_ONLY	(1U << 31)
+
+/* A packed range is looked at when its address is known: rcache_packed_size() */
+static u32 filled_by(const struct replay_op *op)
+{
+	bool past = op->op == REPLAY_ALLOC && op->flags & REPLAY_PAST_RCACHE &&
+		    !(op->flags & REPLAY_PACKED);
+
+	return (op->dom + 1U) | (past && !rcache_takes(op) ? PAST_ONLY : 0);
+}
+
 /* @in: per slot, 0 while it is empty, else the domain that filled it + 1 */
 static const char *check_slot(const struct replay_op *op, u32 *in)
 {
@@ -71,17 +83,20 @@ static const char *check_slot(const struct replay_op *op, u32 *in)
 	if (op->op == REPLAY_ALLOC || op->op == REPLAY_RESERVE) {
 		if (*slot)
 			return "slot is filled already";
-		*slot = op->dom + 1;
+		*slot = filled_by(op);
 		return NULL;
 	}
 	if (!*slot)
 		return op->op == REPLAY_FREE ?
 			       "slot is freed twice, or was never filled" :
 			       "slot is not filled";
-	if (*slot != op->dom + 1U)
+	if ((*slot & ~PAST_ONLY) != op->dom + 1U)
 		return "slot was filled in another domain";
-	if (op->op == REPLAY_FREE)
-		*slot = 0;
+	if (op->op != REPLAY_FREE)
+		return NULL;
+	if (*slot & PAST_ONLY && !(op->flags & REPLAY_PAST_RCACHE))
+		return "freed through the rcache, but allocated past it, and no aligned power of two";
+	*slot = 0;
 	return NULL;
 }
 

@@ -162,7 +162,7 @@ const char *replay_judge_after(struct replay *replay,
 }
 
 void replay_told(void *context, struct iova_domain *iovad, unsigned long size,
-		 unsigned long limit_pfn, unsigned long pfn)
+		 unsigned long limit_pfn, bool size_aligned, unsigned long pfn)
 {
 	struct replay *replay = context;
 	struct replay_rcache *rcache = replay->rcache;
@@ -173,13 +173,14 @@ void replay_told(void *context, struct iova_domain *iovad, unsigned long size,
 		.size = size,
 		.dom = dom,
 		.op = size ? REPLAY_ALLOC : REPLAY_FREE,
-		.flags = size ? REPLAY_SIZE_ALIGNED : 0,
+		.flags = size_aligned ? REPLAY_SIZE_ALIGNED : 0,
 	};
 	struct verdict verdict;
 
 	if (rcache->tree_ops)
 		rcache->tree_ops[rcache->nr_tree_ops] = (struct replay_tree_op){
-			replay->index, limit_pfn, pfn, size, dom, op.op,
+			replay->index, limit_pfn, pfn,	    size,
+			dom,	       op.op,	  op.flags,
 		};
 	rcache->nr_tree_ops++;
 	if (!replay_judged(replay) || replay->tree_wrong)

@@ -119,8 +119,8 @@ static __always_inline u64 cached_step(const struct replay_hot hot,
 	u32 *past_size = cached.past_sizes ? &cached.past_sizes[op->slot] :
 					     NULL;
 
-	return rcache_step(&iova_variant, cached.rcaches, hot, slot, size,
-			   past_size, op);
+	return rcache_mixed_step(&iova_variant, cached.rcaches, hot, slot, size,
+				 past_size, op);
 }
 
 /* The timer is somebody else's work: no op is charged for it. */
@@ -176,6 +176,6 @@ const char *replay_judge_after(struct replay *replay,
 			       const struct verdict *verdict);
 /* For rcache_run: the rcache has let an op through to the variant. */
 void replay_told(void *context, struct iova_domain *iovad, unsigned long size,
-		 unsigned long limit_pfn, unsigned long pfn);
+		 unsigned long limit_pfn, bool size_aligned, unsigned long pfn);
 
 #endif

@@ -32,7 +32,8 @@ TREE_OP_DTYPE = np.dtype(
         ("pfn", "<u8"),
         ("size", "<u4"),
         ("dom", "<u2"),
-        ("op", "<u2"),
+        ("op", "u1"),
+        ("flags", "u1"),
     ]
 )
 
@@ -113,9 +114,10 @@ class RcacheReport:
     """What the rcache did in the measured window, over all domains.
 
     ``nr_allocs`` and ``nr_frees`` count requests by order 0..5; their last entry counts what no
-    order takes.  ``nr_tree_allocs`` has second tries in it, ``nr_tree_frees`` every range freed
-    into the tree.  ``nr_held`` (ranges by order) and ``held_pfns`` are in the caches after the
-    window: live in the tree, but not to any caller.
+    order takes, and what goes past the rcache (`OpFlag.PAST_RCACHE`).  ``nr_tree_allocs`` has
+    second tries in it, ``nr_tree_frees`` every range freed into the tree.  ``nr_held`` (ranges by
+    order) and ``held_pfns`` are in the caches after the window: live in the tree, but not to any
+    caller.
     """
 
     nr_allocs: tuple[int, ...]

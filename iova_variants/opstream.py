@@ -41,10 +41,17 @@ class Op(enum.IntEnum):
 
 
 class OpFlag(enum.IntFlag):
-    """Flags of an op; `PACKED` is for ageing, see harness/replay.h."""
+    """Flags of an op, as in harness/op.h.
+
+    `PACKED` is for ageing.  `PAST_RCACHE`: the caller uses alloc_iova() or free_iova(), so an
+    rcache does not see the op; without an rcache it changes nothing.  A range that was allocated
+    past the rcache may be freed through it where a kernel's caches could pass it on: aligned, with
+    a power of two as its size, or of more than 32 pfns, which no cache takes.
+    """
 
     SIZE_ALIGNED = 1
     PACKED = 2
+    PAST_RCACHE = 4
 
 
 class StreamError(IovaLabError, ValueError):

@@ -10,6 +10,7 @@ from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream, StreamError, 
 from tests.support.lab import Row, alloc, find, free, reserve, stream_of
 
 PACKED = OpFlag.PACKED
+PAST = OpFlag.PAST_RCACHE
 ALIGNED = OpFlag.SIZE_ALIGNED
 A = alloc(0, 1, 100)  # a first op that nothing is wrong with
 
@@ -17,7 +18,7 @@ A = alloc(0, 1, 100)  # a first op that nothing is wrong with
 WRONG: dict[str, tuple[list[Row], dict[str, int], int, str]] = {
     "unknown op": ([A, Row(op=4)], {}, 1, "unknown op code"),
     "highest op": ([A, Row(op=255)], {}, 1, "unknown op code"),
-    "unknown flag": ([A, alloc(1, 1, 100, flags=4)], {}, 1, "unknown flags"),
+    "unknown flag": ([A, alloc(1, 1, 100, flags=8)], {}, 1, "unknown flags"),
     "padding not zero": ([A, alloc(1, 1, 100)._replace(zero=1)], {}, 1, "unknown flags"),
     "slot too high": ([A, alloc(5, 1, 100)], {"nr_slots": 5}, 1, "slot is not below nr_slots"),
     "dom too high": ([A, alloc(1, 1, 100, dom=1)], {}, 1, "dom is not below nr_domains"),
@@ -86,6 +87,24 @@ WRONG: dict[str, tuple[list[Row], dict[str, int], int, str]] = {
         {"nr_ageing": 2},
         1,
         "packed below another limit than the op before it",
+    ),
+    "past the rcache and back through it, no power of two": (
+        [alloc(0, 3, 100, flags=PAST | ALIGNED), free(0)],
+        {},
+        1,
+        "freed through the rcache, but allocated past it, and no aligned power of two",
+    ),
+    "past the rcache and back through it, not aligned": (
+        [alloc(0, 4, 100, flags=PAST), free(0)],
+        {},
+        1,
+        "freed through the rcache, but allocated past it, and no aligned power of two",
+    ),
+    "past the rcache and freed elsewhere": (
+        [alloc(0, 3, 100, flags=PAST), free(0, dom=1)._replace(flags=PAST)],
+        {"nr_domains": 2},
+        1,
+        "slot was filled in another domain",
     ),
     "packed beyond the start": (
         [alloc(0, 60, 100, flags=PACKED), alloc(1, 41, 100, flags=PACKED)],

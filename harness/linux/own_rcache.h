@@ -128,12 +128,14 @@ static void text_name_locks(struct iova_domain *iovad)
 }
 
 static void text_tell(const struct rcache *rcache, unsigned long size,
-		      unsigned long limit_pfn, unsigned long pfn)
+		      unsigned long limit_pfn, bool size_aligned,
+		      unsigned long pfn)
 {
 	struct rcache_run *run = rcache->run;
 
 	if (run->told)
-		run->told(run->context, rcache->iovad, size, limit_pfn, pfn);
+		run->told(run->context, rcache->iovad, size, limit_pfn,
+			  size_aligned, pfn);
 }
 
 int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
@@ -193,7 +195,7 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 	if (text_counts && order < RCACHE_NR_ORDERS && !effect.nr_tree_allocs)
 		stats->nr_hits[order]++;
 	pfn = pfn ? pfn : IOVA_REFUSED; /* 0 is no address here */
-	text_tell(rcache, size, limit_pfn, pfn);
+	text_tell(rcache, size, limit_pfn, true, pfn);
 	return pfn;
 }
 
@@ -204,11 +206,26 @@ void rcache_free(struct rcache *rcache, unsigned int cpu, unsigned long pfn,
 	struct text_effect effect = text_effect_begin(rcache);
 
 	shim_cpu = cpu;
-	text_tell(rcache, 0, 0, pfn);
+	text_tell(rcache, 0, 0, false, pfn);
 	free_iova_fast(rcache->iovad, pfn, size);
 	effect = text_effect_end(rcache, effect);
 	stats->nr_frees[text_order(size)]++;
 	stats->nr_overflows += effect.nr_tree_frees / IOVA_MAG_SIZE;
+}
+
+unsigned long rcache_alloc_past(struct rcache *rcache, unsigned long size,
+				unsigned long limit_pfn, bool size_aligned)
+{
+	struct text_effect effect = text_effect_begin(rcache);
+	struct iova *iova;
+	unsigned long pfn;
+
+	iova = alloc_iova(rcache->iovad, size, limit_pfn, size_aligned);
+	pfn = iova ? iova->pfn_lo : IOVA_REFUSED;
+	text_effect_end(rcache, effect);
+	rcache_stats_of(rcache->run)->nr_allocs[RCACHE_NR_ORDERS]++;
+	text_tell(rcache, size, limit_pfn, size_aligned, pfn);
+	return pfn;
 }
 
 void rcache_free_past(struct rcache *rcache, unsigned long pfn,
@@ -216,7 +233,7 @@ void rcache_free_past(struct rcache *rcache, unsigned long pfn,
 {
 	struct text_effect effect = text_effect_begin(rcache);
 
-	text_tell(rcache, 0, 0, pfn);
+	text_tell(rcache, 0, 0, false, pfn);
 	free_iova(rcache->iovad, pfn);
 	text_effect_end(rcache, effect);
 	rcache_stats_of(rcache->run)->nr_frees[RCACHE_NR_ORDERS]++;

@@ -21,6 +21,16 @@ static void report_rcache(struct run *run, const struct rcache_stats *stats)
 		out->held_pfns += out->nr_held[order] << order;
 }
 
+static bool some_go_past(const struct replay_stream *stream)
+{
+	u64 i;
+
+	for (i = stream->nr_ageing; i < stream->nr_ops; i++)
+		if (stream->ops[i].flags & REPLAY_PAST_RCACHE)
+			return true;
+	return false;
+}
+
 static int measure(struct run *run, struct crew *crew,
 		   struct threads_share *shares)
 {
@@ -29,7 +39,11 @@ static int measure(struct run *run, struct crew *crew,
 	if (!threads_prepare_memory(run))
 		return fail(run, ~0ULL,
 			    "no memory for what the window may allocate");
-	err = crew_start(crew, run->plan, threads_run_share, run);
+	err = crew_start(crew, run->plan,
+			 run->rcaches && some_go_past(run->stream) ?
+				 threads_run_mixed_share :
+				 threads_run_share,
+			 run);
 	if (err)
 		return fail(run, ~0ULL, "a thread can't be had on its CPU: %s",
 			    strerror(err));

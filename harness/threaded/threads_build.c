@@ -169,7 +169,7 @@ int threads_age(struct run *run)
 			threads_judge_before(run, op, &run->slots[op->slot]);
 		pfn = op->flags & REPLAY_PACKED ?
 			      age_packed(run, op, &lows[op->dom]) :
-			      step(run, op);
+			      step(run, op, true);
 		if (run->judges)
 			wrong = threads_judge_after(run, op, pfn);
 		if (wrong)

@@ -7,26 +7,31 @@
  */
 #include "threads_state.h"
 
+static bool is_fast(const struct run *run, const struct replay_op *op)
+{
+	return run->rcaches &&
+	       !(op->flags & (REPLAY_PACKED | REPLAY_PAST_RCACHE));
+}
+
 /* What the caller got: the fast API rounds small sizes up, and aligns all. */
 static u64 granted_size(const struct run *run, const struct replay_op *op)
 {
-	if (run->rcaches && op->op == REPLAY_ALLOC &&
-	    op->size < RCACHE_MAX_SIZE && !(op->flags & REPLAY_PACKED))
-		return roundup_pow_of_two(op->size);
-	return op->size;
+	return op->op == REPLAY_ALLOC && is_fast(run, op) ?
+		       rcache_tree_size(op->size) :
+		       op->size;
 }
 
 static const char *judge_bounds(const struct run *run,
 				const struct replay_op *op, u64 pfn)
 {
-	bool aligned = op->flags & REPLAY_SIZE_ALIGNED || run->rcaches;
+	bool fast = is_fast(run, op);
+	bool aligned = op->flags & REPLAY_SIZE_ALIGNED || fast;
 	u64 size = granted_size(run, op), pfn_hi = pfn + size - 1;
 	/* The rcache's own check of such a limit wraps; see rcache_alloc(). */
-	bool limited = !run->rcaches || size > RCACHE_MAX_SIZE ||
+	bool limited = !fast || size > RCACHE_MAX_SIZE ||
 		       op->limit_pfn + 1 >= size;
 
-	if (aligned && !(op->flags & REPLAY_PACKED) &&
-	    pfn & (roundup_pow_of_two(op->size) - 1))
+	if (aligned && pfn & (roundup_pow_of_two(op->size) - 1))
 		return "is not aligned";
 	if (pfn_hi < pfn)
 		return "wraps around the end of the address space";

@@ -7,9 +7,17 @@
  * so what one thread got is there when another one frees it.  Each op waits for
  * earlier ones of the stream only and each thread keeps the stream's order: the
  * earliest op that is not done can always run.
+ *
+ * threads_mixed_op.c includes this file with THREADS_MIXED true, for streams in
+ * which some ops go past the rcache: two loops in one unit would be compiled
+ * differently from one, and stored times are those of one.
  */
 #include "clock.h"
 #include "threads_state.h"
+
+#ifndef THREADS_MIXED
+#define THREADS_MIXED	false
+#endif
 
 /* One op at a time; false if somebody has stopped the run. */
 static bool wait_for_all(struct crew_member *member, const struct own_op *own)
@@ -85,7 +93,7 @@ static bool run_op(struct crew_member *member, const struct own_op *own)
 	member->cpu.op_wait_ns = 0;
 	member->cpu.op_hold_ns = 0;
 	before = clock_ticks();
-	pfn = step(run, &own->op);
+	pfn = step(run, &own->op, THREADS_MIXED);
 	before = clock_ticks() - before;
 	if (run->judges)
 		wrong = threads_judge_after(run, &own->op, pfn);

@@ -4,7 +4,8 @@
  *
  *	threads.c	 one run from check to drain, and the lock alone
  *	threads_build.c	 domains, slots, judges, rcaches and shares; ageing; drain
- *	threads_op.c	 one thread: its turn, the op, its time
+ *	threads_op.c	 one thread: its turn, the op, its time; threads_mixed_op.c
+ *			 is the same for a stream with REPLAY_PAST_RCACHE
  *	threads_judge.c	 does a caller get what another one has?
  *	threads_survey.c what must hold at the end, in whatever order ops ran
  */
@@ -79,16 +80,24 @@ static inline bool is_fake(void)
 	return iova_variant.flags & IOVA_V_FAKE;
 }
 
+/* The two sizes of @slot that rcache_step() keeps. */
+#define fast_size_of(slot)	(&(slot)->fast_size)
+#define past_size_of(slot)	(iova_variant.free_sized ? &(slot)->size : NULL)
+
+/* @mixed: some ops of the stream go past the rcache. */
 static __always_inline u64 step(const struct run *run,
-				const struct replay_op *op)
+				const struct replay_op *op, bool mixed)
 {
 	struct slot *slot = &run->slots[op->slot];
 
+	if (run->rcaches && mixed)
+		return rcache_mixed_step(&iova_variant, run->rcaches, run->hot,
+					 &slot->pfn, fast_size_of(slot),
+					 past_size_of(slot), op);
 	if (run->rcaches)
 		return rcache_step(&iova_variant, run->rcaches, run->hot,
-				   &slot->pfn, &slot->fast_size,
-				   iova_variant.free_sized ? &slot->size : NULL,
-				   op);
+				   &slot->pfn, fast_size_of(slot),
+				   past_size_of(slot), op);
 	if (iova_variant.free_sized)
 		return replay_sized_step(&iova_variant, run->hot, &slot->size,
 					 op);
@@ -102,8 +111,9 @@ int threads_age(struct run *run);
 bool threads_prepare_memory(struct run *run);
 void threads_drain(struct run *run);
 
-/* For crew_start(). */
+/* For crew_start(); one for streams in which some ops go past the rcache. */
 void threads_run_share(struct crew_member *member);
+void threads_run_mixed_share(struct crew_member *member);
 
 void threads_judge_before(struct run *run, const struct replay_op *op,
 			  const struct slot *slot);

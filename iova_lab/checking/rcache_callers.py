@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iova_variants import REFUSED, VariantError
-from iova_variants.opstream import Op, OpStream
+from iova_variants.opstream import Op, OpFlag, OpStream
 
 #: The largest size that an rcache takes, in pfns.
 MAX_CACHED = 32
@@ -40,13 +40,20 @@ def _above_limit(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Row
     rows = _given(ops, pfns)
     limits, size = ops["limit_pfn"][rows], ops["size"][rows]
     pfn_hi = pfns[rows] + size - np.uint64(1)
-    wraps = (size <= MAX_CACHED) & (limits + np.uint64(1) < _rounded(size))
+    wraps = ~_is_past(ops[rows]) & (size <= MAX_CACHED) & (limits + np.uint64(1) < _rounded(size))
     return np.compress((pfn_hi > limits) & ~wraps, rows)
 
 
 def _misaligned(ops: npt.NDArray[np.void], pfns: npt.NDArray[np.uint64]) -> Rows:
     rows = _given(ops, pfns)
-    return np.compress(pfns[rows] % _rounded(ops["size"][rows]) != 0, rows)
+    aligned = ~_is_past(ops[rows]) | (ops["flags"][rows] & OpFlag.SIZE_ALIGNED > 0)
+    return np.compress(aligned & (pfns[rows] % _rounded(ops["size"][rows]) != 0), rows)
+
+
+def _is_past(ops: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Of allocs: made by alloc_iova(), which aligns only where that is asked for."""
+    past: npt.NDArray[np.bool_] = ops["flags"] & (OpFlag.PAST_RCACHE | OpFlag.PACKED) > 0
+    return past
 
 
 def _rounded(sizes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:

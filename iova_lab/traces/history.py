@@ -106,7 +106,10 @@ def stream_of(steps: Sequence[Step], start_pfn: int, nr_ageing: int = 0) -> OpSt
 
 
 def history_of(stream: OpStream, rows: Sequence[int]) -> History:
-    """Keep these ops of a stream, slots and domains numbered anew, and packed ops unpacked."""
+    """Keep these ops of a stream, slots and domains numbered anew, and packed ops unpacked.
+
+    A history has no CPUs and no rcache, so whether an op goes past one is left out as well.
+    """
     slots: dict[int, int] = {}
     numbered: dict[int, int] = {}
     steps, doms = [], []

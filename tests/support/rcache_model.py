@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from iova_lab.checking.books import next_power_of_two
 from iova_variants import Rcache
-from iova_variants.opstream import Op, OpStream
+from iova_variants.opstream import Op, OpFlag, OpStream
 from tests.support.lab import REFUSED, Row
 from tests.support.lineage import Reference
 
 NR_ORDERS = 6
 MAX_SIZE = 32
 
-Request = tuple[int, int, int, int, int, int]
+Request = tuple[int, int, int, int, int, int, int]
 
 
 @dataclass
@@ -52,18 +52,19 @@ class Caches:
             for cpus, depot in zip(self.cpus, self.depots, strict=True)
         ]
 
-    def tree_alloc(self, size: int, limit_pfn: int) -> int | None:
-        """Ask the tree, always for an aligned range."""
-        pfn = self.tree.alloc(size, limit_pfn, True)
+    def tree_alloc(self, size: int, limit_pfn: int, aligned: bool = True) -> int | None:
+        """alloc_iova(); the fast API always asks it for an aligned range."""
+        pfn = self.tree.alloc(size, limit_pfn, aligned)
         answer = REFUSED if pfn is None else pfn
-        self.requests.append((self.index, limit_pfn, answer, size, self.dom, Op.ALLOC))
+        flags = OpFlag.SIZE_ALIGNED * aligned
+        self.requests.append((self.index, limit_pfn, answer, size, self.dom, Op.ALLOC, flags))
         return pfn
 
     def tree_free(self, pfns: list[int]) -> None:
         """Free ranges into the tree, the oldest in the caches first."""
         for pfn in pfns:
             self.tree.free(pfn)
-            self.requests.append((self.index, 0, pfn, 0, self.dom, Op.FREE))
+            self.requests.append((self.index, 0, pfn, 0, self.dom, Op.FREE, 0))
 
     def get(self, cpu: int, order: int, highest: int) -> int | None:
         """Find one in the loaded magazine that begins at or below ``highest``."""
@@ -149,7 +150,11 @@ class Answers:
 
 def _step(caches: Caches, row: Row, slots: dict[int, tuple[int | None, int | None]]) -> int | None:
     """One op; ``slots`` has pfn and size as the caller knows them."""
-    if row.op == Op.ALLOC:
+    past = bool(row.flags & OpFlag.PAST_RCACHE)
+    if row.op == Op.ALLOC and past:
+        aligned = bool(row.flags & OpFlag.SIZE_ALIGNED)
+        slots[row.slot] = caches.tree_alloc(row.size, row.limit_pfn, aligned), row.size
+    elif row.op == Op.ALLOC:
         slots[row.slot] = caches.alloc(row.cpu, row.size, row.limit_pfn), row.size
     elif row.op == Op.RESERVE:
         slots[row.slot] = row.limit_pfn - row.size + 1, None
@@ -158,7 +163,7 @@ def _step(caches: Caches, row: Row, slots: dict[int, tuple[int | None, int | Non
     if pfn is None:
         return None
     if row.op == Op.FREE:
-        caches.free(row.cpu, pfn, size)
+        caches.free(row.cpu, pfn, None if past else size)
     if row.op == Op.FIND and caches.tree.find(pfn) is None:
         return None
     return pfn
