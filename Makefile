@@ -92,7 +92,7 @@ machine: .venv/installed
 html: build/html/info.json
 
 build/html/info.json: .venv/installed asv.conf.json \
-		$(shell find results reports build/reports iova_lab/dashboard/www iova_lab/dashboard/*.py -type f 2>/dev/null)
+		$(shell find results reports build/reports iova_lab/dashboard/www iova_lab/dashboard/*.py -type f 2>/dev/null | sed 's/:/\\:/g')
 	$(BIN)/asv publish
 
 dashboard: offline html
