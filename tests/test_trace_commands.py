@@ -331,3 +331,20 @@ def test_the_function_that_frees_is_the_one_that_the_kernel_has() -> None:
         line.startswith("p:iova/iova_free private_free_iova+5 dom=%di pfn=+32(%si)")
         for line in probes.kprobes(offsets, "private_free_iova")
     )
+
+
+def test_a_trace_of_the_lab_has_a_name_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    by_name = CliRunner().invoke(main, ["trace", "info", "debian-6.1", "--json"])
+    by_path = CliRunner().invoke(
+        main, ["trace", "info", str(TRACE_DIR / "debian-6.1.npz"), "--json"]
+    )
+    assert by_name.exit_code == 0, by_name.output
+    assert by_name.stdout == by_path.stdout
+    (tmp_path / "debian-6.1").write_text("a file of one's own goes first")
+    assert (
+        "truncated, or not a trace"
+        in CliRunner().invoke(main, ["trace", "info", "debian-6.1"]).stderr
+    )

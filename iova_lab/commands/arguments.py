@@ -130,6 +130,29 @@ class _Example(_Named):
         return dict.fromkeys(examples(), "")
 
 
+class _Trace(click.ParamType[Path]):
+    """The path of a trace, or the name of one that comes with the lab."""
+
+    name = "trace"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(value) if Path(value).exists() else _recorded().get(str(value), Path(value))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = [CompletionItem(name) for name in _recorded() if name.startswith(incomplete)]
+        return [*names, CompletionItem(incomplete, type="file")]
+
+
+def _recorded() -> dict[str, Path]:
+    """The traces that come with the lab, by name."""
+    import iova_lab.traces
+
+    folder = Path(iova_lab.traces.__path__[0])
+    return {path.stem: path for path in sorted(folder.glob("*.npz"))}
+
+
 def note(former: str, now: str) -> None:
     """Print that an older spelling still works in this release; click has it for whole options."""
     click.echo(f"iova-lab: {former} is deprecated: use {now}", err=True)
@@ -173,6 +196,9 @@ WORKLOAD = _Workload("workload", ".npz.json")
 CELL = _Cell("workload", ".npz.json")
 #: The name of an example of a broken promise, or the path of one that `iova-lab try` wrote.
 EXAMPLE = _Example("example", ".json")
+
+#: The path of a trace, or the name of one that comes with the lab.
+TRACE = _Trace()
 
 Command = Callable[..., None]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import VARIANT
+from iova_lab.commands.arguments import TRACE, VARIANT
 from iova_lab.rendering.console import print_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def synthetic_note(synthetic: str | None) -> None:
 
 
 @trace.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=TRACE, metavar="TRACE")
 @click.option("--variant", type=VARIANT, default="mainline", show_default=True)
 @click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
 def check(path: Path, variant: str, fast: bool) -> None:
@@ -46,7 +46,7 @@ def check(path: Path, variant: str, fast: bool) -> None:
 
     \b
     Examples:
-      iova-lab trace check --fast iova_lab/traces/debian-6.12.npz
+      iova-lab trace check --fast debian-6.12
     """
     from iova_lab.traces import agreement, fast_agreement
     from iova_lab.traces.file import open_trace

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iova_lab.commands.arguments import TRACE
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.rendering.console import print_table, progress
 
@@ -25,7 +26,7 @@ _NR_SPARKS = 16
 
 
 @trace.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=TRACE, metavar="TRACE")
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="Draw it: .png or .svg, or both if neither."
 )
@@ -35,7 +36,7 @@ def info(path: Path, picture: Path | None, as_json: bool) -> None:
 
     \b
     Examples:
-      iova-lab trace info iova_lab/traces/debian-6.12.npz
+      iova-lab trace info debian-6.12
       iova-lab trace info mine.npz --picture mine.png
       iova-lab trace info mine.npz --json | jq .total.hit_rate
     """

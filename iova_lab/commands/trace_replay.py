@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, VARIANT
+from iova_lab.commands.arguments import POSITIVE, TRACE, VARIANT
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.rendering.console import print_table, progress
 from iova_lab.traces.names import LEVELS, NR_TIMINGS
@@ -22,7 +22,7 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
 
 
 @trace.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=TRACE, metavar="TRACE")
 @click.argument("variants", type=VARIANT, nargs=-1)
 @click.option(
     "--level",
@@ -62,7 +62,7 @@ def replay(
 
     \b
     Examples:
-      iova-lab trace replay iova_lab/traces/debian-6.12.npz mainline anchor ./mine.c
+      iova-lab trace replay debian-6.12 mainline anchor ./mine.c
       iova-lab trace replay mine.npz --level fast --json
     """
     from iova_lab.traces.replay import replay_trace

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE
+from iova_lab.commands.arguments import POSITIVE, TRACE
 from iova_lab.commands.trace import trace
 from iova_lab.rendering.console import progress
 from iova_lab.traces.names import HOWS
 
 
 @trace.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=TRACE, metavar="TRACE")
 @click.argument("copies", type=click.IntRange(1))
-@click.option("--out", type=click.Path(path_type=Path), help="Default: PATH with -xCOPIES.")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: TRACE with -xCOPIES.")
 @click.option(
     "--how",
     type=click.Choice(HOWS),
@@ -33,7 +33,7 @@ def scale(path: Path, copies: int, out: Path | None, how: str, stagger: float | 
 
     \b
     Examples:
-      iova-lab trace scale iova_lab/traces/debian-6.12.npz 4 --out four.npz
+      iova-lab trace scale debian-6.12 4 --out four.npz
       iova-lab trace replay four.npz mainline augmented
     """
     from iova_lab.traces.info import trace_info
