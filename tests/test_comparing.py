@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 import iova_variants
 from iova_lab import cli, comparison
 from iova_lab.comparison import measuring, process, system
-from iova_lab.measuring.paired_worker import Sampler, Task, order
+from iova_lab.measuring.paired_worker import Sampler, Task
+from iova_lab.measuring.timing import order
 from iova_lab.workloads import generate
 from iova_variants.child import NotBackError
 from iova_variants.opstream import Op

@@ -1,7 +1,7 @@
 """How long do two variants take for the same requests, kind by kind?
 
-Each process is fresh, and replays both in turn, with the order turned round each time.  Only ratios
-within one process are compared.  Each op is timed by itself, and what that costs is taken off:
+Each process is fresh, and replays both in turn, as those of a comparison do.  Only ratios within
+one process are compared.  Each op is timed by itself, and what that costs is taken off:
 
 - Calls of 100 ns and more: the least of a few replays, op by op, so that an interrupt counts in
   none of them; the least that the clock takes is subtracted, and averages over a kind remain.
@@ -17,6 +17,7 @@ import pickle
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.claims.measurement import Measured, Run
-from iova_lab.measuring.timing import fastest
+from iova_lab.measuring.timing import fastest, in_turn
 from iova_variants import REFUSED
 from iova_variants.opstream import Op, OpStream
 from iova_variants.watch import Limits, run_program
@@ -79,12 +80,8 @@ def _rounds(
 ) -> list[list[dict[str, float]]]:
     """Samples of both, by kind, for each round."""
     stream, nr_fill = make()
-    rounds = []
-    for index in range(nr_rounds):
-        order = pair if index % 2 else pair[::-1]
-        taken = {name: _sample(name, stream, nr_fill, short) for name in order}
-        rounds.append([taken[name] for name in pair])
-    return rounds
+    takes = [partial(_sample, name, stream, nr_fill, short) for name in pair]
+    return [in_turn(takes, turn) for turn in range(nr_rounds)]
 
 
 def _fresh_process(

@@ -25,7 +25,7 @@ import pyperf
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.measuring.timing import fastest
+from iova_lab.measuring.timing import fastest, in_turn, order
 from iova_variants.opstream import Op, OpStream
 
 #: The least time of so many replays is one loop of pyperf's: what disturbs hits one of them.
@@ -65,12 +65,6 @@ class Task:
         return cls(**fields | lists)
 
 
-def order(nr_variants: int, turn: int) -> list[int]:
-    """Return who goes when in this turn: everyone is first equally often, forwards and back."""
-    forwards = [(turn + i) % nr_variants for i in range(nr_variants)]
-    return forwards[::-1] if turn // nr_variants % 2 else forwards
-
-
 class Sampler:
     """Replays of all variants of a task, in turn."""
 
@@ -78,7 +72,7 @@ class Sampler:
         self.task, self.stream = task, stream
         self._status = os.open(task.status_path, os.O_WRONLY | os.O_CREAT, 0o600)
         self._taken = [0] * len(task.variants)
-        self._rounds: list[dict[int, float]] = []
+        self._rounds: list[list[float]] = []
 
     def _replay(self, which: int, *, op_ns: bool = False) -> iova_variants.TimedReplay:
         os.pwrite(self._status, b"%8d" % self.task.which[which], 0)
@@ -95,8 +89,8 @@ class Sampler:
         index = self._taken[which]
         self._taken[which] += 1
         if index == len(self._rounds):
-            turns = self._order(index)
-            self._rounds.append({i: self.seconds(self.task.loops[i], i) for i in turns})
+            takes = [partial(self.seconds, nr, i) for i, nr in enumerate(self.task.loops)]
+            self._rounds.append(in_turn(takes, self.task.turn + index))
         return self._rounds[index][which]
 
     def _order(self, index: int) -> list[int]:

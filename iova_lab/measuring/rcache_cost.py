@@ -6,9 +6,12 @@ rcache over `null` and over `mainline`, beside `null` without one: the differenc
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 import iova_variants
+from iova_lab.measuring.timing import in_turn
 from iova_variants.opstream import Op, OpStream, new_ops
 
 NR_OPS = 20_000
@@ -28,17 +31,19 @@ def hits(nr_in_flight: int) -> OpStream:
     return OpStream(ops, nr_ageing=nr_in_flight + NR_AGEING)
 
 
+def _ns_per_op(variant: str, rcache: str, stream: OpStream) -> float:
+    result = iova_variants.replay(variant, stream, rcache=rcache)
+    if result.rcache and result.rcache.nr_tree_allocs:
+        raise ValueError(f"{variant}: {result.rcache.nr_tree_allocs} requests were no hits")
+    return result.ns_per_op
+
+
 def least_ns(pairs: list[tuple[str, str]], nr_in_flight: int = 1) -> dict[tuple[str, str], float]:
     """Return ns per op of each pair of variant and rcache: the least of many, taken in turn."""
     stream = hits(nr_in_flight)
-    least = dict.fromkeys(pairs, np.inf)
-    for _ in range(NR_REPLAYS):
-        for variant, rcache in pairs:
-            result = iova_variants.replay(variant, stream, rcache=rcache)
-            least[variant, rcache] = min(least[variant, rcache], result.ns_per_op)
-            if result.rcache and result.rcache.nr_tree_allocs:
-                raise ValueError(f"{variant}: {result.rcache.nr_tree_allocs} requests were no hits")
-    return least
+    takes = [partial(_ns_per_op, *pair, stream) for pair in pairs]
+    rounds = [in_turn(takes, turn) for turn in range(NR_REPLAYS)]
+    return dict(zip(pairs, np.min(rounds, axis=0).tolist(), strict=True))
 
 
 def main() -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from iova_variants import replay
 from iova_variants.opstream import OpStream
+
+T = TypeVar("T")
 
 MOST_REPLAYS, LEAST_REPLAYS = 50, 5
 SHORT_S, LONG_S = 0.02, 2.0
@@ -40,6 +42,21 @@ def fastest_within(take: Callable[[], float], short_s: float = SHORT_S) -> float
         if spent > LONG_S or (nr_replays >= LEAST_REPLAYS and spent > short_s):
             break
     return best
+
+
+def order(nr_takes: int, turn: int) -> list[int]:
+    """Return who goes when in this turn: everyone is first equally often, forwards and back."""
+    forwards = [(turn + i) % nr_takes for i in range(nr_takes)]
+    return forwards[::-1] if turn // nr_takes % 2 else forwards
+
+
+def in_turn(takes: Sequence[Callable[[], T]], turn: int) -> list[T]:
+    """Call each of ``takes`` once in the `order` of this turn; what they return, as they stand.
+
+    What slows the machine for a while slows all of them, so their ratio within a turn compares.
+    """
+    found = {index: takes[index]() for index in order(len(takes), turn)}
+    return [found[index] for index in range(len(takes))]
 
 
 def best_window(variant: str, stream: OpStream, **options: Any) -> float:

@@ -2,78 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
-import iova_variants
-from iova_lab import workloads
-from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
-from iova_lab.claims.counting import SIZES, grow
-from iova_lab.claims.judging import judge_growth
-from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.claim import Claim, Finding, Verdict
+from iova_lab.claims.counting import SIZES, growing, node_size
+from iova_lab.claims.measurement import Measured
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2026
 
 MAIL = "Rik van Riel, iommu list, 18 May 2026, v2: rbtree with gap maxima"
 VARIANT = "augmented"
-RULE = "Nodes of the worst op on `{}`: reproduced if flat or logarithmic, not if they grow faster."
 WHY = "O() bounds every request, so the worst op decides and not the mean."
 NOT_IN = "Nodes, not time; what an update on the way up costs is in them, cache misses are not."
-PUBLISHED = Quantity("exponent", 0, 0.3010)
-JUDGE = judge_growth("logarithmic", VARIANT, "nodes, worst op,", less=Verdict.NOT)
 
 
-def _worst(workload: str, most: int) -> Callable[[Run], Measured]:
-    return lambda run: grow(run, [VARIANT], workload, "worst", most)
+def _bounded(name: str, claim: str, workload: str, why: str, most: int = SIZES[-1]) -> Claim:
+    """The worst op on one workload is O(log n)."""
+    return Claim(
+        id=name,
+        claim=claim,
+        source=MAIL,
+        confidence="-",
+        why=f"{WHY} {why}",
+        not_in=NOT_IN,
+        **growing(
+            f"Nodes of the worst op on `{workload}`",
+            *("logarithmic", VARIANT, workload, "worst", most),
+        ),
+    )
 
 
-COMMON = Claim(
-    id="augmented-log",
-    claim="Gap maxima make the search O(log n) where mainline walks.",
-    source=MAIL,
-    confidence="-",
-    rule=RULE.format("random_replace"),
-    why=WHY + " random_replace is where mainline walks although nothing is fragmented.",
-    not_in=NOT_IN,
-    judge=JUDGE,
-    measure=_worst("random_replace", 1_000_000),
+COMMON = replace(
+    _bounded(
+        "augmented-log",
+        "Gap maxima make the search O(log n) where mainline walks.",
+        "random_replace",
+        "random_replace is where mainline walks although nothing is fragmented.",
+        1_000_000,
+    ),
     seconds=15,
-    published=PUBLISHED,
 )
 
-ALIGNED = Claim(
-    id="augmented-log-aligned",
+ALIGNED = replace(
+    _bounded(
+        "augmented-log-aligned",
+        "Taken at its word, that holds for aligned requests too.",
+        "misaligned_gaps",
+        "misaligned_gaps has gaps that are large enough and hold no aligned block.",
+    ),
     is_extension=True,
-    claim="Taken at its word, that holds for aligned requests too.",
-    source=MAIL,
-    confidence="-",
-    rule=RULE.format("misaligned_gaps"),
-    why=WHY + " misaligned_gaps has gaps that are large enough and hold no aligned block.",
-    not_in=NOT_IN,
-    judge=JUDGE,
-    measure=_worst("misaligned_gaps", SIZES[-1]),
-    published=PUBLISHED,
 )
 
-ODD_LIMIT = Claim(
-    id="augmented-log-odd-limit",
+ODD_LIMIT = replace(
+    _bounded(
+        "augmented-log-odd-limit",
+        "Taken at its word, that holds for any limit, not only for 32 and 64 bits.",
+        "high_limit",
+        "high_limit asks with 40 bits below a space that is taken above.",
+    ),
     is_extension=True,
-    claim="Taken at its word, that holds for any limit, not only for 32 and 64 bits.",
-    source=MAIL,
-    confidence="-",
-    rule=RULE.format("high_limit"),
-    why=WHY + " high_limit asks with 40 bits below a space that is taken above.",
-    not_in=NOT_IN,
-    judge=JUDGE,
-    measure=_worst("high_limit", SIZES[-1]),
-    published=PUBLISHED,
 )
-
-
-def _node(run: Run) -> Measured:
-    stream = workloads.generate("random_replace", run.least(100_000, 1_000))
-    result = iova_variants.replay(VARIANT, stream)
-    return {"node_bytes": result.node_bytes, "bytes_per_range": result.bytes / result.nr_live}
 
 
 def _judge_node(measured: Measured) -> Finding:
@@ -96,5 +86,5 @@ NODE = Claim(
     not_in="Written anew from a description: the fields are those of the patch, its padding "
     "is our compiler's. The slab is the harness's, with the kernel's object sizes.",
     judge=_judge_node,
-    measure=_node,
+    measure=partial(node_size, variant=VARIANT),
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from iova_lab.claims.claim import Claim, Quantity, Verdict, no_rule
-from iova_lab.claims.counting import SIZES, grow
-from iova_lab.claims.judging import judge_growth
-from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.claim import Claim, no_rule
+from iova_lab.claims.counting import growing
 
 #: When the first of these was said; claims are listed by it.
 YEAR = 2015
@@ -16,25 +14,19 @@ PAPER = (
 )
 ORIGINAL = "cached32"
 
-
-def _ring(run: Run) -> Measured:
-    return grow(run, [ORIGINAL], "ring_two_sizes", "worst", SIZES[-1])
-
-
 LINEAR = Claim(
     id="eiovar-linear",
     claim="On a network card's rings, with buffers of two sizes and some that stay, the allocator "
     "of its time walks linearly.",
     source=PAPER,
     confidence="-",
-    rule="Nodes of the worst op on ring_two_sizes, original allocator (cached32): reproduced if "
-    "linear, partly if they grow faster than a logarithm in another way, not if they don't.",
     why="The claim's word is linear; it is of the walks, so of the worst op.",
     not_in="Nodes, not time. Rings as described, not the paper's traces, which are not public; a "
     "64-bit mask, where the original remembers nothing.",
-    judge=judge_growth("linear", ORIGINAL, "nodes, worst op,", less=Verdict.PARTLY),
-    measure=_ring,
-    published=Quantity("exponent", 1, 1),
+    **growing(
+        "Nodes of the worst op on ring_two_sizes, original allocator (cached32)",
+        *("linear", ORIGINAL, "ring_two_sizes", "worst"),
+    ),
 )
 
 SPEEDUP = Claim(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypedDict
 
 import numpy as np
 
@@ -26,8 +27,8 @@ BEFORE, AFTER = PAIR = ("mainline", "alignable")
 NR_VAIN, NR_REPLACED = 12, 600
 
 #: His buckets, in ns: the slow and the fast calls of v1, the tail and the bulk of v3.
-V1_SLOW, V1_FAST = (16.8e6, 33.5e6), (256, 511)
-V3_TAIL, V3_BULK = (4e6, 8e6), (512, 1023)
+V1_BUCKETS = (16.8e6, 33.5e6), (256, 511)
+V3_BUCKETS = (4e6, 8e6), (512, 1023)
 
 
 def full_space(nr_live: int) -> tuple[OpStream, int]:
@@ -83,6 +84,21 @@ def _judge_calls(
     return judge
 
 
+class _OfCalls(TypedDict):
+    """Two fields of a claim."""
+
+    judge: Callable[[Measured], Finding]
+    published: Quantity
+
+
+def _of_calls(
+    slow: str, buckets_of: tuple[tuple[float, float], tuple[float, float]], what: str
+) -> _OfCalls:
+    """A kind of call takes as much longer than filling as its bucket is above the other."""
+    published = Quantity("ratio", *buckets(*buckets_of))
+    return {"judge": _judge_calls(slow, buckets_of, what), "published": published}
+
+
 def _mixed(measured: Measured, variant: str) -> Sequence[float]:
     """Mean ns per call in his mix of calls, per process."""
     ns = measured["ns"]
@@ -113,54 +129,44 @@ def _judge_v3_free(measured: Measured) -> Finding:
     return judge_kind(measured, "free", *band(peng.V3_FREE_AFTER / peng.V3_FREE_BEFORE))
 
 
-def _published(low: float, high: float) -> Quantity:
-    return Quantity("ratio", low, high)
-
-
 def _exactly(ratio: float) -> Quantity:
     return Quantity("ratio", ratio, ratio)
 
 
 HARDWARE = "His nanoseconds are of other hardware: ratios compare. One thread, an idle lock."
 CHANGE = "The rule of change above, as for every published ratio."
+_of_v1 = partial(Claim, source=V1, measure=_first, seconds=60)
+_of_v3 = partial(Claim, source=V3, measure=_second, seconds=60)
 
-V1_CALLS = Claim(
+V1_CALLS = _of_v1(
     id="peng-v1-slow-calls",
     claim="Before: 10,625 calls of 16.8 to 33.5 ms beside 1,026,359 of 256 to 511 ns: one in a "
     "hundred takes some 65,000 times as long.",
-    source=V1,
     confidence="H",
     rule="Mean of refused calls over mean of calls while filling, mainline, all 2^20 - 1 pages "
     "below 4 GiB: reproduced if the interval lies within 16.8 ms / 511 ns to 33.5 ms / 256 ns "
     "(x32,900 to x130,900), partly if above 1, not otherwise.",
     why="What his buckets allow, and no more.",
     not_in=HARDWARE + " How many calls are slow is the recipe's: he doesn't say what made them.",
-    judge=_judge_calls("refused", (V1_SLOW, V1_FAST), "mainline: a refused call"),
-    measure=_first,
-    seconds=60,
-    published=_published(*buckets(V1_SLOW, V1_FAST)),
+    **_of_calls("refused", V1_BUCKETS, "mainline: a refused call"),
 )
 
-V1_MEAN = Claim(
+V1_MEAN = _of_v1(
     id="peng-v1-mean",
     claim="The mean of all calls falls from 293,848 to 459 ns: x640.",
-    source=V1,
     confidence="H",
     rule="Refused calls and calls while filling, weighted as often as in his histogram, mainline "
     "over alignable: the rule of change for x640 (x321 to x1,279).",
     why=CHANGE + " His mix, because a mean over a mix is of nothing else.",
     not_in=HARDWARE + " alignable is his v3; the v1 that he measured differs from it.",
     judge=_judge_v1_mean,
-    measure=_first,
-    seconds=60,
     published=_exactly(peng.V1_BEFORE / peng.V1_AFTER),
 )
 
-V3_MEAN = Claim(
+V3_MEAN = _of_v3(
     id="peng-v3-mean",
     claim="300,000 live ranges, a random one goes, one comes: the mean of alloc falls from 3164 to "
     "661 ns: x4.8.",
-    source=V3,
     confidence="H",
     rule="Mean of allocs that replace a range, mainline over alignable, 300,000 live: the rule of "
     "change for x4.8 (x2.9 to x8.6).",
@@ -168,15 +174,12 @@ V3_MEAN = Claim(
     not_in=HARDWARE + " His 295,589 calls below 1024 ns are about as many as fill the space once: "
     "if they did, his mean is mostly of filling, and this is not.",
     judge=_judge_v3_mean,
-    measure=_second,
-    seconds=60,
     published=_exactly(peng.V3_BEFORE / peng.V3_AFTER),
 )
 
-V3_LONGEST = Claim(
+V3_LONGEST = _of_v3(
     id="peng-v3-tail",
     claim="Before: 295,065 calls of 512 to 1023 ns, and a tail to 4 to 8 ms.",
-    source=V3,
     confidence="-",
     rule="The longest alloc that replaces a range over the mean of filling, mainline, 300,000 "
     "live: reproduced if the interval lies within 4 ms / 1023 ns to 8 ms / 512 ns (x3,910 to "
@@ -184,23 +187,17 @@ V3_LONGEST = Claim(
     why="What his buckets allow; each call's time is the least of a few replays, so that the "
     "longest is a walk and not an interrupt.",
     not_in=HARDWARE + " The longest of 600 calls: more calls have a longer longest.",
-    judge=_judge_calls("longest", (V3_TAIL, V3_BULK), "mainline: the longest call"),
-    measure=_second,
-    seconds=60,
-    published=_published(*buckets(V3_TAIL, V3_BULK)),
+    **_of_calls("longest", V3_BUCKETS, "mainline: the longest call"),
 )
 
-V3_FREED = Claim(
+V3_FREED = _of_v3(
     id="peng-v3-free",
     claim="The price is a slower free: 433 to 469 ns, +8 %.",
-    source=V3,
     confidence="H",
     rule="Mean of frees, alignable over mainline, 300,000 live: the rule of change for +8.3 % "
     "(+4.2 % to +16.6 %).",
     why=CHANGE,
     not_in=HARDWARE,
     judge=_judge_v3_free,
-    measure=_second,
-    seconds=60,
     published=_exactly(peng.V3_FREE_AFTER / peng.V3_FREE_BEFORE),
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.claims import booted
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
-from iova_lab.claims.counting import grow, sizes_for
-from iova_lab.claims.judging import judge_growth
+from iova_lab.claims.counting import growing, sizes_for
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.measuring import peng
 from iova_lab.measuring.growth import LINEAR
@@ -67,10 +66,6 @@ def _judge_sixth(measured: Measured) -> Finding:
     return Finding(verdict, said, Quantity("ratio", min(ratios), max(ratios)))
 
 
-def _odd_limit(run: Run) -> Measured:
-    return grow(run, [MAINLINE], "high_limit", "worst")
-
-
 SAME = Claim(
     id="mainline-is-the-kernel",
     claim="The allocator of Debian's kernels 6.1 and 6.12 is the one described as mainline.",
@@ -106,11 +101,10 @@ ODD_LIMIT = Claim(
     claim="A request with a limit of 33 to 56 bits steps over every node above that limit.",
     source="the lab's notes on mainline, from its source",
     confidence="D",
-    rule="Nodes of the worst op on `high_limit` (40 bits), mainline: reproduced if linear, partly "
-    "if they grow faster than a logarithm in another way, not if they don't.",
     why="Every node above is linear in what lives there.",
     not_in="Nodes, not time.",
-    judge=judge_growth("linear", MAINLINE, "nodes, worst op,", less=Verdict.PARTLY),
-    measure=_odd_limit,
-    published=Quantity("exponent", 1, 1),
+    **growing(
+        "Nodes of the worst op on `high_limit` (40 bits), mainline",
+        *("linear", MAINLINE, "high_limit", "worst"),
+    ),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from iova_lab import workloads
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
-from iova_lab.claims.counting import grow, sizes_for
+from iova_lab.claims.counting import grow, growing, sizes_for
 from iova_lab.claims.judging import judge_growth
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.measuring.cells import number
@@ -36,10 +38,6 @@ def in_vain(nr_live: int) -> OpStream:
     return OpStream(ops, nr_ageing=nr_live + 2, start_pfn=DMA_32BIT_PFN - nr_live)
 
 
-def _before(run: Run) -> Measured:
-    return grow(run, [BEFORE], in_vain, "refused")
-
-
 def _after(run: Run) -> Measured:
     found: Measured = {"sizes": sizes_for(run), "nodes": []}
     for nr_live in found["sizes"]:
@@ -54,10 +52,6 @@ def _judge_after(measured: Measured) -> Finding:
     nodes, largest = measured["nodes"], measured["sizes"][-1]
     answer = f"max32: {number(max(nodes))} nodes per repeated request in vain, up to {largest:,}"
     return Finding(Verdict.NOT if max(nodes) > 0 else Verdict.REPRODUCED, answer)
-
-
-def _reset(run: Run) -> Measured:
-    return grow(run, [MAINLINE], RECIPE, "refused")
 
 
 def _judge_reset(measured: Measured) -> Finding:
@@ -100,13 +94,9 @@ FULL = Claim(
     "it fails, each time anew.",
     source=f"the case for max32_alloc_size ({BEE60}); v4.15 - v4.19",
     confidence="H",
-    rule="Nodes per repeated request in vain, anchor: reproduced if linear, partly if they grow "
-    "faster than a logarithm in another way, not if they don't.",
     why="A walk over all is linear.",
     not_in=NOT_IN,
-    judge=judge_growth("linear", BEFORE, "nodes/refusal", less=Verdict.PARTLY),
-    measure=_before,
-    published=Quantity("exponent", 1, 1),
+    **growing("Nodes per repeated request in vain, anchor", "linear", BEFORE, in_vain, "refused"),
 )
 
 REMEMBERED = Claim(
@@ -133,7 +123,7 @@ RESET = Claim(
     why="Every live range: n nodes at least, and some more for the way down.",
     not_in=NOT_IN,
     judge=_judge_reset,
-    measure=_reset,
+    measure=partial(grow, variants=[MAINLINE], workload=RECIPE, kind="refused"),
     published=Quantity("exponent", 1, 1),
 )
 

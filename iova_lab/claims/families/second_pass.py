@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import iova_variants
 from iova_lab.claims.claim import Claim, Finding, Verdict
@@ -65,28 +66,20 @@ RULE = (
 WHY = "The claim is of an answer, not of a cost: yes or no, for every variant of its time."
 NOT_IN = "One domain, one thread, nothing else live."
 
-ROBIN = Claim(
+_claim = partial(Claim, confidence="-", rule=RULE, why=WHY, not_in=NOT_IN, judge=_judge)
+
+ROBIN = _claim(
     id="4k-2g-4k",
     claim="4K, 2G, 4K, naturally aligned: the third fails although almost 2 GiB are free above "
     "the cached node; a second pass finds them.",
     source="Robin Murphy, iommu list, 2020, on 4e89dce72521 (v5.11)",
-    confidence="-",
-    rule=RULE,
-    why=WHY,
-    not_in=NOT_IN,
-    judge=_judge,
     measure=_measure(robins_case),
 )
 
-JITTA = Claim(
+JITTA = _claim(
     id="500-12-499",
     claim="In 1 GiB, 500, 12 and 499 MiB; 12 go, 13 come: then 2 MiB fail although 12 are free; a "
     "second pass finds them.",
     source="the case for 4e89dce72521 (Vijayanand Jitta, iommu list, 2020; in v5.11)",
-    confidence="-",
-    rule=RULE,
-    why=WHY,
-    not_in=NOT_IN,
-    judge=_judge,
     measure=_measure(jittas_case),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import iova_variants
+from functools import partial
+
 from iova_lab import workloads
 from iova_lab.claims import booted
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
+from iova_lab.claims.counting import node_size
 from iova_lab.claims.judging import judge_kind
 from iova_lab.claims.measurement import Measured, Run
 from iova_lab.claims.rules import compare, ratio_of
@@ -63,12 +65,6 @@ TWICE = Claim(
 )
 
 
-def _node(run: Run) -> Measured:
-    stream = workloads.generate("random_replace", run.least(100_000, 1_000))
-    result = iova_variants.replay("alignable", stream)
-    return {"node_bytes": result.node_bytes, "bytes_per_range": result.bytes / result.nr_live}
-
-
 def _judge_node(measured: Measured) -> Finding:
     node, slab = measured["node_bytes"], measured["bytes_per_range"]
     answer = f"a node of {node} bytes, {slab:.1f} bytes per range in whole slabs"
@@ -86,5 +82,5 @@ NODE = Claim(
     not_in="Written anew from a description: its padding is our compiler's. The slab is the "
     "harness's, with the kernel's object sizes.",
     judge=_judge_node,
-    measure=_node,
+    measure=partial(node_size, variant="alignable"),
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
-from iova_lab.claims.counting import SIZES, grow
-from iova_lab.claims.judging import judge_growth
-from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.counting import grow, growing
+from iova_lab.claims.measurement import Measured
 from iova_lab.claims.rules import exponents, growth
 from iova_lab.measuring.cells import number
 
@@ -19,22 +20,6 @@ LARGEST = 1_000_000
 NOT_IN = (
     "Nodes, not time: the start-up of a driver with a 64-bit mask that frees nothing, one thread."
 )
-
-
-def _original(run: Run) -> Measured:
-    return grow(run, [ORIGINAL], CASE, "alloc", SIZES[-1])
-
-
-def _searched(run: Run) -> Measured:
-    return grow(run, [PATCH], CASE, "searched", LARGEST)
-
-
-def _whole(run: Run) -> Measured:
-    return grow(run, [PATCH], CASE, "alloc", LARGEST)
-
-
-def _both(run: Run) -> Measured:
-    return grow(run, [PATCH, ROBIN], CASE, "alloc", LARGEST)
 
 
 def _redundant(measured: Measured) -> Finding:
@@ -62,13 +47,12 @@ LINEAR = Claim(
     "over all that is live, so its cost is linear.",
     source=MAIL,
     confidence="H",
-    rule="Nodes visited per alloc on `startup`, original allocator (cached32): reproduced if "
-    "linear, partly if they grow faster than a logarithm in another way, not if they don't.",
     why="The claim's word is linear; what linear, logarithmic and flat mean is said above, once.",
     not_in=NOT_IN,
-    judge=judge_growth("linear", ORIGINAL, "nodes/alloc", less=Verdict.PARTLY),
-    measure=_original,
-    published=Quantity("exponent", 1, 1),
+    **growing(
+        "Nodes visited per alloc on `startup`, original allocator (cached32)",
+        *("linear", ORIGINAL, CASE, "alloc"),
+    ),
 )
 
 SEARCH = Claim(
@@ -77,14 +61,13 @@ SEARCH = Claim(
     'time".',
     source=MAIL,
     confidence="H",
-    rule="Nodes searched per alloc on `startup`, his patch (cached64): reproduced if flat, partly "
-    "if logarithmic, not if they grow faster.",
     why="Constant is flat. Only the search is counted, for only of that is it said.",
     not_in=NOT_IN + ' "Normally" leaves open which cases are not: frees above the node are.',
-    judge=judge_growth("flat", PATCH, "nodes searched/alloc", less=Verdict.PARTLY),
-    measure=_searched,
     seconds=10,
-    published=Quantity("exponent", 0, 0),
+    **growing(
+        "Nodes searched per alloc on `startup`, his patch (cached64)",
+        *("flat", PATCH, CASE, "searched", LARGEST),
+    ),
 )
 
 WHOLE = Claim(
@@ -92,14 +75,13 @@ WHOLE = Claim(
     claim="With the patch the whole allocation, insertion included, is O(log n).",
     source=MAIL,
     confidence="H",
-    rule="All nodes visited per alloc on `startup`, cached64: reproduced if flat or logarithmic, "
-    "not if they grow faster.",
     why="O() is an upper bound: what is flat is within it.",
     not_in=NOT_IN,
-    judge=judge_growth("logarithmic", PATCH, "nodes/alloc", less=Verdict.NOT),
-    measure=_whole,
     seconds=10,
-    published=Quantity("exponent", 0, 0.3010),
+    **growing(
+        "All nodes visited per alloc on `startup`, cached64",
+        *("logarithmic", PATCH, CASE, "alloc", LARGEST),
+    ),
 )
 
 REDUNDANT = Claim(
@@ -112,7 +94,7 @@ REDUNDANT = Claim(
     why="Redundant: where Robin's series is, the patch takes nothing off any more.",
     not_in=NOT_IN + " Only his case: the two differ in others (see the thread of 2017).",
     judge=_redundant,
-    measure=_both,
+    measure=partial(grow, variants=[PATCH, ROBIN], workload=CASE, kind="alloc", most=LARGEST),
     seconds=15,
     published=Quantity("exponent", 0, 0.3010),
 )
