@@ -14,10 +14,10 @@
  * Passing it on costs one cache line from CPU to CPU in both.  Three readings
  * of the clock are added: before the call, when the lock is held, before it is
  * released; the last two lie inside the hold, see threads_result.
- * Different: no interrupts, so _irqsave saves nothing and costs nothing; a
- * holder or waiter may lose its CPU to another process, and all behind it wait
- * as well.  Who has spun for a millisecond or so therefore yields now and then:
- * on a CPU of its own that changes nothing.
+ * Different: no interrupts, see spin.h; a holder or waiter may lose its CPU to
+ * another process, and all behind it wait as well.  Who has spun for a
+ * millisecond or so therefore yields now and then: on a CPU of its own that
+ * changes nothing.
  */
 #ifndef SHIM_LINUX_SPINLOCK_H
 #define SHIM_LINUX_SPINLOCK_H
@@ -30,6 +30,7 @@
 
 #include "clock.h"
 #include "lock_stats.h"
+#include "spin.h"
 
 /* Locks that one thread holds or waits for at a time, as in the kernel. */
 #define SHIM_MAX_NESTED	4
@@ -76,15 +77,6 @@ struct shim_cpu {
  */
 extern __thread struct shim_cpu *this_cpu
 	__attribute__((__tls_model__("initial-exec")));
-
-static inline void shim_cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
 
 /* Once more in vain; yields once in @patience times, a power of two. */
 static inline void shim_spin(u32 *nr_spins, u32 patience)
@@ -182,15 +174,5 @@ static inline void spin_unlock(spinlock_t *lock)
 		cpu->op_hold_ns += hold_ns;
 	shim_account(&cpu->locks[class], queued, wait_ns, hold_ns);
 }
-
-#define spin_lock_irqsave(lock, flags) do {	\
-	(flags) = 0;				\
-	spin_lock(lock);			\
-} while (0)
-
-#define spin_unlock_irqrestore(lock, flags) do {	\
-	(void)(flags);					\
-	spin_unlock(lock);				\
-} while (0)
 
 #endif

@@ -2,14 +2,15 @@
 /*
  * shim: SUBSTITUTE - a ticket lock that spins, not a futex that sleeps.
  * Costs one atomic add and one store per uncontended pair, as the kernel's
- * does.  Different: there are no interrupts here, so _irqsave saves nothing
- * and costs nothing (in the kernel pushf/cli/popf, some 10 ns); waiters all
- * spin on one cache line where the kernel's qspinlock queues on its own.
+ * does.  Different: waiters all spin on one cache line where the kernel's
+ * qspinlock queues on its own; and no interrupts, see spin.h.
  */
 #ifndef SHIM_LINUX_SPINLOCK_H
 #define SHIM_LINUX_SPINLOCK_H
 
 #include <linux/types.h>
+
+#include "spin.h"
 
 typedef struct {
 	u32 next;
@@ -17,15 +18,6 @@ typedef struct {
 } spinlock_t;
 
 #define DEFINE_SPINLOCK(name)	spinlock_t name = { 0, 0 }
-
-static inline void shim_cpu_relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
 
 static inline void spin_lock_init(spinlock_t *lock)
 {
@@ -45,15 +37,5 @@ static inline void spin_unlock(spinlock_t *lock)
 {
 	__atomic_store_n(&lock->owner, lock->owner + 1, __ATOMIC_RELEASE);
 }
-
-#define spin_lock_irqsave(lock, flags) do {	\
-	(flags) = 0;				\
-	spin_lock(lock);			\
-} while (0)
-
-#define spin_unlock_irqrestore(lock, flags) do {	\
-	(void)(flags);					\
-	spin_unlock(lock);				\
-} while (0)
 
 #endif
