@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from iova_lab.kernel import KernelError, image, probes, tools
 from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.layout import version
 from iova_lab.kernel.machine import Machine
 
-GUEST_SCRIPT = Path(__file__).with_name("guest") / "record.sh"
+_SCRIPTS = Path(__file__).with_name("guest")
 #: Loaded once the probes are armed, each with all that it needs.
 DRIVERS = "nvme ahci sd_mod xhci_pci usb_storage e1000e virtio_net ext4 crc32c_generic".split()
 FIRST = ("virtio_pci", "virtio_blk")
@@ -44,10 +45,9 @@ def record(
     kernel says that it lost.  Raises `KernelError` if the guest does not come to its end.
     """
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder = Path(name)
-        lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
-        _boot(kernel, folder, lines, scale, cpus, on_progress).rename(folder / "out.img")
-        unpad(folder / "out.img", text)
+        folder, settings = Path(name), {"scale": scale}
+        run_guest(kernel, folder, "record", settings, STEPS[-1], DRIVERS, on_progress, cpus=cpus)
+        unpad(folder / "out", text)
         return _nr_lost(text)
 
 
@@ -65,19 +65,35 @@ def kprobes_of(kernel: Kernel, folder: Path) -> list[str]:
     return probes.kprobes(probes.returns(kernel.vmlinuz, symbols))
 
 
-def _boot(
+def run_guest(
     kernel: Kernel,
     folder: Path,
-    lines: list[str],
-    scale: int,
-    cpus: int,
+    script: str,
+    settings: Mapping[str, object],
+    last: str,
+    drivers: Sequence[str],
     on_progress: Callable[[str], object],
-) -> Path:
+    *,
+    files: Mapping[str, Path] = MappingProxyType({}),
+    cpus: int = 2,
+) -> None:
+    """Boot into a script of guest/, with probes and devices, until it says its ``last`` step.
+
+    ``settings`` are variables of the script, ``files`` are copied into the guest.  What it records
+    lies in ``folder`` then, at the beginning of the disk ``out``.  Raises `KernelError`.
+    """
     probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
+    lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
     (folder / "probes").write_text("\n".join(lines) + "\n")
-    script = f"scale={scale}\nprobe_file={probe_file}\n{GUEST_SCRIPT.read_text()}"
+    variables = [f"{name}={value}\n" for name, value in settings.items()]
+    texts = [(_SCRIPTS / f"{name}.sh").read_text() for name in ("common", script)]
     initramfs = image.make(
-        folder / "initramfs", kernel, script, FIRST, {"probes": folder / "probes"}, later=DRIVERS
+        folder / "initramfs",
+        kernel,
+        "".join([f"probe_file={probe_file}\n", *variables, *texts]),
+        FIRST,
+        {**files, "probes": folder / "probes"},
+        later=drivers,
     )
     machine = Machine(
         kernel,
@@ -89,8 +105,7 @@ def _boot(
         memory="3G",
         seconds=3600,
     )
-    follow(machine, STEPS[-1], on_progress)
-    return folder / "out"
+    follow(machine, last, on_progress)
 
 
 def follow(machine: Machine, last: str, on_progress: Callable[[str], object]) -> None:

@@ -16,14 +16,12 @@ from pathlib import Path
 
 from iova_lab.basics.locking import alone
 from iova_lab.debian import apt, suites
-from iova_lab.kernel import KernelError, image, probes
+from iova_lab.kernel import KernelError, probes
 from iova_lab.kernel.files import CACHE, Kernel
-from iova_lab.kernel.machine import Machine
-from iova_lab.kernel.record import FIRST, devices, follow, has_fprobes, kprobes_of, unpad
+from iova_lab.kernel.record import run_guest, unpad
 
 #: Tool: Debian's package.
 PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
-GUEST_SCRIPT = Path(__file__).with_name("guest") / "tracer.sh"
 STEPS = "probes drivers io written".split()
 _DRIVERS = ("nvme",)
 _INSTALLED = Path("/var/lib/dpkg/status")
@@ -45,27 +43,10 @@ def record(
         files = {f"tools/{path.name}": path for path in _files(tool)}
         files["tools/ld.so"] = files.pop("tools/ld-linux-x86-64.so.2")
         files["iova.bt"] = probes.BPFTRACE
-        lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
-        (folder / "probes").write_text("\n".join(lines) + "\n")
-        files["probes"] = folder / "probes"
-        _boot(kernel, tool, folder, files, on_progress)
+        settings = {"tool": tool}
+        run_guest(kernel, folder, "tracer", settings, STEPS[-1], _DRIVERS, on_progress, files=files)
         unpad(folder / "out", target)
     return target
-
-
-def _boot(
-    kernel: Kernel,
-    tool: str,
-    folder: Path,
-    files: dict[str, Path],
-    on_progress: Callable[[str], object],
-) -> None:
-    probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
-    text = f"tool={tool}\nprobe_file={probe_file}\n{GUEST_SCRIPT.read_text()}"
-    initramfs = image.make(folder / "initramfs", kernel, text, FIRST, files, later=_DRIVERS)
-    append = "loglevel=4 sysctl.debug.kprobes-optimization=0"
-    machine = Machine(kernel, initramfs, append, devices(folder), 2, "3G", seconds=1800)
-    follow(machine, STEPS[-1], on_progress)
 
 
 # ---- what a program needs ----

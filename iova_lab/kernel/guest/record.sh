@@ -1,33 +1,15 @@
-# Runs in the guest, by busybox's sh, as what it boots into: arms the probes, creates every domain
-# anew under them, does I/O, writes what was recorded to the disk at PCI address 00:1e.0.
+# Runs in the guest, by busybox's sh, after common.sh: arms the probes, creates every domain anew
+# under them, does I/O, writes what was recorded.
 #
-# $scale multiplies the I/O, $probe_file takes the probes: both are set above.
-
-trace=/sys/kernel/tracing
-out=/dev/$(ls /sys/bus/pci/devices/0000:00:1e.0/virtio*/block)
+# $scale multiplies the I/O: it is set above.
 
 echo mono > $trace/trace_clock
 echo 131072 > $trace/buffer_size_kb
-while read -r probe; do
-	echo "$probe" >> $trace/$probe_file || echo "iova_lab: refused: $probe"
-done < /probes
+arm_probes
 echo 1 > $trace/events/iova/enable
 echo "iova_lab: step probes"
 
-# A device that comes back gets a new domain: what is reserved in it is recorded too.
-for device in /sys/bus/pci/devices/*; do
-	case $(cat $device/class):${device##*/} in
-	*:0000:00:1e.0) ;;
-	0x01*|0x02*|0x0c03*) echo 1 > $device/remove ;;
-	esac
-done
-echo 1 > /sys/bus/pci/rescan
-for module in /later/*.ko; do insmod "$module"; done
-for i in 1 2 3 4 5 6 7 8 9 10; do
-	[ -b /dev/sdb ] && [ -b /dev/nvme1n1 ] && break
-	sleep 1
-done
-echo "iova_lab: step drivers"
+renew_devices /dev/sdb
 
 # $1 device, $2 block size in KiB, $3 blocks, $4 block to begin at
 io() {

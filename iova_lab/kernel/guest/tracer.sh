@@ -1,21 +1,14 @@
-# Runs in the guest, by busybox's sh, as what it boots into: a tool of tracing records what drivers
-# ask while every domain is created anew and a little I/O is done; its text goes to the disk at PCI
-# address 00:1e.0.
+# Runs in the guest, by busybox's sh, after common.sh: a tool of tracing records what drivers ask
+# while every domain is created anew and a little I/O is done.
 #
-# $tool records, $probe_file takes the probes (bpftrace has its own): both are set above.
+# $tool records (bpftrace has probes of its own): it is set above.
 
-trace=/sys/kernel/tracing
-out=/dev/$(ls /sys/bus/pci/devices/0000:00:1e.0/virtio*/block)
 mount -t tmpfs tmpfs /tmp
 mkdir -p /var/run /run
 export LD_LIBRARY_PATH=/tools HOME=/tmp
 ulimit -l unlimited
 
-if [ $tool != bpftrace ]; then
-	while read -r probe; do
-		echo "$probe" >> $trace/$probe_file || echo "iova_lab: refused: $probe"
-	done < /probes
-fi
+[ $tool = bpftrace ] || arm_probes
 case $tool in
 trace-cmd) /tools/ld.so /tools/trace-cmd record -C mono -b 16384 -e iova -o /tmp/data sleep 100000 ;;
 perf) /tools/ld.so /tools/perf record -k mono -m 4096 -e 'iova:*' -aR -o /tmp/data sleep 100000 ;;
@@ -33,20 +26,7 @@ for i in $(seq 120); do
 done
 echo "iova_lab: step probes"
 
-# A device that comes back gets a new domain: what is reserved in it is recorded too.
-for device in /sys/bus/pci/devices/*; do
-	case $(cat $device/class):${device##*/} in
-	*:0000:00:1e.0) ;;
-	0x01*|0x02*|0x0c03*) echo 1 > $device/remove ;;
-	esac
-done
-echo 1 > /sys/bus/pci/rescan
-for module in /later/*.ko; do insmod "$module"; done
-for i in 1 2 3 4 5 6 7 8 9 10; do
-	[ -b /dev/nvme1n1 ] && break
-	sleep 1
-done
-echo "iova_lab: step drivers"
+renew_devices /dev/nvme0n1
 for size in 4 64 512; do
 	dd if=/dev/zero of=/dev/nvme0n1 bs=${size}k count=4 oflag=direct 2> /dev/null &
 	dd if=/dev/nvme1n1 of=/dev/null bs=${size}k count=4 iflag=direct 2> /dev/null &
