@@ -103,6 +103,10 @@ ANY = (False, True)
 UNALIGNED = (False,)
 TWO_MASKS = (LIMIT_32BIT, LIMIT_24BIT)
 THREE_MASKS = (*TWO_MASKS, LIMIT_48BIT)
+SEVERAL_MASKS = (
+    Pool(limits=TWO_MASKS, aligned=UNALIGNED),
+    Pool(limits=THREE_MASKS, aligned=ANY),
+)
 #: A domain of two pages below 4 GiB, and one of four: soon full.
 TWO_PAGES, FOUR_PAGES = DMA_32BIT_PFN - 2, DMA_32BIT_PFN - 4
 HALF = DMA_32BIT_PFN // 2
@@ -118,6 +122,16 @@ def _needless(example: Example) -> bool:
     return bool(judged(example).nr_spurious)
 
 
+def _exact(key: str, requests: str, pools: tuple[Pool, ...]) -> Question:
+    return Question(
+        key,
+        "exact top-down",
+        f"{requests}: every answer is the highest fit",
+        lambda example: bool(judged(example).nr_not_highest),
+        pools,
+    )
+
+
 QUESTIONS = {
     question.key: question
     for question in (
@@ -126,7 +140,7 @@ QUESTIONS = {
             "respects the limit",
             "no answer lies above its request's limit",
             lambda example: bool(judged(example).nr_above_limit),
-            (Pool(limits=TWO_MASKS, aligned=UNALIGNED), Pool(limits=THREE_MASKS, aligned=ANY)),
+            SEVERAL_MASKS,
         ),
         Question(
             "start",
@@ -195,20 +209,8 @@ QUESTIONS = {
             _refused_after_free,
             (Pool(sizes=(1,), starts=(TWO_PAGES,), freed=(0,), most_steps=8),),
         ),
-        Question(
-            "exact",
-            "exact top-down",
-            "one mask, all requests aligned: every answer is the highest fit",
-            lambda example: bool(judged(example).nr_not_highest),
-            (Pool(sizes=(2,)), Pool()),
-        ),
-        Question(
-            "exact-masks",
-            "exact top-down",
-            "three masks, some requests aligned: every answer is the highest fit",
-            lambda example: bool(judged(example).nr_not_highest),
-            (Pool(limits=TWO_MASKS, aligned=UNALIGNED), Pool(limits=THREE_MASKS, aligned=ANY)),
-        ),
+        _exact("exact", "one mask, all requests aligned", (Pool(sizes=(2,)), Pool())),
+        _exact("exact-masks", "three masks, some requests aligned", SEVERAL_MASKS),
         Question(
             "memory",
             "frees without memory",

@@ -11,9 +11,12 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from iova_variants import building
 
+#: C of the allocators.
+_SMALL = Path(__file__).with_name("small")
 #: Names that the kernel exports of its red-black tree.
 _EXPORTED = (
     *("rb_first", "rb_last", "rb_next", "rb_prev", "rb_insert_color", "rb_erase"),
@@ -256,240 +259,11 @@ EXPORT_SYMBOL_GPL(iova_domain_init_rcaches);
     ),
 }
 
-_HEADER = """/* An allocator for tests. */
-#ifndef _IOVA_H_ /* as the kernel's: one of the two is included */
-#define _IOVA_H_
-#include <linux/dma-mapping.h>
-#include <linux/types.h>
-#include <linux/kernel.h>
-#include <linux/rbtree.h>
-{includes}
-struct iova {{
-	struct rb_node node;
-	unsigned long pfn_hi;
-	unsigned long pfn_lo;
-}};
-struct cpu_cache;
-struct iova_cpu_rcache;
-struct iova_domain {{
-	spinlock_t lock;
-	struct rb_root rbroot;
-	unsigned long granule, start_pfn, dma_32bit_pfn, nr_freed;
-	{members}
-}};
-#if IS_ENABLED(CONFIG_IOMMU_IOVA)
-int iova_cache_get(void);
-void iova_cache_put(void);
-void init_iova_domain(struct iova_domain *iovad, unsigned long granule,
-	unsigned long start_pfn{fourth});
-struct iova *alloc_iova(struct iova_domain *iovad, unsigned long size,
-	unsigned long limit_pfn, bool size_aligned);
-struct iova *reserve_iova(struct iova_domain *iovad, unsigned long pfn_lo,
-	unsigned long pfn_hi);
-struct iova *find_iova(struct iova_domain *iovad, unsigned long pfn);
-void free_iova(struct iova_domain *iovad, unsigned long pfn);
-int iova_domain_init_rcaches(struct iova_domain *iovad);
-void put_iova_domain(struct iova_domain *iovad);
-#endif
-#endif
-"""
 
-_CODE = """/* An allocator for tests. */
-#include <linux/iova.h>
-#include <linux/module.h>
-#include <linux/slab.h>
-#include <linux/smp.h>
-#include <linux/bitops.h>
-#include <linux/cpu.h>
-
-static struct kmem_cache *cache;
-static unsigned int nr_users;
-static DEFINE_MUTEX(users_lock);
-
-static struct iova *to_iova(struct rb_node *node)
-{{
-	return rb_entry(node, struct iova, node);
-}}
-{functions}
-int iova_cache_get(void)
-{{
-	mutex_lock(&users_lock);
-	if (!nr_users) {{
-		cache = kmem_cache_create("iova", sizeof(struct iova), 0, SLAB_HWCACHE_ALIGN, NULL);
-		if (!cache)
-			return -ENOMEM;
-	}}
-	{get_cache}
-	nr_users++;
-	mutex_unlock(&users_lock);
-	return 0;
-}}
-EXPORT_SYMBOL_GPL(iova_cache_get);
-
-void iova_cache_put(void)
-{{
-	if (WARN_ON(!nr_users))
-		return;
-	if (!--nr_users)
-		kmem_cache_destroy(cache);
-}}
-EXPORT_SYMBOL_GPL(iova_cache_put);
-
-void init_iova_domain(struct iova_domain *iovad, unsigned long granule,
-	unsigned long start_pfn{fourth})
-{{
-	unsigned int cpu __maybe_unused, order __maybe_unused;
-
-	BUG_ON(granule > PAGE_SIZE || !is_power_of_2(granule));
-	spin_lock_init(&iovad->lock);
-	iovad->rbroot = RB_ROOT;
-	iovad->granule = granule;
-	iovad->start_pfn = start_pfn;
-	{init}
-}}
-EXPORT_SYMBOL_GPL(init_iova_domain);
-
-void put_iova_domain(struct iova_domain *iovad)
-{{
-	struct iova *iova, *next;
-	unsigned int cpu __maybe_unused, order __maybe_unused;
-
-	{put}
-	rbtree_postorder_for_each_entry_safe(iova, next, &iovad->rbroot, node)
-		kmem_cache_free(cache, iova);
-}}
-EXPORT_SYMBOL_GPL(put_iova_domain);
-
-static struct iova *private_find_iova(struct iova_domain *iovad, unsigned long pfn)
-{{
-	struct rb_node *node = iovad->rbroot.rb_node;
-
-	assert_spin_locked(&iovad->lock);
-	while (node) {{
-		struct iova *iova = to_iova(node);
-
-		if (pfn < iova->pfn_lo)
-			node = node->rb_left;
-		else if (pfn > iova->pfn_hi)
-			node = node->rb_right;
-		else
-			return iova;
-	}}
-	return NULL;
-}}
-
-static void iova_insert_rbtree(struct rb_root *root, struct iova *new)
-{{
-	struct rb_node **link = &root->rb_node, *parent = NULL;
-
-	while (*link) {{
-		parent = *link;
-		link = new->pfn_lo < to_iova(parent)->pfn_lo ? &parent->rb_left : &parent->rb_right;
-	}}
-	rb_link_node(&new->node, parent, link);
-	rb_insert_color(&new->node, root);
-}}
-
-static bool highest_fit(struct iova_domain *iovad, unsigned long size, unsigned long high,
-			unsigned long mask, struct iova *new)
-{{
-	struct rb_node *node = rb_last(&iovad->rbroot);
-	unsigned long low;
-
-	for (;;) {{
-		low = node ? to_iova(node)->pfn_hi + 1 : iovad->start_pfn;
-		new->pfn_lo = (high - size) & mask;
-		new->pfn_hi = new->pfn_lo + size - 1;
-		if (high >= size && new->pfn_lo >= max(low, iovad->start_pfn))
-			return true;
-		if (!node)
-			return false;
-		high = min(high, to_iova(node)->pfn_lo);
-		node = rb_prev(node);
-	}}
-}}
-
-struct iova *alloc_iova(struct iova_domain *iovad, unsigned long size, unsigned long limit_pfn,
-			bool size_aligned)
-{{
-	unsigned long mask = size_aligned ? ~0UL << fls_long(size - 1) : ~0UL, flags;
-	struct iova *new = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
-	bool found;
-
-	if (!new)
-		return NULL;
-	spin_lock_irqsave(&iovad->lock, flags);
-	found = highest_fit(iovad, size, limit_pfn + 1, mask, new);
-	if (found)
-		iova_insert_rbtree(&iovad->rbroot, new);
-	spin_unlock_irqrestore(&iovad->lock, flags);
-	if (found)
-		return new;
-	kmem_cache_free(cache, new);
-	return NULL;
-}}
-EXPORT_SYMBOL_GPL(alloc_iova);
-
-struct iova *find_iova(struct iova_domain *iovad, unsigned long pfn)
-{{
-	unsigned long flags;
-	struct iova *iova;
-
-	spin_lock_irqsave(&iovad->lock, flags);
-	iova = private_find_iova(iovad, pfn);
-	spin_unlock_irqrestore(&iovad->lock, flags);
-	return iova;
-}}
-EXPORT_SYMBOL_GPL(find_iova);
-
-void free_iova(struct iova_domain *iovad, unsigned long pfn)
-{{
-	unsigned long flags;
-	struct iova *iova;
-
-	spin_lock_irqsave(&iovad->lock, flags);
-	iova = private_find_iova(iovad, pfn);
-	if (iova) {{
-		rb_erase(&iova->node, &iovad->rbroot);
-		iovad->nr_freed++;
-	}}
-	spin_unlock_irqrestore(&iovad->lock, flags);
-	if (iova)
-		kmem_cache_free(cache, iova);
-}}
-EXPORT_SYMBOL_GPL(free_iova);
-
-struct iova *reserve_iova(struct iova_domain *iovad, unsigned long pfn_lo, unsigned long pfn_hi)
-{{
-	struct iova *new = kmem_cache_zalloc(cache, GFP_ATOMIC), *iova = new;
-	struct rb_node *node;
-	unsigned long flags;
-
-	if (!new)
-		return NULL;
-	spin_lock_irqsave(&iovad->lock, flags);
-	for (node = rb_first(&iovad->rbroot); node; node = rb_next(node)) {{
-		iova = to_iova(node);
-		if (pfn_lo > iova->pfn_hi || pfn_hi < iova->pfn_lo)
-			continue;
-		iova->pfn_lo = min(iova->pfn_lo, pfn_lo);
-		if (pfn_hi <= iova->pfn_hi)
-			goto covered;
-		pfn_lo = iova->pfn_hi + 1;
-	}}
-	new->pfn_lo = pfn_lo;
-	new->pfn_hi = pfn_hi;
-	iova_insert_rbtree(&iovad->rbroot, new);
-	spin_unlock_irqrestore(&iovad->lock, flags);
-	return new;
-covered:
-	spin_unlock_irqrestore(&iovad->lock, flags);
-	kmem_cache_free(cache, new);
-	return iova;
-}}
-EXPORT_SYMBOL_GPL(reserve_iova);
-MODULE_LICENSE("GPL");
-"""
+def text(name: str, **parts: str) -> str:
+    """A file of small/, with these parts and what all texts share in place of their names."""
+    shared = {"find_iova": (_SMALL / "find_iova.c").read_text()}
+    return Template((_SMALL / name).read_text()).substitute(shared | parts)
 
 
 def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = None) -> Path:
@@ -498,14 +272,14 @@ def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = No
     Its red-black tree is the lab's own, with the kernel's exports.
     """
     parts = {name: getattr(ERAS[era], name) for name in Era.__dataclass_fields__}
-    code = _CODE.format(**parts)
+    code = text("tree.c", **parts)
     if ERAS[era].links:
         code = _by_links(code)
     for old, new in (changes or {}).items():
         assert old in code, old
         code = code.replace(old, new)
     put(folder, "drivers/iommu/iova.c", code)
-    put(folder, "include/linux/iova.h", _HEADER.format(**parts))
+    put(folder, "include/linux/iova.h", text("tree.h", **parts))
     major, minor = era.split(".")
     put(
         folder,
@@ -516,12 +290,12 @@ def write(folder: Path, era: str = "6.7", changes: Mapping[str, str] | None = No
     for name in ("rbtree.h", "rbtree_augmented.h"):
         put(folder, f"include/linux/{name}", (shim / "linux" / name).read_text())
     exports = "".join(f"EXPORT_SYMBOL({name});\n" for name in _EXPORTED)
-    text = re.sub(
+    rbtree = re.sub(
         r"#include <linux/rbtree.*>",
         r"\g<0>\n#include <linux/export.h>",
         (shim / "rbtree.c").read_text(),
     )
-    put(folder, "lib/rbtree.c", text + exports)
+    put(folder, "lib/rbtree.c", rbtree + exports)
     return folder
 
 
@@ -569,10 +343,10 @@ def write_augmented(folder: Path) -> Path:
     return folder
 
 
-def put(folder: Path, path: str, text: str) -> None:
+def put(folder: Path, path: str, content: str) -> None:
     """Write one file of a tree."""
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_text(text)
+    (folder / path).write_text(content)
 
 
 def git(folder: Path, *arguments: str) -> str:
