@@ -43,7 +43,9 @@ class _Lab(click.Group):
             ctx.exit(BUG)
 
 
-@click.group(cls=_Lab, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Lab, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 @click.version_option(package_name="iova-lab")
 def main() -> None:
     """A performance lab for Linux IOVA allocators."""

@@ -232,3 +232,12 @@ POSITIVE = _Number(0, min_open=True)
 RCACHE = _Rcache()
 #: The path of a C file.
 C_FILE = _Named("file", ".c")
+#: The path of anything, of a folder, and of a file, which need not be there.
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def results_option(folder: str, says: str) -> Callable[[Command], Command]:
+    """``--results`` of a command that writes them, or reads them."""
+    return click.option("--results", default=Path(folder), type=PATH, help=says)

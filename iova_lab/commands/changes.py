@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from iova_lab.commands.arguments import PATH
+
 
 @click.command()
 @click.option("--from", "revision", required=True, help="The old git revision.")
-@click.option("--to", default="HEAD", show_default=True, help="The new git revision.")
-@click.option("--out", default=Path("reports"), show_default=True, type=click.Path(path_type=Path))
+@click.option("--to", default="HEAD", help="The new git revision.")
+@click.option("--out", default=Path("reports"), type=PATH)
 def changes(revision: str, to: str, out: Path) -> None:
     """Compare the committed results of two git revisions: every number that moved, and why.
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iova_lab.basics.stored import require
+from iova_lab.commands import mistakes
 from iova_lab.commands import report as pages
+from iova_lab.commands.arguments import PATH, results_option
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -24,20 +26,8 @@ if TYPE_CHECKING:
 @click.option("--quick", is_flag=True, help="Small sizes, few samples: a look, never stored.")
 @click.option("--report", is_flag=True, deprecated="Use `iova-lab report claims`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--results",
-    default=Path("results"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where results lie; those of claims are stored in claims/ below it.",
-)
-@click.option(
-    "--out",
-    default=Path("reports/claims"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where --report writes.",
-)
+@results_option("results", "Where results lie; those of claims are stored in claims/ below it.")
+@click.option("--out", default=Path("reports/claims"), type=PATH, help="Where --report writes.")
 def claims(
     ids: tuple[str, ...],
     everyone: bool,
@@ -78,10 +68,7 @@ def claims(
         click.echo(json.dumps([_as_json(*one) for one in found], indent=1))
     elif wanted or not report:
         _show(found, details=bool(ids), quick=quick)
-    for line in failed:
-        click.echo(f"iova-lab: {line}", err=True)
-    if failed:
-        raise click.exceptions.Exit(1)
+    mistakes.end(failed)
 
 
 def _measure(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT
+from iova_lab.commands.arguments import FOLDER, PATH, POSITIVE, RCACHE, VARIANT
 from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     "--budget",
     type=POSITIVE,
     default=180.0,
-    show_default=True,
     help="Seconds to spend in all: more of them make intervals narrower.  Each cell gets 8"
     " processes even if that takes longer; how long is printed then.",
 )
@@ -47,25 +46,21 @@ if TYPE_CHECKING:
     "--rcache",
     type=RCACHE,
     default="off",
-    show_default=True,
     help="The kernel's per-CPU caches in front of every variant.",
 )
 @click.option(
     "--timeout",
     type=POSITIVE,
     default=60.0,
-    show_default=True,
     help="Seconds until a variant that does not return from a trial counts as hung.",
 )
 @click.option("--max-nodes", type=click.IntRange(1), help="Nodes that one replay may visit.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pages.  Default: build/compare/BASE-vs-CANDIDATES.",
+    "--out", type=FOLDER, help="Folder for the pages.  Default: build/compare/BASE-vs-CANDIDATES."
 )
 @click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder for the samples.  Default: results/compare/BASE-vs-CANDIDATES.",
 )
 @click.option("--brief", is_flag=True, help="Verdicts only, without the cells' details.")
@@ -169,12 +164,11 @@ def _console() -> Console:
 
 
 @click.command("compare-pages")
-@click.argument("results", default="results/compare", type=click.Path(path_type=Path))
+@click.argument("results", default="results/compare", type=PATH)
 @click.option(
     "--out",
     default="build/compare",
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder for the pages, one folder per comparison.",
 )
 def compare_pages(results: Path, out: Path) -> None:

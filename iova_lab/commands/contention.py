@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, workload_argument
+from iova_lab.commands.arguments import (
+    POSITIVE,
+    RCACHE,
+    VARIANT,
+    results_option,
+    workload_argument,
+)
 from iova_lab.rendering.console import print_table, progress
 
 # All else is imported where it is used: SciPy and SimPy are not for whoever asks for --help.
@@ -18,12 +21,9 @@ SCENARIO = "lazy"
 SCENARIO_OPTION = click.option(
     "--scenario",
     default=SCENARIO,
-    show_default=True,
     type=click.Choice(SCENARIOS),
     help="What the CPUs do: docs/contention.md.",
 )
-
-Command = Callable[..., Any]
 
 
 @click.group()
@@ -42,29 +42,16 @@ def contention() -> None:
 @contention.command("run")
 @click.argument("variant", type=VARIANT)
 @workload_argument
+@click.option("--threads", type=click.IntRange(1), default=2, help="Each on a CPU of its own.")
+@click.option("--seed", default=0, help="Of the workload's random numbers.")
+@click.option("--seconds", type=POSITIVE, default=2.0, help="Repeat for so long.")
 @click.option(
-    "--threads",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    help="Each on a CPU of its own.",
-)
-@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
-@click.option(
-    "--seconds", type=POSITIVE, default=2.0, show_default=True, help="Repeat for so long."
-)
-@click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=600.0,
-    show_default=True,
-    help="Seconds until a round counts as hung.",
+    "--timeout", type=POSITIVE, default=600.0, help="Seconds until a round counts as hung."
 )
 @click.option(
     "--rcache",
     type=RCACHE,
     default="off",
-    show_default=True,
     help="The kernel's per-CPU caches in front of the variant.",
 )
 def run_command(
@@ -118,17 +105,6 @@ def run_command(
         print_table(tables.HISTOGRAM_COLUMNS, tables.histogram_rows(found.locks["variant"]))
 
 
-def results_option(folder: str, says: str) -> Callable[[Command], Command]:
-    """``--results`` of a command that writes them, or reads them."""
-    return click.option(
-        "--results",
-        default=Path(folder),
-        show_default=True,
-        type=click.Path(path_type=Path),
-        help=says,
-    )
-
-
 MEASURED = results_option(
     "build/results/contention",
     "Folder of JSON lines, read and written; results/contention has the committed.",
@@ -138,10 +114,10 @@ MEASURED = results_option(
 @contention.command()
 @click.argument("variant", type=VARIANT)
 @workload_argument
-@click.option("--cpus", default="1,16,64,384,1024", show_default=True, help="Separated by commas.")
+@click.option("--cpus", default="1,16,64,384,1024", help="Separated by commas.")
 @SCENARIO_OPTION
 @click.option("--think-ns", type=float, help="Mean time between a CPU's requests.")
-@click.option("--ns-per-node", default=0.0, help="Of another machine; default: measured here.")
+@click.option("--ns-per-node", type=float, help="Of another machine; default: measured here.")
 @click.option("--handoff-ns", type=float, help="Of another machine; default: measured here.")
 @click.option(
     "--remote-ns",
@@ -152,12 +128,11 @@ MEASURED = results_option(
     "--rcache",
     type=RCACHE,
     default="off",
-    show_default=True,
     help="Only what this one lets through to the tree, as counted in a replay, takes the lock.",
 )
-@click.option("--soft", default=20.0, show_default=True, help="Watchdog's seconds, scheduling.")
-@click.option("--hard", default=10.0, show_default=True, help="Watchdog's seconds, interrupts.")
-@click.option("--seed", default=0, show_default=True, help="Of the simulation.")
+@click.option("--soft", default=20.0, help="Watchdog's seconds, scheduling.")
+@click.option("--hard", default=10.0, help="Watchdog's seconds, interrupts.")
+@click.option("--seed", default=0, help="Of the simulation.")
 def predict(
     variant: str,
     workload: str,
@@ -165,7 +140,7 @@ def predict(
     cpus: str,
     scenario: str,
     think_ns: float | None,
-    ns_per_node: float,
+    ns_per_node: float | None,
     handoff_ns: float | None,
     remote_ns: float | None,
     rcache: str,
@@ -198,7 +173,7 @@ def predict(
     load = watch.load()
     for line in (tables.load_line(load), *tables.service_lines(service)):
         click.echo(line, err=line.startswith("WARNING"))
-    services.require_plausible(service, load, ns_per_node)
+    services.require_plausible(service, load, ns_per_node or 0.0)
     miss = scenarios.miss(variant, workload, nr_live, rcache)
     if miss < 1:
         click.echo(f"the rcache lets {miss:.2%} of all requests through to the lock")

@@ -13,7 +13,7 @@ from iova_lab.rendering.console import print_table, progress
 
 @contention.command()
 @MEASURED
-@click.option("--seconds", default=0.4, show_default=True, help="Per measurement.")
+@click.option("--seconds", default=0.4, help="Per measurement.")
 def validate(results: Path, seconds: float) -> None:
     """Compare the model with threads here, and with published cases.
 
@@ -55,9 +55,9 @@ def validate(results: Path, seconds: float) -> None:
 @MEASURED
 @click.option("--variants", help="Names or .c files, separated by commas; default: all.")
 @click.option("--workloads", "chosen", help="NAME or NAME@N, separated by commas.")
-@click.option("--cpus", default="1,4,16,64,256,1024", show_default=True)
+@click.option("--cpus", default="1,4,16,64,256,1024")
 @SCENARIO_OPTION
-@click.option("--lockups", default="mainline", show_default=True, help="Of which variant; '' none.")
+@click.option("--lockups", default="mainline", help="Of which variant; '' none.")
 @click.option("--scheduler", help="Address of a Dask scheduler, tcp://...; default: cores here.")
 @click.option("--jobs", type=int, help="Processes here; default: one per CPU.")
 @click.option("--again", is_flag=True, help="Measure again what was measured before.")
@@ -68,7 +68,7 @@ def validate(results: Path, seconds: float) -> None:
     type=float,
     help="What a hold takes longer after another CPU's; default: measured here.",
 )
-@click.option("--seconds", default=0.3, show_default=True, help="Per cell that is measured.")
+@click.option("--seconds", default=0.3, help="Per cell that is measured.")
 def sweep_command(
     results: Path,
     variants: str | None,

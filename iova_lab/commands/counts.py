@@ -6,24 +6,17 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, invoked
+from iova_lab.commands.arguments import PATH, POSITIVE, RCACHE, VARIANT, invoked
 from iova_lab.rendering.console import progress
 
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
-@click.option(
-    "--largest",
-    type=POSITIVE,
-    default=1e6,
-    show_default=True,
-    help="Live ranges: 100, 1000, ... this.",
-)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The CSV file.")
+@click.option("--largest", type=POSITIVE, default=1e6, help="Live ranges: 100, 1000, ... this.")
+@click.option("--out", type=PATH, required=True, help="The CSV file.")
 @click.option(
     "--rcache",
     default="off",
-    show_default=True,
     type=RCACHE,
     help="The kernel's per-CPU caches in front of each variant.",
 )

@@ -7,17 +7,13 @@ from pathlib import Path
 
 import click
 
+from iova_lab.commands.arguments import PATH
+
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: 8080, or any if taken.")
 @click.option("--browser/--no-browser", default=True, help="Open it, if there is a screen.")
-@click.option(
-    "--html",
-    default=Path("build/html"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="What `asv publish` wrote.",
-)
+@click.option("--html", default=Path("build/html"), type=PATH, help="What `asv publish` wrote.")
 def dashboard(port: int | None, browser: bool, html: Path) -> None:
     """Serve the dashboard to this machine alone, until Ctrl-C.
 

@@ -22,7 +22,6 @@ MISSING = ("MISSING", "bold red")
 @click.option(
     "--seconds",
     default=15.0,
-    show_default=True,
     type=click.FloatRange(0),
     help="For measuring mainline against itself; 0 leaves that out.",
 )

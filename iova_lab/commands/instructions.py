@@ -11,7 +11,7 @@ from iova_lab.rendering.console import print_table, progress
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
 @workload_argument
-@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+@click.option("--seed", default=0, help="Of the workload's random numbers.")
 def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: int) -> None:
     """Count the instructions per op of WORKLOAD on VARIANTS, in user space, with callgrind.
 

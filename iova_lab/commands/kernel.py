@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iova_lab.commands import mistakes
 from iova_lab.commands.arguments import POSITIVE, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
@@ -35,7 +36,6 @@ series_option = click.option(
     "--kernel",
     "series",
     default="6.12",
-    show_default=True,
     help="A series (6.1), a suite of Debian (sid), newest, running, a built tree, or a vmlinuz.",
 )
 
@@ -62,14 +62,10 @@ def fetch(series: str, newest: bool) -> None:
 @click.argument("variants", nargs=-1, required=True)
 @workload_argument
 @series_option
-@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+@click.option("--seed", default=0, help="Of the workload's random numbers.")
 @click.option("--icount/--no-icount", default=True, help="Count instructions; else guest time.")
 @click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=600.0,
-    show_default=True,
-    help="Seconds without a sign of life from a job.",
+    "--timeout", type=POSITIVE, default=600.0, help="Seconds without a sign of life from a job."
 )
 def replay_command(
     variants: tuple[str, ...],
@@ -112,10 +108,7 @@ def replay_command(
     unit = "instructions/op" if icount else "guest ns/op"
     print_table(["variant", unit, "p50", "p99", "worst", "addresses as in user space"], rows)
     click.echo(f"kernel {found.release}; {workload}, {stream.nr_measured:,} ops measured")
-    for line in failed:
-        click.echo(f"iova-lab: {line}", err=True)
-    if failed:
-        raise click.exceptions.Exit(1)
+    mistakes.end(failed)
 
 
 def _row(result: KernelResult, agreement: Agreement, icount: bool) -> list[str]:

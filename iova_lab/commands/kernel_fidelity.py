@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, WORKLOAD, invoked
+from iova_lab.commands import mistakes
+from iova_lab.commands.arguments import POSITIVE, WORKLOAD, invoked, results_option
 from iova_lab.commands.kernel import kernel
 from iova_lab.rendering.console import progress
 
@@ -25,23 +26,17 @@ if TYPE_CHECKING:
     "series",
     multiple=True,
     default=("6.1", "6.12"),
-    show_default=True,
     help="As of `iova-lab kernel replay`; may be given several times.",
 )
 @click.option("--variant", "variants", multiple=True, help="Default: all.")
 @click.option("--workload", "names", type=WORKLOAD, multiple=True, help="Default: all.")
-@click.option(
-    "--results",
-    default=Path("build/results/kernel"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where rows lie, and are added; results/kernel has the committed.",
+@results_option(
+    "build/results/kernel", "Where rows lie, and are added; results/kernel has the committed."
 )
 @click.option(
     "--budget",
     type=POSITIVE,
     default=1e8,
-    show_default=True,
     help="Nodes that a job may visit; whoever needs more is measured at a smaller size.",
 )
 def fidelity(
@@ -83,10 +78,7 @@ def fidelity(
         for name in wanted:
             for row in times.measure(name, lambda: bar.advance(task)):
                 append_row(results / "user.jsonl", row)
-    for line in failed:
-        click.echo(f"iova-lab: {line}", err=True)
-    if failed:
-        raise click.exceptions.Exit(1)
+    mistakes.end(failed)
 
 
 def _measure(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import invoked
+from iova_lab.commands.arguments import invoked, results_option
 from iova_lab.commands.kernel import follow, kernel, series_option
 from iova_lab.rendering.console import print_table, progress
 
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 @series_option
 @click.option("--variant", "others", multiple=True, help="One of VARIANTS; may be given again.")
 @click.option("--all", "everyone", is_flag=True, help="All variants: some 10 minutes.")
-@click.option("--nr-live", default=524_288, show_default=True, help="Pages below 4 GiB, all taken.")
-@click.option(
-    "--results",
-    default=Path("build/results/kernel"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Where lockup.jsonl lies, and gets a line for each; results/kernel has the committed.",
+@click.option("--nr-live", default=524_288, help="Pages below 4 GiB, all taken.")
+@results_option(
+    "build/results/kernel",
+    "Where lockup.jsonl lies, and gets a line for each; results/kernel has the committed.",
 )
 def lockup(
     variants: tuple[str, ...],

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from iova_lab.commands import mistakes
+from iova_lab.commands.arguments import PATH
 from iova_lab.commands.kernel import kernel, series_option
 from iova_lab.commands.trace import print_agreement
 from iova_lab.rendering.console import progress
@@ -14,10 +16,10 @@ from iova_lab.rendering.console import progress
 
 @kernel.command()
 @series_option
-@click.option("--out", type=click.Path(path_type=Path), help="Default: build/traces/RELEASE.npz.")
-@click.option("--scale", default=8, show_default=True, help="How much I/O; 1 takes a minute.")
-@click.option("--cpus", default=2, show_default=True, help="With 1 no two requests race.")
-@click.option("--text", type=click.Path(path_type=Path), help="Keep tracefs' own text here.")
+@click.option("--out", type=PATH, help="Default: build/traces/RELEASE.npz.")
+@click.option("--scale", default=8, help="How much I/O; 1 takes a minute.")
+@click.option("--cpus", default=2, help="With 1 no two requests race.")
+@click.option("--text", type=PATH, help="Keep tracefs' own text here.")
 def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | None) -> None:
     """Record a trace: real drivers, real I/O, an emulated IOMMU, every request with its result.
 
@@ -60,9 +62,7 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
             "note: two CPUs that ask at once are recorded in the order in which they returned, not "
             "in that of the lock; with --cpus 1 every address agrees"
         )
-    if nr_lost:
-        click.echo(f"iova-lab: the kernel lost {nr_lost:,} records", err=True)
-        raise click.exceptions.Exit(1)
+    mistakes.end([f"the kernel lost {nr_lost:,} records"] if nr_lost else [])
 
 
 @kernel.command("probes")
@@ -99,7 +99,7 @@ def probes_command(image: Path | None, symbols: Path | None, bpftrace: bool) -> 
 @kernel.command("tracer")
 @click.argument("tool", type=click.Choice(["trace-cmd", "perf", "bpftrace"]))
 @series_option
-@click.option("--out", type=click.Path(path_type=Path), help="Default: build/traces/TOOL.txt.")
+@click.option("--out", type=PATH, help="Default: build/traces/TOOL.txt.")
 def tracer(tool: str, series: str, out: Path | None) -> None:
     """Have Debian's own TOOL record a little in a booted kernel, and keep the text that it prints.
 

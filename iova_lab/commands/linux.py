@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import CELL, invoked
+from iova_lab.commands.arguments import CELL, FOLDER, invoked
 from iova_lab.rendering.console import progress
 
 
@@ -36,7 +36,7 @@ def linux() -> None:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder to write.  Default: asv-NAME, with the name of the tree.",
 )
 def asv(
@@ -71,8 +71,7 @@ def asv(
 @click.option(
     "--results",
     default=Path("build/results/releases"),
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder of JSON lines, written anew; results/releases has the committed.",
 )
 def releases(sources: tuple[str, ...], results: Path) -> None:

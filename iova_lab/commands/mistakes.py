@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from pathlib import Path
+
+import click
 
 import iova_lab
 from iova_lab.basics import extras
@@ -13,6 +16,15 @@ from iova_lab.basics.errors import IovaLabError
 _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 _PACKAGE = Path(iova_lab.__file__).resolve().parent
+
+
+def end(failed: Iterable[object]) -> None:
+    """Print what failed, a line each, and end the command with status 1; nothing if nothing did."""
+    lines = [f"iova-lab: {one}" for one in failed]
+    for text in lines:
+        click.echo(text, err=True)
+    if lines:
+        raise click.exceptions.Exit(1)
 
 
 def line(error: Exception, command: str | None) -> str | None:

@@ -16,7 +16,6 @@ from iova_lab.commands.arguments import VARIANT
     "--flavour",
     type=click.Choice(FLAVOURS),
     default="list",
-    show_default=True,
     help="list: everything in one file.  rbtree: on range_variant.h, so only the search is yours.",
 )
 @click.option(
@@ -29,7 +28,7 @@ from iova_lab.commands.arguments import VARIANT
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
-    help="Where the file goes.  Default: here.",
+    help="Where the file goes.",
 )
 def new(name: str, flavour: Flavour, original: str | None, folder: Path) -> None:
     """Write NAME.c, a small correct allocator with comments that say where to begin.

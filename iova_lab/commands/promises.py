@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.commands.arguments import C_FILE, EXAMPLE, VARIANT, invoked, note
+from iova_lab.commands.arguments import C_FILE, EXAMPLE, PATH, VARIANT, invoked, note
 from iova_lab.commands.report import KINDS, write
 from iova_lab.rendering.console import print_table, progress
 
@@ -18,15 +18,8 @@ LARGEST, LARGEST_NAMED = 100_000, 10_000
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1)
-@click.option(
-    "--out", default=Path("reports/promises"), show_default=True, type=click.Path(path_type=Path)
-)
-@click.option(
-    "--results",
-    default=Path("results/promises"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-)
+@click.option("--out", default=Path("reports/promises"), type=PATH)
+@click.option("--results", default=Path("results/promises"), type=PATH)
 @click.option("--measure", is_flag=True, help="Measure first: minutes.")
 @click.option(
     "--largest",

@@ -102,27 +102,18 @@ def _claims(variant: iova_variants.Variant) -> str:
 @click.command()
 @click.argument("variant", type=VARIANT)
 @workload_argument
-@click.option("--seed", default=0, show_default=True, help="Of the workload's random numbers.")
+@click.option("--seed", default=0, help="Of the workload's random numbers.")
 @click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=60.0,
-    show_default=True,
-    help="Seconds until one replay counts as hung.",
+    "--timeout", type=POSITIVE, default=60.0, help="Seconds until one replay counts as hung."
 )
 @click.option(
     "--rcache",
     type=RCACHE,
     default="off",
-    show_default=True,
     help="The kernel's per-CPU caches in front of the variant.",
 )
 @click.option(
-    "--seconds",
-    type=POSITIVE,
-    default=30.0,
-    show_default=True,
-    help="No sample of the time is begun after so long.",
+    "--seconds", type=POSITIVE, default=30.0, help="No sample of the time is begun after so long."
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 def replay(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import click
 
+from iova_lab.commands.arguments import PATH
 from iova_lab.reports.kinds import Kind, kinds
 
 KINDS = kinds()
@@ -75,13 +76,11 @@ def _write_all(results: Path, out: Path, options: dict[str, str | None]) -> None
 )
 @click.argument("kind", type=click.Choice([*KINDS, ALL]), default=REFERENCE, metavar="[KIND]")
 @click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    help="Folder that the measuring command was given; default: its own.",
+    "--results", type=PATH, help="Folder that the measuring command was given; default: its own."
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder of the pages; default: reports/KIND; of reference: reports/MACHINE.",
 )
 @click.option("--machine", help="Of reference: asv's name; default: the only one in RESULTS.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, VARIANT, invoked
+from iova_lab.commands import mistakes
+from iova_lab.commands.arguments import FILE, PATH, POSITIVE, VARIANT, invoked
 
 if TYPE_CHECKING:
     from iova_lab.checking.soak import Soak
@@ -15,28 +16,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1)
-@click.option(
-    "--ops", "nr_ops", type=POSITIVE, default=1e6, show_default=True, help="For each variant."
-)
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers."
-)
+@click.option("--ops", "nr_ops", type=POSITIVE, default=1e6, help="For each variant.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of all random numbers.")
 @click.option("--chunk", type=click.IntRange(0), help="Replay this chunk only, and record nothing.")
+@click.option("--out", default=Path("build/soak"), type=PATH)
 @click.option(
-    "--out", default=Path("build/soak"), show_default=True, type=click.Path(path_type=Path)
+    "--json", "json_path", type=FILE, help="Store what came out, and how it was made, in this file."
 )
 @click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Store what came out, and how it was made, in this file.",
-)
-@click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=300.0,
-    show_default=True,
-    help="Seconds until a variant counts as hung.",
+    "--timeout", type=POSITIVE, default=300.0, help="Seconds until a variant counts as hung."
 )
 def soak(
     variants: tuple[str, ...],
@@ -78,10 +66,7 @@ def soak(
         Console(width=10_000).print(soaking.table(run.frame()))
         if json_path is not None:
             soaking.store(run, json_path, invoked())
-    for breach in run.breaches.values():
-        click.echo(f"iova-lab: {breach}", err=True)
-    if run.breaches:
-        raise click.exceptions.Exit(1)
+    mistakes.end(run.breaches.values())
 
 
 def _soak_with_progress(run: Soak) -> None:

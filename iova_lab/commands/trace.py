@@ -36,7 +36,7 @@ def synthetic_note(synthetic: str | None) -> None:
 
 @trace.command()
 @click.argument("path", type=TRACE, metavar="TRACE")
-@click.option("--variant", type=VARIANT, default="mainline", show_default=True)
+@click.option("--variant", type=VARIANT, default="mainline")
 @click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
 def check(path: Path, variant: str, fast: bool) -> None:
     """Hold a variant's answers against the addresses that a real kernel returned.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from iova_lab.commands.arguments import PATH
 from iova_lab.commands.trace import trace
 from iova_lab.rendering.console import progress
 
@@ -16,7 +17,7 @@ _PACKED = {".gz", ".xz", ".zst", ".bz2"}
 
 @trace.command("import")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--out", type=click.Path(path_type=Path), help="Default: SOURCE with .npz.")
+@click.option("--out", type=PATH, help="Default: SOURCE with .npz.")
 @click.option("--kernel", help="uname -r of the recorded machine; needed unless the text has it.")
 @click.option("--json", "as_json", is_flag=True, help="What was done, for a script.")
 def import_command(source: str, out: Path | None, kernel: str | None, as_json: bool) -> None:

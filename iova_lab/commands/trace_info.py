@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import TRACE
+from iova_lab.commands.arguments import PATH, TRACE
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.rendering.console import print_table, progress
 
@@ -27,9 +27,7 @@ _NR_SPARKS = 16
 
 @trace.command()
 @click.argument("path", type=TRACE, metavar="TRACE")
-@click.option(
-    "--picture", type=click.Path(path_type=Path), help="Draw it: .png or .svg, or both if neither."
-)
+@click.option("--picture", type=PATH, help="Draw it: .png or .svg, or both if neither.")
 @click.option("--json", "as_json", is_flag=True, help="All of it, for a script.")
 def info(path: Path, picture: Path | None, as_json: bool) -> None:
     """Show what a trace has: sizes, limits, live sets, hits of the rcache, per domain.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iova_lab.commands import mistakes
 from iova_lab.commands.arguments import POSITIVE, TRACE, VARIANT
 from iova_lab.commands.trace import synthetic_note, trace
 from iova_lab.rendering.console import print_table, progress
@@ -28,7 +29,6 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
     "--level",
     type=click.Choice(LEVELS),
     default="auto",
-    show_default=True,
     help="fast: what drivers asked, through the recorded kernel's rcache.",
 )
 @click.option(
@@ -36,15 +36,10 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
     "nr_timings",
     type=click.IntRange(1),
     default=NR_TIMINGS,
-    show_default=True,
     help="Replays to take the best time of.",
 )
 @click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=600.0,
-    show_default=True,
-    help="Seconds until a variant counts as hung.",
+    "--timeout", type=POSITIVE, default=600.0, help="Seconds until a variant counts as hung."
 )
 @click.option("--json", "as_json", is_flag=True, help="For a script.")
 def replay(
@@ -82,11 +77,7 @@ def replay(
         click.echo(json.dumps(asdict(found), indent=1))
     else:
         _print(found)
-    failed = [one for one in found.variants if one.error]
-    for one in failed:
-        click.echo(f"iova-lab: {one.variant}: {one.error}", err=True)
-    if failed:
-        raise click.exceptions.Exit(1)
+    mistakes.end(f"{one.variant}: {one.error}" for one in found.variants if one.error)
 
 
 def _print(found: TraceReplay) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, TRACE
+from iova_lab.commands.arguments import PATH, POSITIVE, TRACE
 from iova_lab.commands.trace import trace
 from iova_lab.rendering.console import progress
 from iova_lab.traces.names import HOWS
@@ -15,12 +15,11 @@ from iova_lab.traces.names import HOWS
 @trace.command()
 @click.argument("path", type=TRACE, metavar="TRACE")
 @click.argument("copies", type=click.IntRange(1))
-@click.option("--out", type=click.Path(path_type=Path), help="Default: TRACE with -xCOPIES.")
+@click.option("--out", type=PATH, help="Default: TRACE with -xCOPIES.")
 @click.option(
     "--how",
     type=click.Choice(HOWS),
     default=HOWS[0],
-    show_default=True,
     help="Copies share the recorded domains, or each has its own.",
 )
 @click.option("--stagger", type=POSITIVE, help="Seconds from one copy to the next.")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from iova_lab.commands import try_linux, try_output, try_steps
-from iova_lab.commands.arguments import C_FILE, VARIANT
+from iova_lab.commands.arguments import C_FILE, FILE, FOLDER, VARIANT
 from iova_lab.commands.try_steps import Trial
 
 
@@ -24,7 +24,7 @@ from iova_lab.commands.try_steps import Trial
     "--patch",
     "patches",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="A unified diff, in place of files; with --linux more may follow.",
 )
 @click.option(
@@ -34,15 +34,10 @@ from iova_lab.commands.try_steps import Trial
 )
 @click.option("--base", metavar="REV", help="With --linux: the commit of the tree to compare with.")
 @click.option(
-    "--mbox",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="With --linux: a patch series as it was mailed.",
+    "--mbox", multiple=True, type=FILE, help="With --linux: a patch series as it was mailed."
 )
-@click.option(
-    "--onto", type=VARIANT, default="mainline", show_default=True, help="What --patch applies to."
-)
-@click.option("--budget", default=120.0, show_default=True, help="Seconds that it may take in all.")
+@click.option("--onto", type=VARIANT, default="mainline", help="What --patch applies to.")
+@click.option("--budget", default=120.0, help="Seconds that it may take in all.")
 @click.option("--check-only", is_flag=True, help="Check, and measure nothing.")
 @click.option("--count-only", is_flag=True, help="Count, and check and time nothing.")
 @click.option(
@@ -60,9 +55,7 @@ from iova_lab.commands.try_steps import Trial
     help="Then run it in a booted kernel (Debian's 6.12 if none is given); past the budget.",
 )
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for what breaks and for the report.  Default: try/NAME.",
+    "--out", type=FOLDER, help="Folder for what breaks and for the report.  Default: try/NAME."
 )
 @click.option("--json", "as_json", is_flag=True, help="All that was found as JSON on stdout.")
 def try_command(
