@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tests.support import small_tree
 
-
 #: How it stores, and another way: since v7.3 that one warns of a request that may fail while the
 #: caller holds the tree's lock.
 PREALLOCATED = """	if (mas_preallocate(&mas, iova, GFP_ATOMIC))
