@@ -52,12 +52,16 @@ def test_changed_variants_and_workloads_are_named(
         ("iova_variants/other.h", "long other;\n", []),
         ("iova_lab/workloads/ring.py", '"""New."""\nfrom b import c\n\nSIZE = 1  # page\n', []),
         ("iova_lab/workloads/ring.py", '"""Old."""\nfrom a import c\nSIZE = 2\n', ["ring"]),
+        ("iova_lab/workloads/later.py", "SIZE = 1\n", []),
     ],
 )
 def test_what_counts_as_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, after: str, old: list[str]
 ) -> None:
-    """Not comments, layout, imports or docstrings; a header counts for those that include it."""
+    """Not comments, layout, imports or docstrings; a header counts for those that include it.
+
+    A workload that came later was not measured, so it has not changed.
+    """
     files = {
         "iova_variants/anchor.c": '#include "tree.h"\nint a;\n',
         "iova_variants/maple.c": "int m;\n",
@@ -73,6 +77,7 @@ def test_what_counts_as_changed(
     git(tmp_path, "commit", "-q", "-m", "base")
     monkeypatch.setattr(repository, "ROOT", tmp_path)
     (tmp_path / path).write_text(after)
+    git(tmp_path, "add", "-A")
     assert flags.old_names(git(tmp_path, "rev-parse", "HEAD")) == old
 
 

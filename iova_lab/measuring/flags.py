@@ -48,7 +48,8 @@ def old_names(commit: str) -> list[str] | None:
 
     A variant is its C file and the headers of iova_variants/ that this includes, apart from
     comments and layout; one whose machine code is proven to be the same (`code_digest.same_code`)
-    is not old.  A workload is its module apart from imports, comments and docstrings.
+    is not old.  A workload is its module apart from imports, comments and docstrings; one that
+    ``commit`` did not have was not measured there, and is not old.
     """
     listed = repository.output("diff", "--name-only", commit, "--", "iova_variants", _WORKLOADS)
     if listed is None:
@@ -70,7 +71,9 @@ def _differs(path: str, then: str) -> bool:
     """Is this C, or a workload, that is not what it was?"""
     if path.endswith(_C):
         return c_text.bare(then) != c_text.bare(_now(path))
-    return path.startswith(_WORKLOADS) and python_text.bare(then) != python_text.bare(_now(path))
+    if not path.startswith(_WORKLOADS) or not then:
+        return False
+    return python_text.bare(then) != python_text.bare(_now(path))
 
 
 def _then(commit: str, path: str) -> str:
