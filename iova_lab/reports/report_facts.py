@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from iova_lab import workloads
 from iova_lab.measuring import asv_runs, drift, flags, provenance, results
 from iova_lab.rendering import tables
 
@@ -44,9 +45,18 @@ def conditions(frame: pd.DataFrame, run: asv_runs.Run) -> dict[str, str]:
         "drift": str(floor)
         if floor
         else "not measured, so times have no intervals and are not compared",
+        "workloads": _workloads(set(frame["workload"])),
         **_measured_sizes(frame),
         "cells": _coverage(frame),
     }
+
+
+def _workloads(measured: set[str]) -> str:
+    """How many there were to measure, and which have come since: these have no cell at all."""
+    known = set(workloads.names())
+    text = f"{len(measured)}"
+    later = sorted(known - measured)
+    return f"{text}; not measured: {', '.join(later)}" if later else text
 
 
 def _measured_sizes(frame: pd.DataFrame) -> dict[str, str]:
