@@ -449,6 +449,29 @@ def test_a_free_that_needs_memory() -> None:
     assert [decide(1, 0), decide(1, 1), decide(0, 0), decide(0, 1)] == [R, P, N, N]
 
 
+def test_capacity_beside_an_rcache() -> None:
+    sizes = ("16", "64", "128", "192")
+    fresh = dict(zip(sizes, (255, 63, 31, 21), strict=True))
+
+    def lost(*after: int, before: dict[str, int] = fresh) -> Verdict:
+        churned = dict(zip(sizes, after, strict=True))
+        found = {"fresh": before, "churned": churned, "held_pfns": 0}
+        return verdict("mixed-routes-lost", found)
+
+    def kept(**churned: dict[str, int]) -> Verdict:
+        parts = {"fresh": fresh, "132K": fresh, "256K": fresh, "flushed": fresh}
+        return verdict("mixed-routes-kept", parts | churned)
+
+    assert lost(221, 55, 27, 18) == R
+    assert lost(221, 55, 27, 17) == lost(220, 55, 27, 18) == P
+    assert lost(221, 55, 27, 18, before=fresh | {"64": 64}) == P
+    assert lost(221, 55, 27, 21) == lost(255, 63, 31, 21) == N
+    less = fresh | {"16": 254}
+    assert kept() == R
+    assert kept(flushed=less) == kept(**{"132K": less}) == kept(**{"256K": less}) == P
+    assert kept(flushed=less, **{"256K": less}) == N
+
+
 def test_sizes_of_nodes() -> None:
     def decide(name: str, node: int, slab: float) -> Verdict:
         return verdict(name, {"node_bytes": node, "bytes_per_range": slab})

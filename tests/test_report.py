@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.measuring import scaling, scorecard
 from iova_lab.measuring.cells import number
@@ -374,6 +375,14 @@ def test_a_worst_op_that_was_not_measured_is_not_a_short_one(tmp_path: Path) -> 
     assert thread["Does mainline scan live ranges linearly?"] == "Worst op not measured."
     assert "worst op at" in data.facts
     assert data.facts["worst op at"] == "not measured"
+
+
+def test_workloads_that_were_not_measured_are_named(tmp_path: Path) -> None:
+    asv_files.suite().write(tmp_path)
+    missing = sorted(set(workloads.names()) - set(asv_files.WORKLOADS))
+    facts = gather(tmp_path, "lab-1", "mainline", None).facts
+    said = f"{len(asv_files.WORKLOADS)}; not measured: {', '.join(missing)}"
+    assert facts["workloads"] == said
 
 
 def test_a_fault_is_known_although_the_worst_op_is_not(tmp_path: Path) -> None:

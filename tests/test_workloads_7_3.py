@@ -16,6 +16,7 @@ from iova_lab import workloads
 from iova_lab.workloads import (
     _nvme,
     large_blocks,
+    mixed_routes,
     nvme_gappy,
     nvme_iova_7_3,
     single_queue,
@@ -23,7 +24,8 @@ from iova_lab.workloads import (
 )
 from iova_variants import CountedReplay, RcacheReport
 from iova_variants.making import NR_MEASURED
-from iova_variants.opstream import Op, OpStream
+from iova_variants.opstream import Op, OpFlag, OpStream
+from tests.support.lab import REFUSED
 
 SMALL = 10_000
 NR_PAIRS = NR_MEASURED // 2
@@ -224,3 +226,41 @@ def test_single_queue_fills_the_depot_of_one_cpu() -> None:
 def test_single_queue_costs_no_more_with_more_in_use() -> None:
     for variant in ("mainline", "augmented", "maple"):
         assert growth(variant, "single_queue") < 1.5
+
+
+# ---- mixed_routes: 24 small freed, large, freed, 24 small ----
+
+NR_CYCLES = NR_MEASURED // mixed_routes.NR_OPS
+COMPLETE = ["mainline", "no_cache", "candidate", "augmented"]
+
+
+@pytest.mark.parametrize("variant", COMPLETE)
+def test_mixed_routes_has_room_for_all_without_an_rcache(variant: str) -> None:
+    assert counted(variant, "mixed_routes", 1_000).nr_failures == 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("variant", COMPLETE)
+def test_mixed_routes_refuses_every_large_buffer_behind_an_rcache(
+    variant: str, kernel: str
+) -> None:
+    stream = workloads.generate("mixed_routes", 1_000)
+    found = iova_variants.replay(variant, stream, rcache=kernel, pfns=True)
+    ops, pfns = window(stream), found.pfns[stream.nr_ageing :]
+    is_large = (ops["op"] == Op.ALLOC) & (ops["flags"] & OpFlag.PAST_RCACHE > 0)
+    assert is_large.sum() == NR_CYCLES
+    assert set(ops["size"][is_large].tolist()) == {mixed_routes.LARGE}
+    assert set(pfns[is_large].tolist()) == {REFUSED}
+    assert found.nr_failures == NR_CYCLES
+    assert found.rcache is not None
+    assert found.rcache.peak_held_pfns == mixed_routes.LARGE
+    assert (found.rcache.nr_flushes, found.rcache.held_pfns) == (0, 0)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_mixed_routes_loses_nothing_where_both_go_through_the_rcache(kernel: str) -> None:
+    """The fast API empties the caches and tries again; alloc_iova() does not."""
+    stream = workloads.generate("mixed_routes", 1_000)
+    ops = stream.ops.copy()
+    ops["flags"] &= ~np.uint8(OpFlag.PAST_RCACHE)
+    assert cached(replace(stream, ops=ops), kernel).nr_flushes == NR_CYCLES

@@ -32,10 +32,17 @@ from tests.support.lab import LINEAGE, REAL, REFUSED
 SMALL = 10_000
 WORKLOADS = (
     "ageing aligned_holes cross_cpu high_limit large_blocks memory_pressure misaligned_gaps "
-    "nvme_gappy nvme_iova_7_3 ring_two_sizes sac_first sac_first_6_6 short_mask single_queue "
-    "unaligned_128k"
+    "mixed_routes nvme_gappy nvme_iova_7_3 ring_two_sizes sac_first sac_first_6_6 short_mask "
+    "single_queue unaligned_128k"
 ).split()
-BELOW_4_GIB = ["memory_pressure", "sac_first", "sac_first_6_6", "short_mask", "single_queue"]
+BELOW_4_GIB = [
+    "memory_pressure",
+    "mixed_routes",
+    "sac_first",
+    "sac_first_6_6",
+    "short_mask",
+    "single_queue",
+]
 
 
 def run(variant: str, workload: str, nr_live: int = SMALL, **watch: Any) -> CountedReplay:

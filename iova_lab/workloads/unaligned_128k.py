@@ -1,9 +1,9 @@
-"""The largest NVMe request, 128 KiB, begins within a page: 33 pages, one more than the rcache takes.
+"""The largest NVMe request, 128 KiB, begins within a page: 33 pages, and the rcache takes 32.
 
 Behind an IOMMU the driver sends at most 128 KiB in one request, the largest range that the rcache
 keeps (drivers/iommu/iova.c: 32 pages; 7.3).  From a buffer that begins within a page, that is 33
-pages: no magazine takes them, so each map and each unmap takes the allocator's lock and searches its
-tree.  And an aligned range of 33 pages takes the room of 64, so the space is half empty.
+pages: no magazine takes them, so each map and each unmap takes the allocator's lock and searches
+its tree.  And an aligned range of 33 pages takes the room of 64, so the space is half empty.
 
     |..31..|xx 33 xx|..31..|xx 33 xx|..31..|xx 33 xx|   free   | start_pfn
     ^ 48-bit limit; gaps dotted
