@@ -7,7 +7,8 @@
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make contention      measure and simulate many CPUs on one lock: results/contention/
 #   make check           lint, and all tests but the slow ones: about a minute
-#   make test            everything that can be checked
+#   make test            all but the longest tests
+#   make test-all        everything that can be checked
 #   make claims          measure all published claims, and write their page: minutes
 #
 # MACHINE=name names the results' folder; PYTHON=python3.12 takes another Python, CC=clang another
@@ -42,7 +43,7 @@ endif
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
 .PHONY: bench reports docs contention html dashboard offline check test lint sanitize fuzz build tools
-.PHONY: machine lock clean tests-quick tests-all
+.PHONY: machine lock clean test-all tests
 .DELETE_ON_ERROR:
 
 bench: .venv/installed tools machine
@@ -101,19 +102,19 @@ dashboard: offline html
 # A worker per CPU that the system shows; what takes long begins first (tests/conftest.py).
 PYTEST	:= $(BIN)/python -m pytest -n logical --dist worksteal
 
-# All tests but those marked slow, then all of them.  Lint runs beside them: mypy keeps one CPU busy
-# for half a minute, and many tests wait for a child.
+# All tests but those marked slow; but those marked long; all.  Lint runs beside them: mypy keeps one
+# CPU busy for half a minute, and many tests wait for a child.
 check:
-	@$(MAKE) --no-print-directory -j2 lint tests-quick
+	@$(MAKE) --no-print-directory -j2 lint tests MARKED='-m "not slow"'
 
 test: offline
-	@$(MAKE) --no-print-directory -j2 lint tests-all
+	@$(MAKE) --no-print-directory -j2 lint tests MARKED='-m "not long"'
 
-tests-quick: build
-	$(PYTEST) -m 'not slow'
+test-all: offline
+	@$(MAKE) --no-print-directory -j2 lint tests
 
-tests-all: build
-	$(PYTEST)
+tests: build
+	$(PYTEST) $(MARKED)
 
 lint: build
 	$(BIN)/ruff check
@@ -129,7 +130,7 @@ fuzz: build
 	$(BIN)/python -m tests.support.fuzz_run -runs=$(FUZZ_RUNS) -max_len=2500 -timeout=300 \
 	  -rss_limit_mb=2000 -print_final_stats=1 -artifact_prefix=build/fuzz/finds/ build/fuzz/corpus
 
-# `make test` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
+# `make test-all` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
 # environment is told there: leaks are off, because CPython frees little of its own at exit, and the
 # replay itself counts what a variant has not given back.
 sanitize: build

@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "slow: takes seconds, `make check` leaves it out")
     config.addinivalue_line("markers", "sanitize: also run with the sanitizer build")
-    config.addinivalue_line("markers", "long: not in the short pass of it, tests/test_sanitized.py")
+    config.addinivalue_line("markers", "long: takes long, `make test` leaves it out as well")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

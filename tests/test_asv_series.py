@@ -98,6 +98,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asv, list[st
     return clone, asv, commits
 
 
+@pytest.mark.long
 def test_run_compare_publish_and_find_see_the_step(series: tuple[Path, Asv, list[str]]) -> None:
     clone, asv, commits = series
     found = asv("asv", "find", "--machine=here", "master..branch", CELL)

@@ -145,6 +145,7 @@ REQUESTS = st.lists(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=60)
 @given(requests=REQUESTS)
 def test_no_history_makes_an_op_visit_more_than_the_bound(

@@ -53,6 +53,9 @@ def boots(test: Test) -> Test:
 
 
 NEWEST = SERIES[-1]
+#: One of them in `make test`: a guest takes half a minute.
+OTHERS = [pytest.param(series, marks=pytest.mark.long) for series in SERIES[:-1]]
+OF_TODAY = pytest.param(packages.NEWEST, marks=pytest.mark.long)
 
 
 @cache
@@ -88,7 +91,7 @@ def page_granule(index: int) -> OpStream:
 
 
 @boots
-@pytest.mark.parametrize("series", [*SERIES, packages.NEWEST])
+@pytest.mark.parametrize("series", [NEWEST, *OTHERS, OF_TODAY])
 def test_every_variant_answers_as_in_user_space(series: str) -> None:
     streams = [
         workloads.generate("random_replace", 500),
@@ -109,7 +112,7 @@ def test_every_variant_answers_as_in_user_space(series: str) -> None:
 
 
 @boots
-@pytest.mark.parametrize("index", [15, 31])
+@pytest.mark.parametrize("index", [15, pytest.param(31, marks=pytest.mark.long)])
 def test_what_nobody_thought_of_is_answered_alike(index: int) -> None:
     stream = page_granule(index)
     jobs = [Job(name, as_far_as_it_returns(name, stream)) for name in REAL]
@@ -383,6 +386,7 @@ def test_the_command_prints_cost_and_agreement() -> None:
 
 
 @boots
+@pytest.mark.long
 @pytest.mark.parametrize("series", SERIES)
 def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: Path) -> None:
     text, target = tmp_path / "trace.txt", tmp_path / "t.npz"
@@ -402,7 +406,7 @@ def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: P
 
 
 @boots
-@pytest.mark.parametrize("series", [*SERIES, packages.NEWEST])
+@pytest.mark.parametrize("series", [NEWEST, *OTHERS, OF_TODAY])
 def test_the_reproducer_compiles_without_a_warning(series: str) -> None:
     assert module.build_lockup(kernel(series)).exists()
 

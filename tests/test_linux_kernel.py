@@ -17,6 +17,7 @@ from tests.support import small_tree
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(tools.missing() is not None, reason=tools.missing() or ""),
 ]
 

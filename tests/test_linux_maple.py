@@ -132,6 +132,7 @@ def test_a_dump_tells_the_ranges_apart(tree: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_it_passes_every_check(tree: Path, tmp_path: Path) -> None:
     """Reference model, judge, sanitizers, refused memory, threads."""
     building.compile_standalone(unit.resolve(f"linux:{tree}"), "tsan")  # else left out

@@ -2,7 +2,7 @@
 
 They run in processes of their own, because the sanitizer has to be there before Python is; in few,
 because the start of one takes as long as most modules; with fewer examples, and without those
-marked `long`.  `make sanitize` runs all of them, with
+marked `long`.  `make test-all` runs them so; `make sanitize` runs all of them, with
 HYPOTHESIS_PROFILE=long as many as are wanted.
 """
 
@@ -31,6 +31,7 @@ PARTS = [MARKED[first::NR_PROCESSES] for first in range(NR_PROCESSES)]
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("names", PARTS, ids="+".join)
 def test_marked_tests_pass_with_sanitizers(names: list[str]) -> None:
     environment = os.environ | sanitizer_environment()
