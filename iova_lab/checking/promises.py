@@ -255,7 +255,7 @@ def _measured(variant: str, counts: pd.DataFrame, curves: pd.DataFrame, span: fl
         "span in churn": number(round(span, 2)),
         "free() takes": free_takes(variant),
     }
-    anchors = ("growth", "common", "memory", "memory", "span", "common")
+    anchors = ("growth", "common-case", "memory", "memory", "address-span", "common-case")
     return [
         Cell(variant, column, answer, (anchor,))
         for (column, answer), anchor in zip(values.items(), anchors, strict=True)

@@ -105,7 +105,7 @@ def _parse(path: Path, text: str) -> Page:
 
 def _html(text: str) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    parser.use(anchors_plugin)  # ids as the repository's own view gives them
+    parser.use(anchors_plugin, max_level=3)  # ids as the repository's own view gives them
     tokens = parser.parse(text)
     for token in tokens:
         for link in token.children or []:

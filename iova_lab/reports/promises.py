@@ -1,101 +1,42 @@
-"""The page of promises.
+"""The page of promises, and promises.csv with every cell of its table.
 
-One folder that works from file://: promises.html, promises.md for a mail or a repository's page,
-and promises.csv with every cell.  Generated, never edited; the same results give the same bytes.
 Only the examples are replayed while it is written: what each drawing shows, its variant answers.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from iova_lab.checking import promises, promises_results
-from iova_lab.checking.counterexamples import Example, examples
+from iova_lab.checking.counterexamples import examples
 from iova_lab.checking.drawing import draw
 from iova_lab.checking.promises import COLUMNS, COUNTED, Cell
-from iova_lab.checking.promises_results import Measured
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import Missing, number
-from iova_lab.measuring.fakes import kernel_release
 from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.results import MEASURED
 from iova_lab.measuring.scaling import ExponentRow
 from iova_lab.measuring.statistics import Interval
+from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import exponent
 from iova_lab.reports.promises_figure import promises_figure
 
-SEARCHED = "tests/test_promises.py::test_nothing_is_found_where_the_table_says_so"
-
-#: Headings with room for a mail.
-SHORT = {
-    "respects the limit": "limit",
-    "respects start_pfn": "start_pfn",
-    "exact top-down": "top-down",
-    "frees without memory": "frees",
-    "no 32-bit special case": "no-32-bit",
-    "nodes/op near_empty": "near_empty",
-    "node bytes": "node",
-    "slab bytes/range": "slab",
-    "span in churn": "span",
-    "free() takes": "free",
-}
-
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the yes-cells of one column stand on."""
+    """What the yes-cells of one column stand on; ``kept`` are the variants with such a cell."""
 
     column: str
-    anchor: str
     promises: list[str]
     counted: str
-    tests: list[str]
-
-
-@dataclass(frozen=True)
-class PageData:
-    """All that the page says."""
-
-    answer: str
-    cells: list[Cell]
-    kernels: dict[str, str]
-    evidence: list[Evidence]
-    growth: pd.DataFrame
-    growth_lines: list[str]
-    growth_worst: pd.DataFrame
-    not_measured: list[str]
-    common: pd.DataFrame
-    sixths: pd.DataFrame
-    recipes: pd.DataFrame
-    recipe_notes: list[str]
-    examples: list[Example]
-
-    def halves(self) -> list[pd.DataFrame]:
-        """The table in two, with short headings: promises, and what was measured."""
-        table = self.table()
-        halves = [table[list(COLUMNS)], table.drop(columns=list(COLUMNS))]
-        return [half.rename(columns=SHORT) for half in halves]
-
-    def table(self) -> pd.DataFrame:
-        """The table of promises as text: a row per variant."""
-        frame = pd.DataFrame([(cell.variant, cell.column, cell.answer) for cell in self.cells])
-        frame.columns = ["variant", "column", "answer"]
-        wide = frame.pivot_table(
-            index="variant", columns="column", values="answer", aggfunc="first", sort=False
-        )
-        return wide.rename_axis(index=None, columns=None)
+    kept: list[str]
 
 
 def write_promises(results_dir: Path, out_dir: Path) -> Path:
@@ -104,53 +45,50 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
     Raises `ResultsError` where there is nothing to read, `PromiseError` where the parts contradict
     each other.
     """
-    data = _gather(promises_results.load(results_dir))
-    environment = _environment()
-    made = provenance.read(results_dir / promises_results.FILE)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for suffix in (".md", ".html"):
-        name = f"promises{suffix}"
-        text = environment.get_template(f"{name}.j2").render(data=data, made=made) + "\n"
-        (out_dir / name).write_text(text, encoding="utf-8")
-    save(promises_figure(data.table()[list(COLUMNS)], data.answer), out_dir / "promises")
-    (out_dir / "promises.csv").write_text(_csv(data.cells), encoding="utf-8")
-    return out_dir / "promises.html"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("iova_lab.rendering"),
-        autoescape=lambda name: bool(name) and ".html" in str(name),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"table": _html, "text": _text, "draw": draw, "linked": _linked}
-    environment.filters["item"] = lambda text: fill(
-        f"- {text}", 72, subsequent_indent="  ", break_on_hyphens=False
-    )
-    return environment
-
-
-def _gather(measured: Measured) -> PageData:
+    measured = promises_results.load(results_dir)
     frame = measured.grid
     cells = promises.answers(frame, measured.span)
+    answer = _answer(cells)
     shown = {name for cell in cells for name in cell.stands_on}
-    return PageData(
-        answer=_answer(cells),
-        cells=cells,
-        kernels={name: kernel_release(name) for name in measured.span},
+    out_dir.mkdir(parents=True, exist_ok=True)
+    rows = [(cell.variant, cell.column, cell.answer, " ".join(cell.stands_on)) for cell in cells]
+    stored = pd.DataFrame(rows, columns=["variant", "column", "answer", "stands_on"])
+    stored.to_csv(out_dir / "promises.csv", index=False, lineterminator="\n")
+    save(promises_figure(_wide(stored, "answer")[list(COLUMNS)], answer), out_dir / "promises")
+    linked = stored.assign(answer=[_linked(cell) for cell in cells])
+    return write_page(
+        out_dir,
+        "promises",
+        answer=answer,
+        made=provenance.table(
+            provenance.of_files([results_dir / promises_results.FILE], results_dir.name)
+        ),
+        cells=_wide(linked, "answer").rename_axis(index="variant").reset_index(),
         evidence=[_evidence(column, cells, frame) for column in COLUMNS if column != "any mask"],
-        growth=_growth(frame, "nodes_per_op"),
-        growth_lines=_growth_lines(frame),
-        growth_worst=_growth(frame, "worst_nodes"),
+        growth=_growth(frame, "nodes_per_op").rename_axis(index="workload").reset_index(),
+        growth_worst=_growth(frame, "worst_nodes").rename_axis(index="workload").reset_index(),
         not_measured=_not_measured(frame),
-        common=_common(frame),
+        common=_common(frame).rename_axis(index="variant").reset_index(),
         sixths=measured.sixths,
         recipes=measured.recipes,
         recipe_notes=measured.notes,
-        examples=[example for name, example in examples().items() if name in shown],
+        examples={name: draw(one) for name, one in examples().items() if name in shown},
     )
+
+
+def _wide(cells: pd.DataFrame, values: str) -> pd.DataFrame:
+    """A row per variant, a column per promise or measurement."""
+    wide = cells.pivot_table(
+        index="variant", columns="column", values=values, aggfunc="first", sort=False
+    )
+    return wide.rename_axis(index=None, columns=None)
+
+
+def _linked(cell: Cell) -> str:
+    """The answer as a link to what it stands on first, and a + to each of the others."""
+    texts = [cell.answer, *"+" * (len(cell.stands_on) - 1)]
+    pairs = zip(texts, cell.stands_on, strict=True)
+    return " ".join(f"[{text}](#{name})" for text, name in pairs)
 
 
 def _answer(cells: Iterable[Cell]) -> str:
@@ -169,7 +107,7 @@ def _answer(cells: Iterable[Cell]) -> str:
 
 
 def _evidence(column: str, cells: Iterable[Cell], frame: pd.DataFrame) -> Evidence:
-    asked = {key: one.promise for key, one in QUESTIONS.items() if one.column == column}
+    asked = [one.promise for one in QUESTIONS.values() if one.column == column]
     kept = [
         cell.variant
         for cell in cells
@@ -183,13 +121,7 @@ def _evidence(column: str, cells: Iterable[Cell], frame: pd.DataFrame) -> Eviden
             f"{breaches} of {requests:,} judged requests of the grid below broke it, over"
             f" {len(kept)} variants: {', '.join(kept)}."
         )
-    return Evidence(
-        column=column,
-        anchor="evidence-" + column.replace(" ", "-"),
-        promises=list(asked.values()),
-        counted=counted,
-        tests=[f"{SEARCHED}[{name}-{key}]" for name in kept for key in asked],
-    )
+    return Evidence(column, asked, counted, kept)
 
 
 def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -203,21 +135,6 @@ def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         index="workload", columns="variant", values="text", aggfunc="first"
     )
     return wide.fillna(str(Missing.NOT_MEASURED)).rename_axis(index=None, columns=None)
-
-
-def _growth_lines(frame: pd.DataFrame) -> list[str]:
-    """Variants by class of growth under each workload, the worst class first."""
-    rows = promises.growth(frame, "nodes_per_op")
-    variants = set(frame["variant"])
-    lines = []
-    for workload, group in rows.groupby("workload"):
-        who = group.groupby("supported_class")["variant"].agg(", ".join)
-        known = [name for name in promises.CLASSES if name in who.index]
-        parts = [f"{name}: {who[name]}" for name in known]
-        if missing := sorted(variants - set(group["variant"])):
-            parts.append(f"{Missing.NOT_MEASURED}: {', '.join(missing)}")
-        lines.append(f"{workload}: " + "; ".join(parts))
-    return lines
 
 
 class _NotMeasured(NamedTuple):
@@ -256,42 +173,3 @@ def _common(frame: pd.DataFrame) -> pd.DataFrame:
             "free() takes": memory.index.map(promises.free_takes),
         }
     ).rename_axis(index=None)
-
-
-def _csv(cells: Iterable[Cell]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["variant", "column", "answer", "stands_on"])
-    writer.writerows((c.variant, c.column, c.answer, " ".join(c.stands_on)) for c in cells)
-    return text.getvalue()
-
-
-def _html(table: pd.DataFrame, **options: Any) -> Markup:
-    # pandas escapes what is in the cells.
-    return Markup(table.to_html(border=0, classes="numbers", **options))
-
-
-def _text(table: pd.DataFrame, **options: Any) -> str:
-    lines = table.to_string(**options).splitlines()
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _linked(cells: Iterable[Cell]) -> Markup:
-    """The table of promises with a link in every cell."""
-    frame = pd.DataFrame(
-        [(cell.variant, cell.column, _links(cell)) for cell in cells],
-        columns=["variant", "column", "links"],
-    )
-    wide = frame.pivot_table(
-        index="variant", columns="column", values="links", aggfunc="first", sort=False
-    ).rename_axis(index=None, columns=None)
-    # Every cell was escaped as it was made.
-    return Markup(wide.to_html(border=0, classes="numbers", escape=False))
-
-
-def _links(cell: Cell) -> str:
-    first, *others = cell.stands_on
-    kind = cell.answer.split(" ")[0]
-    made = [Markup('<a class="{}" href="#{}">{}</a>').format(kind, first, cell.answer)]
-    made += [Markup('<a href="#{}">+</a>').format(name) for name in others]
-    return str(Markup(" ").join(made))
