@@ -264,7 +264,7 @@ def test_buckets_are_powers_of_two_and_lose_nothing(golden: comparison.Compariso
             found = [latency.of(cell, which, kind) for which in range(3)]
             buckets = latency.histogram(found)
             for which, calls in enumerate(found):
-                assert sum(b.counts[which] for b in buckets) == (calls.nr_samples if calls else 0)
+                assert sum(b.counts[which] for b in buckets) == (len(calls.samples) if calls else 0)
             for bucket in buckets:
                 assert (bucket.hi + 1) & bucket.hi == 0
 

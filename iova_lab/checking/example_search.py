@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from random import Random
 
-from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import find
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -22,6 +22,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.checking.counterexamples import Example, store
 from iova_lab.checking.questions import QUESTIONS, Pool, breaks
+from iova_lab.checking.search import calm
 from iova_lab.traces.history import Step
 from iova_variants.opstream import Op
 
@@ -75,19 +76,12 @@ def _is_breach(example: Example) -> bool:
 def search(variant: str, question: str, depths: dict[int, int] = DEPTHS) -> Example | None:
     """Return the smallest breach that Hypothesis finds, or None if it finds none."""
     for max_steps, nr_tried in depths.items():
-        calm = settings(
-            max_examples=nr_tried,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
-        )
         for pool in QUESTIONS[question].pools:
             if max_steps > pool.most_steps:
                 continue
             among = streams(variant, question, pool, max_steps)
             with suppress(NoSuchExample):
-                return find(among, _is_breach, settings=calm, random=Random(0))
+                return find(among, _is_breach, settings=calm(nr_tried), random=Random(0))
     return None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import iova_variants
 from iova_lab.basics import repository
 from iova_lab.basics.errors import IovaLabError, NotFoundError
+from iova_lab.measuring import c_text
 from iova_variants.building import VARIANT_DIR
 
 #: Folders that a path in a diff may have in front of the file's name.
@@ -48,7 +49,8 @@ def apply(diff: Path, onto: str, folder: Path) -> tuple[Path, Path]:
         )
     if not changed:
         raise PatchError(f"{diff} changes nothing in {onto}.c or its headers")
-    if f"{onto}.c" not in changed and not _includes(after, changed):
+    texts = {path.name: path.read_text(encoding="utf-8") for path in after.parent.iterdir()}
+    if not c_text.reached(after.name, texts) & set(changed):
         raise PatchError(f"{diff} patches {', '.join(changed)}, which {onto}.c does not include")
     return before, after
 
@@ -150,16 +152,3 @@ def _reason(said: list[str]) -> str:
 def _differs(path: Path, other: Path) -> bool:
     twin = other / path.name
     return not twin.exists() or twin.read_bytes() != path.read_bytes()
-
-
-def _includes(source: Path, names: list[str]) -> bool:
-    """Does this file include one of these, or a header that does?"""
-    seen: set[str] = set()
-    todo = [source.name]
-    while todo:
-        path = source.parent / todo.pop()
-        if path.name in seen or not path.exists():
-            continue
-        seen.add(path.name)
-        todo += re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), re.M)
-    return bool(seen & set(names))

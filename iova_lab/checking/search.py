@@ -236,7 +236,7 @@ def search(
                 find(
                     histories(most_runs, most, fails_memory=fails_memory),
                     breaks,
-                    settings=_settings(nr_tried),
+                    settings=calm(nr_tried),
                     random=Random(0),
                 )
                 break
@@ -245,7 +245,8 @@ def search(
     return searched
 
 
-def _settings(nr_tried: int) -> settings:
+def calm(nr_tried: int) -> settings:
+    """Of a search without randomness of its own, and without a limit of time for one example."""
     return settings(
         max_examples=nr_tried,
         deadline=None,

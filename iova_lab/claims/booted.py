@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iova_lab.basics.errors import NoResultsError, NotFoundError
-from iova_lab.basics.reading import Row
+from iova_lab.basics.errors import NotFoundError
 from iova_lab.claims.measurement import Measured
 from iova_lab.measuring import rows
 
 FIDELITY = "iova-lab kernel fidelity"
-
-
-def fidelity(results: Path) -> list[Row]:
-    """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
-    files = sorted((results / "kernel").glob("*-amd64.jsonl"))
-    found = {}
-    for path in files:
-        for row in rows.fidelity(path):
-            found[row["release"], row["workload"], row["nr_live"], row["variant"]] = row
-    if not found:
-        raise NoResultsError(f"{results}/kernel has no rows: {FIDELITY} measures them")
-    return [found[key] for key in sorted(found)]
 
 
 def instructions(results: Path, pair: tuple[str, str], workload: str, nr_live: int) -> Measured:
@@ -30,7 +17,7 @@ def instructions(results: Path, pair: tuple[str, str], workload: str, nr_live: i
     Raises `NotFoundError` if no kernel has measured both.
     """
     found: Measured = {}
-    for row in fidelity(results):
+    for row in rows.of_kernels(results / "kernel"):
         if (row["workload"], row["nr_live"]) == (workload, nr_live) and row["variant"] in pair:
             kinds = {kind: row.get(f"instructions_{kind}") for kind in ("alloc", "free")}
             found.setdefault(row["release"], {})[row["variant"]] = kinds

@@ -105,6 +105,14 @@ def run_command(
         print_table(tables.HISTOGRAM_COLUMNS, tables.histogram_rows(found.locks["variant"]))
 
 
+HANDOFF_OPTION = click.option(
+    "--handoff-ns", type=float, help="Hand-over of the lock; default: measured here."
+)
+REMOTE_OPTION = click.option(
+    "--remote-ns",
+    type=float,
+    help="What a hold takes longer after another CPU's; default: measured here.",
+)
 MEASURED = results_option(
     "build/results/contention",
     "Folder of JSON lines, read and written; results/contention has the committed.",
@@ -118,12 +126,8 @@ MEASURED = results_option(
 @SCENARIO_OPTION
 @click.option("--think-ns", type=float, help="Mean time between a CPU's requests.")
 @click.option("--ns-per-node", type=float, help="Of another machine; default: measured here.")
-@click.option("--handoff-ns", type=float, help="Of another machine; default: measured here.")
-@click.option(
-    "--remote-ns",
-    type=float,
-    help="What a hold takes longer after another CPU's; default: measured here.",
-)
+@HANDOFF_OPTION
+@REMOTE_OPTION
 @click.option(
     "--rcache",
     type=RCACHE,

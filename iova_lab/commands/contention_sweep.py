@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from iova_lab.commands.arguments import invoked, note
-from iova_lab.commands.contention import MEASURED, SCENARIO_OPTION, contention, whole_numbers
+from iova_lab.commands.contention import (
+    HANDOFF_OPTION,
+    MEASURED,
+    REMOTE_OPTION,
+    SCENARIO_OPTION,
+    contention,
+    whole_numbers,
+)
 from iova_lab.rendering.console import print_table, progress
 
 
@@ -62,12 +69,8 @@ def validate(results: Path, seconds: float) -> None:
 @click.option("--jobs", type=int, help="Processes here; default: one per CPU.")
 @click.option("--again", is_flag=True, help="Measure again what was measured before.")
 @click.option("--stored", is_flag=True, help="Measure nothing; simulate what services.jsonl has.")
-@click.option("--handoff-ns", type=float, help="Hand-over of the lock; default: measured here.")
-@click.option(
-    "--remote-ns",
-    type=float,
-    help="What a hold takes longer after another CPU's; default: measured here.",
-)
+@HANDOFF_OPTION
+@REMOTE_OPTION
 @click.option("--seconds", default=0.3, help="Per cell that is measured.")
 def sweep_command(
     results: Path,

@@ -35,10 +35,6 @@ class Latency:
     quantiles: dict[str, float]
     timed_max: int
 
-    @property
-    def nr_samples(self) -> int:
-        return len(self.samples)
-
 
 def of(cell: CellResult, which: int, kind: str) -> Latency | None:
     """All single times of one variant; None where it has none, or the window no such op."""

@@ -17,9 +17,7 @@ from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.provenance import NOT_RECORDED
 from iova_lab.measuring.statistics import SAME
-from iova_lab.rendering.plain_text import WIDTH, fill, short
-
-MOST_LINES = 120
+from iova_lab.rendering.plain_text import MOST_LINES, WIDTH, fill, joined, short
 
 #: The text of the base and of a candidate in one line of a table.
 Base = Callable[[Comparison, CellResult], str]
@@ -43,11 +41,7 @@ def render(result: Comparison) -> str:
         elif text:
             left_out.append(what)
     parts.append(fill(f"Only in compare.md: {', '.join(left_out)}."))
-    text = "\n\n".join(part for part in [*parts, foot] if part) + "\n"
-    for line in text.splitlines():
-        if len(line) > WIDTH or not line.isascii():
-            raise ValueError(f"not fit for a mail, too wide or not ASCII: {line!r}")
-    return text
+    return joined([part for part in [*parts, foot] if part])
 
 
 def ascii_only(text: str) -> str:
@@ -223,12 +217,9 @@ def _nodes(result: Comparison) -> str:
 def _patterns(result: Comparison) -> str:
     lines = []
     for cell in result.cells:
-        try:
-            summary = workloads.get(cell.cell.workload).summary
-        except (LookupError, OSError, ValueError):
-            continue
-        text = f"{ascii_only(cell.cell.name)}: {ascii_only(summary)}"
-        lines.append(f"  {textwrap.shorten(text, WIDTH - 2, placeholder=' ...')}")
+        if known := workloads.find(cell.cell.workload):
+            text = f"{ascii_only(cell.cell.name)}: {ascii_only(known.summary)}"
+            lines.append(f"  {textwrap.shorten(text, WIDTH - 2, placeholder=' ...')}")
     return "\n".join(["Workloads, at so many live ranges:", *lines])
 
 

@@ -19,6 +19,8 @@ from iova_lab.rendering.saving import save
 
 #: Columns of a histogram on a page, which has more room than a mail.
 WIDTH = 100
+#: In the place of a workload's summary.
+GONE = "The workload is not at hand any more."
 
 
 def write(result: Comparison, out_dir: Path) -> list[Path]:
@@ -115,6 +117,7 @@ def _caveats(result: Comparison) -> list[str]:
 def _cell(result: Comparison, cell: CellResult, figure: str) -> dict[str, Any]:
     details = view.detail_texts(result, cell).map(lambda text: _tight(escape_markdown(text)))
     details.columns = [escape_markdown(str(column)) for column in details.columns]
+    known = workloads.find(cell.cell.workload)
     lines = []
     for verdict in words.verdicts(result):
         if verdict.cell is cell:
@@ -123,7 +126,7 @@ def _cell(result: Comparison, cell: CellResult, figure: str) -> dict[str, Any]:
             lines += [escape_markdown(f"{who}: {caveat}") for caveat in verdict.caveats]
     return {
         "name": escape_markdown(cell.cell.name),
-        "summary": escape_markdown(_purpose(cell)),
+        "summary": escape_markdown(known.summary if known else GONE),
         "verdicts": lines,
         "figure": figure,
         "details": details,
@@ -137,13 +140,6 @@ def _cell(result: Comparison, cell: CellResult, figure: str) -> dict[str, Any]:
 def _tight(text: str) -> str:
     """Without what lines up changes in plain text."""
     return re.sub(r"\(\s+", "(", text)
-
-
-def _purpose(cell: CellResult) -> str:
-    try:
-        return workloads.get(cell.cell.workload).summary
-    except (LookupError, OSError, ValueError):
-        return "The workload is not at hand any more."  # a trace that has been moved
 
 
 def _histograms(result: Comparison, cell: CellResult) -> list[dict[str, Any]]:

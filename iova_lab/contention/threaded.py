@@ -22,8 +22,7 @@ class Contention:
 
     ``ns_per_op`` is the least of all rounds, by the clock on the wall: N threads that wait for
     nothing make it an Nth.  ``locks`` sum up all rounds.  ``calm`` has those rounds alone in which
-    the system took no CPU away, None if there was none: maxima of others are its doing.  ``best``
-    has the quarter of the rounds that took the least time on the wall, ``best_ns_per_op`` theirs.
+    the system took no CPU away, None if there was none: maxima of others are its doing.
     """
 
     variant: str
@@ -37,15 +36,12 @@ class Contention:
     nr_domains: int
     oversubscribed: bool
     ns_per_op: float
-    best_ns_per_op: float
-    best: LockTimes
     op_ns: float
     locks: dict[str, LockTimes]
     calm: LockTimes | None
     nr_failures: int
     nr_handoffs: int
     nr_preempted: int
-    clock_ns: float
     empty_hold_ns: float
 
 
@@ -93,7 +89,6 @@ def _sum_up(
 ) -> Contention:
     calm = [result for result in rounds if not result.total("nr_preempted")]
     first = rounds[0]
-    best = sorted(rounds, key=lambda result: result.ns)[: -(-len(rounds) // 4)]
     nr_ops = sum(result.nr_ops for result in rounds)
     return Contention(
         variant=first.variant,
@@ -107,24 +102,11 @@ def _sum_up(
         nr_domains=nr_domains,
         oversubscribed=first.oversubscribed,
         ns_per_op=min(result.ns / result.nr_ops for result in rounds),
-        best_ns_per_op=sum(result.ns for result in best) / sum(result.nr_ops for result in best),
-        best=_total(best, "variant"),
         op_ns=sum(result.total("op_ns") for result in rounds) / nr_ops,
         locks={name: _total(rounds, name) for name in LOCKS},
         calm=_total(calm, "variant") if calm else None,
         nr_failures=sum(result.total("nr_failures") for result in rounds),
         nr_handoffs=sum(result.total("nr_handoffs") for result in rounds),
         nr_preempted=sum(result.total("nr_preempted") for result in rounds),
-        clock_ns=min(result.clock_ns for result in rounds),
         empty_hold_ns=min(result.empty_hold_ns for result in rounds),
     )
-
-
-def quantile(bins: tuple[int, ...], share: float) -> float:
-    """Upper bound in ns of the bin in which this share of a log2 histogram is reached."""
-    needed, count = share * sum(bins), 0
-    for index, number in enumerate(bins):
-        count += number
-        if count and count >= needed:
-            return float(2**index)
-    return 0.0

@@ -148,9 +148,9 @@ def table(found: Mapping[str, Provenance]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["results/", "command", "commit", "machine", "load"])
 
 
-def of_files(paths: Iterable[Path], store: str) -> dict[str, Provenance]:
-    """Descriptions of those of the files that exist, by their name below ``store``."""
-    return {f"{store}/{path.name}": read(path) for path in paths if path.exists()}
+def of_files(paths: Iterable[Path], store: str) -> pd.DataFrame:
+    """`table` of those of the files that exist, by their name below ``store``."""
+    return table({f"{store}/{path.name}": read(path) for path in paths if path.exists()})
 
 
 def commit() -> str:

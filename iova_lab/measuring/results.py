@@ -246,10 +246,8 @@ def _why(row: _Asked, coverage: str | None, fakes: frozenset[str]) -> tuple[str,
 
 
 def _no_such_size(workload: str, nr_live: int) -> bool:
-    try:
-        return workloads.get(workload).why_not(nr_live) is not None
-    except LookupError:
-        return False
+    found = workloads.find(workload)
+    return found is not None and found.why_not(nr_live) is not None
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import Row, read_rows
 
 FIDELITY = "`iova-lab kernel fidelity`"
@@ -63,9 +64,25 @@ class _LockupRow(msgspec.Struct, kw_only=True):
     code: str = ""
 
 
+def short_release(release: str) -> str:
+    """``6.12.117`` for ``6.12.117+deb12-amd64``."""
+    return release.split("-")[0].split("+")[0]
+
+
 def fidelity(path: Path) -> list[Row]:
     """All replays of one kernel, oldest first.  Raises `FileError`."""
     return read_rows(path, _FidelityRow, written_by=FIDELITY)
+
+
+def of_kernels(results: Path) -> list[Row]:
+    """The last row of every cell of every kernel.  Raises `FileError`, `NoResultsError`."""
+    found = {}
+    for path in sorted(results.glob("*-amd64.jsonl")):
+        for row in fidelity(path):
+            found[row["release"], row["workload"], row["nr_live"], row["variant"]] = row
+    if not found:
+        raise NoResultsError(f"{results} has no rows: iova-lab kernel fidelity measures them")
+    return [found[key] for key in sorted(found)]
 
 
 def times(results: Path) -> list[Row]:

@@ -16,7 +16,7 @@ from iova_lab.claims.run import judge
 from iova_lab.measuring import flags, provenance
 from iova_lab.measuring.cells import number
 from iova_lab.rendering.pages import write_page
-from iova_lab.rendering.plain_text import WIDTH, fill
+from iova_lab.rendering.plain_text import fill, joined
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.claims_figure import drawable, figure
@@ -170,11 +170,7 @@ def mail(found: Found, rows: dict[str, dict[str, Any]]) -> str:
         lines.append(fill(claim.claim, "    ", "  said: "))
         lines.append(fill(claim.source, "    ", "  by: "))
         lines.append(fill(finding.answer, "    ", "  here: "))
-    text = "\n".join(lines) + "\n"
-    wide = [line for line in text.splitlines() if len(line) > WIDTH]
-    if wide or not text.isascii():
-        raise ValueError(f"mail text must be ASCII of {WIDTH} columns: {(wide or ['?'])[0]!r}")
-    return text
+    return joined(["\n".join(lines)])
 
 
 SHORT_NOTE = (

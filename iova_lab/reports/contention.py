@@ -107,7 +107,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
         soft=f"{SOFT_LOCKUP_S:.0f} s",
         host=f"{host['cpu']}, {host['num_cpu']} CPUs, {host['os']}",
         constants=constants,
-        made=provenance.table(provenance.of_files(sorted(results.glob("*.jsonl")), "contention")),
+        made=provenance.of_files(sorted(results.glob("*.jsonl")), "contention"),
         handoffs=_span(frame["handoff_ns"]),
         remote=_span(pd.concat([frame["remote_alloc_ns"], frame["remote_free_ns"]])),
         foreign=[

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from iova_lab import workloads
-from iova_lab.basics.errors import NoResultsError
 from iova_lab.kernel.fidelity import code_digest, counterpart
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
@@ -33,14 +32,8 @@ from iova_lab.reports.fidelity_ratios import (
 
 def load(results: Path) -> pd.DataFrame:
     """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
-    found = [row for path in sorted(results.glob("*-amd64.jsonl")) for row in rows.fidelity(path)]
-    if not found:
-        raise NoResultsError(f"{results} has no rows: iova-lab kernel fidelity measures them")
-    frame = pd.DataFrame(found)
-    if "error" not in frame:
-        frame["error"] = None
-    cell = ["release", "workload", "nr_live", "variant"]
-    return frame.drop_duplicates(cell, keep="last").sort_values(cell).reset_index(drop=True)
+    frame = pd.DataFrame(rows.of_kernels(results))
+    return frame if "error" in frame else frame.assign(error=None)
 
 
 def load_times(results: Path) -> pd.DataFrame:
@@ -86,7 +79,7 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         relatives=", ".join(name for name in RELATIVES if name in set(ratios["variant"])),
         per_node=_per_node(measured, times),
         smaller=_smaller(measured),
-        made=provenance.table(provenance.of_files(_stores(results), "kernel")),
+        made=provenance.of_files(_stores(results), "kernel"),
     )
 
 
@@ -116,7 +109,7 @@ def _oracle(frame: pd.DataFrame) -> pd.DataFrame:
     most = largest.groupby("workload")["nr_live"].max()
     table["live"] = [f"{most[name]:,}" for name in table["workload"]]
     for release, group in largest.groupby("release"):
-        short = _short(str(release))
+        short = rows.short_release(str(release))
         group = group.set_index("workload").reindex(table["workload"])
         table[f"{short}: ops"] = [_count(value) for value in group["nr_ops"]]
         share = group["nr_equal"] / group["nr_ops"]
@@ -124,10 +117,6 @@ def _oracle(frame: pd.DataFrame) -> pd.DataFrame:
             NOTHING if np.isnan(value) else f"{value:.2%}" for value in share
         ]
     return table
-
-
-def _short(release: str) -> str:
-    return release.split("-")[0].split("+")[0]
 
 
 def _count(value: float) -> str:
@@ -197,7 +186,7 @@ def _own_against_kernel(frame: pd.DataFrame) -> pd.DataFrame:
         }
     )
     for release in sorted(frame["release"].unique()):
-        short = _short(release)
+        short = rows.short_release(release)
         kernel, own = wide[release].get("kernel"), wide[release].get(BASE)
         if kernel is None or own is None:
             continue

@@ -86,9 +86,7 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         ns_high=f"{NS_PER_NODE[1]:g}",
         bursts=_bursts(),
         queues=_queues(),
-        made=provenance.table(
-            provenance.of_files([results / "lockup.jsonl", results / WALKS], "kernel")
-        ),
+        made=provenance.of_files([results / "lockup.jsonl", results / WALKS], "kernel"),
         source=(LOCKUP_DIR / "iova_lockup.c").read_text(encoding="utf-8"),
     )
 
@@ -118,9 +116,9 @@ def _guests(stocks: pd.DataFrame) -> pd.DataFrame:
 def _outcomes(frame: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({"variant": frame["variant"].unique()})
     for release, group in frame.groupby("release"):
-        short = str(release).split("-")[0].split("+")[0]
+        short = rows.short_release(str(release))
         found = group.set_index("variant").reindex(table["variant"])
-        table[f"{short}"] = [
+        table[short] = [
             f"locked up at {row.uptime:.0f} s" if row.locked_up else "no"
             for row in found.itertuples()
         ]

@@ -80,8 +80,8 @@ def write_releases(results: Path, out_dir: Path) -> Path:
         compare=releases_times.command(texts),
         counts=f"{releases.COMMAND} {' '.join(text.source for text in texts)}",
         budget=releases_times.BUDGET_S,
-        made=provenance.table(
-            provenance.of_files([results / releases.COUNTS, results / releases.TEXTS], results.name)
+        made=provenance.of_files(
+            [results / releases.COUNTS, results / releases.TEXTS], results.name
         ),
     )
 

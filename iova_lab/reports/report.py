@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from iova_lab.measuring import flags
 from iova_lab.measuring.scorecard import is_clean
@@ -80,34 +81,15 @@ def about(data: ReportData) -> str:
 
 
 def _write_parts(data: ReportData, out_dir: Path) -> None:
+    shared: dict[str, Any] = {"data": data, "about": about(data)}
     for thread in data.threads:
-        write_page(
-            out_dir,
-            thread.stem,
-            template="thread",
-            thread=thread,
-            alt=overview.THREADS[thread.stem].alt,
-            command=data.facts["report by"],
-            about=about(data),
-        )
+        more = {"alt": overview.THREADS[thread.stem].alt, "command": data.facts["report by"]}
+        write_page(out_dir, thread.stem, template="thread", thread=thread, **more, **shared)
     for section in data.sections:
-        write_page(
-            out_dir / "workloads",
-            section.stem,
-            template="workload",
-            section=section,
-            data=data,
-            about=about(data),
-        )
+        folder = out_dir / "workloads"
+        write_page(folder, section.stem, template="workload", section=section, **shared)
     for one in data.variants:
-        write_page(
-            out_dir / "variants",
-            one.variant,
-            template="variant",
-            one=one,
-            data=data,
-            about=about(data),
-        )
+        write_page(out_dir / "variants", one.variant, template="variant", one=one, **shared)
 
 
 def _draw(data: ReportData, folder: Path) -> None:

@@ -233,9 +233,8 @@ def _section(
 
 def _words(workload: str) -> tuple[str, str]:
     """A workload's own first line, and what follows it."""
-    try:
-        found = workloads.get(workload)
-    except LookupError:
+    found = workloads.find(workload)
+    if found is None:
         return "A workload that this checkout does not have.", ""
     doc = found.doc.replace("``", "`")
     return found.summary.replace("``", ""), doc.partition("\n")[2].strip("\n")

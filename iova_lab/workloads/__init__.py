@@ -109,6 +109,14 @@ def get(name: str) -> Workload:
     )
 
 
+def find(name: str) -> Workload | None:
+    """As `get`, but None for what is not at hand: a trace that has been moved, for one."""
+    try:
+        return get(name)
+    except (LookupError, OSError, ValueError):
+        return None
+
+
 def _trace_file(path: str) -> Workload:
     from iova_lab.traces.trace import read_trace
 

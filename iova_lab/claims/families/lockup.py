@@ -11,7 +11,6 @@ from iova_lab.measuring import rows
 YEAR = 2026
 
 COMMAND = "iova-lab kernel lockup --kernel 6.1"
-SOFT_SECONDS = 20
 
 
 def _stored(run: Run) -> Measured:

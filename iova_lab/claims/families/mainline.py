@@ -7,7 +7,7 @@ from iova_lab.claims import booted
 from iova_lab.claims.claim import Claim, Finding, Quantity, Verdict
 from iova_lab.claims.counting import growing, sizes_for
 from iova_lab.claims.measurement import Measured, Run
-from iova_lab.measuring import peng
+from iova_lab.measuring import peng, rows
 from iova_lab.measuring.growth import LINEAR
 
 #: When the first of these was said; claims are listed by it.
@@ -17,9 +17,9 @@ MAINLINE = "mainline"
 
 
 def _same(run: Run) -> Measured:
-    rows = [row for row in booted.fidelity(run.results) if row["variant"] == "kernel"]
+    own = [row for row in rows.of_kernels(run.results / "kernel") if row["variant"] == "kernel"]
     found: Measured = {}
-    for row in rows:
+    for row in own:
         one = found.setdefault(row["release"], {"ops": 0, "equal": 0, "cells": 0, "errors": 0})
         one["cells"] += 1
         one["ops"] += row.get("nr_ops") or 0

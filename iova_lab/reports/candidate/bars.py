@@ -13,6 +13,7 @@ import pandas as pd
 
 from iova_lab.measuring.cells import CellRatio, extremes, number
 from iova_lab.measuring.contenders import SUBJECT, TODAY
+from iova_lab.measuring.rows import short_release
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.candidate.sources import Sources, ratios
 
@@ -56,7 +57,7 @@ def bars(sources: Sources) -> list[Bar]:
         _ratio("instructions per op, user space", common(sources.instructions, "instructions")),
         *(
             _ratio(
-                f"instructions per op, kernel {short(where)}",
+                f"instructions per op, kernel {short_release(where)}",
                 [one for one in kernels if one.cell.where == where and one.cell.is_common],
             )
             for where in places
@@ -73,11 +74,6 @@ def _ratio(what: str, found: list[CellRatio]) -> Bar:
     low, high = ends
     text = f"{low.value:.2f} to {high.value:.2f} ({high.cell.workload})"
     return Bar(asked, text, high.value <= MOST, high.value <= AIM)
-
-
-def short(release: str) -> str:
-    """``6.12.117`` for ``6.12.117+deb12-amd64``."""
-    return release.split("-")[0].split("+")[0]
 
 
 def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:

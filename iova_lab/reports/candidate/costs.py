@@ -6,7 +6,8 @@ from iova_lab import comparison
 from iova_lab.comparison import notes
 from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, CellRatio, extremes, number
 from iova_lab.measuring.contenders import SUBJECT, TODAY
-from iova_lab.reports.candidate.bars import in_kernel, short
+from iova_lab.measuring.rows import short_release
+from iova_lab.reports.candidate.bars import in_kernel
 from iova_lab.reports.candidate.sources import Sources, ratios
 from iova_lab.reports.thread import Answer
 
@@ -67,7 +68,7 @@ def constants(sources: Sources) -> Answer:
 
 
 def _line(one: CellRatio) -> str:
-    where = "" if one.cell.where == USER_SPACE else f", {short(one.cell.where)}"
+    where = "" if one.cell.where == USER_SPACE else f", {short_release(one.cell.where)}"
     return f"{one.cell.workload} at {one.cell.nr_live:,}{where}: x{one.value:.2f}."
 
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLoc
 
 from iova_lab.measuring.cells import COMMON_CASE, CellRatio
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
+from iova_lab.measuring.rows import short_release
 from iova_lab.rendering.figures import FLOOR, STYLE, headline
 from iova_lab.rendering.looks import COLOURS, MARKERS, styles
 from iova_lab.reports.candidate.bars import (
@@ -20,7 +21,6 @@ from iova_lab.reports.candidate.bars import (
     common,
     in_kernel,
     largest,
-    short,
 )
 from iova_lab.reports.candidate.sources import Sources
 
@@ -54,7 +54,9 @@ def common_ratios(sources: Sources) -> dict[str, pd.Series]:
     }
     for one in in_kernel(sources):
         if one.cell.is_common:
-            found.setdefault(f"instructions, kernel {short(one.cell.where)}", []).append(one)
+            found.setdefault(f"instructions, kernel {short_release(one.cell.where)}", []).append(
+                one
+            )
     return {label: _at_largest(ones) for label, ones in found.items() if ones}
 
 
