@@ -171,7 +171,7 @@ def test_a_mail_wraps_what_is_long_and_refuses_what_is_not_ascii() -> None:
     (claim,) = find(["maple-span"])
     text = page.mail([(claim, Finding(Verdict.NOT, "x" * 200))], {})
     assert max(map(len, text.splitlines())) <= 72
-    with pytest.raises(ValueError, match="ASCII of 72 columns"):
+    with pytest.raises(ValueError, match="wider than 72 columns, or not ASCII"):
         page.mail([(claim, Finding(Verdict.NOT, "\N{MULTIPLICATION SIGN}2"))], {})
 
 
