@@ -144,6 +144,7 @@ def test_a_difference_is_told_with_its_op(results: dict[str, KernelResult]) -> N
 
 
 @boots
+@pytest.mark.long
 def test_the_text_of_a_commit_is_a_part_of_the_module(tmp_path: Path) -> None:
     tree = small_tree.write(tmp_path / "tree")
     name = f"linux:{tree}@{small_tree.commit(tree, 'first')}"
@@ -159,6 +160,7 @@ def test_the_text_of_a_commit_is_a_part_of_the_module(tmp_path: Path) -> None:
 
 
 @boots
+@pytest.mark.long
 def test_two_runs_are_the_same_in_every_instruction_count() -> None:
     names = ("kernel", "mainline", "augmented", "maple", "maple_kernel")
     jobs = [Job(name, workloads.generate("random_replace", 1000)) for name in names]
@@ -210,6 +212,7 @@ def wrecked(tmp_path_factory: pytest.TempPathFactory) -> list[KernelResult]:
 
 
 @boots
+@pytest.mark.long
 def test_a_crash_is_told_by_name_and_the_others_still_run(wrecked: list[KernelResult]) -> None:
     before, crashed, after, *_ = wrecked
     assert before.error is None
@@ -221,6 +224,7 @@ def test_a_crash_is_told_by_name_and_the_others_still_run(wrecked: list[KernelRe
 
 
 @boots
+@pytest.mark.long
 def test_a_hang_is_told_by_name_and_the_others_still_run(wrecked: list[KernelResult]) -> None:
     *_, hung, after = wrecked
     assert hung.job.variant.endswith("/hang.c")
@@ -329,6 +333,7 @@ def test_whoever_walks_too_far_is_measured_at_a_smaller_size(
 
 
 @boots
+@pytest.mark.long
 def test_the_command_measures_what_it_is_told_and_no_more(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

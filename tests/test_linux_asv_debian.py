@@ -21,7 +21,7 @@ RELEASES = ("6.1", "6.12")
 LATER = ("7.2", "7.3")
 CELLS = ("near_empty@100", "random_replace@300")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
