@@ -13,10 +13,6 @@ NR_BINS = 48
 LOCK_CLASSES = ("variant", "depot", "cpu_cache")
 
 
-def _words(*names: str) -> list[tuple[str, type[c.c_uint64]]]:
-    return [(name, c.c_uint64) for name in names]
-
-
 class Plan(c.Structure):
     """``struct threads_plan``"""
 
@@ -37,8 +33,8 @@ class LockStats(c.Structure):
     """``struct lock_stats``"""
 
     _fields_ = [
-        *_words("nr", "nr_queued", "wait_ns", "hold_ns"),
-        *_words("max_wait_ns", "max_hold_ns", "max_section_ns"),
+        *native.words("nr", "nr_queued", "wait_ns", "hold_ns"),
+        *native.words("max_wait_ns", "max_hold_ns", "max_section_ns"),
         ("waits", c.c_uint64 * NR_BINS),
         ("holds", c.c_uint64 * NR_BINS),
     ]
@@ -48,8 +44,8 @@ class Share(c.Structure):
     """``struct threads_share``"""
 
     _fields_ = [
-        *_words("ns", "nr_ops", "nr_failures", "op_ns", "max_op_ns"),
-        *_words("nr_handoffs", "handoff_ns", "nr_preempted"),
+        *native.words("ns", "nr_ops", "nr_failures", "op_ns", "max_op_ns"),
+        *native.words("nr_handoffs", "handoff_ns", "nr_preempted"),
         ("ops", c.c_uint64 * NR_BINS),
         ("locks", LockStats * len(LOCK_CLASSES)),
     ]
@@ -59,7 +55,9 @@ class Result(c.Structure):
     """``struct threads_result``"""
 
     _fields_ = [
-        *_words("ns", "clock_ps", "empty_hold_ps", "nr_live", "bytes", "nr_arenas", "error_op"),
+        *native.words(
+            "ns", "clock_ps", "empty_hold_ps", "nr_live", "bytes", "nr_arenas", "error_op"
+        ),
         ("error", c.c_char * 192),
     ]
 

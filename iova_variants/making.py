@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from iova_variants.opstream import Op, OpFlag
+from iova_variants.opstream import Op, OpFlag, new_ops
 
 #: Ops in every generated window, so that values compare across sizes and workloads; it divides
 #: into cycles of 2, 3, 4, 5, 6, 8, 10, 12, 15 and 16 ops.
@@ -42,6 +42,16 @@ def random_below(high: int, count: int, seed: int) -> npt.NDArray[np.uint64]:
     """
     raw = np.random.PCG64(seed).random_raw(count) >> np.uint64(32)
     return (raw * np.uint64(high)) >> np.uint64(32)
+
+
+def filled_then_replaced(
+    nr_live: int, nr_pairs: int, *, limit_pfn: int, size: int = 1, seed: int = 0
+) -> npt.NDArray[np.void]:
+    """Return ops that fill ``nr_live`` slots, and then `replace` a random one, over and over."""
+    ops = new_ops(nr_live + 2 * nr_pairs, limit_pfn=limit_pfn, size=size)
+    ops["slot"][:nr_live] = np.arange(nr_live)
+    replace(ops[nr_live:], random_below(nr_live, nr_pairs, seed))
+    return ops
 
 
 def replace_in_batches(

@@ -21,6 +21,11 @@ _PFN, _DOMAIN = c.c_ulong, c.c_void_p
 _PFN_P = c.POINTER(_PFN)
 
 
+def words(*names: str) -> list[tuple[str, type[c.c_uint64]]]:
+    """Fields of a structure that are words of 64 bits."""
+    return [(name, c.c_uint64) for name in names]
+
+
 class Ops(c.Structure):
     """``struct iova_variant_ops``"""
 
@@ -48,9 +53,9 @@ class Ops(c.Structure):
 class Stream(c.Structure):
     """``struct replay_stream``"""
 
-    _fields_ = [("ops", c.c_void_p)] + [
-        (name, c.c_uint64)
-        for name in ("nr_ops", "nr_ageing", "nr_slots", "nr_domains", "granule", "start_pfn")
+    _fields_ = [
+        ("ops", c.c_void_p),
+        *words("nr_ops", "nr_ageing", "nr_slots", "nr_domains", "granule", "start_pfn"),
     ]
 
 
@@ -58,8 +63,7 @@ class Watch(c.Structure):
     """``struct replay_watch``"""
 
     _fields_ = [
-        ("flags", c.c_uint64),
-        ("max_visits", c.c_uint64),
+        *words("flags", "max_visits"),
         ("pfns", c.c_void_p),
         ("op_ns", c.c_void_p),
         ("op_visits", c.c_void_p),
@@ -74,32 +78,18 @@ VISITS = ("search", "descend", "update")
 class Visits(c.Structure):
     """``struct iova_visits``"""
 
-    _fields_ = [(name, c.c_uint64) for name in VISITS]
+    _fields_ = words(*VISITS)
 
 
 class Result(c.Structure):
     """``struct replay_result``"""
 
     _fields_ = [
-        ("ns", c.c_uint64),
-        ("clock_ns", c.c_uint64),
-        ("nr_failures", c.c_uint64),
-        ("nr_spurious", c.c_uint64),
-        ("nr_not_highest", c.c_uint64),
-        ("nr_above_limit", c.c_uint64),
-        ("nr_leaked", c.c_uint64),
+        *words("ns", "clock_ns", "nr_failures", "nr_spurious", "nr_not_highest", "nr_above_limit"),
+        *words("nr_leaked"),
         ("visits", Visits),
-        ("worst_visits", c.c_uint64),
-        ("nr_live", c.c_uint64),
-        ("nr_live_pfns", c.c_uint64),
-        ("span", c.c_uint64),
-        ("bytes", c.c_uint64),
-        ("peak_bytes", c.c_uint64),
-        ("node_bytes", c.c_uint64),
-        ("nr_requests", c.c_uint64),
-        ("nr_arenas", c.c_uint64),
-        ("endless", c.c_uint64),
-        ("error_op", c.c_uint64),
+        *words("worst_visits", "nr_live", "nr_live_pfns", "span", "bytes", "peak_bytes"),
+        *words("node_bytes", "nr_requests", "nr_arenas", "endless", "error_op"),
         ("error", c.c_char * 192),
     ]
 
@@ -114,14 +104,9 @@ class RcacheStats(c.Structure):
         ("nr_allocs", c.c_uint64 * (RCACHE_NR_ORDERS + 1)),
         ("nr_hits", c.c_uint64 * RCACHE_NR_ORDERS),
         ("nr_frees", c.c_uint64 * (RCACHE_NR_ORDERS + 1)),
-        ("nr_tree_allocs", c.c_uint64),
-        ("nr_tree_frees", c.c_uint64),
-        ("nr_flushes", c.c_uint64),
-        ("nr_overflows", c.c_uint64),
-        ("nr_trims", c.c_uint64),
+        *words("nr_tree_allocs", "nr_tree_frees", "nr_flushes", "nr_overflows", "nr_trims"),
         ("nr_held", c.c_uint64 * RCACHE_NR_ORDERS),
-        ("held_pfns", c.c_uint64),
-        ("peak_held_pfns", c.c_uint64),
+        *words("held_pfns", "peak_held_pfns"),
     ]
 
 
@@ -129,11 +114,7 @@ class Rcache(c.Structure):
     """``struct replay_rcache``; its first five fields are ``struct rcache_config``"""
 
     _fields_ = [
-        ("nr_cpus", c.c_uint64),
-        ("magazine_size", c.c_uint64),
-        ("depot_max", c.c_uint64),
-        ("flush", c.c_uint64),
-        ("flush_depots", c.c_uint64),
+        *words("nr_cpus", "magazine_size", "depot_max", "flush", "flush_depots"),
         ("ticks", c.c_void_p),
         ("nr_ticks", c.c_uint64),
         ("tree_ops", c.c_void_p),

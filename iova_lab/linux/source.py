@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,11 +71,11 @@ class Text:
         return RBTREE[0] in self.files
 
 
-def included(files: Mapping[str, bytes]) -> set[str]:
-    """Headers that the allocator and its header include."""
+def included(files: Mapping[str, bytes], paths: Iterable[str] = (ALLOCATOR, HEADER)) -> set[str]:
+    """Headers that these files include between angle brackets."""
     return {
         name.decode()
-        for path in (ALLOCATOR, HEADER)
+        for path in paths
         for name in re.findall(rb"^\s*#\s*include\s*<([\w./-]+)>", files.get(path, b""), re.M)
     }
 

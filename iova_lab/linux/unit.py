@@ -104,7 +104,9 @@ def _write(text: Text, digest: str, target: Path) -> None:
         for path, data in text.used.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             (partial / path).write_bytes(data)
-        for header in _included(text):
+        for header in source.included(text.used, text.used):
+            if ".." in header or f"include/{header}" in text.used:
+                continue
             empty = partial / "absent" / header
             empty.parent.mkdir(parents=True, exist_ok=True)
             empty.write_text("/* Neither the tree nor the lab's shim has this header. */\n")
@@ -132,16 +134,6 @@ def _write_flags(path: Path, flags: list[str] | tuple[str, ...]) -> None:
     """One argument a line, as gcc and clang read a response file."""
     lines = (re.sub(r"([\s\\\"'])", r"\\\1", flag) for flag in flags)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _included(text: Text) -> set[str]:
-    """Headers that the text includes."""
-    found = {
-        name.decode()
-        for data in text.used.values()
-        for name in re.findall(rb"^\s*#\s*include\s*<([\w./-]+)>", data, re.M)
-    }
-    return {name for name in found if f"include/{name}" not in text.used and ".." not in name}
 
 
 def macros(text: Text) -> list[str]:

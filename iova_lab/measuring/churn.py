@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 import iova_variants
 from iova_lab.measuring.counts import count
-from iova_variants.making import LIMIT_48BIT, random_below, replace
-from iova_variants.opstream import OpFlag, OpStream, new_ops
+from iova_variants.making import LIMIT_48BIT, filled_then_replaced
+from iova_variants.opstream import OpFlag, OpStream
 
 #: 16 pfns are 64 KiB.
 BLOCKS, SIZE, ROUNDS = 1000, 16, 20
@@ -17,11 +15,8 @@ BLOCKS, SIZE, ROUNDS = 1000, 16, 20
 
 def stream() -> OpStream:
     """Equal aligned blocks, a random one replaced, long enough to be steady."""
-    nr_pairs = ROUNDS * BLOCKS
-    ops = new_ops(BLOCKS + 2 * nr_pairs, limit_pfn=LIMIT_48BIT, size=SIZE)
+    ops = filled_then_replaced(BLOCKS, ROUNDS * BLOCKS, limit_pfn=LIMIT_48BIT, size=SIZE)
     ops["flags"] = OpFlag.SIZE_ALIGNED
-    ops["slot"][:BLOCKS] = np.arange(BLOCKS)
-    replace(ops[BLOCKS:], random_below(BLOCKS, nr_pairs, 0))
     return OpStream(ops, nr_ageing=BLOCKS)
 
 

@@ -8,7 +8,7 @@ by.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import pandas as pd
@@ -19,6 +19,18 @@ Row = TypeVar("Row")
 def columns_of(row: Callable[..., object]) -> list[str]:
     """Names of the columns, in order, that a class of rows has."""
     return list(inspect.get_annotations(row))
+
+
+def grouped(names: Iterable[object], alike: Callable[[str, str], bool]) -> list[list[str]]:
+    """Put each name into the first group whose first name is ``alike``; order is kept."""
+    groups: list[list[str]] = []
+    for name in map(str, names):
+        group = next((known for known in groups if alike(name, known[0])), None)
+        if group is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    return groups
 
 
 def rows_of(frame: pd.DataFrame, row: Callable[..., Row]) -> Iterator[Row]:

@@ -18,8 +18,8 @@ import pandas as pd
 from iova_lab.measuring.cells import NS_PER_NODE, number
 from iova_lab.measuring.counts import WindowCounts, count
 from iova_lab.workloads import full_32bit, random_replace, startup_32bit
-from iova_variants.making import LIMIT_48BIT, random_below, replace
-from iova_variants.opstream import Op, OpStream, new_ops
+from iova_variants.making import LIMIT_48BIT, filled_then_replaced, pack
+from iova_variants.opstream import Op, OpStream
 
 #: v1, full 32-bit space: calls in 16.8-33.5 ms, calls in 256-511 ns, mean before and after in ns.
 V1_SLOW, V1_FAST, V1_BEFORE, V1_AFTER = 10_625, 1_026_359, 293_848, 459
@@ -61,13 +61,10 @@ def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
 
 def _replaced(nr_live: int, nr_calls: int, seed: int) -> OpStream:
     """`random_replace` with as many measured calls as are asked for."""
-    filling = random_replace.generate(nr_live, seed=seed).ops[:nr_live]
-    nr_pairs = random_replace.NR_AGEING_OPS // 2 + nr_calls
-    ops = new_ops(2 * nr_pairs, limit_pfn=LIMIT_48BIT)
-    replace(ops, random_below(nr_live, nr_pairs, seed))
-    return OpStream(
-        np.concatenate([filling, ops]), nr_ageing=nr_live + random_replace.NR_AGEING_OPS
-    )
+    nr_ageing = random_replace.NR_AGEING_OPS
+    ops = filled_then_replaced(nr_live, nr_ageing // 2 + nr_calls, limit_pfn=LIMIT_48BIT, seed=seed)
+    pack(ops[:nr_live])
+    return OpStream(ops, nr_ageing=nr_live + nr_ageing)
 
 
 def sixths(sizes: list[int]) -> pd.DataFrame:

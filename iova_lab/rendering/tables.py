@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from iova_lab.measuring.cells import number as number
-from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.frames import grouped, rows_of
 from iova_lab.measuring.results import (
     FAILED,
     NOT_APPLICABLE,
@@ -175,15 +176,8 @@ def coinciding_groups(frame: pd.DataFrame, workload: str) -> list[list[str]]:
     """Groups of variants that visit the same nodes per op, within 1 %, at every size."""
     rows = select(frame, workload=workload, metric="nodes_per_op")
     curves = rows.pivot_table(index="variant", columns="nr_live", values="value")
-    groups: list[list[str]] = []
-    for name, curve in curves.iterrows():
-        for group in groups:
-            if np.allclose(curve, curves.loc[group[0]], rtol=0.01, atol=0, equal_nan=True):
-                group.append(str(name))
-                break
-        else:
-            groups.append([str(name)])
-    return groups
+    near = partial(np.allclose, rtol=0.01, atol=0, equal_nan=True)
+    return grouped(curves.index, lambda one, other: near(curves.loc[one], curves.loc[other]))
 
 
 def coinciding(frame: pd.DataFrame, workload: str) -> list[str]:

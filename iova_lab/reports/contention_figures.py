@@ -13,6 +13,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from iova_lab.contention.model import FLUSH_QUEUE
 from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
+from iova_lab.measuring.frames import grouped
 from iova_lab.rendering.figures import STYLE, headline
 from iova_lab.rendering.labels import label_ends
 from iova_lab.rendering.looks import COLOURS, LINES, MARKERS, line_look, styles
@@ -24,16 +25,12 @@ ALIKE = 1.15
 
 def groups(wide: pd.DataFrame) -> list[list[str]]:
     """Columns whose curves coincide, each group in the order of its last values."""
-    found: list[list[str]] = []
-    for name in wide.iloc[-1].sort_values(ascending=False).index:
-        for group in found:
-            ratio = wide[name] / wide[group[0]]
-            if max(ratio.max(), 1 / ratio.min()) <= ALIKE:
-                group.append(str(name))
-                break
-        else:
-            found.append([str(name)])
-    return found
+
+    def alike(one: str, other: str) -> bool:
+        ratio = wide[one] / wide[other]
+        return bool(max(ratio.max(), 1 / ratio.min()) <= ALIKE)
+
+    return grouped(wide.iloc[-1].sort_values(ascending=False).index, alike)
 
 
 def wait_figure(frame: pd.DataFrame, finding: str) -> Figure:

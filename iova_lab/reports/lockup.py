@@ -23,6 +23,7 @@ from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.kernel.walks import WALKS, load_walks
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE
+from iova_lab.measuring.frames import grouped
 from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
@@ -194,12 +195,7 @@ def figure(frame: pd.DataFrame) -> Figure:
 def _labels(wide: pd.DataFrame) -> list[tuple[float, str]]:
     """Curves that end close to each other have one label, three names to a line."""
     ends = wide.iloc[-1].sort_values()
-    groups: list[list[str]] = []
-    for name, value in ends.items():
-        if groups and value < NO_ROOM * ends[groups[-1][0]]:
-            groups[-1].append(str(name))
-        else:
-            groups.append([str(name)])
+    groups = grouped(ends.index, lambda one, other: bool(ends[one] < NO_ROOM * ends[other]))
     return [
         (
             float(ends[group].mean()),

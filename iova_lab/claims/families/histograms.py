@@ -15,7 +15,7 @@ from iova_lab.claims.rules import band, ratio_of
 from iova_lab.claims.timing import paired
 from iova_lab.measuring import peng
 from iova_lab.measuring.cells import number
-from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT, random_below, replace
+from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT, filled_then_replaced, random_below
 from iova_variants.opstream import Op, OpStream, new_ops
 
 #: When the first of these was said; claims are listed by it.
@@ -44,10 +44,7 @@ def full_space(nr_live: int) -> tuple[OpStream, int]:
 
 def replaced(nr_live: int) -> tuple[OpStream, int]:
     """His v3, all of it timed: fill under a 48-bit mask, then a random range goes, one comes."""
-    ops = new_ops(nr_live + 2 * NR_REPLACED, limit_pfn=LIMIT_48BIT)
-    ops["slot"][:nr_live] = np.arange(nr_live)
-    replace(ops[nr_live:], random_below(nr_live, NR_REPLACED, 0))
-    return OpStream(ops), nr_live
+    return OpStream(filled_then_replaced(nr_live, NR_REPLACED, limit_pfn=LIMIT_48BIT)), nr_live
 
 
 def _first(run: Run) -> Measured:
