@@ -81,7 +81,7 @@ def test_what_goes_with_no_name_is_rejected() -> None:
 
 def test_progress_counts_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[None] = []
-    monkeypatch.setattr(promises_of, "_examples_of", lambda variant, tick: {})
+    monkeypatch.setattr(promises_of, "_examples_of", lambda variant, on_progress: {})
     monkeypatch.setattr(promises, "answers", lambda *given: [])
     promises_of.promises_of(["null"], [100, 1000], lambda: steps.append(None))
     assert len(steps) == promises_of.nr_steps(["null"], [100, 1000])

@@ -21,7 +21,7 @@ from typing import Literal
 import psutil
 
 from iova_lab.basics import extras
-from iova_lab.measuring import tuning
+from iova_lab.measuring import provenance, tuning
 from iova_variants import BuildError, building
 
 Status = Literal["fine", "note", "bad", "missing"]
@@ -82,7 +82,7 @@ def _cpus() -> Check:
 
 def _virtual() -> Check:
     kinds = [_detected("--vm"), _detected("--container")]
-    if not kinds[0] and re.search(r"^flags.*\bhypervisor\b", _read_cpuinfo(), re.M):
+    if not kinds[0] and re.search(r"^flags.*\bhypervisor\b", _read("/proc/cpuinfo"), re.M):
         kinds[0] = "a hypervisor"
     kind = ", in it ".join(filter(None, kinds))
     if not kind:
@@ -98,10 +98,6 @@ def _detected(what: str) -> str:
         return ""
     done = subprocess.run([tool, what], capture_output=True, text=True, check=False)
     return done.stdout.strip().removeprefix("none")
-
-
-def _read_cpuinfo() -> str:
-    return _read("/proc/cpuinfo")
 
 
 def _frequency() -> Check:
@@ -259,13 +255,8 @@ def _pyperf() -> Check:
 
 
 def _python() -> Check:
-    found = f"Python {platform.python_version()}, Linux {platform.release()}, {_cpu_name()}"
+    found = f"Python {platform.python_version()}, Linux {platform.release()}, {provenance.cpu()}"
     return Check("machine", "fine", found)
-
-
-def _cpu_name() -> str:
-    name = re.search(r"^model name\s*: (.*)$", _read_cpuinfo(), re.M)
-    return name[1] if name else platform.machine()
 
 
 _LOOKS: tuple[Callable[[], Check], ...] = (

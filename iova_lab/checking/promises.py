@@ -85,14 +85,14 @@ def grid() -> list[str]:
 
 
 def measure(
-    sizes: Sequence[int], tick: Callable[[], object], variants: Sequence[str] = ()
+    sizes: Sequence[int], on_progress: Callable[[], object], variants: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Replay every workload at every size on ``variants``, all of the lab's if none is named.
 
     Counted and judged; what is not the lab's own runs in a child process.
 
     Columns: variant, workload, nr_live, status, reason, nodes_per_op, worst_nodes, failures,
-    spurious, not_highest, above_limit, nr_requests, bytes_per_range, node_bytes.  ``tick``
+    spurious, not_highest, above_limit, nr_requests, bytes_per_range, node_bytes.  ``on_progress``
     is called once per cell.  A variant that exceeds `SHORT_BUDGET` at one size is not asked at
     larger ones.
     """
@@ -103,7 +103,7 @@ def measure(
             for variant in variants or iova_variants.names(fake=False):
                 row = _cell(variant, workload, nr_live, given_up)
                 rows.append({"variant": variant, "workload": workload, "nr_live": nr_live} | row)
-                tick()
+                on_progress()
     return pd.DataFrame(rows)
 
 

@@ -52,10 +52,10 @@ def nr_ticks(largest: int) -> int:
     )
 
 
-def measure(largest: int, tick: Callable[[], object]) -> Measured:
-    """Replay the grid up to ``largest`` live ranges; ``tick`` is called `nr_ticks` times."""
+def measure(largest: int, on_progress: Callable[[], object]) -> Measured:
+    """Replay the grid up to ``largest`` live ranges; ``on_progress`` is called `nr_ticks` times."""
     sizes = promises.at_least_two(largest)
-    grid = promises.measure(sizes, tick)
+    grid = promises.measure(sizes, on_progress)
     table, notes = peng.recipes(max(sizes))
     return Measured(
         largest=largest,

@@ -65,8 +65,8 @@ class Soak:
         """Ops done so far, of all variants."""
         return sum(line["nr_ops"] for lines in self.done.values() for line in lines.values())
 
-    def run(self, advanced: Callable[[], None] = lambda: None) -> None:
-        """Replay what is missing; ``advanced`` is called as `nr_done` grows.
+    def run(self, on_progress: Callable[[], None] = lambda: None) -> None:
+        """Replay what is missing; ``on_progress`` is called as `nr_done` grows.
 
         A variant that breaks has its breach noted, and is left out of what follows.
         """
@@ -77,12 +77,14 @@ class Soak:
                 break
             todo = [name for name in active if index not in self.done[name]]
             if todo:
-                self._replay(todo, make_chunk(self.seed, index), advanced)
+                self._replay(todo, make_chunk(self.seed, index), on_progress)
             for name in active:
                 if index in self.done[name]:
                     lacking[name] -= self.done[name][index]["nr_ops"]
 
-    def _replay(self, variants: Iterable[str], chunk: Chunk, advanced: Callable[[], None]) -> None:
+    def _replay(
+        self, variants: Iterable[str], chunk: Chunk, on_progress: Callable[[], None]
+    ) -> None:
         for variant in variants:
             try:
                 line = run_chunk(variant, chunk, timeout=self.timeout)
@@ -92,7 +94,7 @@ class Soak:
                 continue
             self.done[variant][chunk.index] = line
             append_row(self._path(variant), {"built": _built(variant), **line})
-            advanced()
+            on_progress()
 
     def _path(self, variant: str) -> Path:
         return self.out / f"seed-{self.seed}" / f"{iova_variants.short_name(variant)}.jsonl"

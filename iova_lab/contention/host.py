@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from iova_lab.basics.writing import append_row
 from iova_lab.contention import constants as machine
 from iova_lab.contention import store
 from iova_lab.contention.constants import Constants, ConstantsError
+from iova_lab.measuring import provenance
 from iova_lab.measuring.load import Watch
 
 
@@ -48,8 +48,6 @@ def constants_for(
     return found
 
 
-def host() -> dict[str, Any]:
-    """What measured: the machine as asv sees it."""
-    from asv.machine import Machine  # of the extra asv; a run that stores nothing needs none
-
-    return {"what": "host", **Machine.get_defaults()}
+def host() -> dict[str, str]:
+    """The machine that measured, a line of host.jsonl."""
+    return {"what": "host", **provenance.machine()}

@@ -8,22 +8,17 @@ with the C compiler, which asv does not record: times of two compilers are two s
 
 from __future__ import annotations
 
-import platform
 import sys
 
-from asv.machine import Machine, MachineCollection
-from asv.util import UserError, get_memsize
+from asv.machine import MachineCollection
+from asv.util import UserError
 
 from iova_lab.measuring import provenance
 
 
 def describe(name: str) -> dict[str, str]:
     """Return what asv stores of a machine, with strings that do not change by themselves."""
-    fields: dict[str, str] = Machine.get_defaults()
-    release = platform.freedesktop_os_release()
-    memory_gib = round(get_memsize() / 2**30)
-    own = {"os": release["PRETTY_NAME"], "ram": f"{memory_gib} GiB"}
-    return {**fields, **own, "machine": name, "compiler": provenance.compiler_version()}
+    return provenance.machine() | {"machine": name, "compiler": provenance.compiler_version()}
 
 
 def remember(name: str) -> None:

@@ -189,14 +189,15 @@ def machine() -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "arch": platform.machine(),
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "num_cpu": str(os.cpu_count()),
         "ram": f"{round(memory / 2**30)} GiB",
         "os": platform.freedesktop_os_release()["PRETTY_NAME"],
     }
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """The processor's name."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor()
