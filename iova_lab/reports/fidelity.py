@@ -102,15 +102,14 @@ def _totals(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _oracle(frame: pd.DataFrame) -> pd.DataFrame:
-    """Addresses of the kernel's own allocator, at the largest size of each workload."""
+    """Addresses of the kernel's own allocator, at the largest size of each workload on a kernel."""
     own = frame[frame["variant"] == "kernel"]
     largest = own.loc[own.groupby(["release", "workload"])["nr_live"].idxmax()]
     table = pd.DataFrame({"workload": sorted(largest["workload"].unique())})
-    most = largest.groupby("workload")["nr_live"].max()
-    table["live"] = [f"{most[name]:,}" for name in table["workload"]]
     for release, group in largest.groupby("release"):
         short = rows.short_release(str(release))
         group = group.set_index("workload").reindex(table["workload"])
+        table[f"{short}: live"] = [_count(value) for value in group["nr_live"]]
         table[f"{short}: ops"] = [_count(value) for value in group["nr_ops"]]
         share = group["nr_equal"] / group["nr_ops"]
         table[f"{short}: equal"] = [
