@@ -47,22 +47,52 @@ static inline void tree_free(struct rcache *rcache, unsigned long pfn,
 
 /* ---- magazines ---- */
 
+static inline size_t magazine_size(const struct rcache *rcache)
+{
+	return sizeof(struct magazine) +
+	       rcache->run->config.magazine_size * sizeof(unsigned long);
+}
+
+static inline u64 magazine_bytes(const struct rcache *rcache)
+{
+	return kmalloc_size_roundup(magazine_size(rcache));
+}
+
 static inline struct magazine *magazine_new(const struct rcache *rcache)
 {
-	u64 size = rcache->run->config.magazine_size;
+	struct rcache_stats *stats = rcache_stats_of(rcache->run);
 	struct magazine *magazine;
 
-	magazine = kmalloc(sizeof(*magazine) + size * sizeof(unsigned long),
-			   GFP_ATOMIC);
-	if (magazine)
-		magazine->nr = 0;
+	magazine = kmalloc(magazine_size(rcache), GFP_ATOMIC);
+	if (!magazine)
+		return NULL;
+	magazine->nr = 0;
+	stats->magazine_bytes += magazine_bytes(rcache);
+	stats->peak_magazine_bytes = max(stats->peak_magazine_bytes,
+					 stats->magazine_bytes);
 	return magazine;
 }
 
-static inline bool magazine_full(const struct rcache *rcache,
-				 const struct magazine *magazine)
+/* @magazine may be missing. */
+static inline void magazine_free(const struct rcache *rcache,
+				 struct magazine *magazine)
 {
-	return magazine->nr == rcache->run->config.magazine_size;
+	if (!magazine)
+		return;
+	rcache_stats_of(rcache->run)->magazine_bytes -= magazine_bytes(rcache);
+	kfree(magazine);
+}
+
+/* A missing one has nothing, and no room either. */
+static inline bool magazine_has_any(const struct magazine *magazine)
+{
+	return magazine && magazine->nr;
+}
+
+static inline bool magazine_has_room(const struct rcache *rcache,
+				     const struct magazine *magazine)
+{
+	return magazine && magazine->nr != rcache->run->config.magazine_size;
 }
 
 /* Take the newest that lies low enough; the newest of all fills its place. */
@@ -97,7 +127,13 @@ static inline void magazine_retire(struct rcache *rcache, unsigned int order,
 				   struct magazine *full)
 {
 	magazine_empty(rcache, order, full);
-	kfree(full);
+	magazine_free(rcache, full);
+}
+
+/* Before a flush empties a magazine; a kernel does that under the tree's lock. */
+static inline void magazine_count_lock(const struct rcache *rcache)
+{
+	rcache_stats_of(rcache->run)->nr_flush_locks++;
 }
 
 /* ---- rcache_depot.c ---- */

@@ -24,6 +24,16 @@
 
 #include "magazine.h"
 
+/* A missing magazine is passed by, and the tree's lock is not taken for it. */
+static void flush_magazine(struct rcache *rcache, unsigned int order,
+			   struct magazine *magazine)
+{
+	if (!magazine)
+		return;
+	magazine_count_lock(rcache);
+	magazine_empty(rcache, order, magazine);
+}
+
 static void flush_cpus(struct rcache *rcache)
 {
 	unsigned long flags;
@@ -36,8 +46,8 @@ static void flush_cpus(struct rcache *rcache)
 				&rcache->orders[order].cpus[cpu];
 
 			spin_lock_irqsave(&cache->lock, flags);
-			magazine_empty(rcache, order, cache->loaded);
-			magazine_empty(rcache, order, cache->previous);
+			flush_magazine(rcache, order, cache->loaded);
+			flush_magazine(rcache, order, cache->previous);
 			spin_unlock_irqrestore(&cache->lock, flags);
 		}
 }
@@ -51,21 +61,21 @@ void rcache_flush(struct rcache *rcache)
 /* ---- get and put ---- */
 
 /* Is there anything in the loaded magazine, after all that can be done? */
-static bool reload(struct rcache_order *depot, struct cpu_cache *cache,
-		   u64 magazine_size)
+static bool reload(struct rcache *rcache, struct rcache_order *depot,
+		   struct cpu_cache *cache)
 {
 	struct magazine *full;
 
-	if (likely(cache->loaded->nr))
+	if (likely(magazine_has_any(cache->loaded)))
 		return true;
-	if (cache->previous->nr) {
+	if (magazine_has_any(cache->previous)) {
 		swap(cache->loaded, cache->previous);
 		return true;
 	}
-	full = rcache_depot_pop(depot, 0, magazine_size);
+	full = rcache_depot_pop(depot, 0, rcache->run->config.magazine_size);
 	if (!full)
 		return false;
-	kfree(cache->loaded);
+	magazine_free(rcache, cache->loaded);
 	cache->loaded = full;
 	return true;
 }
@@ -78,7 +88,7 @@ static unsigned long cache_get(struct rcache *rcache, unsigned int cpu,
 	unsigned long pfn = IOVA_REFUSED, flags;
 
 	spin_lock_irqsave(&cache->lock, flags);
-	if (reload(depot, cache, rcache->run->config.magazine_size))
+	if (reload(rcache, depot, cache))
 		pfn = magazine_get(cache->loaded, highest);
 	spin_unlock_irqrestore(&cache->lock, flags);
 	return pfn;
@@ -90,16 +100,19 @@ static bool unload(struct rcache *rcache, unsigned int order,
 {
 	struct magazine *empty;
 
-	if (likely(!magazine_full(rcache, cache->loaded)))
+	if (likely(magazine_has_room(rcache, cache->loaded)))
 		return true;
-	if (!magazine_full(rcache, cache->previous)) {
+	if (magazine_has_room(rcache, cache->previous)) {
 		swap(cache->loaded, cache->previous);
 		return true;
 	}
 	empty = magazine_new(rcache);
 	if (!empty)
 		return false;
-	if (!rcache_depot_push(rcache, order, cache->loaded))
+	if (cache->loaded && !cache->previous)
+		cache->previous = cache->loaded;
+	else if (cache->loaded &&
+		 !rcache_depot_push(rcache, order, cache->loaded))
 		*retired = cache->loaded;
 	cache->loaded = empty;
 	return true;
@@ -200,18 +213,22 @@ void rcache_free_past(struct rcache *rcache, unsigned long pfn,
 
 static int order_init(struct rcache *rcache, struct rcache_order *depot)
 {
-	u64 cpu, nr_cpus = rcache->run->config.nr_cpus;
+	const struct rcache_config *config = &rcache->run->config;
+	u64 cpu;
 
 	spin_lock_init(&depot->lock);
 	depot->depot = NULL;
 	depot->depot_size = 0;
-	depot->cpus = kcalloc(nr_cpus, sizeof(*depot->cpus), GFP_KERNEL);
+	depot->cpus = kcalloc(config->nr_possible, sizeof(*depot->cpus),
+			      GFP_KERNEL);
 	if (!depot->cpus)
 		return -ENOMEM;
-	for (cpu = 0; cpu < nr_cpus; cpu++) {
+	for (cpu = 0; cpu < config->nr_possible; cpu++) {
 		struct cpu_cache *cache = &depot->cpus[cpu];
 
 		spin_lock_init(&cache->lock);
+		if (config->lazy)
+			continue;
 		cache->loaded = magazine_new(rcache);
 		cache->previous = magazine_new(rcache);
 		if (!cache->loaded || !cache->previous)
@@ -235,14 +252,14 @@ int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
 	return err;
 }
 
-static void order_exit(struct rcache_order *depot, u64 nr_cpus)
+static void order_exit(struct rcache_order *depot, u64 nr_possible)
 {
 	struct magazine *magazine;
 	u64 cpu;
 
 	if (!depot->cpus)
 		return;
-	for (cpu = 0; cpu < nr_cpus; cpu++) {
+	for (cpu = 0; cpu < nr_possible; cpu++) {
 		kfree(depot->cpus[cpu].loaded);
 		kfree(depot->cpus[cpu].previous);
 	}
@@ -256,21 +273,37 @@ void rcache_exit(struct rcache *rcache)
 	unsigned int order;
 
 	for (order = 0; order < RCACHE_NR_ORDERS; order++)
-		order_exit(&rcache->orders[order], rcache->run->config.nr_cpus);
+		order_exit(&rcache->orders[order],
+			   rcache->run->config.nr_possible);
 }
 
-void rcache_count(const struct rcache *rcache, u64 *nr_held)
+static u64 count_magazine(const struct magazine *magazine, u64 *nr_held)
+{
+	if (!magazine)
+		return 0;
+	*nr_held += magazine->nr;
+	return 1;
+}
+
+u64 rcache_count(const struct rcache *rcache, u64 *nr_held)
 {
 	const struct rcache_config *config = &rcache->run->config;
+	u64 cpu, nr_magazines = 0;
 	unsigned int order;
-	u64 cpu;
 
 	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
 		const struct rcache_order *depot = &rcache->orders[order];
 
 		nr_held[order] += depot->depot_size * config->magazine_size;
-		for (cpu = 0; cpu < config->nr_cpus; cpu++)
-			nr_held[order] += depot->cpus[cpu].loaded->nr +
-					  depot->cpus[cpu].previous->nr;
+		nr_magazines += depot->depot_size;
+		for (cpu = 0; cpu < config->nr_possible; cpu++) {
+			const struct cpu_cache *cache = &depot->cpus[cpu];
+
+			nr_magazines += count_magazine(cache->loaded,
+						       &nr_held[order]);
+			nr_magazines += count_magazine(cache->previous,
+						       &nr_held[order]);
+		}
 	}
+	return nr_magazines * magazine_bytes(rcache);
 }

@@ -27,7 +27,10 @@
 
 /**
  * struct rcache_config - which kernel's rcache, on which machine
- * @nr_cpus: CPUs online, all of them with caches
+ * @nr_cpus: CPUs online: a flush empties their magazines, the timer counts them
+ * @nr_possible: CPUs that have caches, online or not
+ * @lazy: a free allocates a magazine where one is missing; else each CPU has two
+ *	per order from the start
  * @magazine_size: pfns in a full magazine
  * @depot_max: full magazines that a depot takes; one more is freed into the
  *	tree.  0 for no bound: rcache_tick() trims instead.
@@ -37,6 +40,8 @@
  */
 struct rcache_config {
 	u64 nr_cpus;
+	u64 nr_possible;
+	u64 lazy;
 	u64 magazine_size;
 	u64 depot_max;
 	u64 flush;
@@ -53,11 +58,15 @@ struct rcache_config {
  * @nr_tree_allocs: requests that reached the tree, second tries included
  * @nr_tree_frees: ranges freed into the tree, for whatever reason
  * @nr_flushes: requests that emptied all caches
+ * @nr_flush_locks: how often a kernel takes the tree's lock in them: once for each
+ *	magazine, whatever is in it
  * @nr_overflows: magazines freed into the tree because their depot was full
  * @nr_trims: magazines freed into the tree by the timer
  * @nr_held: ranges in the caches now, by order; see rcache_count()
  * @held_pfns: pfns of these: live in the tree, but not to any caller
  * @peak_held_pfns: the most that @held_pfns has been
+ * @magazine_bytes: memory of all magazines now, as the slab rounds it up
+ * @peak_magazine_bytes: the most that @magazine_bytes has been
  */
 struct rcache_stats {
 	u64 nr_allocs[RCACHE_NR_ORDERS + 1];
@@ -66,11 +75,14 @@ struct rcache_stats {
 	u64 nr_tree_allocs;
 	u64 nr_tree_frees;
 	u64 nr_flushes;
+	u64 nr_flush_locks;
 	u64 nr_overflows;
 	u64 nr_trims;
 	u64 nr_held[RCACHE_NR_ORDERS];
 	u64 held_pfns;
 	u64 peak_held_pfns;
+	u64 magazine_bytes;
+	u64 peak_magazine_bytes;
 };
 
 /**
@@ -106,6 +118,7 @@ struct magazine {
 	unsigned long pfns[];
 };
 
+/* @loaded and @previous may be missing in a lazy rcache, @previous for longer. */
 struct cpu_cache {
 	spinlock_t lock;
 	struct magazine *loaded;
@@ -172,7 +185,7 @@ static inline unsigned long rcache_tree_size(unsigned long size)
 void rcache_tick(struct rcache *rcache);
 /* All that is held goes back to the tree. */
 void rcache_flush(struct rcache *rcache);
-/* Adds to @nr_held. */
-void rcache_count(const struct rcache *rcache, u64 *nr_held);
+/* Adds to @nr_held, and returns the bytes of all magazines. */
+u64 rcache_count(const struct rcache *rcache, u64 *nr_held);
 
 #endif

@@ -90,7 +90,9 @@ void rcache_flush_depots(struct rcache *rcache)
 		if (config->depot_max)
 			depot_reverse(depot);
 		while ((magazine = rcache_depot_pop(depot, 0,
-						    config->magazine_size)))
+						    config->magazine_size))) {
+			magazine_count_lock(rcache);
 			magazine_retire(rcache, order, magazine);
+		}
 	}
 }

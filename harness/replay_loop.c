@@ -76,11 +76,13 @@ static u64 measure_rcached(struct replay *replay)
 /* What was done so far was ageing; what is held stays held. */
 static void begin_stats(struct rcache_stats *stats)
 {
-	u64 held_pfns = stats->held_pfns;
+	const struct rcache_stats aged = *stats;
 
 	memset(stats, 0, sizeof(*stats));
-	stats->held_pfns = held_pfns;
-	stats->peak_held_pfns = held_pfns;
+	stats->held_pfns = aged.held_pfns;
+	stats->peak_held_pfns = aged.held_pfns;
+	stats->magazine_bytes = aged.magazine_bytes;
+	stats->peak_magazine_bytes = aged.magazine_bytes;
 }
 
 int replay_measure(struct replay *replay)

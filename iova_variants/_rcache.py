@@ -14,7 +14,7 @@ from iova_variants import native
 if TYPE_CHECKING:
     from iova_variants.opstream import OpStream
 
-Kernel = Literal["pre-6.7", "6.7", "own"]
+Kernel = Literal["pre-6.7", "6.7", "7.3", "own"]
 
 #: The caches that are part of the kernel's own file: ``linux:SOURCE`` alone has them.
 OWN = "own"
@@ -42,18 +42,23 @@ TREE_OP_DTYPE = np.dtype(
 class Rcache:
     """The rcache of a kernel, on a machine.
 
-    "6.7" is that of v6.7 to 7.2, "pre-6.7" that of v6.0 to v6.6; v5.11 to v5.19 had a
-    ``magazine_size`` of 128 pfns, and before v5.11 ``flush_depots`` was False as well.  "own" is
-    that of the kernel's file itself, which has its own sizes; it exists for ``linux:SOURCE``.
+    "7.3" is that of v7.3, "6.7" that of v6.7 to 7.2, "pre-6.7" that of v6.0 to v6.6; v5.11 to
+    v5.19 had a ``magazine_size`` of 128 pfns, and before v5.11 ``flush_depots`` was False as well.
+    "own" is that of the kernel's file itself, which has its own sizes; it exists for
+    ``linux:SOURCE``.
 
-    ``nr_cpus`` CPUs are online; 0 means the highest cpu of the stream and all below.  ``flush``: a
-    refused request empties the magazines of all CPUs, and with ``flush_depots`` all depots, and
-    tries again.  ``depot_max`` bounds the depots of pre-6.7: one more magazine is freed into the
-    tree.
+    ``nr_cpus`` CPUs are online; 0 means the highest cpu of the stream and all below.
+    ``nr_possible`` CPUs can come online, and a domain has caches for each of them; 0 means those
+    online.  Until 7.3 a domain allocates 12 magazines for each possible CPU when it is created.
+    7.3 allocates one when a free first needs it; until then it returns the same addresses.
 
-    The timer of 6.7 runs on a virtual clock: each op takes ``ns_per_op`` (0: time stands still), or
-    op ``i`` happens at ``t_ns[i]``.  Every 100 ms after the first op, each depot with more than
-    ``nr_cpus`` magazines frees one.
+    ``flush``: a refused request empties the magazines of all CPUs online, and with
+    ``flush_depots`` all depots, and tries again.  ``depot_max`` bounds the depots of pre-6.7: one
+    more magazine is freed into the tree.
+
+    The timer of 6.7 and 7.3 runs on a virtual clock: each op takes ``ns_per_op`` (0: time stands
+    still), or op ``i`` happens at ``t_ns[i]``.  Every 100 ms after the first op, each depot with
+    more than ``nr_cpus`` magazines frees one.
     """
 
     kernel: Kernel
@@ -64,6 +69,7 @@ class Rcache:
     ns_per_op: int = 1000
     t_ns: npt.NDArray[np.uint64] | None = None
     depot_max: int = 32
+    nr_possible: int = 0
 
     def __post_init__(self) -> None:
         if self.kernel not in get_args(Kernel):
@@ -76,7 +82,7 @@ class Rcache:
             )
         if self.depot_max < 1:
             raise InvalidValueError(f"depot_max {self.depot_max} is not positive")
-        for name in ("nr_cpus", "ns_per_op"):
+        for name in ("nr_cpus", "nr_possible", "ns_per_op"):
             if getattr(self, name) < 0:
                 raise InvalidValueError(f"{name} {getattr(self, name)} is negative")
 
@@ -86,6 +92,15 @@ class Rcache:
         if self.nr_cpus and self.nr_cpus < used:
             raise InvalidValueError(f"an op of the stream runs on cpu {used - 1} of {self.nr_cpus}")
         return self.nr_cpus or used
+
+    def possible_for(self, stream: OpStream) -> int:
+        """Possible CPUs while ``stream`` runs.  Raises `InvalidValueError` if more are online."""
+        online = self.cpus_for(stream)
+        if self.nr_possible and self.nr_possible < online:
+            raise InvalidValueError(
+                f"nr_possible {self.nr_possible} is below the number of CPUs online, {online}"
+            )
+        return self.nr_possible or online
 
     def ticks(self, stream: OpStream) -> npt.NDArray[np.uint64]:
         """Return the ops of ``stream`` before which the timer fires, ascending."""
@@ -117,7 +132,10 @@ class RcacheReport:
     order takes, and what goes past the rcache (`OpFlag.PAST_RCACHE`).  ``nr_tree_allocs`` has
     second tries in it, ``nr_tree_frees`` every range freed into the tree.  ``nr_held`` (ranges by
     order) and ``held_pfns`` are in the caches after the window: live in the tree, but not to any
-    caller.
+    caller.  ``nr_flush_locks`` is how often a kernel takes the tree's lock in the flushes, once for
+    each magazine.  ``magazine_bytes`` is the memory of all magazines after the window.
+
+    The two peaks are 0 after a replay by threads.
     """
 
     nr_allocs: tuple[int, ...]
@@ -126,11 +144,14 @@ class RcacheReport:
     nr_tree_allocs: int
     nr_tree_frees: int
     nr_flushes: int
+    nr_flush_locks: int
     nr_overflows: int
     nr_trims: int
     nr_held: tuple[int, ...]
     held_pfns: int
     peak_held_pfns: int
+    magazine_bytes: int
+    peak_magazine_bytes: int
 
     @property
     def hit_rates(self) -> tuple[float, ...]:
@@ -155,6 +176,8 @@ class NativeRcache:
         self._ticks, self._rows = ticks, rows
         self.native = native.Rcache(
             nr_cpus=rcache.cpus_for(stream),
+            nr_possible=rcache.possible_for(stream),
+            lazy=rcache.kernel == "7.3",
             magazine_size=rcache.magazine_size,
             depot_max=rcache.depot_max if rcache.kernel == "pre-6.7" else 0,
             flush=rcache.flush,
@@ -180,9 +203,12 @@ class NativeRcache:
             nr_tree_allocs=stats.nr_tree_allocs,
             nr_tree_frees=stats.nr_tree_frees,
             nr_flushes=stats.nr_flushes,
+            nr_flush_locks=stats.nr_flush_locks,
             nr_overflows=stats.nr_overflows,
             nr_trims=stats.nr_trims,
             nr_held=tuple(stats.nr_held),
             held_pfns=stats.held_pfns,
             peak_held_pfns=stats.peak_held_pfns,
+            magazine_bytes=stats.magazine_bytes,
+            peak_magazine_bytes=stats.peak_magazine_bytes,
         )

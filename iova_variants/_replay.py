@@ -125,9 +125,10 @@ def replay(
     chosen by what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs
     in a child process, so a variant that crashes or hangs takes nothing with it.
 
-    ``rcache`` ("off", "pre-6.7", "6.7", or an `Rcache`) puts the kernel's per-CPU caches in front:
-    allocs and frees go through the fast API, which rounds sizes below 32 up to a power of two and
-    asks the variant for aligned ranges only.  ``tree_ops`` records what then reaches the variant.
+    ``rcache`` ("off", "pre-6.7", "6.7", "7.3", or an `Rcache`) puts the kernel's per-CPU caches in
+    front: allocs and frees go through the fast API, which rounds sizes below 32 up to a power of
+    two and asks the variant for aligned ranges only.  ``tree_ops`` records what then reaches the
+    variant.
     "own" calls the fast API of ``linux:SOURCE`` itself; then callers' ranges are judged.
 
     ``fail_alloc_at`` refuses one request for memory: the one of this number, counted from 1 where

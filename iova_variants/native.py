@@ -104,17 +104,19 @@ class RcacheStats(c.Structure):
         ("nr_allocs", c.c_uint64 * (RCACHE_NR_ORDERS + 1)),
         ("nr_hits", c.c_uint64 * RCACHE_NR_ORDERS),
         ("nr_frees", c.c_uint64 * (RCACHE_NR_ORDERS + 1)),
-        *words("nr_tree_allocs", "nr_tree_frees", "nr_flushes", "nr_overflows", "nr_trims"),
+        *words("nr_tree_allocs", "nr_tree_frees", "nr_flushes", "nr_flush_locks"),
+        *words("nr_overflows", "nr_trims"),
         ("nr_held", c.c_uint64 * RCACHE_NR_ORDERS),
-        *words("held_pfns", "peak_held_pfns"),
+        *words("held_pfns", "peak_held_pfns", "magazine_bytes", "peak_magazine_bytes"),
     ]
 
 
 class Rcache(c.Structure):
-    """``struct replay_rcache``; its first five fields are ``struct rcache_config``"""
+    """``struct replay_rcache``; its first seven fields are ``struct rcache_config``"""
 
     _fields_ = [
-        *words("nr_cpus", "magazine_size", "depot_max", "flush", "flush_depots"),
+        *words("nr_cpus", "nr_possible", "lazy", "magazine_size", "depot_max"),
+        *words("flush", "flush_depots"),
         ("ticks", c.c_void_p),
         ("nr_ticks", c.c_uint64),
         ("tree_ops", c.c_void_p),

@@ -168,7 +168,7 @@ def cached() -> OpStream:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rcache", ["pre-6.7", "6.7"])
+@pytest.mark.parametrize("rcache", ["pre-6.7", "6.7", "7.3"])
 @pytest.mark.parametrize("variant", REAL)
 def test_an_rcache_without_memory_does_not_matter_to_what_is_live(
     variant: str, rcache: str

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from click.testing import CliRunner
@@ -16,11 +15,9 @@ from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.cli import main
 from iova_variants import building
-from tests.support.debian_texts import text_of
+from tests.support.debian_texts import RCACHES, text_of
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Which of the lab's rcaches stands for the package's own.
-RCACHES: dict[str, Literal["pre-6.7", "6.7"]] = {"6.1": "pre-6.7", "6.12": "6.7"}
 WORKLOADS = {"cross_cpu": 500, "near_empty": 50, "trace_6_12": 100}
 MAGAZINE = 127
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,8 +14,7 @@ from iova_lab import workloads
 from iova_lab.checking.rcache_callers import check_callers
 from iova_variants import Claim, Rcache, VariantError
 from iova_variants._rcache import Kernel
-from iova_variants.opstream import OpFlag, OpStream
-from tests.support.debian_texts import text_of
+from iova_variants.opstream import OpFlag
 from tests.support.lab import REAL, REFUSED, Row, alloc, free, random_stream, stream_of
 from tests.support.rcache_streams import (
     EVENTS,
@@ -35,8 +33,6 @@ from tests.support.rcache_streams import (
 pytestmark = pytest.mark.sanitize
 
 PAST, ALIGNED, PACKED = OpFlag.PAST_RCACHE, OpFlag.SIZE_ALIGNED, OpFlag.PACKED
-#: Which of the lab's rcaches stands for a package's own.
-OWN: dict[str, Literal["pre-6.7", "6.7"]] = {"6.1": "pre-6.7", "6.12": "6.7"}
 
 
 def past(row: Row) -> Row:
@@ -178,57 +174,3 @@ def test_callers_are_held_to_what_they_asked_for() -> None:
             check_callers(stream_of([row]), np.array([5], np.uint64))
     with pytest.raises(VariantError, match="ends above its limit"):
         check_callers(stream_of([past(alloc(0, 32, 20))]), np.array([64], np.uint64))
-
-
-def test_threads_in_turn_answer_as_one() -> None:
-    stream = with_some_past(waves(3, 1200, 2), 3)
-    alone = iova_variants.replay("mainline", stream, rcache="6.7", pfns=True)
-    for threads in (1, 2):
-        result = iova_variants.replay_threads(
-            "mainline", stream, threads=threads, rcache="6.7", in_turn=True, per_op=True
-        )
-        assert result.rcache is not None
-        assert alone.rcache is not None
-        assert result.rcache.nr_allocs == alone.rcache.nr_allocs
-        assert result.rcache.nr_frees == alone.rcache.nr_frees
-        if threads == 2:
-            assert (result.pfns == alone.pfns).all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", REAL)
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_two_threads_never_own_the_same(variant: str, kernel: Kernel) -> None:
-    stream = with_some_past(waves(4, 1500, 2), 4)
-    result = iova_variants.replay_threads(variant, stream, threads=2, rcache=kernel, judge=True)
-    assert result.nr_ops == stream.nr_measured
-
-
-@pytest.mark.parametrize("series", OWN)
-@pytest.mark.parametrize("seed", range(3))
-def test_a_kernels_own_text_agrees(series: str, seed: int) -> None:
-    """Its alloc_iova() and free_iova(), with its own rcache beside them."""
-    for stream in (waves(seed, 1500, 2), wide(seed)):
-        mixed = with_some_past(stream, seed)
-        text, lab = (
-            iova_variants.replay(name, mixed, pfns=True, build="counted", rcache=rcache)
-            for name, rcache in (
-                (text_of(series), Rcache("own", ns_per_op=0)),
-                ("mainline", Rcache(OWN[series], ns_per_op=0)),
-            )
-        )
-        np.testing.assert_array_equal(text.pfns, lab.pfns)
-        assert text.rcache is not None
-        assert lab.rcache is not None
-        names = ("nr_allocs", "nr_hits", "nr_frees", "nr_tree_allocs", "nr_tree_frees", "nr_held")
-        for name in names:
-            assert getattr(text.rcache, name) == getattr(lab.rcache, name), name
-
-
-def wide(seed: int) -> OpStream:
-    """Thousands of ranges of two sizes on one CPU: whole magazines go to the depot and back."""
-    rng = np.random.default_rng(seed)
-    rows = [alloc(slot, int(rng.integers(1, 3)), 2**20 - 1) for slot in range(1500)]
-    rows += [free(int(slot)) for slot in rng.permutation(1500)]
-    rows += [alloc(slot, int(rng.integers(1, 3)), 2**20 - 1) for slot in range(1500, 2500)]
-    return stream_of(rows)

@@ -76,9 +76,37 @@ static u64 text_held_pfns(const struct iova_domain *iovad)
 	return nr_pfns;
 }
 
+static u64 text_magazine_bytes(const struct iova_domain *iovad)
+{
+	unsigned int order, cpu;
+	u64 nr = 0;
+
+	for (order = 0; order < RCACHE_NR_ORDERS; order++) {
+		const struct iova_rcache *own = &iovad->rcaches[order];
+
+		nr += own->depot_size;
+		for_each_possible_cpu(cpu) {
+			const struct iova_cpu_rcache *cache = per_cpu_ptr(
+				own->cpu_rcaches, cpu);
+
+			nr += !!cache->loaded + !!cache->prev;
+		}
+	}
+	return nr * kmalloc_size_roundup(sizeof(struct iova_magazine));
+}
+
+/* A ticket lock is its own count; only the counted build is sure to have one. */
+#if defined(IOVA_COUNTED) && defined(TEXT_HAS_iova_rbtree_lock)
+#define text_nr_locks(iovad)	((iovad)->iova_rbtree_lock.next)
+#else
+#define text_nr_locks(iovad)	((void)(iovad), 0U)
+#endif
+
 /* What an op did to the tree, and to what is held. */
 struct text_effect {
-	u64 nr_tree_allocs, nr_tree_frees, held_pfns;
+	u64 nr_tree_allocs, nr_tree_frees, held_pfns, magazine_bytes;
+	u64 nr_refused; /* requests for memory */
+	u32 nr_locks;
 };
 
 static inline struct text_effect text_effect_begin(const struct rcache *rcache)
@@ -90,6 +118,9 @@ static inline struct text_effect text_effect_begin(const struct rcache *rcache)
 		text_nr_tree_allocs,
 		text_nr_tree_frees,
 		text_held_pfns(rcache->iovad),
+		text_magazine_bytes(rcache->iovad),
+		shim_memory.nr_refused,
+		text_nr_locks(rcache->iovad),
 	};
 }
 
@@ -107,6 +138,12 @@ static inline struct text_effect text_effect_end(const struct rcache *rcache,
 	stats->nr_tree_frees += effect.nr_tree_frees;
 	stats->held_pfns += text_held_pfns(rcache->iovad) - begin.held_pfns;
 	stats->peak_held_pfns = max(stats->peak_held_pfns, stats->held_pfns);
+	stats->magazine_bytes += text_magazine_bytes(rcache->iovad) -
+				 begin.magazine_bytes;
+	stats->peak_magazine_bytes = max(stats->peak_magazine_bytes,
+					 stats->magazine_bytes);
+	effect.nr_refused = shim_memory.nr_refused - begin.nr_refused;
+	effect.nr_locks = text_nr_locks(rcache->iovad) - begin.nr_locks;
 	return effect;
 }
 
@@ -138,6 +175,15 @@ static void text_tell(const struct rcache *rcache, unsigned long size,
 			  size_aligned, pfn);
 }
 
+/* Those that the domain begins with. */
+static void text_count_magazines(const struct rcache *rcache)
+{
+	struct rcache_stats *stats = rcache_stats_of(rcache->run);
+
+	stats->magazine_bytes += text_magazine_bytes(rcache->iovad);
+	stats->peak_magazine_bytes = stats->magazine_bytes;
+}
+
 int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
 		struct rcache_run *run)
 {
@@ -149,23 +195,27 @@ int rcache_init(struct rcache *rcache, struct iova_domain *iovad,
 #ifdef TEXT_HAS_iova_domain_init_rcaches
 	int err;
 
-	shim_nr_cpus = run->config.nr_cpus;
+	text_set_nr_cpus(run->config.nr_cpus, run->config.nr_possible);
 	err = iova_domain_init_rcaches(iovad);
-	if (!err)
-		text_name_locks(iovad);
-	return err;
+	if (err)
+		return err;
+	text_name_locks(iovad);
+	text_count_magazines(rcache);
+	return 0;
 #else
 	/* Until v5.17 they come with the domain, for the CPUs of that moment. */
 	struct iova_domain old = *iovad;
 
-	shim_nr_cpus = 1;
+	text_set_nr_cpus(1, 1);
 	put_iova_domain(iovad);
 #ifdef IOVA_THREADED
 	this_cpu->init_class = LOCK_VARIANT;
 #endif
 	memset(iovad, 0, sizeof(*iovad));
-	text_init_for(iovad, old.granule, old.start_pfn, run->config.nr_cpus);
+	text_init_for(iovad, old.granule, old.start_pfn, run->config.nr_cpus,
+		      run->config.nr_possible);
 	text_name_locks(iovad);
+	text_count_magazines(rcache);
 	return 0;
 #endif
 }
@@ -191,7 +241,12 @@ unsigned long rcache_alloc(struct rcache *rcache, unsigned int cpu,
 			rcache->run->config.flush);
 	stats->nr_allocs[order]++;
 	effect = text_effect_end(rcache, effect);
-	stats->nr_flushes += effect.nr_tree_allocs > 1;
+	/* Each attempt that has memory takes the tree's lock once. */
+	if (effect.nr_tree_allocs > 1) {
+		stats->nr_flushes++;
+		stats->nr_flush_locks += effect.nr_locks + effect.nr_refused -
+					 effect.nr_tree_allocs;
+	}
 	if (text_counts && order < RCACHE_NR_ORDERS && !effect.nr_tree_allocs)
 		stats->nr_hits[order]++;
 	pfn = pfn ? pfn : IOVA_REFUSED; /* 0 is no address here */
@@ -264,7 +319,7 @@ void rcache_flush(struct rcache *rcache)
 #endif
 }
 
-void rcache_count(const struct rcache *rcache, u64 *nr_held)
+u64 rcache_count(const struct rcache *rcache, u64 *nr_held)
 {
 	unsigned int order;
 
@@ -273,6 +328,7 @@ void rcache_count(const struct rcache *rcache, u64 *nr_held)
 	if (!text_counts)
 		rcache_stats_of(rcache->run)->held_pfns += text_held_pfns(
 			rcache->iovad);
+	return text_magazine_bytes(rcache->iovad);
 }
 
 #endif

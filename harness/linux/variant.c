@@ -114,7 +114,7 @@ static unsigned int text_nr_domains;
 
 #ifdef __KERNEL__
 #define text_forget_abandoned()		do { } while (0)
-#define text_set_nr_cpus(nr)		((void)(nr))
+#define text_set_nr_cpus(nr, possible)	((void)(nr), (void)(possible))
 #else
 /*
  * After an op that did not return, the harness destroys the caches and never
@@ -130,7 +130,11 @@ static void text_forget_abandoned(void)
 		iova_cache_put();
 }
 
-#define text_set_nr_cpus(nr)		(shim_nr_cpus = (nr))
+static void text_set_nr_cpus(unsigned int nr, unsigned int nr_possible)
+{
+	shim_nr_cpus = nr;
+	shim_nr_possible = nr_possible;
+}
 #endif
 
 typedef void (*text_init)(struct iova_domain *iovad, unsigned long granule,
@@ -141,11 +145,12 @@ typedef void (*text_init_32bit)(struct iova_domain *iovad,
 				unsigned long pfn_32bit);
 
 static void text_init_for(struct iova_domain *iovad, unsigned long granule,
-			  unsigned long start_pfn, unsigned int nr_cpus)
+			  unsigned long start_pfn, unsigned int nr_cpus,
+			  unsigned int nr_possible)
 {
 	void *init = (void *)init_iova_domain;
 
-	text_set_nr_cpus(nr_cpus);
+	text_set_nr_cpus(nr_cpus, nr_possible);
 	if (__builtin_types_compatible_p(__typeof__(&init_iova_domain),
 					 text_init_32bit))
 		((text_init_32bit)init)(iovad, granule, start_pfn,
@@ -169,7 +174,7 @@ static int text_init_domain(struct iova_domain *iovad, unsigned long granule,
 		return err;
 	}
 	text_nr_domains++;
-	text_init_for(iovad, granule, start_pfn, 1);
+	text_init_for(iovad, granule, start_pfn, 1, 1);
 	return 0;
 }
 

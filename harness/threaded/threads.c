@@ -13,8 +13,11 @@ static void report_rcache(struct run *run, const struct rcache_stats *stats)
 	u64 i;
 
 	*out = *stats;
+	out->magazine_bytes = 0;
+	out->peak_magazine_bytes = 0;
 	for (i = 0; i < run->domains.nr; i++)
-		rcache_count(&run->rcaches[i], out->nr_held);
+		out->magazine_bytes += rcache_count(&run->rcaches[i],
+						    out->nr_held);
 	out->held_pfns = 0;
 	out->peak_held_pfns = 0;
 	for (order = 0; order < RCACHE_NR_ORDERS; order++)

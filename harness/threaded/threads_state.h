@@ -60,13 +60,15 @@ struct run {
 	struct replay_hot hot;
 	struct slot *slots;
 	struct rcache *rcaches;
-	struct rcache_run rcache_run;
+	/* Stored times are of code in which what follows is so far away. */
+	u64 unused[40];
 	struct judge **judges;
 	pthread_mutex_t judges_mutex;
 	struct own_ops *shares;
 	bool merges; /* see may_merge() */
 	bool stop;
 	u64 next __attribute__((__aligned__(128))); /* THREADS_IN_TURN */
+	struct rcache_run rcache_run __attribute__((__aligned__(128)));
 };
 
 #define fail(run, index, ...) ({					\

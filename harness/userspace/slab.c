@@ -291,6 +291,11 @@ void *kmalloc(size_t size, gfp_t gfp)
 	return block + 1;
 }
 
+size_t kmalloc_size_roundup(size_t size)
+{
+	return size_class(size);
+}
+
 void *kzalloc(size_t size, gfp_t gfp)
 {
 	return kmalloc(size, gfp | __GFP_ZERO);
@@ -298,10 +303,11 @@ void *kzalloc(size_t size, gfp_t gfp)
 
 void kfree(const void *object)
 {
-	struct block *block = (struct block *)object - 1;
+	struct block *block;
 
 	if (!object)
 		return;
+	block = (struct block *)object - 1;
 	shim_memory.nr_objects--;
 	shim_memory.bytes -= block->class_bytes;
 	free(block);

@@ -202,10 +202,19 @@ def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str
     return [
         ("rcache", f"{rcache.tree_ops_per_request:.2f} tree ops/request", "frees of ranges too"),
         *rates,
-        ("  flushes", f"{rcache.nr_flushes:,}", "requests that emptied all caches"),
+        (
+            "  flushes",
+            f"{rcache.nr_flushes:,}",
+            f"requests that emptied all caches: {rcache.nr_flush_locks:,} holds of the tree's lock",
+        ),
         ("  overflows", f"{rcache.nr_overflows:,}", "magazines that a full depot sent to the tree"),
         ("  trims", f"{rcache.nr_trims:,}", "magazines that the timer sent to the tree"),
         ("  held back", f"{rcache.held_pfns:,} pfns", f"{rcache.peak_held_pfns:,} at the most"),
+        (
+            "  magazines",
+            f"{rcache.magazine_bytes:,} bytes",
+            f"{rcache.peak_magazine_bytes:,} at the most",
+        ),
     ]
 
 

@@ -50,7 +50,7 @@ FUNCTIONS = (
     *("__cached_rbnode_delete_update", "__is_range_overlap", "remove_iova", "private_free_iova"),
     *("iova_domain_init_rcaches", "free_global_cached_iovas"),
 )
-MEMBERS = ("cached_node", "cached32_node", "max32_alloc_size")
+MEMBERS = ("cached_node", "cached32_node", "max32_alloc_size", "iova_rbtree_lock")
 
 
 def resolve(name: str) -> Path:

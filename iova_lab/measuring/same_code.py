@@ -42,10 +42,10 @@ ROOTS: dict[Build, tuple[str, ...]] = {
     "counted": ("iova_variant",),
     "threaded": ("iova_variant", "threads_run_share"),
 }
-#: Where the comparison ends: what runs only with an rcache, with the judge, or after an error.  The
-#: calls are compared, and what is called is not.
+#: Where the comparison ends: what runs only with an rcache, with the judge, or after an error, and
+#: what an rcache counts.  The calls are compared, and what is called is not.
 LEAVES = (
-    *("rcache_alloc", "rcache_free", "rcache_free_past"),
+    *("rcache_alloc", "rcache_free", "rcache_free_past", "harness_stats"),
     *("threads_judge_before", "threads_judge_after", "threads_complain"),
 )
 

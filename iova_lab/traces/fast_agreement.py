@@ -55,7 +55,9 @@ def rcache_for(trace: Trace) -> Rcache:
             f"{trace.path}: kernel {trace.kernel!r} does not begin with a version"
         )
     version = int(found[1]), int(found[2])
-    return Rcache("pre-6.7" if version < (6, 7) else "6.7", t_ns=trace.t_ns)
+    if version < (6, 7):
+        return Rcache("pre-6.7", t_ns=trace.t_ns)
+    return Rcache("6.7" if version < (7, 3) else "7.3", t_ns=trace.t_ns)
 
 
 def compare(fast: FastTrace, variant: str = "mainline", rcache: Rcache | None = None) -> Agreement:

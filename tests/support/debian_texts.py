@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,6 +17,14 @@ import iova_variants
 from iova_lab.linux import debian, source
 from iova_lab.linux.errors import SourceError
 from tests.support import small_tree
+
+#: Which of the lab's rcaches stands for a package's own.
+RCACHES: dict[str, Literal["pre-6.7", "6.7", "7.3"]] = {
+    "6.1": "pre-6.7",
+    "6.12": "6.7",
+    "7.2": "6.7",
+    "7.3": "7.3",
+}
 
 
 def text_of(series: str) -> str:

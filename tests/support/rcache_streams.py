@@ -10,15 +10,18 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 import iova_variants
-from iova_variants import CountedReplay, Rcache
+from iova_variants import CountedReplay, Rcache, RcacheReport
 from iova_variants._rcache import Kernel
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
 from tests.support import rcache_model
 from tests.support.lab import Row, alloc, free, random_stream, reserve, stream_of
 from tests.support.lineage import REFERENCES
+from tests.support.rcache_model import Answers
 
-KERNELS: list[Kernel] = ["pre-6.7", "6.7"]
+KERNELS: list[Kernel] = ["pre-6.7", "6.7", "7.3"]
 LIMIT_48BIT = 2**36 - 1
+#: Sizes of the kernel's slabs from here on.
+SLABS = tuple(1 << power for power in range(8, 22))
 
 
 def on_cpu(row: Row, cpu: int) -> Row:
@@ -40,9 +43,24 @@ def held_against_model(stream: OpStream, rcache: Rcache) -> CountedReplay:
     assert result.rcache is not None
     assert result.pfns.tolist() == expected.pfns.tolist()
     assert result.tree_ops.tolist() == expected.requests
-    assert list(result.rcache.nr_held) == expected.held
-    assert result.rcache.held_pfns == sum(nr << order for order, nr in enumerate(expected.held))
+    held_to(result.rcache, expected, rcache)
     return result
+
+
+def held_to(report: RcacheReport, expected: Answers, rcache: Rcache) -> None:
+    """Compare what the caches hold, their memory and their locks, for a stream all measured."""
+    assert list(report.nr_held) == expected.held
+    assert report.held_pfns == sum(nr << order for order, nr in enumerate(expected.held))
+    assert report.nr_flush_locks == expected.nr_flush_locks
+    each = magazine_bytes(rcache.magazine_size)
+    assert report.magazine_bytes == each * expected.memory.nr_magazines
+    assert report.peak_magazine_bytes == each * expected.memory.peak_magazines
+
+
+def magazine_bytes(size: int) -> int:
+    """Of one magazine in the kernel's slab: a word, and one for each pfn, rounded up."""
+    words = 8 * (size + 1)
+    return next(cls for cls in (8, 16, 32, 64, 96, 128, 192, *SLABS) if cls >= words)
 
 
 #: 32 pfns below 4 GiB: requests fail, caches are flushed, a limit can lie below what is cached.
@@ -65,6 +83,7 @@ RCACHES = st.builds(
     kernel=st.sampled_from(KERNELS),
     magazine_size=st.integers(1, 4),
     nr_cpus=st.sampled_from([0, 4]),
+    nr_possible=st.sampled_from([0, 6]),
     flush=st.sampled_from([True, True, False]),
     ns_per_op=st.sampled_from([0, 1000, 10**7, 3 * 10**8]),
     flush_depots=st.booleans(),

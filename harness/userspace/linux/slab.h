@@ -36,6 +36,8 @@ void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *cache, void *object);
 
 void *kmalloc(size_t size, gfp_t gfp);
+/* The bytes that kmalloc() takes for @size. */
+size_t kmalloc_size_roundup(size_t size);
 void *kzalloc(size_t size, gfp_t gfp);
 void kfree(const void *object);
 

@@ -9,7 +9,7 @@
 
 #include <linux/slab.h>
 
-static unsigned int shim_nr_cpus = 1;
+static unsigned int shim_nr_cpus = 1, shim_nr_possible = 1;
 /* In builds with several threads, each has its own. */
 #ifdef IOVA_THREADED
 static __thread unsigned int shim_cpu
@@ -20,19 +20,20 @@ static unsigned int shim_cpu;
 
 #define __percpu
 #define cache_line_size()	64
-#define nr_cpu_ids		shim_nr_cpus
+#define nr_cpu_ids		shim_nr_possible
 #define num_online_cpus()	shim_nr_cpus
-#define num_possible_cpus()	shim_nr_cpus
+#define num_possible_cpus()	shim_nr_possible
 #define smp_processor_id()	shim_cpu
 #define raw_smp_processor_id()	shim_cpu
 
 #define for_each_possible_cpu(cpu)	\
+	for ((cpu) = 0; (unsigned int)(cpu) < shim_nr_possible; (cpu)++)
+#define for_each_online_cpu(cpu)	\
 	for ((cpu) = 0; (unsigned int)(cpu) < shim_nr_cpus; (cpu)++)
-#define for_each_online_cpu(cpu)	for_each_possible_cpu(cpu)
 
 #define shim_stride(size)	(((size) + 63UL) & ~63UL)
 #define __alloc_percpu(size, align)	\
-	kcalloc(shim_nr_cpus, shim_stride(size), GFP_KERNEL)
+	kcalloc(shim_nr_possible, shim_stride(size), GFP_KERNEL)
 #define alloc_percpu(type)	((type *)__alloc_percpu(sizeof(type), 64))
 #define free_percpu(ptr)	kfree(ptr)
 #define per_cpu_ptr(ptr, cpu)						\
