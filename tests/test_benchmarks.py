@@ -109,6 +109,24 @@ def test_the_grid_does_not_depend_on_the_installed_commit(
     assert seen["WORKLOADS"] == _common.WORKLOADS
 
 
+def test_the_quick_form_counts_all_workloads_and_times_those_that_are_not_of_7_3() -> None:
+    printed = subprocess.run(
+        ["make", "-n", "bench"], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    patterns = re.findall(r"--bench '([^']+)'", printed.stdout)
+
+    def chosen(benchmark: str) -> set[str]:
+        cells = {name: f"{benchmark}('mainline', '{name}', 10000)" for name in workloads.names()}
+        return {name for name, cell in cells.items() if any(re.search(p, cell) for p in patterns)}
+
+    every = set(workloads.names())
+    untimed = {"mixed_routes", "nvme_gappy", "nvme_iova_7_3", "single_queue", "unaligned_128k"}
+    for benchmark in ("latency.Latency.time_window", "drift.Drift.time_window"):
+        assert chosen(benchmark) == every - untimed
+    assert chosen("nodes.NodesMean.track_nodes_per_op") == every
+    assert chosen("nodes.NodesWorst.track_worst_op") == every
+
+
 @pytest.mark.parametrize(("benchmark", "method"), TRACKS)
 @pytest.mark.parametrize("variant", iova_variants.names())
 def test_each_metric_is_a_float_or_skipped(
