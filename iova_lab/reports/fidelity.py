@@ -91,6 +91,10 @@ def _totals(frame: pd.DataFrame) -> dict[str, Any]:
     own = frame[frame["variant"] == "kernel"]
     return {
         "kernels": sorted(frame["release"].unique()),
+        "options": " ".join(
+            f"--kernel {'.'.join(rows.short_release(release).split('.')[:2])}"
+            for release in sorted(frame["release"].unique())
+        ),
         "nr_workloads": frame["workload"].nunique(),
         "kernel_ops": f"{own['nr_ops'].sum():,.0f}",
         "kernel_equal": f"{own['nr_equal'].sum():,.0f}",

@@ -67,7 +67,9 @@ def _scatter(axes: Any, ratios: pd.DataFrame) -> None:
 
 
 def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
-    for shift, (release, look) in zip((0.17, -0.17), _looks(ratios).items(), strict=False):
+    looks = _looks(ratios)
+    shifts = np.linspace(0.25, -0.25, len(looks)) if len(looks) > 1 else [0.0]
+    for shift, (release, look) in zip(shifts, looks.items(), strict=True):
         group = ratios[ratios["release"] == release]
         places = [workloads.index(name) + shift for name in group["workload"]]
         axes.plot(group["off"], places, ls="", ms=4, **look)
@@ -85,7 +87,7 @@ def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
     axes.axvspan(1 / CLOSE, CLOSE, color="#eeeeee", zorder=0)
     axes.axvline(1, color="#777777", lw=1)
     low, high = ratios["off"].min(), ratios["off"].max()
-    axes.set(xscale="log", xlim=(low / 1.5, high * 1.6))
+    axes.set(xscale="log", xlim=(low / 2, high * 1.9))
     axes.set_xlabel("user space's ratio / the kernel's; named: the furthest off")
     axes.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(_times))
