@@ -1,6 +1,6 @@
 """The kinds of report, one module each: `iova-lab report` finds them by listing this package.
 
-A module defines ``KIND`` and imports what writes the pages only in its function, so that the
+A module defines ``KIND`` and imports what writes the pages only when they are written, so that the
 command line lists the kinds without pandas or matplotlib.
 """
 
@@ -33,6 +33,19 @@ class Kind:
     options: frozenset[str] = frozenset()
     #: It is made of the pages of the other kinds, and written after them.
     of_pages: bool = False
+
+
+def page(name: str, writer: str) -> Callable[[Path, Path], Mapping[str, Path]]:
+    """What writes the one page of the kind in the module ``name``.
+
+    ``writer`` is MODULE:FUNCTION below `iova_lab.reports`, and imported when it is called.
+    """
+
+    def write(results: Path, out: Path) -> dict[str, Path]:
+        function = pkgutil.resolve_name(f"iova_lab.reports.{writer}")
+        return {name.rpartition(".")[2]: function(results, out)}
+
+    return write
 
 
 def kinds() -> dict[str, Kind]:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from iova_lab.reports.kinds import Kind
-
-
-def _write(results: Path, out: Path) -> dict[str, Path]:
-    from iova_lab.reports.candidate.page import write_evidence
-
-    return {"candidate": write_evidence(results, out)}
-
+from iova_lab.reports.kinds import Kind, page
 
 KIND = Kind(
     summary="the lab's own proposal: criteria, objections, numbers",
     results="",
     out="candidate",
     needs={"candidate/counts.csv": "iova-lab counts"},
-    write=_write,
+    write=page(__name__, "candidate.page:write_evidence"),
 )

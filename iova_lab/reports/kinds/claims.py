@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from iova_lab.reports.kinds import Kind
-
-
-def _write(results: Path, out: Path) -> dict[str, Path]:
-    from iova_lab.reports.claims import write_claims
-
-    return {"claims": write_claims(results, out)}
-
+from iova_lab.reports.kinds import Kind, page
 
 KIND = Kind(
     summary="which published claims hold on the measured machine",
     results="",
     out="claims",
     needs={"claims/*.json": "iova-lab claims --all"},
-    write=_write,
+    write=page(__name__, "claims:write_claims"),
 )

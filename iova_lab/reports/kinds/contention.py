@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from iova_lab.reports.kinds import Kind
-
-
-def _write(results: Path, out: Path) -> dict[str, Path]:
-    from iova_lab.reports.contention import write_contention
-
-    return {"contention": write_contention(results, out)}
-
+from iova_lab.reports.kinds import Kind, page
 
 KIND = Kind(
     summary="what many CPUs wait for, measured and simulated",
@@ -21,5 +12,5 @@ KIND = Kind(
         "services.jsonl": "iova-lab contention sweep",
         "sweep.jsonl": "iova-lab contention sweep",
     },
-    write=_write,
+    write=page(__name__, "contention:write_contention"),
 )
