@@ -39,18 +39,18 @@ static bool highest_fit(""",
 }
 #: A free looks under the lock, and takes the lock again to erase.
 LOCKED_TWICE = {
-    "\tif (iova)\n\t\trb_erase": "\tspin_unlock_irqrestore(&iovad->lock, flags);\n"
-    "\tspin_lock_irqsave(&iovad->lock, flags);\n\tif (iova)\n\t\trb_erase"
+    "\tif (iova) {\n\t\trb_erase": "\tspin_unlock_irqrestore(&iovad->lock, flags);\n"
+    "\tspin_lock_irqsave(&iovad->lock, flags);\n\tif (iova) {\n\t\trb_erase"
 }
 #: The range is given back before it is out of the tree.
 FREED_EARLY = {
-    "\tif (iova)\n\t\trb_erase": "\tif (iova)\n\t\tkmem_cache_free(cache, iova);\n"
-    "\tif (iova)\n\t\trb_erase",
+    "\tif (iova) {\n\t\trb_erase": "\tif (iova)\n\t\tkmem_cache_free(cache, iova);\n"
+    "\tif (iova) {\n\t\trb_erase",
     "\tif (iova)\n\t\tkmem_cache_free(cache, iova);\n}\nEXPORT_SYMBOL_GPL(free_iova);": "}\n"
     "EXPORT_SYMBOL_GPL(free_iova);",
 }
 #: What was not found is erased all the same.
-NOT_LOOKED_AT = {"\tif (iova)\n\t\trb_erase": "\trb_erase"}
+NOT_LOOKED_AT = {"\tif (iova) {\n\t\trb_erase": "\t{\n\t\trb_erase"}
 
 
 def changed(folder: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Path:
