@@ -15,6 +15,7 @@ from iova_lab.reports.claims import write_claims
 from iova_lab.reports.contention import write_contention
 from iova_lab.reports.contents import write_contents
 from iova_lab.reports.promises import write_promises
+from iova_lab.reports.rcache import write_rcache
 from iova_lab.reports.releases import write_releases
 from iova_lab.reports.report import write_report
 from tests.support.alike import assert_alike, files
@@ -31,6 +32,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "promises": lambda out: write_promises(RESULTS / "promises", out),
     "candidate": lambda out: write_evidence(RESULTS, out),
     "contention": lambda out: write_contention(RESULTS / "contention", out),
+    "rcache": lambda out: write_rcache(RESULTS / "rcache", out),
     "releases": lambda out: write_releases(RESULTS / "releases", out),
 }
 

@@ -56,6 +56,7 @@ NEED_NOTHING = {
     ("kernel", "probes"),
     ("linux", "releases"),
     ("list",),
+    ("rcache",),
     ("soak",),
 }
 #: These measure if they find no results, or none of this cell, and then write them.
@@ -64,6 +65,7 @@ MEASURES = {
     ("contention", "validate"),
     ("compare",),
     ("linux", "releases"),
+    ("rcache",),
 }
 #: What a command needs to read its --results at all.
 ALSO = {
