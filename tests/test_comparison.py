@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -315,8 +317,10 @@ def test_a_kept_comparison_comes_back_whole(golden: comparison.Comparison, tmp_p
 
 
 @pytest.mark.slow
-def test_pyperf_reads_what_is_kept() -> None:
-    files = [str(GOLDEN / "pyperf" / name) for name in ("0-mainline.json", "1-maple.json")]
+def test_pyperf_reads_what_is_kept(golden: comparison.Comparison, tmp_path: Path) -> None:
+    comparison.save(golden, tmp_path)
+    names = ("0-mainline.json.gz", "1-maple.json.gz")
+    files = [str(tmp_path / "pyperf" / name) for name in names]
     for arguments in (["compare_to", "--table", *files], ["hist", files[0]], ["stats", files[1]]):
         done = subprocess.run(
             [sys.executable, "-m", "pyperf", *arguments],
@@ -335,7 +339,8 @@ def test_pyperf_reads_what_is_kept() -> None:
     assert "python_executable" not in metadata
 
 
-PYPERF = '{"version": "1.0", "benchmarks": [{"runs": [{"values": [1.0]}]}]}'
+PYPERF = b'{"version": "1.0", "benchmarks": [{"runs": [{"values": [1.0]}]}]}'
+MAPLE = "pyperf/1-maple.json.gz"
 
 
 @pytest.mark.parametrize(
@@ -354,23 +359,44 @@ PYPERF = '{"version": "1.0", "benchmarks": [{"runs": [{"values": [1.0]}]}]}'
             '{"format": 1}',
             r"comparison\.json: measured by an older iova-lab: measure again; `iova-lab compare`",
         ),
-        ("ops/startup@100.npz", None, r"startup@100\.npz: No such file"),
         ("ops/startup@100.npz", "x", r"startup@100\.npz: truncated, or not an archive of arrays"),
-        ("pyperf/1-maple.json", "{", r"1-maple\.json: truncated, or not JSON"),
-        ("pyperf/1-maple.json", "{}", r"1-maple\.json: Object missing required field `version`"),
-        ("pyperf/1-maple.json", PYPERF, r"1-maple\.json: pyperf can't read it"),
+        (MAPLE, "{", r"1-maple\.json\.gz: truncated, or not a gzip file"),
+        (MAPLE, gzip.compress(b"{", mtime=0), r"1-maple\.json\.gz: truncated, or not JSON"),
+        (
+            MAPLE,
+            gzip.compress(b"{}", mtime=0),
+            r"1-maple.*: Object missing required field `version`",
+        ),
+        (MAPLE, gzip.compress(PYPERF, mtime=0), r"1-maple\.json\.gz: pyperf can't read it"),
     ],
 )
 def test_a_broken_folder_is_told_in_one_line(
-    golden: comparison.Comparison, tmp_path: Path, name: str, text: str | None, message: str
+    golden: comparison.Comparison,
+    tmp_path: Path,
+    name: str,
+    text: str | bytes | None,
+    message: str,
 ) -> None:
     comparison.save(golden, tmp_path)
     (tmp_path / name).unlink()
     if text is not None:
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(FileError, match=message) as error:
         comparison.load(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_without_the_times_of_single_ops_all_else_is_there(
+    golden: comparison.Comparison, tmp_path: Path
+) -> None:
+    """Git keeps none of comparisons whose page has no histogram."""
+    comparison.save(golden, tmp_path)
+    shutil.rmtree(tmp_path / "ops")
+    again = comparison.load(tmp_path)
+    assert all(not cell.op_times for cell in again.cells)
+    assert [v.text for v in comparison.verdicts(again)] == [
+        v.text for v in comparison.verdicts(golden)
+    ]
 
 
 def test_times_of_another_number_of_ops_are_told_in_one_line(

@@ -7,6 +7,7 @@ names the place that does not fit; what does not fit is one `FileError`, with on
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import zipfile
@@ -138,7 +139,10 @@ def wrong(path: Path, reason: str, written_by: str) -> FileError:
 
 def _read(path: Path, written_by: str) -> bytes:
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise wrong(path, "truncated, or not a gzip file", written_by) from None
     except OSError as error:
         raise wrong(path, str(error.strerror), written_by) from None
 

@@ -76,7 +76,7 @@ def save(measured: Measured, results_dir: Path) -> Path:
         "notes": measured.notes,
     }
     data |= {name: json.loads(frame.to_json(orient="split")) for name, frame in tables.items()}
-    return write_whole(results_dir / FILE, json.dumps(data, indent=1) + "\n")
+    return write_whole(results_dir / FILE, json.dumps(data) + "\n")
 
 
 _COLUMNS = (

@@ -118,7 +118,8 @@ def compare(
     else:
         comparison.terminal(result, _console(), brief=brief)
     click.echo(f"pages: {pages[0]}", err=True)
-    click.echo(f"samples: {results}; python -m pyperf compare_to {results}/pyperf/*.json", err=True)
+    samples = f"{results}/pyperf/*.json.gz"
+    click.echo(f"samples: {results}; python -m pyperf compare_to {samples}", err=True)
     if result.partial:
         sys.exit(130)
     if result.has_failed:

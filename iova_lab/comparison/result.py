@@ -1,8 +1,8 @@
 """What came out of a comparison, and where does it lie?
 
 One folder holds it all, so that every page can be made again from files: ``comparison.json`` (the
-plan, exact counts, what failed and why), ``pyperf/<n>-<variant>.json`` (one benchmark per cell, for
-`python -m pyperf compare_to` and the like) and ``ops/<cell>.npz`` (times of single ops).
+plan, exact counts, what failed and why), ``pyperf/<n>-<variant>.json.gz`` (one benchmark per cell,
+for `python -m pyperf compare_to` and the like) and ``ops/<cell>.npz`` (times of single ops).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ PRIVATE = ("python_executable", "python_config_args", "python_cflags", "command"
 def pyperf_paths(result: Comparison, folder: Path) -> list[Path]:
     """One file per variant, numbered, because two may have one name."""
     return [
-        folder / "pyperf" / f"{index}-{subject.label.replace('#', '-')}.json"
+        folder / "pyperf" / f"{index}-{subject.label.replace('#', '-')}.json.gz"
         for index, subject in enumerate(result.subjects)
     ]
 
@@ -58,7 +58,8 @@ def save(result: Comparison, folder: Path) -> Path:
 
 
 def _save_runs(result: Comparison, which: int, path: Path) -> None:
-    path.unlink(missing_ok=True)  # of an earlier comparison, in which this one was measured
+    for older in (path, path.with_suffix("")):  # in which this one was measured
+        older.unlink(missing_ok=True)
     benchmarks = [
         pyperf.Benchmark([_named(run, cell, result.subjects[which]) for run in cell.runs[which]])
         for cell in result.cells
@@ -169,8 +170,10 @@ def load(folder: Path) -> Comparison:
         compiler=head.compiler,
     )
     for which, path in enumerate(pyperf_paths(result, folder)):
-        if path.exists():
-            _load_runs(result, which, path)
+        for written in (path, path.with_suffix("")):  # older ones are not compressed
+            if written.exists():
+                _load_runs(result, which, written)
+                break
     reasons = withdrawn(folder)
     for cell in result.cells:
         _withdraw(cell, reasons, head.plan.seed)
@@ -220,7 +223,12 @@ def _load_cell(cell: Cell, found: _CellRow, folder: Path) -> CellResult:
 
 
 def _load_ops(counts: dict[int, Counts], path: Path) -> dict[tuple[int, str], list[OpTimes]]:
-    """The times of every variant that has some: one that failed early has none."""
+    """The times of every variant that has some: one that failed early has none.
+
+    Without the file they are not kept.
+    """
+    if not path.exists():
+        return {}
     arrays = read_arrays(path, written_by=WRITTEN_BY)
     found = {}
     for which, kind in itertools.product(counts, KINDS):
