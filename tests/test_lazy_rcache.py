@@ -82,6 +82,7 @@ def same_but_for_memory(eager: CountedReplay, lazy: CountedReplay) -> None:
 # ---- the same addresses ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", workloads.names())
 def test_every_workload_gets_the_addresses_of_6_7(workload: str) -> None:
     found = workloads.get(workload)
@@ -211,6 +212,7 @@ def churn() -> OpStream:
     return replace(stream, ops=ops, granule=2**26)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["6.7", "7.3"])
 @pytest.mark.parametrize("magazine_size", [1, 4])
 def test_each_request_that_is_refused_does_what_the_lists_do(
@@ -261,6 +263,7 @@ def test_a_free_without_memory_goes_to_the_tree(kernel: Kernel) -> None:
 # ---- what is chosen, and mistakes ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("release", "kernel"),
     [
