@@ -17,7 +17,8 @@ import pytest
 import iova_variants
 from iova_lab import workloads
 from iova_lab.checking import checks
-from iova_lab.kernel import module
+from iova_lab.kernel import fidelity, module, packages, tools
+from iova_lab.kernel.replay import Job, replay
 from iova_lab.linux import apply, debian, in_kernel, series, source, unit
 from iova_lab.linux.errors import SourceError, TextError
 from iova_variants import Claim, Domain, VariantError, building
@@ -240,6 +241,20 @@ def test_in_a_module_the_maple_tree_is_the_kernels(commits: Path) -> None:
     files = module.text_sources(unit.FOLDER / "0")
     assert all(path.is_file() for name, path in files.items() if name.endswith("looks.h"))
     assert any(name.endswith("maple/looks.h") for name in files)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.skipif(tools.missing() is not None, reason=tools.missing() or "")
+def test_it_answers_in_a_booted_kernel_as_in_user_space(tree: Path) -> None:
+    """Its maple tree there is the booted kernel's own."""
+    if tree.name != "maple-6.12":
+        pytest.skip("one guest is enough: the text is the same")
+    stream = workloads.generate("random_replace", 300)
+    (result,) = replay(packages.get("6.12"), [Job(f"linux:{tree}", stream)], silence=120)
+    assert result.error is None
+    agreement = fidelity.addresses(result)
+    assert not agreement.differs, agreement
 
 
 def test_without_its_maple_tree_the_error_names_the_file(commits: Path) -> None:

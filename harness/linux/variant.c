@@ -154,7 +154,7 @@ static void text_init_for(struct iova_domain *iovad, unsigned long granule,
 	if (__builtin_types_compatible_p(__typeof__(&init_iova_domain),
 					 text_init_32bit))
 		((text_init_32bit)init)(iovad, granule, start_pfn,
-					DMA_BIT_MASK(32) >> ilog2(granule));
+					(u32)~0 >> ilog2(granule));
 	else
 		((text_init)init)(iovad, granule, start_pfn);
 }
