@@ -134,8 +134,7 @@ PAGES = {
         "kernel",
         ("report", "kernel"),
         scramble_rows,
-        r"live.*|.*: (live|ops)|workloads|cells|ops|.*equal|held against|.*CPUs?.*|kernel|"
-        + MADE,
+        r"live.*|.*: (live|ops)|workloads|cells|ops|.*equal|held against|.*CPUs?.*|kernel|" + MADE,
         "kernel",
     ),
     "contention": Page(
