@@ -188,9 +188,9 @@ def test_grid_list_regressions_and_history(browser: Browser, site: Site) -> None
     browser.driver.find_element(By.LINK_TEXT, "Regressions").click()
     worse = f"{NODES}('mainline', 'ring', 1000)"
     rows = "$('#regressions-body td a').get()"
-    browser.wait(f"{rows}.some(a => a.textContent == {json.dumps(worse)})")
-
-    browser.driver.find_element(By.LINK_TEXT, worse).click()
+    found = f"{rows}.find(a => a.textContent == {json.dumps(worse)})"
+    # Found and clicked at once: the table is drawn again as it is filled.
+    browser.wait(f"{found} && ({found}.click(), true)")
     plot = "$('#main-graph').data('plot')"
     browser.wait(f"$('#graph-display').is(':visible') && {plot} && {plot}.getData().length == 1")
     assert len(browser.script(f"{plot}.getData()[0].data")) == len(site.commits)

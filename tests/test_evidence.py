@@ -225,7 +225,8 @@ def scrambled(found: sources.Sources) -> sources.Sources:
 
 #: Numbers that name a cell, a file or a criterion, and so stay what they are ...
 NAMES = (
-    r"at 10\^6|\bat [\d,]+|[\d,]+ live|\d+ threads?\b|6\.1\S*|[\d,]+ CPUs|trace_6_\d+|than 33"
+    r"at 10\^6|\bat [\d,]+|[\d,]+ live|\d+ threads?\b|6\.1\S*|7\.\d+(?=:)|kernel [\d.]+"
+    r"|[\d,]+ CPUs|trace_6_\d+|than 33"
     r"|docs/\S+|tests/\S+|\d+-bit|\d+bit|sac_first_6_6|rcache of [\d.]+|At [\d,]+ and [\d,]+"
 )
 #: ... and tallies of cells, which depend on the values but may come out the same.
