@@ -191,7 +191,9 @@ def cells(text: str, names: str) -> Iterator[tuple[tuple[str, str, str], str]]:
                     yield (heading, row, head), part
 
 
-@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.long] * (kind == "reference")) for kind in PAGES]
+)
 def test_every_number_in_a_table_comes_from_a_stored_value(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

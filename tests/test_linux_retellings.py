@@ -102,6 +102,7 @@ def test_tree_and_cached_nodes(series: str, workload: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(tools.missing() is not None, reason=tools.missing() or "")
+@pytest.mark.long
 @pytest.mark.parametrize("series", RETELLINGS)
 def test_in_a_booted_kernel_the_text_is_the_kernels_own(series: str) -> None:
     """Beside it in one guest: the same addresses, and as many instructions but for a call."""

@@ -48,6 +48,7 @@ def test_a_copy_of_a_variant_has_its_row_and_its_examples(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_text_that_keeps_all_is_not_said_to_break_any(tmp_path: Path) -> None:
     tree = small_tree.write(tmp_path / "tree")
     done = run(f"linux:{tree}", "--largest", "1000")

@@ -350,6 +350,7 @@ def run_with_tsan(rcaches: str, *variants: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(3))
 def test_no_variant_has_a_data_race(part: int) -> None:
     """A third of them in one process: it takes longer to start than to run."""

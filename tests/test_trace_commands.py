@@ -96,6 +96,7 @@ def test_info_counts_what_is_there(small: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_pieces_change_nothing(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (small, RECORDED):
         whole = trace_info(path)

@@ -271,8 +271,17 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+#: To shrink what these break takes half a minute of many processes.
+LONG = {
+    *("a crash on the 150th request", "more than it has room for", "addresses in a dump"),
+    *("memory that is taken for granted", "memory asked for in free()"),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=[pytest.mark.long] * (way in LONG)) for way in WAYS]
+)
 def test_every_way_to_break_is_told(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shrunk to the end where that shows; elsewhere what is found first is enough."""
     old, new, check, says, below = WAYS[way]
@@ -328,6 +337,7 @@ def test_two_states_of_a_patch_are_counted_and_timed_against_each_other() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_patch_is_checked_like_a_file() -> None:
     source = Path(iova_variants.__path__[0], "no_cache.c").read_text(encoding="utf-8")
     call = "range_legacy_walk(rb_last(&iovad->domain.ranges), size, high"
