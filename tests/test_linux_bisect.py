@@ -19,7 +19,7 @@ END = 'MODULE_LICENSE("GPL");\n'
 #: Each search is made twice.
 SLOW = {SEARCH: SEARCH + SEARCH}
 #: A free of what is not there: the kernel's own function looks first.
-CARELESS = {"\tif (iova)\n\t\trb_erase": "\trb_erase"}
+CARELESS = {"\tif (iova) {\n\t\trb_erase": "\t{\n\t\trb_erase"}
 BROKEN = {END: "nonsense;\n" + END}
 
 FEW_CHECKS = """

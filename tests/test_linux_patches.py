@@ -21,7 +21,7 @@ from tests.support import small_tree
 LOWER = {"(high - size) & mask": "(high - size - 1) & mask"}
 LOWEST = {"(high - size) & mask": "(high - size - 2) & mask"}
 #: A free of what is not there: the kernel's own function looks first.
-CARELESS = {"\tif (iova)\n\t\trb_erase": "\trb_erase"}
+CARELESS = {"\tif (iova) {\n\t\trb_erase": "\t{\n\t\trb_erase"}
 
 
 def first_pfn(name: str) -> int | None:
