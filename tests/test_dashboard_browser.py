@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -62,6 +63,16 @@ class Browser:
 
     def wait(self, condition: str) -> None:
         WebDriverWait(self.driver, PATIENCE_S).until(lambda _: self.script(condition), condition)
+
+    def follow(self, text: str) -> None:
+        """Click a link; one that is drawn again between finding and clicking is found again."""
+
+        def clicked(driver: webdriver.Chrome) -> bool:
+            driver.find_element(By.LINK_TEXT, text).click()
+            return True
+
+        redrawn = [StaleElementReferenceException]
+        WebDriverWait(self.driver, PATIENCE_S, ignored_exceptions=redrawn).until(clicked)
 
     def complaints(self) -> list[str]:
         """Failed requests, requests to elsewhere, and all that the console says."""
@@ -188,9 +199,8 @@ def test_grid_list_regressions_and_history(browser: Browser, site: Site) -> None
     browser.driver.find_element(By.LINK_TEXT, "Regressions").click()
     worse = f"{NODES}('mainline', 'ring', 1000)"
     rows = "$('#regressions-body td a').get()"
-    found = f"{rows}.find(a => a.textContent == {json.dumps(worse)})"
-    # Found and clicked at once: the table is drawn again as it is filled.
-    browser.wait(f"{found} && ({found}.click(), true)")
+    browser.wait(f"{rows}.some(a => a.textContent == {json.dumps(worse)})")
+    browser.follow(worse)
     plot = "$('#main-graph').data('plot')"
     browser.wait(f"$('#graph-display').is(':visible') && {plot} && {plot}.getData().length == 1")
     assert len(browser.script(f"{plot}.getData()[0].data")) == len(site.commits)
