@@ -45,6 +45,11 @@ def pyperf_paths(result: Comparison, folder: Path) -> list[Path]:
     ]
 
 
+def _forms(path: Path) -> tuple[Path, Path]:
+    """The file, and the name that an older lab gave it, not compressed."""
+    return path, path.with_suffix("")
+
+
 def save(result: Comparison, folder: Path) -> Path:
     """Write everything that was measured; the path of comparison.json."""
     (folder / "pyperf").mkdir(parents=True, exist_ok=True)
@@ -58,7 +63,7 @@ def save(result: Comparison, folder: Path) -> Path:
 
 
 def _save_runs(result: Comparison, which: int, path: Path) -> None:
-    for older in (path, path.with_suffix("")):  # in which this one was measured
+    for older in _forms(path):  # of a comparison in which this one was measured
         older.unlink(missing_ok=True)
     benchmarks = [
         pyperf.Benchmark([_named(run, cell, result.subjects[which]) for run in cell.runs[which]])
@@ -170,7 +175,7 @@ def load(folder: Path) -> Comparison:
         compiler=head.compiler,
     )
     for which, path in enumerate(pyperf_paths(result, folder)):
-        for written in (path, path.with_suffix("")):  # older ones are not compressed
+        for written in _forms(path):
             if written.exists():
                 _load_runs(result, which, written)
                 break

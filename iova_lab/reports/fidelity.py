@@ -10,6 +10,7 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.kernel.fidelity import code_digest, counterpart
+from iova_lab.kernel.layout import series
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old
@@ -89,12 +90,10 @@ def _stores(results: Path) -> list[Path]:
 
 def _totals(frame: pd.DataFrame) -> dict[str, Any]:
     own = frame[frame["variant"] == "kernel"]
+    kernels = sorted(frame["release"].unique())
     return {
-        "kernels": sorted(frame["release"].unique()),
-        "options": " ".join(
-            f"--kernel {'.'.join(rows.short_release(release).split('.')[:2])}"
-            for release in sorted(frame["release"].unique())
-        ),
+        "kernels": kernels,
+        "options": " ".join(f"--kernel {series(release)}" for release in kernels),
         "nr_workloads": frame["workload"].nunique(),
         "kernel_ops": f"{own['nr_ops'].sum():,.0f}",
         "kernel_equal": f"{own['nr_equal'].sum():,.0f}",

@@ -60,7 +60,8 @@ def write_releases(results: Path, out_dir: Path) -> Path:
     """Write releases.md, releases.html and the figure into ``out_dir``, from ``results`` alone."""
     rows, texts = releases.require(results)
     names = columns(texts)
-    timed = releases_times.of(results / releases_times.FOLDER)
+    timed = releases_times.of(results / releases_times.FOLDER, texts[0].source)
+    verdicts = releases_times.verdicts(timed)
     answer = _answer(rows, texts, names)
     out_dir.mkdir(parents=True, exist_ok=True)
     save(figure(ratios(rows, names), answer), out_dir / "releases")
@@ -72,9 +73,9 @@ def write_releases(results: Path, out_dir: Path) -> Path:
         last=names[texts[-1].source],
         steps=[_step(rows, pair, names) for pair in pairwise(texts)],
         tables=[(one, table(rows, one, names)) for one in QUANTITIES],
-        times=releases_times.table(timed, texts, columns(texts), key=_place),
+        times=releases_times.table(timed, verdicts, names, key=_place),
         loads=releases_times.loads(timed),
-        unexplained=releases_times.unexplained(timed, rows, SAME),
+        unexplained=releases_times.unexplained(verdicts, rows, SAME),
         same=percent(SAME, sign=""),
         not_counted=_not_counted(rows, names),
         compare=releases_times.command(texts),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from iova_lab import comparison
 from iova_lab.comparison import Comparison
+from iova_lab.comparison.words import Verdict
 from iova_lab.measuring import provenance, releases
 from iova_lab.measuring.cells import Missing
 from iova_lab.measuring.releases import Row, Text
@@ -25,33 +27,56 @@ def command(texts: Sequence[Text]) -> str:
     return f"iova-lab compare {wanted} --workloads {','.join(releases.CELLS)} --budget {BUDGET_S}"
 
 
-def of(folder: Path) -> Comparison | None:
-    """The comparison that is stored in a folder; None if there is none."""
-    return comparison.load(folder) if (folder / "comparison.json").exists() else None
+def of(folder: Path, first: str) -> Comparison | None:
+    """The comparison that is stored in a folder; None if there is none with ``first`` as base."""
+    if not (folder / "comparison.json").exists():
+        return None
+    found = comparison.load(folder)
+    return found if _sources(found)[0] == first else None
 
 
 def _sources(timed: Comparison) -> list[str]:
     return [subject.given.removeprefix(releases.PREFIX) for subject in timed.subjects]
 
 
+@dataclass(frozen=True)
+class Timed:
+    """What the samples say of one workload on one source, against the base."""
+
+    base: str
+    source: str
+    verdict: Verdict
+
+    @property
+    def cell(self) -> str:
+        """The workload and its live ranges."""
+        return self.verdict.cell.cell.name
+
+
+def verdicts(timed: Comparison | None) -> list[Timed]:
+    """Every workload on every source but the base."""
+    if timed is None:
+        return []
+    base, *later = _sources(timed)
+    return [Timed(base, later[one.which - 1], one) for one in comparison.verdicts(timed)]
+
+
 def table(
     timed: Comparison | None,
-    texts: Sequence[Text],
+    found: Sequence[Timed],
     names: Mapping[str, str],
     key: Callable[[str], tuple[int, str]],
 ) -> pd.DataFrame | None:
-    """Verdicts against the first release, by workload in the order of ``key``.
+    """Verdicts by workload in the order of ``key``; None if nothing was timed.
 
-    ``names`` has a heading for each source.  None if these releases were not timed.
+    ``names`` has a heading for each source, the base first.
     """
-    if timed is None or _sources(timed)[0] != texts[0].source:
+    if timed is None:
         return None
-    given = _sources(timed)
     cells: dict[str, dict[str, str]] = {}
-    for verdict in comparison.verdicts(timed):
-        release = names.get(given[verdict.which])
-        if release:
-            cells.setdefault(verdict.cell.cell.name, {})[release] = verdict.text
+    for one in found:
+        if one.source in names:
+            cells.setdefault(one.cell, {})[names[one.source]] = one.verdict.text
     later = list(names.values())[1:]
     return pd.DataFrame(
         [
@@ -62,26 +87,22 @@ def table(
     )
 
 
-def unexplained(timed: Comparison | None, rows: Sequence[Row], same: float) -> list[str]:
+def unexplained(found: Sequence[Timed], rows: Sequence[Row], same: float) -> list[str]:
     """Workloads whose time differs from the first release though the counts do not.
 
     That is: as many nodes, and instructions that differ by a share of less than ``same``.
     """
-    if timed is None:
-        return []
-    given = _sources(timed)
     counted = {(row.source, row.cell): row for row in rows if row.rcache == "off"}
-    found = []
-    for verdict in comparison.verdicts(timed):
-        cell = verdict.cell.cell.name
-        one, base = (counted.get((given[which], cell)) for which in (verdict.which, 0))
-        if verdict.outcome not in ("slower", "faster") or not one or not base:
+    cells = []
+    for timed in found:
+        one, base = (counted.get((name, timed.cell)) for name in (timed.source, timed.base))
+        if timed.verdict.outcome not in ("slower", "faster") or not one or not base:
             continue
         if one.instructions is None or not base.instructions or one.nodes != base.nodes:
             continue
         if abs(one.instructions / base.instructions - 1) < same:
-            found.append(cell)
-    return list(dict.fromkeys(found))
+            cells.append(timed.cell)
+    return list(dict.fromkeys(cells))
 
 
 def loads(timed: Comparison | None) -> str:
