@@ -4,12 +4,14 @@
 #   make bench FULL=1    the whole suite: hours
 #   make reports         write reports/ again from results/
 #   make docs            write docs/api.md again from signatures and docstrings
+#   make site            build/site/: documents, reports and dashboard as one site, links checked
 #   make dashboard       look at it: a server for this machine alone, until Ctrl-C
 #   make contention      measure and simulate many CPUs on one lock: results/contention/
 #   make check           lint, and all tests but the slow ones: about a minute
 #   make test            all but the longest tests
 #   make test-all        everything that can be checked
 #   make claims          measure all published claims, and write their page: minutes
+#   make proof           prove by a solver what docs/proof.md states of the candidate: minutes
 #
 # MACHINE=name names the results' folder; PYTHON=python3.12 takes another Python, CC=clang another
 # compiler.  What is measured here lies in results/MACHINE and build/, which git ignores.
@@ -45,7 +47,7 @@ endif
 # What a wheel is built from: changes here are not measured until they are committed.
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
-.PHONY: bench reports docs contention html dashboard offline check test lint sanitize fuzz build tools
+.PHONY: bench reports docs site contention html dashboard offline check test lint sanitize fuzz build tools
 .PHONY: machine lock clean test-all tests
 .DELETE_ON_ERROR:
 
@@ -73,6 +75,7 @@ reports: .venv/installed
 docs: .venv/installed-test
 	$(BIN)/python docs/make_api.py
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_diagnose.py
 
 .PHONY: claims
 # Each claim is stored as soon as it is measured; one that fails keeps its older result.
@@ -81,6 +84,10 @@ claims: .venv/installed tools
 	 $(BIN)/iova-lab claims --all || status=$$?; \
 	 test $$status -eq 130 || $(BIN)/iova-lab report claims || status=$$?; \
 	 exit $$status
+
+.PHONY: proof
+proof: .venv/installed-test
+	$(BIN)/python -m iova_lab.checking.proof
 
 # Machine constants and holds measured, lock queues simulated, then threads beside the model: up to
 # twenty minutes, on a machine that does nothing else.
@@ -98,6 +105,12 @@ html: build/html/info.json
 build/html/info.json: .venv/installed asv.conf.json \
 		$(shell find results reports build/reports iova_lab/dashboard/www iova_lab/dashboard/*.py -type f 2>/dev/null | sed 's/:/\\:/g')
 	$(BIN)/asv publish
+
+# Sphinx takes a warning for an error; lychee then follows each link of what it has written.
+site: .venv/installed-site offline html
+	$(BIN)/sphinx-build -q -W --keep-going -j auto -c docs -d build/site-doctrees . build/site
+	$(BIN)/lychee --offline --no-progress --include-fragments --extensions html --exclude 'dashboard/index.html#' build/site
+	@echo "site: build/site/index.html"
 
 dashboard: offline html
 	@exec $(BIN)/iova-lab dashboard
@@ -125,13 +138,16 @@ lint: build
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	.ci/lint-c
+	.ci/lint-prose
 
-# The importer, by mutated text: tests/test_fuzz.py is the short pass, tests/fuzz/ what was found.
+# The importer and `diagnose`, by mutated text: tests/test_fuzz.py and tests/test_diagnose.py are the
+# short pass, tests/fuzz/ what was found.
 FUZZ_RUNS ?= 1000000
 fuzz: build
 	mkdir -p build/fuzz/corpus build/fuzz/finds
 	$(BIN)/python -m tests.support.fuzz_run -runs=$(FUZZ_RUNS) -max_len=2500 -timeout=300 \
 	  -rss_limit_mb=2000 -print_final_stats=1 -artifact_prefix=build/fuzz/finds/ build/fuzz/corpus
+	$(BIN)/python -m tests.support.fuzz_blind diagnose --runs $(FUZZ_RUNS)
 
 # `make test-all` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
 # environment is told there: leaks are off, because CPython frees little of its own at exit, and the
@@ -151,9 +167,13 @@ INSTALL	= $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --no-compile -
 	$(INSTALL) -e '.[asv,reports]'
 	@touch $@
 
+.venv/installed-site: pyproject.toml constraints.txt setup.py | tools
+	$(INSTALL) -e '.[asv,reports,site]'
+	@touch .venv/installed $@
+
 .venv/installed-test: pyproject.toml constraints.txt setup.py | tools
 	$(INSTALL) -e '.[test]'
-	@touch .venv/installed $@
+	@touch .venv/installed .venv/installed-site $@
 
 # The dashboard's scripts come from the npm registry, by its own client: proxy, certificates and
 # .npmrc are that one's business.  Where the system has none, pip brings one of 61 MB.  Without

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from benchmarks._common import VARIANTS, Cells
+from benchmarks._common import VARIANTS, Cells, ReplayClock
 from benchmarks.latency import check_affordable
 from iova_lab.measuring.timing import LEAST_REPLAYS, fastest_within
 from iova_variants import Deal, deal, replay_threads
@@ -37,23 +37,8 @@ class Contended(Cells):
         self.dealt: Deal = deal(self.stream, threads)
 
 
-class ContendedWindow(Contended):
+class ContendedWindow(ReplayClock, Contended):
     """Seconds from the first thread's start to the last one's end; asv's clock is that one."""
-
-    unit = "seconds"
-    number = 1
-    rounds = 4
-    repeat = (2, 4, 4.0)
-    warmup_time = 0.0
-    timeout = 1800
-
-    def setup(self, variant: str, workload: str, nr_live: int, threads: int = 1) -> None:
-        super().setup(variant, workload, nr_live, threads)
-        self.seconds = 0.0
-
-    def timer(self) -> float:
-        """Seconds that this cell's replays have put on the clock."""
-        return self.seconds
 
     def time_window(self, variant: str, workload: str, nr_live: int, threads: int) -> None:
         ns = fastest_within(

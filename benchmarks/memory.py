@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from asv_runner.benchmarks.mark import SkipNotImplemented
-
-from benchmarks._common import Cells, counted
+from benchmarks._common import Cells, counted_live
 
 
 class BytesPerRange(Cells):
@@ -14,7 +12,4 @@ class BytesPerRange(Cells):
     unit = "bytes"
 
     def track_bytes_per_range(self, variant: str, workload: str, nr_live: int) -> float:
-        result = counted(variant, self.stream)
-        if not result.nr_live:
-            raise SkipNotImplemented(f"{workload} ends with no live range")
-        return result.bytes / result.nr_live
+        return counted_live(variant, workload, self.stream).bytes_per_range

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from asv_runner.benchmarks.mark import SkipNotImplemented
-
-from benchmarks._common import Cells, counted
+from benchmarks._common import Cells, counted_live
 
 
 class Span(Cells):
@@ -14,7 +12,4 @@ class Span(Cells):
     unit = "pfns/pfn"
 
     def track_span_per_pfn(self, variant: str, workload: str, nr_live: int) -> float:
-        result = counted(variant, self.stream)
-        if not result.nr_live_pfns:
-            raise SkipNotImplemented(f"{workload} ends with no live range")
-        return result.span / result.nr_live_pfns
+        return counted_live(variant, workload, self.stream).span_per_pfn

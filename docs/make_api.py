@@ -37,6 +37,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "iova_lab.comparison": (),
     "iova_lab.checking": (),
     "iova_lab.claims": (),
+    "iova_lab.diagnosis": (),
     "iova_lab.debian": ("DebianError",),
     "iova_lab.kernel.files": ("Kernel",),
     "iova_lab.kernel.packages": ("get",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes as c
-from types import TracebackType
 from typing import Self, cast
 
 import numpy as np
@@ -51,12 +50,7 @@ class Domain:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ def rcache_of(rcache: Rcache | str) -> Rcache | None:
 
 @dataclass(frozen=True)
 class RcacheReport:
-    """What the rcache did in the measured window, over all domains.
+    """Counts of the rcache in the measured window, over all domains.
 
     ``nr_allocs`` and ``nr_frees`` count requests by order 0..5; their last entry counts what no
     order takes, and what goes past the rcache (`OpFlag.PAST_RCACHE`).  ``nr_tree_allocs`` has

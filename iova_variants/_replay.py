@@ -122,12 +122,12 @@ def replay(
 
     ``judge`` holds every answer against every gap, ``verify`` checks the variant's invariants
     after every op, ``max_visits`` gives up with `TooLongError` after so many nodes.  ``build`` is
-    chosen by what is asked (counts need "counted").  With ``timeout`` (seconds) the replay runs
-    in a child process, so a variant that crashes or hangs takes nothing with it.
+    chosen by the requested results (counts need "counted").  With ``timeout`` (seconds) the replay
+    runs in a child process, so a variant that crashes or hangs takes nothing with it.
 
     ``rcache`` ("off", "pre-6.7", "6.7", "7.3", or an `Rcache`) puts the kernel's per-CPU caches in
     front: allocs and frees go through the fast API, which rounds sizes below 32 up to a power of
-    two and asks the variant for aligned ranges only.  ``tree_ops`` records what then reaches the
+    two and requests only aligned ranges of the variant.  ``tree_ops`` records what then reaches the
     variant.
     "own" calls the fast API of ``linux:SOURCE`` itself; then callers' ranges are judged.
 
@@ -182,7 +182,7 @@ def check_returns(
 ) -> None:
     """Raise `EndlessError` if a request of ``stream`` would never return.
 
-    Asks only a variant that declares it (`Claim.ENDLESS`), in a build that would not notice.
+    Used only for a variant that declares it (`Claim.ENDLESS`), in a build that would not notice.
     """
     if Claim.ENDLESS not in variant.claims or variant.build in ("counted", "sanitized"):
         return

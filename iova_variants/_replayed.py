@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Watched:
-    """What one replay recorded op by op; None where `replay` was not asked for it."""
+    """Arrays of one replay, op by op; None where `replay` was not called for them."""
 
     pfns: npt.NDArray[np.uint64] | None = None
     op_ns: npt.NDArray[np.uint32] | None = None
@@ -28,7 +28,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the judge found in the window.
+    """Breaches that the judge found in the window.
 
     ``nr_leaked`` counts frees that left their range live because they got no memory.
     """
@@ -41,7 +41,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class TimedReplay:
-    """Totals of the measured window, from any build, and arrays that were asked for.
+    """Totals of the measured window, from any build, and arrays that were requested.
 
     ``ns`` is the time from the first measured op to the last; it is a measurement only of the
     timed build, and only if nothing was watched.  ``nr_*`` count requests of the window.
@@ -53,14 +53,14 @@ class TimedReplay:
 
     ``node_bytes`` is the size of one node (of the first slab cache), before the slab rounds it up.
 
-    With an rcache, ``nr_failures`` counts what callers were refused; ``rcache`` says how much
+    With an rcache, ``nr_failures`` counts refusals of callers; ``rcache`` has how much
     reached the variant.  Of the kernel's own rcache the timed build counts nothing: there
     ``rcache`` is None.
 
-    ``judged`` is None unless the judge was asked for; behind an rcache it judges what reached the
+    ``judged`` is None unless the judge was requested; behind an rcache it judges what reached the
     variant.
 
-    An array or a judgement that was not asked for raises `InvalidValueError`, which names the
+    An array or a judgement that was not requested raises `InvalidValueError`, which names the
     argument of `replay`.
     """
 
@@ -127,7 +127,7 @@ class CountedReplay(TimedReplay):
     """A replay of a build that counts nodes: counts are exact, and ``ns`` is no measurement.
 
     ``visits`` counts nodes by kind (search, descend, update).  ``nr_memory_requests`` is how often
-    the variant asked for memory, ageing included.
+    the variant requested memory, ageing included.
     """
 
     visits: dict[str, int]

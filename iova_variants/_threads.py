@@ -46,15 +46,15 @@ def replay_threads(
     stream reserves ranges after the first alloc, ownership is not checked at all: a reserved range
     merges with what it overlaps.
 
-    ``in_turn`` runs one op at a time, in the stream's order: answers are those of `replay`, nobody
-    waits for a lock, and holds cost what they cost when another CPU had the domain before.
+    ``in_turn`` runs one op at a time, in the stream's order: answers are those of `replay`, no
+    thread waits for a lock, and holds cost what they cost when another CPU had the domain before.
 
     ``rcache`` as for `replay`; its timer never fires, because a window is shorter than its 100 ms.
-    What the kernel's own rcache does is not reported, but for its locks.
+    Of the kernel's own rcache only its locks are reported.
     With ``timeout`` (seconds) it all happens in a child process.
 
     A variant that declares `Claim.ENDLESS` is checked in the stream's order only: in another order
-    of its threads a request may still loop for ever, so give it a ``timeout``.
+    of its threads a request may still loop forever, so give it a ``timeout``.
 
     Raises as `replay` does.
     """

@@ -84,15 +84,15 @@ class PerOp:
 
 @dataclass(frozen=True)
 class ThreadsResult:
-    """What all threads have done in the measured window.
+    """Counts and times of all threads in the measured window.
 
     ``ns`` is from the first one's start to the last one's end.  ``oversubscribed``: there were more
-    threads than CPUs, so waits have the system's scheduling in them and say little of the lock.
+    threads than CPUs, so waits include the system's scheduling and show little of the lock.
     ``clock_ns`` is one reading of the clock; ``empty_hold_ns`` what a hold of nothing reads.
     ``nr_live`` ranges are owned at the end; each was found in the domain, and none overlaps.
     ``nr_arenas`` is how often memory was taken from the system within the window: 0, or times have
     that in them.
-    ``per_op`` is None unless it was asked for; without it the arrays raise `InvalidValueError`.
+    ``per_op`` is None unless it was requested; without it the arrays raise `InvalidValueError`.
     """
 
     variant: str

@@ -28,7 +28,7 @@ from iova_variants.watch import Limits
 class EndlessError(VariantError):
     """A request visited more nodes than any needs, and was stopped; `op` is its index in a stream.
 
-    Only builds that count nodes notice; in the others such a request loops for ever.
+    Only builds that count nodes notice; in the others such a request loops forever.
     """
 
     op = 0
@@ -52,7 +52,7 @@ class Claim(enum.IntFlag):
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant, loaded: what it says of itself, and the way to its C.
+    """One variant, loaded: its table, and the way to its C.
 
     ``path`` is the shared object; its name holds a digest of all that went into it.  Its code
     enters this process where ``library`` or ``ops`` is first used, and no sooner.
@@ -99,7 +99,7 @@ LINUX = "linux:"
 
 
 def is_foreign(name: str) -> bool:
-    """Is this the path of a C file, or a name that a resolver knows, and no variant of the lab?"""
+    """Is this the path of a C file, or a name that a resolver accepts, not a variant of the lab?"""
     return name.endswith(".c") or _resolver(name) is not None
 
 
@@ -109,7 +109,7 @@ def _resolver(name: str) -> str | None:
 
 
 def is_resolved(name: str) -> bool:
-    """Is this a name that a resolver knows, or that of a C file which one has written?"""
+    """Is this a name that a resolver accepts, or that of a C file which one has written?"""
     return _resolver(name) is not None
 
 

@@ -258,6 +258,23 @@ def compile_standalone(source: Path, build: Build = "sanitized") -> Path:
     return target
 
 
+def compile_behind(source: Path, main: Path, build: Build = "sanitized") -> Path:
+    """Compile a program whose ``main`` sees all of ``source``; the headers are beside ``main``.
+
+    Does nothing where that program exists.  Raises `BuildError`.
+    """
+    folders = (main.parent, main.parent.parent)
+    parts = [main, *(path for folder in folders for path in sorted(folder.glob("*.[ch]")))]
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:8]
+    name = built_path(source, build).with_suffix("")
+    target = name.with_name(f"{name.name}-{main.parent.parent.name}-{digest}")
+    if not target.exists():
+        objects = [_object(path, build) for path in harness_sources(build)]
+        include = [f"-I{folder}" for folder in folders]
+        _atomically(target, source, build, [*include, "-include", source, main, *objects])
+    return target
+
+
 def compile_all(builds: Iterable[Build] = ("timed", "counted")) -> list[Path]:
     """Compile every variant of the lab, on all processors."""
     builds = list(builds)

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class VariantError(IovaLabError, RuntimeError):
-    """A variant broke its contract; the message says how, and at which op."""
+    """A variant broke its contract; the message has the breach and the op."""
 
 
 class SupervisorError(IovaLabError, OSError):

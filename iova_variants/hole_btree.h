@@ -14,159 +14,18 @@
  *
  * Cost in holes h: O(log h) nodes an op, for every limit, size and alignment.
  *
- * This header looks; hole_btree_edit.h changes.  The caller holds the lock.
+ * This header looks; hole_btree_node.h has the nodes, hole_btree_edit.h and
+ * hole_btree_finger.h change.  The caller holds the lock.
  *
  * Invariants:
  *   - all leaves are on level 0; every node but the root is at least half full
- *   - a child's lowest pfn and its room are exact
+ *   - a child's lowest pfn and its room are exact, but for the lowest pfn where
+ *     the lowest hole of all is below the child: nothing is looked for beyond it
  */
 #ifndef HOLE_BTREE_H
 #define HOLE_BTREE_H
 
-/*
- * Why one node is good for 12 live ranges: m holes are in m / 15 leaves at most,
- * under a seventh as many branches on each level, and a root.  Together that is
- * at most m / 15 * 7 / 6 + 1 < m / 12 + 1.
- */
-#define NODE_COVERS	12U
-
-#include "hole_domain.h"
-
-#define LEAF_HOLES	31U	/* 512 bytes in both cases */
-#define BRANCH_CHILDREN	15U
-#define TREE_LEVELS	12U	/* half full, that is 15 * 7^11 holes */
-
-struct btree_child {
-	struct btree_node *node;
-	unsigned long lo;
-	struct room room;
-};
-
-struct btree_node {
-	unsigned int nr;
-	union {
-		struct hole hole[LEAF_HOLES];
-		struct btree_child child[BRANCH_CHILDREN];
-	};
-};
-
-/* From the root, on level top, down: a node, and one of its items, per level. */
-struct btree_path {
-	/* After btree_descend(): where the hole in front begins, ~0 if none is. */
-	unsigned long above_lo;
-	/*
-	 * Below this level a parent's cached room may be too large, and must
-	 * be recomputed even if the child did not change.
-	 */
-	unsigned int split;
-	struct {
-		struct btree_node *node;
-		unsigned int slot;
-	} at[TREE_LEVELS];
-};
-
-/**
- * struct hole_btree - the domain, and the tree of its holes
- *
- * The including file's struct iova_domain begins with one.
- *
- * @domain: holes that are aside, and nodes in stock
- * @top: level of the root; a leaf is on level 0
- * @root: never NULL
- */
-struct hole_btree {
-	struct hole_domain domain;
-	unsigned int top;
-	struct btree_node *root;
-};
-
-static inline struct hole_btree *to_btree(struct iova_domain *iovad)
-{
-	return (struct hole_btree *)iovad;
-}
-
-/* ---- nodes: the items of leaves and branches are moved alike ---- */
-
-static unsigned int btree_node_most(unsigned int level)
-{
-	return level ? BRANCH_CHILDREN : LEAF_HOLES;
-}
-
-static void *btree_node_item(struct btree_node *node, unsigned int level,
-			     unsigned int slot)
-{
-	return level ? (void *)&node->child[slot] : (void *)&node->hole[slot];
-}
-
-/* @nr items from one place to another, which may overlap. */
-static void btree_move_items(struct btree_node *to, unsigned int to_slot,
-			     struct btree_node *from, unsigned int slot,
-			     unsigned int nr, unsigned int level)
-{
-	memmove(btree_node_item(to, level, to_slot),
-		btree_node_item(from, level, slot),
-		nr * (level ? sizeof(struct btree_child) :
-			      sizeof(struct hole)));
-}
-
-static void btree_open_slot(struct btree_node *node, unsigned int slot,
-			    unsigned int level)
-{
-	btree_move_items(node, slot + 1, node, slot, node->nr - slot, level);
-	node->nr++;
-}
-
-static void btree_close_slot(struct btree_node *node, unsigned int slot,
-			     unsigned int level)
-{
-	node->nr--;
-	btree_move_items(node, slot, node, slot + 1, node->nr - slot, level);
-}
-
-static unsigned long btree_node_lowest(const struct btree_node *node,
-				       unsigned int level)
-{
-	return level ? node->child[node->nr - 1].lo :
-		       node->hole[node->nr - 1].lo;
-}
-
-static const struct room unbounded = { ~0UL, ~0UL };
-
-/*
- * The most room of a node's items.  @bound is known to be no less, so the rest
- * need not be looked at when that is reached.
- */
-static struct room btree_node_room(const struct btree_node *node,
-				   unsigned int level, struct room bound)
-{
-	struct room most = { 0, 0 }, room;
-	unsigned long lo, end;
-	unsigned int i;
-
-	for (i = 0; i < node->nr; i++) {
-		if (level) {
-			room = node->child[i].room;
-		} else {
-			lo = node->hole[i].lo;
-			end = node->hole[i].end;
-			room.anywhere = end - lo;
-			room.aligned = most.aligned < end - lo ?
-					       aligned_room(lo, end) :
-					       0;
-		}
-		most.anywhere = max(most.anywhere, room.anywhere);
-		most.aligned = max(most.aligned, room.aligned);
-		if (most.anywhere >= bound.anywhere &&
-		    most.aligned >= bound.aligned)
-			break;
-	}
-	return most;
-}
-
-static struct hole *btree_path_hole(const struct btree_path *path)
-{
-	return &path->at[0].node->hole[path->at[0].slot];
-}
+#include "hole_btree_node.h"
 
 /* ---- looking ---- */
 
@@ -174,15 +33,44 @@ static struct hole *btree_path_hole(const struct btree_path *path)
 static unsigned int btree_leaf_slot(const struct btree_node *leaf,
 				    unsigned long pfn)
 {
+	const struct hole *hole = &leaf->hole[leaf->first];
 	unsigned int slot = 0, behind = leaf->nr, middle;
 
 	while (slot < behind) {
 		middle = (slot + behind) / 2;
-		if (leaf->hole[middle].lo > pfn)
+		if (hole[middle].lo > pfn)
 			slot = middle + 1;
 		else
 			behind = middle;
 	}
+	return slot;
+}
+
+/* The same; what comes free is often right below what came free last. */
+static inline unsigned int btree_slot_near(const struct btree_node *leaf,
+					   unsigned int near, unsigned long pfn)
+{
+	const struct hole *hole = &leaf->hole[leaf->first];
+
+	if (near + 1 < leaf->nr && hole[near].lo > pfn &&
+	    hole[near + 1].lo <= pfn)
+		return near + 1;
+	return btree_leaf_slot(leaf, pfn);
+}
+
+/*
+ * The first hole that begins below the limit: as a rule that is above all holes,
+ * or above all but a few.
+ */
+static inline unsigned int btree_cut_slot(const struct btree_node *leaf,
+					  const struct request *request)
+{
+	const struct hole *hole = &leaf->hole[leaf->first];
+	unsigned int slot = 0;
+
+	while (slot < leaf->nr && hole[slot].lo >= request->high)
+		if (++slot == 4)
+			return btree_leaf_slot(leaf, request->high - 1);
 	return slot;
 }
 
@@ -216,11 +104,30 @@ static void btree_descend(const struct hole_btree *tree,
 		node = node->child[slot].node;
 	}
 	iova_visit(descend);
-	slot = btree_leaf_slot(node, pfn);
+	slot = btree_slot_near(node, tree->near, pfn);
 	if (slot)
-		path->above_lo = node->hole[slot - 1].lo;
+		path->above_lo = btree_hole(node, slot - 1)->lo;
 	path->at[0].node = node;
 	path->at[0].slot = slot;
+}
+
+/* Behind the last hole of all. */
+static void btree_descend_lowest(const struct hole_btree *tree,
+				 struct btree_path *path)
+{
+	struct btree_node *node = tree->root;
+	unsigned int level;
+
+	path->split = 0;
+	for (level = tree->top; level; level--) {
+		iova_visit(descend);
+		path->at[level].node = node;
+		path->at[level].slot = node->nr - 1;
+		node = node->child[node->nr - 1].node;
+	}
+	iova_visit(descend);
+	path->at[0].node = node;
+	path->at[0].slot = node->nr;
 }
 
 /* To the hole in front of the path's, which there is. */
@@ -247,9 +154,11 @@ static inline unsigned int
 btree_fitting_hole(const struct btree_node *leaf, unsigned int slot,
 		   const struct request *request, unsigned long *pfn_lo)
 {
+	const struct hole *hole = &leaf->hole[leaf->first];
+
 	while (slot < leaf->nr &&
-	       !take_top(leaf->hole[slot].lo, leaf->hole[slot].end, request,
-			 pfn_lo))
+	       (hole[slot].end - hole[slot].lo < request->size ||
+		!take_top(hole[slot].lo, hole[slot].end, request, pfn_lo)))
 		slot++;
 	return slot;
 }
@@ -316,7 +225,7 @@ static bool btree_search(const struct hole_btree *tree, struct btree_path *path,
 	}
 	if (!level) {
 		iova_visit(search);
-		slot = btree_leaf_slot(node, request->high - 1);
+		slot = btree_cut_slot(node, request);
 		path->at[0].node = node;
 		path->at[0].slot = btree_fitting_hole(node, slot, request,
 						      pfn_lo);
@@ -334,15 +243,18 @@ static bool btree_search(const struct hole_btree *tree, struct btree_path *path,
 
 static const char *
 btree_verify_node(const struct hole_btree *tree, struct hole_walk *walk,
-		  const struct btree_node *node, unsigned int level)
+		  const struct btree_node *node, unsigned int level, bool last)
 {
 	const char *wrong = NULL;
+	struct hole hole;
 	unsigned int i;
 
 	walk->nr_nodes++;
+	if (level ? node->first : node->first + node->nr > LEAF_HOLES)
+		return "a node's items begin elsewhere";
 	if (node->nr > btree_node_most(level))
 		return "a node is more than full";
-	if (node != tree->root && node->nr < btree_node_most(level) / 2)
+	if (node != tree->root && btree_too_empty(node, level))
 		return "a node is less than half full";
 	if (level && node->nr < 2)
 		return "the root has less than two children";
@@ -351,17 +263,43 @@ btree_verify_node(const struct hole_btree *tree, struct hole_walk *walk,
 		struct room room;
 
 		if (!level) {
-			wrong = hole_walk_on(walk, node->hole[i]);
+			hole = node->hole[node->first + i];
+			wrong = hole_walk_on(walk, hole);
+			if (hole.end > tree->finger.lo &&
+			    hole.lo < tree->finger.end)
+				wrong = "a hole of the tree is in the gap";
 			continue;
 		}
-		wrong = btree_verify_node(tree, walk, child->node, level - 1);
+		wrong = btree_verify_node(tree, walk, child->node, level - 1,
+					  last && i + 1 == node->nr);
 		room = btree_node_room(child->node, level - 1, unbounded);
-		if (!wrong && (child->lo != walk->end ||
-			       child->room.anywhere != room.anywhere ||
+		if (!wrong && last && i + 1 == node->nr)
+			wrong = child->lo < walk->end ?
+					"a branch errs about the lowest" :
+					NULL;
+		else if (!wrong && child->lo != walk->end)
+			wrong = "a branch errs about where a child begins";
+		if (!wrong && (child->room.anywhere != room.anywhere ||
 			       child->room.aligned != room.aligned))
 			wrong = "a branch errs about a child";
 	}
 	return wrong;
+}
+
+static const char *finger_verify(const struct finger *finger,
+				 struct hole_walk *walk)
+{
+	const struct hole *hole = &finger->hole;
+
+	if (!hole->end)
+		return hole->lo == ~0UL ? NULL : "no hole begins somewhere";
+	if (hole->lo >= hole->end)
+		return "the hole in the gap is empty";
+	if (hole->lo <= finger->lo || hole->end >= finger->end)
+		return "the hole in the gap touches an end of it";
+	walk->end = min(walk->end, hole->lo);
+	walk->nr_holes++;
+	return NULL;
 }
 
 static void btree_dump_node(struct hole_words *out,
@@ -374,7 +312,7 @@ static void btree_dump_node(struct hole_words *out,
 		if (level)
 			btree_dump_node(out, node->child[i].node, level - 1);
 		else
-			put_hole(out, node->hole[i]);
+			put_hole(out, node->hole[node->first + i]);
 	}
 }
 

@@ -11,12 +11,13 @@
 
 #include "hole_btree.h"
 
-/* @child's node, on @level, has changed. */
-static void btree_child_renew(struct btree_child *child, unsigned int level)
+/* @child's node, on @level, has other items; none has more room than @bound. */
+static void btree_child_renew(struct btree_child *child, unsigned int level,
+			      struct room bound)
 {
 	iova_visit(update);
 	child->lo = btree_node_lowest(child->node, level);
-	child->room = btree_node_room(child->node, level, unbounded);
+	child->room = btree_node_room(child->node, level, bound);
 }
 
 /* A new root above the old one, of which it knows nothing yet. */
@@ -26,6 +27,7 @@ static void btree_grow_root(struct hole_btree *tree, struct btree_path *path)
 
 	iova_visit(update);
 	root->nr = 1;
+	root->first = 0;
 	root->child[0] = (struct btree_child){ tree->root, 0, unbounded };
 	tree->root = root;
 	tree->top++;
@@ -53,16 +55,17 @@ static void btree_split(struct hole_btree *tree, struct btree_path *path,
 	right = spare_pop(&tree->domain);
 	btree_move_items(right, 0, node, keep, most - keep, level);
 	right->nr = most - keep;
+	right->first = 0;
 	node->nr = keep;
 	child = &path->at[level + 1].node->child[path->at[level + 1].slot];
 	btree_open_slot(path->at[level + 1].node, path->at[level + 1].slot,
 			level + 1);
 	child[1].node = right;
 	if (path->at[level].slot < keep) {
-		btree_child_renew(&child[1], level);
+		btree_child_renew(&child[1], level, child->room);
 		return;
 	}
-	btree_child_renew(&child[0], level);
+	btree_child_renew(&child[0], level, child->room);
 	path->at[level].slot -= keep;
 	path->at[level].node = right;
 	path->at[level + 1].slot++;
@@ -78,6 +81,13 @@ static void btree_insert(struct hole_btree *tree, struct btree_path *path,
 	*btree_path_hole(path) = hole;
 }
 
+/* Move a node's items to its beginning. */
+static void btree_pack(struct btree_node *node, unsigned int level)
+{
+	btree_move_items(node, 0, node, node->first, node->nr, level);
+	node->first = 0;
+}
+
 /* Share the items of two neighbours on @level: all into the left, or half each. */
 static bool btree_join(struct btree_node *left, struct btree_node *right,
 		       unsigned int level)
@@ -86,6 +96,10 @@ static bool btree_join(struct btree_node *left, struct btree_node *right,
 
 	if (nr >= btree_node_most(level))
 		keep = (nr + 1) / 2;
+	if (left->first)
+		btree_pack(left, level);
+	if (right->first)
+		btree_pack(right, level);
 	if (left->nr < keep) {
 		btree_move_items(left, left->nr, right, 0, keep - left->nr,
 				 level);
@@ -101,39 +115,68 @@ static bool btree_join(struct btree_node *left, struct btree_node *right,
 	return keep == nr;
 }
 
+/**
+ * struct btree_change - what a change of holes means for the rooms above them
+ * @lost: how long the hole was that is gone, or less; no other has become less
+ * @gained: the room of a hole that came, or grew; no other has become more
+ */
+struct btree_change {
+	unsigned long lost;
+	struct room gained;
+};
+
+/*
+ * The room of the path's node on @level; before the change, or of what it was
+ * joined with, it was @room.  The most is still there, unless it was the lost
+ * one's, which had no more room of either kind than it was long.
+ */
+static struct room btree_room_after(const struct btree_path *path,
+				    const struct btree_node *node,
+				    unsigned int level, struct room room,
+				    const struct btree_change *change)
+{
+	room = most_room(room, change->gained);
+	if (level < path->split || change->lost >= room.aligned)
+		return btree_node_room(node, level, room);
+	return room;
+}
+
 /* The path's node on @level is too empty: join it with a neighbour. */
 static void btree_refill(struct hole_btree *tree, struct btree_path *path,
-			 unsigned int level)
+			 unsigned int level, const struct btree_change *change)
 {
 	struct btree_node *parent = path->at[level + 1].node;
 	unsigned int slot = path->at[level + 1].slot;
 	struct btree_child *left = &parent->child[slot ? slot - 1 : 0];
 	struct btree_node *right = left[1].node;
+	struct room both = most_room(left->room, left[1].room);
 
 	if (btree_join(left->node, right, level)) {
-		btree_close_slot(parent, left + 1 - parent->child, level + 1);
 		iova_visit(update);
+		iova_visit(update);
+		left->lo = btree_node_lowest(left->node, level);
+		left->room = btree_room_after(path, left->node, level, both,
+					      change);
+		btree_close_slot(parent, left + 1 - parent->child, level + 1);
 		spare_push(&tree->domain, right);
 	} else {
-		btree_child_renew(&left[1], level);
+		both = most_room(both, change->gained);
+		btree_child_renew(left, level, both);
+		btree_child_renew(&left[1], level, both);
 	}
-	btree_child_renew(left, level);
 }
 
 /* False if what a parent keeps of the path's node on @level stays as it was. */
 static bool btree_renew(struct btree_path *path, unsigned int level,
-			struct room grown)
+			const struct btree_change *change)
 {
 	struct btree_child *child =
 		&path->at[level + 1].node->child[path->at[level + 1].slot];
 	unsigned long lo = btree_node_lowest(child->node, level);
-	struct room room = {
-		max(grown.anywhere, child->room.anywhere),
-		max(grown.aligned, child->room.aligned),
-	};
+	struct room room = btree_room_after(path, child->node, level,
+					    child->room, change);
 
 	iova_visit(update);
-	room = btree_node_room(child->node, level, room);
 	if (lo == child->lo && room.anywhere == child->room.anywhere &&
 	    room.aligned == child->room.aligned)
 		return false;
@@ -142,76 +185,61 @@ static bool btree_renew(struct btree_path *path, unsigned int level,
 	return true;
 }
 
-/*
- * The path's leaf has changed; no hole got more room than it had, or than
- * @grown, if that is one.  The path is lost.
- */
-static void btree_settle(struct hole_btree *tree, struct btree_path *path,
-			 struct hole grown)
+static noinline void btree_settle_up(struct hole_btree *tree,
+				     struct btree_path *path,
+				     const struct btree_change *change)
 {
-	struct room room = { 0, 0 };
-	struct btree_node *root;
+	struct btree_node *root = tree->root;
 	unsigned int level;
 
-	if (unlikely(tree->top && grown.lo < grown.end))
-		room = hole_room(grown);
 	for (level = 0; level < tree->top; level++) {
-		if (path->at[level].node->nr < btree_node_most(level) / 2)
-			btree_refill(tree, path, level);
-		else if (!btree_renew(path, level, room) &&
+		if (btree_too_empty(path->at[level].node, level))
+			btree_refill(tree, path, level, change);
+		else if (!btree_renew(path, level, change) &&
 			 level >= path->split)
 			return;
 	}
-	root = tree->root;
-	if (tree->top && root->nr == 1) {
+	if (root->nr == 1) {
 		tree->root = root->child[0].node;
 		tree->top--;
 		iova_visit(update);
 		spare_push(&tree->domain, root);
-		root = tree->root;
 	}
-	tree->domain.lowest = root->nr ? btree_node_lowest(root, tree->top) :
-					 ~0UL;
 }
 
 /*
- * Take [@lo, @end) out of the path's hole.
- *
- *	| what is left below |   taken   | what is left above |
- *	hole->lo             lo          end          hole->end
+ * Does the parent of the path's leaf keep what it has?  Its room does not change
+ * with holes that are no longer than that, and NO_HOLE is 1 long in these terms.
  */
-static void btree_take_out(struct hole_btree *tree, struct btree_path *path,
-			   unsigned long lo, unsigned long end)
+static inline bool btree_settled(const struct btree_path *path,
+				 unsigned long lost, struct hole gained)
 {
-	struct hole *hole = btree_path_hole(path);
-	struct hole above = { end, hole->end };
+	const struct btree_child *child =
+		&path->at[1].node->child[path->at[1].slot];
+	const struct btree_node *leaf = path->at[0].node;
 
-	if (lo > hole->lo) {
-		hole->end = lo;
-		if (end < above.end)
-			btree_insert(tree, path, above);
-	} else if (end < above.end) {
-		hole->lo = end;
-	} else {
-		btree_close_slot(path->at[0].node, path->at[0].slot, 0);
-	}
-	/* A leaf that was split meanwhile knows nothing of what came after. */
-	btree_settle(tree, path, above);
+	return lost < child->room.aligned &&
+	       gained.end - gained.lo <= child->room.aligned &&
+	       btree_node_lowest(leaf, 0) == child->lo &&
+	       !btree_too_empty(leaf, 0) && !path->split;
 }
 
-/* The path's hole and the one in front become one: all between them is free. */
-static void btree_join_both(struct hole_btree *tree, struct btree_path *path)
+/*
+ * The path's leaf has changed: of a hole that was @lost long, something was
+ * taken, or it is part of @gained; @gained came or grew.  Either may be none.
+ * The path is lost.
+ */
+static inline void btree_settle(struct hole_btree *tree,
+				struct btree_path *path, unsigned long lost,
+				struct hole gained)
 {
-	struct hole *below = btree_path_hole(path), grown;
-	struct btree_path above = *path;
+	struct btree_change change = { lost, { 0, 0 } };
 
-	btree_step_up(&above);
-	below->end = btree_path_hole(&above)->end;
-	grown = *below;
-	if (above.at[0].node != path->at[0].node)
-		btree_settle(tree, path, grown);
-	btree_close_slot(above.at[0].node, above.at[0].slot, 0);
-	btree_settle(tree, &above, grown);
+	if (!tree->top || btree_settled(path, lost, gained))
+		return;
+	if (gained.end)
+		change.gained = hole_room(gained);
+	btree_settle_up(tree, path, &change);
 }
 
 static void btree_put_nodes(struct hole_btree *tree, struct btree_node *node,

@@ -1,4 +1,4 @@
-"""What is asked of an allocator, in which order?
+"""The requests to an allocator, in their order.
 
 An op stream is a flat array of requests that is made before any clock starts.  A slot stands for
 "the range that this op got", so a stream never depends on what a variant answers, and every variant
@@ -55,7 +55,7 @@ class OpFlag(enum.IntFlag):
 
 
 class StreamError(IovaLabError, ValueError):
-    """An op stream that no allocator could be asked to run; ``op`` is the index of the wrong op."""
+    """An op stream that no allocator could run; ``op`` is the index of the wrong op."""
 
     def __init__(self, reason: str, op: int | None = None) -> None:
         super().__init__(reason if op is None else f"op {op}: {reason}")

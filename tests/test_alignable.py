@@ -7,7 +7,7 @@ properties that make it v3, each by a stream that any other choice would answer 
 from __future__ import annotations
 
 import iova_variants
-from iova_lab.checking import model
+from iova_lab.checking import against_model
 from iova_lab.traces.history import History, Step
 from iova_variants import Domain
 from iova_variants.opstream import Op
@@ -141,5 +141,5 @@ def test_reserve_goes_on_above_what_lies_below_start_pfn() -> None:
 def test_try_holds_a_copy_to_what_it_declares() -> None:
     """The model of `try` begins with the range below start_pfn, where find() is called as well."""
     history = History((Step(Op.ALLOC, 0, 2, LIMIT_24BIT),), start_pfn=10)
-    verdict = model.run(iova_variants.load("alignable", build="counted"), history)
+    verdict = against_model.run(iova_variants.load("alignable", build="counted"), history)
     assert not verdict, verdict

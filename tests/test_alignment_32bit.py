@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import iova_variants
-from iova_lab.checking.books import next_power_of_two
+from iova_lab.checking.reference_model import next_power_of_two
 from iova_variants import Claim, Domain
 from tests.support.lineage import REFERENCES
 

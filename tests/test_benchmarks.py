@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -65,6 +66,16 @@ def test_the_suite_is_what_reports_expect() -> None:
         if benchmark.name.startswith("contention."):
             names.append("threads")
         assert list(benchmark.param_names) == names
+
+
+def test_what_asv_stores_of_the_suite_is_of_this_source() -> None:
+    stored = json.loads((ROOT / "results" / "benchmarks.json").read_text())
+    for benchmark in disc_benchmarks(str(ROOT / "benchmarks")):
+        known = stored[benchmark.name]
+        assert (known["code"], known["version"]) == (benchmark.code, benchmark.version), (
+            "asv run --python=same --bench none writes it again"
+        )
+        assert known["params"] == benchmark.params
 
 
 @pytest.mark.slow
@@ -133,7 +144,7 @@ def test_each_metric_is_a_float_or_skipped(
     benchmark: type[Cells], method: str, variant: str
 ) -> None:
     if variant == "null" and not benchmark.fake_too:
-        with pytest.raises(NotImplementedError, match="keeps no books"):
+        with pytest.raises(NotImplementedError, match="tracks no live ranges"):
             run(benchmark(), method, variant, "near_empty", 100)
     else:
         assert type(run(benchmark(), method, variant, "near_empty", 100)) is float
@@ -208,12 +219,12 @@ def test_coverage_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
     why_not = ("track_why_not", "no_cache")
     assert run(coverage.Coverage(), *why_not, "ring", 100) == coverage.MEASURED == 0
     assert run(coverage.Coverage(), *why_not, "near_empty", 1000) == coverage.NO_SUCH_SIZE == 1
-    monkeypatch.setattr(_common, "BUDGET", 1000)
+    monkeypatch.setattr(_common, "NODE_BUDGET", 1000)
     assert run(coverage.Coverage(), *why_not, "ring", 100) == coverage.TOO_LONG == 2
 
 
 def test_the_budget_skips_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_common, "BUDGET", 1000)
+    monkeypatch.setattr(_common, "NODE_BUDGET", 1000)
     latency.check_affordable.cache_clear()
     with pytest.raises(NotImplementedError, match="more than 1,000 nodes"):
         latency.Latency().setup("no_cache", "ring", 100)

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from iova_lab.claims import Claim, Finding, Quantity, Verdict, all_claims, find, ledger
 from iova_lab.claims.ledger import rule_digest
 from iova_lab.cli import main
+from iova_lab.measuring import flags
 from iova_lab.rendering.pages import html_of
 from iova_lab.reports import claims as page
 from iova_lab.reports import claims_figure as drawing
@@ -65,7 +66,8 @@ def test_question_then_answer_then_figure_then_table() -> None:
     lines = [line for line in (REPORTS / "claims.md").read_text().splitlines() if line]
     assert lines[0].startswith("# ")
     assert lines[0].endswith("?")
-    assert lines[1].startswith(f"**{len(all_claims())} claims: ")
+    published = sum(claim.origin == "published" for claim in all_claims())
+    assert lines[1].startswith(f"**{published} published claims: ")
     starts = [line[:7] for line in lines[2:10]]
     assert starts.index("![Publi") < starts.index("| claim")
 
@@ -90,7 +92,7 @@ def test_every_claim_has_a_section_with_all_its_parts() -> None:
 
 def test_a_list_in_markdown_is_a_list_in_the_browser() -> None:
     html = MarkdownIt("commonmark").render((REPORTS / "claims.md").read_text())
-    for part in ("Source", "Rule", "Why this rule", "Command", "Here", "Not in the number"):
+    for part in ("Source", "Rule", "Why this rule", "Command", "Measured", "Not included"):
         assert html.count(f"<li><strong>{part}</strong>") + html.count(
             f"<li>\n<p><strong>{part}</strong>"
         ) == len(all_claims()), part
@@ -101,7 +103,7 @@ def test_nothing_measured_is_a_page_that_says_so(tmp_path: Path) -> None:
     text = written(tmp_path)
     for origin, label in page.LABELS.items():
         missing = sum(not one.cannot and one.origin == origin for one in all_claims())
-        assert re.search(rf"\d+ {label}: [^;]*\b{missing} not measured", text.splitlines()[2])
+        assert re.search(rf"\d+ {label}: [^;\n]*\b{missing} not measured", text.split("\n| ")[0])
     assert "iova-lab claims woods-linear measures it" in text
     assert "claims.svg" not in text
     assert not (tmp_path / "out" / "claims.svg").exists()
@@ -132,7 +134,7 @@ def test_a_verdict_is_computed_when_the_page_is_made(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_another_rule_shows_on_the_page(tmp_path: Path) -> None:
     store(tmp_path, "maple-span", measured={"span": {"maple": 1.5, "mainline": 1.0}}, rule="0")
-    assert "**Stale**: measured while another rule was in force" in written(tmp_path)
+    assert "**Stale**: measured under an earlier rule" in written(tmp_path)
 
 
 @pytest.mark.slow
@@ -239,7 +241,7 @@ def test_what_nobody_published_is_counted_apart() -> None:
     }
     found = page.stored(REPORTS.parent.parent / "results")
     published = [one for one in found if one[0].origin == "published"]
-    assert f"{len(published)} published: " in page.summary(found)
+    assert f"{len(published)} published claims: " in page.summary(found)
     answer = {claim.id: one.answer for claim, one in found}["typical-twice"]
     assert re.search("(in|out)side the rule's band", answer)
 
@@ -248,3 +250,14 @@ def test_a_commit_that_is_not_here_is_labelled() -> None:
     rows = [{"machine": dict.fromkeys(("cpu", "ram", "os", "num_cpu"), "x"), "date": "d"}]
     rows[0] |= {"commit": "abc", "commit_note": "not in this repository"}
     assert "commit abc (not in this repository): " in page._taken(rows)[0]
+
+
+@pytest.mark.parametrize(("changed", "expected"), [("maple", True), ("candidate", False)])
+def test_only_what_a_claim_measures_makes_it_old(
+    changed: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flags, "old_names", lambda commit: [changed])
+    (claim,) = find(["maple-memory"])
+    assert page.is_old(claim, {"commit": "0123456", "measured": {}}) == expected
+    row = {"commit": "0123456", "measured": {"bytes": {changed: 1.0}}}
+    assert page.is_old(claim, row)

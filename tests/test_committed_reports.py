@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from iova_lab.reports.candidate.page import write_evidence
 from iova_lab.reports.claims import write_claims
 from iova_lab.reports.contention import write_contention
 from iova_lab.reports.contents import write_contents
+from iova_lab.reports.pathologies import write_pathologies
 from iova_lab.reports.promises import write_promises
 from iova_lab.reports.rcache import write_rcache
 from iova_lab.reports.releases import write_releases
@@ -32,6 +34,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "promises": lambda out: write_promises(RESULTS / "promises", out),
     "candidate": lambda out: write_evidence(RESULTS, out),
     "contention": lambda out: write_contention(RESULTS / "contention", out),
+    "pathologies": lambda out: write_pathologies(RESULTS, out),
     "rcache": lambda out: write_rcache(RESULTS / "rcache", out),
     "releases": lambda out: write_releases(RESULTS / "releases", out),
 }
@@ -73,3 +76,5 @@ def test_every_page_asks_answers_and_names_its_command(path: Path) -> None:
     assert read_page(path)
     text = path.read_text()
     assert "iova-lab " in text or "make " in text
+    *_, link = re.findall(r"\[Glossary\]\((.*?)\)", text)
+    assert (path.parent / link).samefile(ROOT / "docs" / "glossary.md")

@@ -176,7 +176,7 @@ def test_a_comparison_is_measured_in_pyperf_workers() -> None:
     assert result.cells[1].counts[0].kinds["free"].nr_ops == 0
     assert {"CPU", "load average"} <= result.system.keys()
     assert any("system: " in check for check in result.checks)
-    assert "keeps no books" in comparison.verdicts(result)[1].caveats[0]
+    assert "keeps no ranges" in comparison.verdicts(result)[1].caveats[0]
 
 
 @pytest.mark.usefixtures("_few_processes")

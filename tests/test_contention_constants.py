@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -48,7 +49,7 @@ def stored() -> dict[holds.Asked, dict[str, Any]]:
 
 
 def raw(row: dict[str, Any]) -> Service:
-    return holds._service(row)
+    return Service.from_row(row)
 
 
 # ---- constants ----
@@ -269,7 +270,7 @@ def test_constants_of_another_machine_are_refused(tmp_path: Path) -> None:
 def test_load_is_told_and_stored() -> None:
     assert not IDLE.is_loaded
     assert BUSY.is_loaded
-    assert Load.from_row(BUSY.as_row()) == BUSY
+    assert msgspec.convert(BUSY.as_row(), Load) == BUSY
     assert BUSY.as_row()["loaded"] is True
     assert tables.load_line(IDLE).startswith("load: idle")
     assert tables.load_line(BUSY).startswith("WARNING: this machine was loaded")

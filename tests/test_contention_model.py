@@ -303,7 +303,7 @@ def test_short_holds_never_lock_up_and_are_not_simulated(monkeypatch: pytest.Mon
 
 
 def test_no_simulation_exceeds_what_is_possible() -> None:
-    for name in scenarios.names():
+    for name in scenarios.SCENARIOS:
         asked = scenarios.scenario(name, 20, "near_empty", 100.0)
         service_ = serving([500.0, 9000.0], [40.0, 80.0], handoff_ns=30.0, remote_ns=20.0)
         section, stretch = lockups.longest_possible(service_, asked)

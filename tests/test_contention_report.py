@@ -59,8 +59,8 @@ def test_the_answer_has_the_fewest_cpus_of_the_rows(page: str, tmp_path: Path) -
     for group in (there, here):
         least = min(group, key=lambda row: (row["soft_cpus"], row["nr_live"]))
         said = f"{least['soft_cpus']:,} CPUs ({least['workload']}, {least['nr_live']:,} live ranges"
-        assert said in page.splitlines()[2]
-    assert page.startswith("# How many CPUs does it take until mainline's lock stops a machine?\n")
+        assert said in page.split("## ")[0]
+    assert page.startswith("# How many CPUs cause a lockup on mainline's lock?\n")
     (tmp_path / "contention.md").write_text(page)
     assert read_page(tmp_path / "contention.md").question.endswith("?")
 
@@ -196,7 +196,8 @@ def test_errors_are_those_of_the_rows(page: str) -> None:
 def test_what_is_missing_is_said_with_the_command_that_makes_it(name: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
     shutil.copytree(GOLDEN, results)
-    (results / f"{name}.jsonl").unlink()
+    for path in results.glob(f"{name}.jsonl*"):
+        path.unlink()
     out = CliRunner().invoke(
         main, ["report", "contention", "--results", str(results), "--out", str(tmp_path / "out")]
     )

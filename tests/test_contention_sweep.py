@@ -220,9 +220,9 @@ def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path)
 def test_measuring_again_takes_the_old_rows_place(tmp_path: Path) -> None:
     asked = [("mainline", "near_empty", 10)]
     holds.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
-    first = (tmp_path / "services.jsonl").read_text()
+    first = read_rows(tmp_path / "services.jsonl")
     holds.measured(asked, tmp_path, CONSTANTS, seconds=0.01)
-    assert (tmp_path / "services.jsonl").read_text() == first
+    assert read_rows(tmp_path / "services.jsonl") == first
     holds.measured(asked, tmp_path, CONSTANTS, seconds=0.01, again=True)
     assert len(read_rows(tmp_path / "services.jsonl")) == 1
 
@@ -232,7 +232,7 @@ def test_the_command_lines_names_are_the_models() -> None:
     from iova_lab.commands import contention, contention_sweep
     from iova_lab.contention import scenarios
 
-    assert list(contention.SCENARIOS) == scenarios.names()
+    assert list(contention.SCENARIOS) == list(scenarios.SCENARIOS)
     assert contention.SCENARIO == study.SCENARIO
     default = next(p.default for p in contention_sweep.sweep_command.params if p.name == "cpus")
     assert default == ",".join(map(str, study.CPUS))

@@ -11,6 +11,7 @@ import pytest
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.checking import promises_results
 from iova_lab.contention import store
 from iova_lab.kernel import fidelity
 from iova_lab.measuring import code_digest, counts, rows
@@ -116,8 +117,7 @@ def counted() -> pd.DataFrame:
 
 
 def test_promises_have_the_counts_of_the_candidate() -> None:
-    grid = json.loads((RESULTS / "promises" / "promises.json").read_text())["grid"]
-    promised = pd.DataFrame(grid["data"], columns=grid["columns"])
+    promised = promises_results.load(RESULTS / "promises").grid
     known = counted().reset_index()
     both = promised.merge(known, on=["variant", "workload", "nr_live"], suffixes=("", "_counted"))
     both = both.dropna(subset=["nodes", "nodes_per_op"])
@@ -138,7 +138,7 @@ def test_contention_and_the_kernel_have_them_too() -> None:
     nr_compared = 0
     for row in store.read(RESULTS / "contention", "services"):
         cell = row["variant"], row["workload"], row["nr_live"]
-        if cell in known.index:
+        if cell in known.index and not code_digest.is_old(row, row["variant"], "threaded"):
             most = max(row["alloc"]["max_nodes"], row["free"]["max_nodes"])
             assert most == known.loc[cell, "worst"], cell
             nr_compared += 1

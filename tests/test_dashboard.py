@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import sys
 import tarfile
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import asv
@@ -26,15 +28,17 @@ from asv.util import UserError
 from click.testing import CliRunner
 
 from iova_lab.cli import main
-from iova_lab.dashboard import offline, publish, report_pages, views
+from iova_lab.dashboard import offline, publish, report_pages, values, views
 from iova_lab.dashboard.offline import PACKAGES, OfflineError, Package
 from iova_lab.measuring import asv_machine
-from tests.support import asv_site
+from iova_lab.measuring.results import ResultsError, nr_measured
+from tests.support import asv_files, asv_site
 from tests.support.asv_site import ROOT, Site
 from tests.support.lab import take_interrupts
 
 PAGE = (Path(asv.__file__).parent / "www" / "index.html").read_text()
 NODES = "nodes.NodesMean.track_nodes_per_op"
+LATENCY = "latency.Latency.time_window"
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +238,65 @@ def test_a_view_has_every_variant_and_the_workload_that_tells_them_apart(site: S
     assert lab["log_axes"] == {"nr_live": asv_site.SIZES}
 
 
+def list_of(site: Site) -> list[dict[str, Any]]:
+    """The rows of asv's list, of the one machine that there is."""
+    (path,) = site.html.glob("graphs/arch-*/**/summary.json")
+    rows: list[dict[str, Any]] = json.loads(path.read_text())
+    return rows
+
+
+def test_times_are_those_of_the_reports(site: Site) -> None:
+    """Seen: seconds per window, which nobody compares with anything."""
+    benchmarks = json.loads((site.html / "index.json").read_text())["benchmarks"]
+    assert benchmarks[LATENCY]["unit"] == "ns/op"
+    assert "seconds" not in {one.get("unit") for one in benchmarks.values()}
+    (graph,) = site.html.glob(f"graphs/arch-*/**/{LATENCY}.json")
+    _, cells = json.loads(graph.read_text())[0]
+    axes = [[text.strip("'") for text in axis] for axis in benchmarks[LATENCY]["params"]]
+    found = dict(zip(itertools.product(*axes), cells, strict=True))
+    # 10 ns an op, 2 ns a node, 2 nodes; a window of startup has as many ops as it says.
+    window = asv_files.NR_MEASURED / nr_measured("startup")
+    assert found["mainline", "startup", "1000"] == pytest.approx(14 * window, rel=0.02)
+    (row,) = [
+        row
+        for row in list_of(site)
+        if row["pretty_name"].startswith(LATENCY) and "'mainline'" in row["pretty_name"]
+    ]
+    assert 1 < row["last_value"] < 1e6
+
+
+def test_the_list_can_be_read(site: Site) -> None:
+    """Seen: 18,980 rows, most of them without a value."""
+    rows = list_of(site)
+    benchmarks = json.loads((site.html / "index.json").read_text())["benchmarks"]
+    changed = [row for row in rows if row["prev_value"] is not None]
+    assert len(rows) - len(changed) <= len(benchmarks) * len(site.variants)
+    assert all(row["last_value"] is not None for row in rows)
+    assert not [row for row in rows if "'null'" in row["pretty_name"]]
+    assert {row["name"] for row in rows} >= {NODES, LATENCY}
+
+
+def test_a_change_between_commits_is_one_of_counts(site: Site) -> None:
+    """Seen: 94 "improvements", null among them, between two runs of the same code."""
+    changed = {row["pretty_name"] for row in list_of(site) if row["prev_value"] is not None}
+    assert changed == {f"{NODES}('mainline', 'ring', {size})" for size in asv_site.SIZES}
+    found = json.loads((site.html / "regressions.json").read_text())["regressions"]
+    assert {name for name, *_ in found} == changed
+
+
+def test_what_was_never_measured_is_listed_as_that(site: Site) -> None:
+    index = json.loads((site.html / "index.json").read_text())
+    assert index["iova_lab"]["unmeasured"] == [asv_site.UNMEASURED]
+
+
+def test_a_workload_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    benchmark = {"unit": "seconds", "param_names": ["workload"], "params": [["'gone'"]]}
+    index = {"benchmarks": {"one.Of.time_it": benchmark}, "graph_param_list": []}
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ResultsError, match="gone"):
+        values.per_op(tmp_path)
+
+
 def test_no_two_variants_look_the_same() -> None:
     names = [f"variant_{index}" for index in range(20)]
     looks = [json.dumps(look) for look in views.looks([*names, "null"]).values()]
@@ -287,7 +350,10 @@ def test_markdown_that_is_no_page_is_one_line(
         project_url = show_commit_url = ""
 
     monkeypatch.setattr(publish, "_publish", lambda **_: None)
-    monkeypatch.setattr(views, "add_to_index", lambda html: {"machines": []})
+    (tmp_path / "html").mkdir()
+    index: dict[str, Any] = {"benchmarks": {}, "graph_param_list": [], "params": {}}
+    index["revision_to_hash"] = {}
+    (tmp_path / "html" / "index.json").write_text(json.dumps(index))
     with pytest.raises(UserError, match=r"^reports/notes\.md: begins with no '# question\?'"):
         publish.publish(Conf, range_spec="HEAD")
 
@@ -355,7 +421,7 @@ def workflow_commands() -> list[str]:
 
 def test_the_workflow_runs_only_what_make_knows() -> None:
     commands = workflow_commands()
-    assert "make reports html" in commands
+    assert "make reports site" in commands
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "make"

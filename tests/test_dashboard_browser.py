@@ -7,6 +7,7 @@ its console says; a page is good if nothing failed, nothing came from elsewhere,
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import shutil
@@ -16,7 +17,9 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
@@ -24,11 +27,13 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from iova_lab.rendering.pages import read_page
 from iova_lab.rendering.server import _Handler
 from tests.support import asv_site
 from tests.support.asv_site import Site
 
 NODES = "nodes.NodesMean.track_nodes_per_op"
+LATENCY = "latency.Latency.time_window"
 PATIENCE_S = 60  # a limit, not a measurement: a busy machine may be slow
 
 #: Nothing that Chromium does on its own account may reach the log, or the network.
@@ -186,15 +191,151 @@ def test_a_point_says_what_it_is(browser: Browser) -> None:
     assert browser.complaints() == []
 
 
-def test_grid_list_regressions_and_history(browser: Browser, site: Site) -> None:
+def test_times_have_whiskers_and_counts_have_none(browser: Browser, site: Site) -> None:
+    """The intervals that asv stores, and does not draw."""
+    plot = "$('#main-graph').data('plot')"
+    browser.open(f"index.html#{LATENCY}?x-axis=nr_live&p-variant='mainline'&p-workload='ring'")
+    browser.wait("Number($('#main-graph').attr('data-intervals')) > 0")
+    assert browser.script("$('#main-graph').attr('data-intervals')") == str(len(asv_site.SIZES))
+    intervals = json.loads((site.html / "graphs" / "intervals" / f"{LATENCY}.json").read_text())
+    value = browser.script(f"{plot}.getData()[0].data[0][1]")
+    ends = [one for one in intervals[asv_site.MACHINE].values() if one[0] <= value <= one[1]]
+    assert ends
+    browser.open(f"index.html#{NODES}")
+    browser.wait(f"{plot} && {plot}.getData().length > 0")
+    assert browser.script("$('#main-graph').attr('data-intervals')") is None
+    assert browser.complaints() == []
+
+
+def test_words_on_the_x_axis_have_a_mark_each(browser: Browser) -> None:
+    """Seen: an empty box."""
+    browser.open(
+        f"index.html#{NODES}?x-axis=workload&p-nr_live=100&p-variant='mainline'&p-variant='anchor'"
+    )
+    plot = "$('#main-graph').data('plot')"
+    browser.wait(f"{plot} && {plot}.getData().length == 2")
+    for index in range(2):
+        series = f"{plot}.getData()[{index}]"
+        assert browser.script(f"{series}.points.show && !{series}.bars.show")
+        places = browser.script(f"{series}.datapoints.points.filter((_, i) => i % 2 == 0)")
+        assert places == list(range(len(asv_site.WORKLOADS)))
+    ticks = "$('#main-graph .flot-x-axis .flot-tick-label').get().map(t => t.innerText)"
+    assert browser.script(ticks) == asv_site.WORKLOADS
+    assert browser.complaints() == []
+
+
+def test_what_was_never_measured_says_so_and_opens_no_box(browser: Browser) -> None:
+    browser.open(f"index.html#{asv_site.UNMEASURED}")
+    browser.wait("$('#iova-lab-unmeasured').is(':visible')")
+    (said,) = browser.texts("#iova-lab-unmeasured")
+    assert said.startswith(f"{asv_site.UNMEASURED} was not measured")
+    assert said.endswith("asv run HEAD --bench ContendedWait")
+    assert not browser.script("$('#error').is(':visible')")
+    assert browser.complaints() == []
+    browser.driver.find_element(By.LINK_TEXT, "Benchmark grid").click()
+    browser.wait("$('.benchmark-container').length > 0")
+    assert browser.driver.current_url.endswith("#/grid")
+    assert not browser.script("$('#iova-lab-unmeasured').is(':visible')")
+    assert "ContendedWait.track_mean_wait: not measured" in browser.texts(".benchmark-text")
+
+
+def test_the_first_page_has_what_was_found(browser: Browser, site: Site) -> None:
     browser.open("index.html")
+    browser.wait("$('#iova-lab-home').is(':visible')")
+    report = read_page(site.html.parents[1] / "reports" / asv_site.MACHINE / "index.md")
+    assert browser.texts("#iova-lab-home h1") == [report.question]
+    assert browser.texts("#iova-lab-home .iova-lab-answer") == [report.answer.strip("*")]
+    assert browser.script("$('.iova-lab-picture img')[0].naturalWidth") > 500
+    rows = browser.texts("#iova-lab-home tbody th > a")
+    assert [name for name in rows if name in site.variants] == [
+        name for name in site.variants if name != "null"
+    ]
+    assert set(asv_site.WORKLOADS) <= set(rows)
+    browser.driver.find_element(By.CSS_SELECTOR, "#iova-lab-workload-ring th span a").click()
+    plot = "$('#main-graph').data('plot')"
+    browser.wait(f"{plot} && {plot}.getData().length > 0")
+    assert not browser.script("$('#iova-lab-home').is(':visible')")
+    browser.wait("$('#iova-lab-about').text().startsWith('ring: A network card')")
+    assert browser.script("$('#iova-lab-legend a').length") == len(site.variants) - 1
+    assert browser.complaints() == []
+
+
+def test_links_of_the_first_page_lead_somewhere(browser: Browser, site: Site) -> None:
+    browser.open("index.html")
+    browser.wait("$('#iova-lab-home').is(':visible')")
+    links = browser.script("$('#iova-lab-home a').get().map(a => a.getAttribute('href'))")
+    paths = {link for link in links if not link.startswith("#")}
+    assert {f"sources/{name}.html" for name in site.variants if name != "null"} <= paths
+    assert all((site.html / path).is_file() for path in paths)
+    browser.open("sources/mainline.html")
+    assert "IOVA" in browser.driver.page_source
+    assert browser.complaints() == []
+
+
+def test_two_variants_stand_side_by_side_with_their_ratio(browser: Browser) -> None:
+    """Which asv, comparing commits alone, has no page for."""
+    address = f"index.html#/compare?benchmark={NODES}&left=mainline&right=anchor&nr_live=100"
+    browser.open(address)
+    rows = "$('#iova-lab-compare tbody tr')"
+    browser.wait(f"{rows}.length > 0")
+    assert browser.script(f"{rows}.get().map(r => r.cells[0].innerText)") == asv_site.WORKLOADS
+    cells = browser.script(f"{rows}.get().map(r => [2, 3, 4].map(i => r.cells[i].innerText))")
+    for left, right, ratio in cells:
+        left, right = (float(text.replace(",", "")) for text in (left, right))
+        assert float(ratio.removeprefix("x")) == pytest.approx(right / left, rel=0.01)
+    # Another choice is another address, and the way back leads to the first.
+    browser.script("$('select').eq(1).val('maple').trigger('change')[0].value")
+    browser.wait("location.hash.includes('right=maple')")
+    browser.wait("$('#iova-lab-compare h1').text() == 'maple beside mainline'")
+    browser.driver.back()
+    browser.wait("$('#iova-lab-compare h1').text() == 'anchor beside mainline'")
+    assert browser.complaints() == []
+
+
+def test_a_choice_that_is_not_there_becomes_one_that_is(browser: Browser) -> None:
+    browser.open("index.html#/compare?left=gone&benchmark=gone.Gone.track_gone")
+    browser.wait("$('#iova-lab-compare tbody tr').length > 0")
+    assert browser.texts("#iova-lab-compare h1") == ["candidate beside mainline"]
+    assert browser.complaints() == []
+
+
+def test_the_dark_page_is_dark(browser: Browser) -> None:
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    try:
+        browser.open("index.html#/compare")
+        browser.wait("$('#iova-lab-compare tbody tr').length > 0")
+        with Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())) as picture:
+            assert np.median(np.asarray(picture.convert("L"))) < 60
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.parametrize(
+    "page", ["", "#/grid", "#/compare", f"#{NODES}", "#/summarylist", "#/regressions"]
+)
+def test_a_phone_shows_a_page_at_its_own_width(browser: Browser, page: str) -> None:
+    """Seen: 980 pixels."""
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.open(f"index.html{page}")
+        browser.wait("$('#nav').is(':visible')")
+        assert browser.script("[innerWidth, document.documentElement.scrollWidth]") == [390, 390]
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_grid_list_regressions_and_history(browser: Browser, site: Site) -> None:
+    browser.open("index.html#/grid")
     benchmarks = len(json.loads((site.html / "index.json").read_text())["benchmarks"])
     browser.wait(f"$('.benchmark-plot').length == {benchmarks}")
     browser.script("window.scrollTo(0, document.documentElement.scrollHeight)")
     browser.wait(f"$('.benchmark-plot canvas.flot-base').length == {benchmarks}")
 
     browser.driver.find_element(By.LINK_TEXT, "Benchmark list").click()
-    browser.wait("$('#summarylist-body tbody tr').length > 100")
+    browser.wait("$('#summarylist-body tbody tr').length > 50")
+    assert "each count that differs" in browser.texts("#iova-lab-list")[0]
 
     browser.driver.find_element(By.LINK_TEXT, "Regressions").click()
     worse = f"{NODES}('mainline', 'ring', 1000)"
@@ -209,7 +350,7 @@ def test_grid_list_regressions_and_history(browser: Browser, site: Site) -> None
 
 def test_reports_and_dashboard_lead_to_each_other(browser: Browser) -> None:
     browser.open("index.html")
-    browser.wait("$('.benchmark-container').length > 0")
+    browser.wait("$('#iova-lab-home').is(':visible')")
     browser.driver.find_element(By.LINK_TEXT, "Scaling report").click()
     browser.wait(f"location.pathname.endsWith('/reports/{asv_site.MACHINE}/index.html')")
 
@@ -222,13 +363,14 @@ def test_reports_and_dashboard_lead_to_each_other(browser: Browser) -> None:
 
     browser.driver.back()
     browser.driver.find_element(By.LINK_TEXT, "Dashboard").click()
-    browser.wait("window.$ && $('.benchmark-container').length > 0")
+    browser.wait("window.$ && $('#iova-lab-home').is(':visible')")
     assert browser.complaints() == []
 
 
 def test_every_report_loads_and_links_to_what_is_there(browser: Browser, site: Site) -> None:
     pages = sorted((site.html / "reports").rglob("*.html"))
-    assert len(pages) == len(list((site.html.parents[1] / "reports").rglob("*.md")))
+    markdown = list((site.html.parents[1] / "reports").rglob("*.md"))
+    assert len([page for page in pages if page.name != "glossary.html"]) == len(markdown)
     for page in pages:
         browser.open(str(page.relative_to(site.html)))
         assert browser.complaints() == [], page

@@ -7,8 +7,10 @@ longer valid by its date.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,21 @@ def test_packages_are_listed_fetched_and_unpacked(archive: Path) -> None:
     assert Path("target/usr/share/lab-toy/file").read_text() == "toy\n"
     assert sums == {name: found[0].sha256 for name, found in every_package().items()}
     assert not list(Path().rglob("*.deb.*"))
+
+
+def test_a_library_that_is_loaded_before_python_is_not_loaded_before_apt(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests run under sanitizers in that way, and apt's gpgv hung under one."""
+    source = archive / "ends.c"
+    source.write_text(
+        "#include <unistd.h>\n__attribute__((constructor)) static void ends(void) { _exit(9); }\n"
+    )
+    library = archive / "ends.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    assert subprocess.run(["true"], check=False).returncode == 9
+    assert apt.unpack("toy", apt.dependencies("toy", ["lab-toy"]), Path("target"))
 
 
 def every_package() -> dict[str, list[index.Package]]:
@@ -177,6 +194,44 @@ def test_a_machine_without_namespaces_is_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(root, "_unshare", lambda: ["sh", "-c", "echo 'not permitted' >&2; exit 1"])
     with pytest.raises(DebianError, match=r"^the root of .*\(not permitted\).*run as root$"):
         root.check()
+
+
+#: A kernel of sid, whose compiler this machine lacks, is asked for.
+ASKED = """
+import os, sys
+from pathlib import Path
+from iova_lab.kernel import KernelError, toolchain
+from iova_lab.kernel.files import Kernel
+if sys.argv[1] == "user":
+    os.geteuid = lambda: 1000
+here = Path("/nonexistent")
+kernel = Kernel("9.9-amd64", here, here, here, Path(sys.argv[2]), suite="sid")
+try:
+    toolchain.check(kernel)
+except KernelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(suites.here() == "sid", reason="sid itself needs no root of sid")
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_a_machine_that_refuses_namespaces_is_one_line_with_both_remedies(
+    who: str, tmp_path: Path
+) -> None:
+    """The kernel's own refusal: in a namespace that may have no further ones."""
+    (tmp_path / ".kernelvariables").write_text("CC = gcc-99\n")
+    limits = "for kind in user mnt; do echo 0 > /proc/sys/user/max_${kind}_namespaces; done"
+    inside = shlex.join([sys.executable, "-c", ASKED, who, str(tmp_path)])
+    command = ["unshare", "--user", "--map-root-user", "sh", "-ec", f"{limits}; exec {inside}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no user namespace to try it in: {done.stderr.strip()}")
+    (line,) = done.stdout.splitlines()
+    assert "kernel 9.9-amd64 was compiled with gcc-99" in line
+    assert "apt install" in line
+    assert "gcc-99" in line.partition("apt install ")[2]
+    assert "needs a mount namespace, which this machine refuses (unshare: " in line
+    assert line.endswith("or run as root")
 
 
 def test_commands_run_in_a_root_with_folders_of_this_machine(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from iova_lab.claims import Verdict
 from iova_lab.cli import main
 from iova_lab.comparison import words
 from iova_lab.contention import scenarios
+from iova_lab.diagnosis import Fit
 from iova_lab.measuring import cells, growth
 from iova_variants import _variant, watch
 
@@ -118,7 +119,7 @@ def test_every_target_of_make_exists() -> None:
         text = path.read_text(encoding="utf-8")
         lines = re.findall(r"(?:run: |entry: |^)make ([a-z ]+)", text, re.M)
         named |= {word for line in lines for word in line.split()}
-    assert {"check", "test", "lint", "docs", "reports", "html"} <= named
+    assert {"check", "test", "lint", "docs", "reports", "site"} <= named
     assert named <= targets
 
 
@@ -185,6 +186,7 @@ def printed() -> dict[str, set[str]]:
         "checks": set(checking.CHECKS),
         "claims of variants": {str(claim.name).lower() for claim in iova_variants.Claim},
         "common case": {"null"},
+        "fits of a diagnosis": {str(fit) for fit in Fit},
         "growth": set(growth.CLASSES),
         "missing": {str(reason) for reason in cells.Missing},
         "outcomes": set(words.OUTCOMES),
@@ -266,7 +268,7 @@ def maker(name: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", ["api", "cli"])
+@pytest.mark.parametrize("name", ["api", "cli", "diagnose"])
 def test_a_page_that_is_made_is_of_this_source(name: str) -> None:
     assert maker(f"make_{name}").page() == read(f"docs/{name}.md"), "`make docs` writes it again"
 

@@ -54,10 +54,12 @@ NEED_NOTHING = {
     ("contention", "validate"),
     ("doctor",),
     ("kernel", "probes"),
+    ("linux", "callers"),
     ("linux", "releases"),
     ("list",),
     ("rcache",),
     ("soak",),
+    ("worst-study",),
 }
 #: These measure if they find no results, or none of this cell, and then write them.
 MEASURES = {
@@ -66,6 +68,7 @@ MEASURES = {
     ("compare",),
     ("linux", "releases"),
     ("rcache",),
+    ("worst-study",),
 }
 #: What a command needs to read its --results at all.
 ALSO = {

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from iova_lab.basics.reading import packed, read_rows, row_files
 from iova_lab.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +35,9 @@ KEYS = {"release", "workload", "nr_live", "variant", "code", "first", "seed", "m
 KEYS |= {"nr_cpus", "scenario", "service", "ns_per_node", "here", "think_ns", "handoff_ns"}
 KEYS |= {"remote_ns", "threads", "nr_threads", "nr_ops", "nr_equal", "nr_measured", "key", "date"}
 KEYS |= {"load", "cpus", "budget", "granule", "log", "text", "error", "bound", "cpu", "boot"}
-KEYS |= {"source", "rcache", "domains", "used"}
+KEYS |= {"source", "rcache", "domains", "used", "allocator", "scale"}
 
+_STUCK = re.compile(r"(?<=stuck for )\d+(?=s!)")
 #: What tells one row of a file from another.
 CELL = ("release", "workload", "nr_live", "threads", "scenario", "nr_cpus", "service", "seed")
 #: What ratios refer to.
@@ -52,7 +54,14 @@ def factor(variant: object, *key: object) -> float:
 
 
 def other(value: Any, by: float) -> Any:
-    """Another value of the same type; NaN, None and text stay."""
+    """Another value of the same type; NaN, None and text stay, but for a watchdog's seconds."""
+    if isinstance(value, str):
+        return _STUCK.sub(lambda found: str(other(int(found[0]), by)), value)
+    if isinstance(value, dict):
+        return {
+            name: one if name in KEYS else other(one, by * factor("", value.get("phase"), name))
+            for name, one in value.items()
+        }
     if isinstance(value, list):
         return [other(one, by) for one in value]
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
@@ -86,13 +95,14 @@ def scramble_asv(folder: Path) -> None:
 
 def scramble_rows(folder: Path) -> None:
     """Other values in all rows of all files of JSON lines."""
-    for path in folder.glob("*.jsonl"):
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for path in row_files(folder, "*.jsonl"):
+        rows = read_rows(path)
         for row in rows:
-            cell = [row.get(key) for key in ("variant", *CELL)]
+            cell = [row.get(key) for key in ("variant", "allocator", *CELL)]
             for name in row.keys() - KEYS:
                 row[name] = other(row[name], factor(*cell, name))
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        packed(path).unlink(missing_ok=True)
 
 
 def scramble_releases(folder: Path) -> None:
@@ -134,8 +144,17 @@ PAGES = {
         "kernel",
         ("report", "kernel"),
         scramble_rows,
-        r"live.*|.*: (live|ops)|workloads|cells|ops|.*equal|held against|.*CPUs?.*|kernel|" + MADE,
+        r"live.*|.*: (live|ops)|workloads|cells|ops|.*equal|held against|.*CPUs?.*|kernel|.*code|"
+        + MADE,
         "kernel",
+    ),
+    "io": Page(
+        "kernel",
+        ("report", "io"),
+        scramble_rows,
+        r"phase|allocator|kernel|p99|" + MADE,  # p99 is the edge of a bucket
+        "kernel",
+        least=80,
     ),
     "contention": Page(
         "contention",

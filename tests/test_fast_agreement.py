@@ -1,4 +1,4 @@
-"""Does the rcache over `mainline` do, call by call, what two real kernels did?"""
+"""Does the rcache over `mainline` do, call by call, what three real kernels did?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.traces import fast_agreement
 from iova_lab.traces.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace, read_trace
-from iova_lab.workloads import _recorded
 from iova_variants.opstream import Op
 
 #: Kernel, allocs, addresses that agree as recorded, calls, calls that go as far as recorded, mends.
 RECORDED = [
     ("6.1", 111_653, 106_025, 220_976, 220_971, 5),
     ("6.12", 194_349, 164_883, 386_363, 386_353, 12),
+    ("7.3", 17_176, 17_176, 34_334, 34_334, 0),
 ]
 
 
@@ -49,11 +49,12 @@ def test_every_call_agrees_once_the_order_is_mended(
 
 
 def test_the_kernel_decides_which_rcache() -> None:
-    traces = {kernel: fast_trace(kernel).trace for kernel in ("6.1", "6.12")}
+    traces = {kernel: fast_trace(kernel).trace for kernel in ("6.1", "6.12", "7.3")}
     chosen = {kernel: fast_agreement.rcache_for(trace) for kernel, trace in traces.items()}
     assert {kernel: rcache.kernel for kernel, rcache in chosen.items()} == {
         "6.1": "pre-6.7",
         "6.12": "6.7",
+        "7.3": "7.3",
     }
     with pytest.raises(ValueError, match="does not begin with a version"):
         fast_agreement.rcache_for(replace(traces["6.1"], kernel="next"))
@@ -67,19 +68,26 @@ def test_a_trace_without_a_fast_level_says_so(tmp_path: object) -> None:
         read_fast_trace(path)
 
 
-@pytest.mark.parametrize(("kernel", "raced"), [("6.1", 37_415), ("6.12", 24_026)])
-def test_a_recorded_workload_is_what_the_kernel_answered(kernel: str, raced: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "raced", "nr_before"),
+    [("6.1", 37_415, 20_000), ("6.12", 24_026, 20_000), ("7.3", None, 16_270)],
+)
+def test_a_recorded_workload_is_what_the_kernel_answered(
+    kernel: str, raced: int | None, nr_before: int
+) -> None:
     """Through the recorded rcache every address is the recorded one, up to the first race."""
     fast = fast_trace(kernel)
-    disk = _recorded.disk_window(f"debian-{kernel}.npz")
-    assert disk.stream is workloads.get(f"trace_{kernel.replace('.', '_')}").make(100)
+    workload = workloads.get(f"trace_{kernel.replace('.', '_')}")
+    assert workload.recorded is not None
+    disk = workload.recorded()
+    assert disk.stream is workload.make(100)
     rcache = fast_agreement.rcache_for(disk)
     pfns = iova_variants.replay("mainline", disk.stream, rcache=rcache, pfns=True).pfns
-    before = disk.rows < raced
+    before = disk.rows < (raced or np.inf)
     assert (pfns == disk.recorded)[before].all()
-    assert before.sum() > 20_000
+    assert before.sum() >= nr_before
     # The races are the recording's: with them mended every address of the trace agrees (above).
-    assert not (pfns == disk.recorded).all()
+    assert (pfns == disk.recorded).all() == (raced is None)
     whole = fast.trace.stream.ops[np.isin(fast.trace.rows, disk.rows)]
     for name in ("op", "size", "limit_pfn", "cpu"):
         assert (whole[name] == disk.stream.ops[name]).all()

@@ -8,7 +8,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.frames import columns_of, rows_of
 
 
 class Size(NamedTuple):
@@ -25,6 +25,12 @@ class Stored(msgspec.Struct):
     variant: str
 
 
+class Timed(Stored, kw_only=True):
+    """One column more than its base."""
+
+    ns: float
+
+
 FRAME = pd.DataFrame({"variant": ["a", "b"], "value": [0.5, 1.5], "nr_live": [100, 1000]})
 
 
@@ -34,6 +40,10 @@ def test_rows_have_the_columns_that_their_class_names(row: type[Size] | type[Sto
     assert found == [row(100, "a"), row(1000, "b")]
     assert {type(one.nr_live) for one in found} == {int}
     assert list(rows_of(FRAME[:0], row)) == []
+
+
+def test_a_schema_has_the_columns_of_its_base() -> None:
+    assert columns_of(Timed) == ["nr_live", "variant", "ns"]
 
 
 def test_a_column_that_is_not_there_is_named() -> None:

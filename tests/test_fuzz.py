@@ -13,7 +13,7 @@ import pytest
 from iova_lab.traces.importer import write
 from iova_lab.traces.importer.calls import Calls
 from iova_lab.traces.importer.domains import Domains
-from tests.support import fuzz_importer
+from tests.support import fuzz_blind, fuzz_importer
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDS = [path for path in sorted(fuzz_importer.FINDS.glob("*")) if path.suffix != ".md"]
@@ -27,23 +27,12 @@ def test_what_broke_it_once(path: Path, tmp_path: Path) -> None:
     fuzz_importer.check_input(path.read_bytes(), tmp_path / "t.npz")
 
 
-def _bytes_changed(data: bytes, rng: random.Random) -> bytes:
-    changed = bytearray(data)
-    for _ in range(rng.randrange(8) if changed else 0):
-        changed[rng.randrange(len(changed))] = rng.randrange(256)
-    return bytes(changed)
-
-
 @pytest.mark.slow
 def test_mutated_text_of_every_tool(tmp_path: Path) -> None:
     rng = random.Random(1)
-    seeds = fuzz_importer.seeds()
     nr_traces = 0
     for _ in range(_NR_MUTATED):
-        data = rng.choice(seeds)
-        for _ in range(rng.randrange(1, 8)):
-            data = fuzz_importer.mutate(data, rng, lambda part: _bytes_changed(part, rng))
-        nr_traces += fuzz_importer.check_input(data, tmp_path / "t.npz")
+        nr_traces += fuzz_importer.check_input(fuzz_importer.mutated(rng), tmp_path / "t.npz")
     assert _NR_MUTATED // 4 < nr_traces < _NR_MUTATED  # some are traces still, some no longer
 
 
@@ -55,6 +44,30 @@ def test_the_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(write, "Calls", lambda drops: Calls(drops, domains=Domains(start_pfn=0)))
     with pytest.raises(ValueError, match="limit_pfn lies below start_pfn"):
         fuzz_importer.check_input(good + alloc, tmp_path / "t.npz")
+
+
+def test_a_find_is_kept_and_a_hang_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(data: bytes, number: int, folder: Path) -> bool:
+        while number == 2:
+            pass
+        if number in (1, 3):
+            raise ZeroDivisionError
+        return True
+
+    subject = fuzz_blind.Subject(lambda rng: b"%d" % rng.randrange(1 << 30), check)
+    monkeypatch.setitem(fuzz_blind.SUBJECTS, "test", subject)
+    monkeypatch.setattr(fuzz_blind, "MOST_S", 0.05)
+    said: list[str] = []
+    assert fuzz_blind.ask("test", 7, range(5), tmp_path, said.append) == 3
+    assert [line.split(" in ")[0] for line in said[:2]] == [
+        "test 1: ZeroDivisionError",
+        "test 2: TooLongError",
+    ]
+    assert "2 inputs had a meaning, 3 broke it, in 2 places" in said[-1]
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert kept == {f"test-7-{number}": fuzz_blind.made("test", 7, number) for number in (1, 2)}
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from iova_lab.cli import main
 from iova_lab.traces.importer import ImportTextError, import_text
 
+GOLDEN = Path(__file__).parent / "golden" / "tracing"
 TASK = "        fio-2201    [004] ..... 50.12642"
 ALLOC = "iova_alloc: (f+0x1/0x2 <- g) dom=0xff1 size=0x1 limit=0xfffff aligned=1 pfn=0xffffe"
 FREE = "iova_free: (f+0x0/0x7) dom=0xff1 pfn=0xffffe"
@@ -18,17 +19,6 @@ PLAIN = f"{TASK}1: {ALLOC}\n{TASK}2: {FREE}\n"
 HEADER = "# os release : 6.12.9-amd64\n"
 
 FOREIGN = {
-    "iommu": (
-        f"{TASK}0: map: IOMMU: iova=0x00003fffffc00000 - 0x0000400000000000 paddr=0x1a9400000"
-        f" size=4194304\n{TASK}1: unmap: IOMMU: iova=0x0 - 0x8000 size=32768\n",
-        "events of iommu:map and iommu:unmap. These have no limit",
-    ),
-    "dma": (
-        f"{TASK}0: dma_map_phys: 0000:03:00.0 dir=FROM_DEVICE dma_addr=fffff000 size=2048\n"
-        f"{TASK}1: dma_unmap_phys: 0000:03:00.0 dir=FROM_DEVICE dma_addr=fffff000\n",
-        "events of dma:dma_map",
-    ),
-    "dma sg": (f"{TASK}0: dma_map_sg: 0000:04:00.0 nents=2/2\n", "events of dma:dma_map"),
     "functions": (f"{TASK}0: alloc_iova_fast <-iommu_dma_alloc_iova\n", "the function tracer"),
     "graph": (" 3)   0.512 us    |  alloc_iova_fast();\n", "the function tracer"),
     "soft lockup": (
@@ -65,7 +55,8 @@ def test_another_file_is_named_with_what_is_needed(name: str, tmp_path: Path) ->
 
 def test_other_events_beside_ours_are_left_out(tmp_path: Path) -> None:
     source = tmp_path / "mixed.txt"
-    source.write_text(FOREIGN["iommu"][0] + PLAIN)
+    pieces = f"{TASK}0: map: IOMMU: iova=0x8000 - 0x9000 paddr=0x1 size=4096\n"
+    source.write_text(2 * pieces + PLAIN)
     done = import_text(source, tmp_path / "mixed.npz", kernel="6.12")
     assert (done.nr_rows, [one.count for one in done.dropped]) == (2, [2])
 
@@ -121,3 +112,27 @@ def test_the_kernel_given_is_held_against_the_header(
     with pytest.raises(ImportTextError, match=f"recorded on 6.12.9-amd64, .* --kernel is {kernel}"):
         import_text(source, target, kernel=kernel)
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "fits"), [("6.1", False), ("6.8.12", False), ("6.9", True), ("7.3", True)]
+)
+@pytest.mark.parametrize("tool", ["tracefs", "perf", "tracecmd"])
+def test_the_kernel_given_is_held_against_the_form_of_the_records(
+    tool: str, kernel: str, fits: bool, tmp_path: Path
+) -> None:
+    """Seen: text of 6.12 taken for one of 6.1, whose rcache is another."""
+    source, target = GOLDEN / f"{tool}-6.12.txt.gz", tmp_path / "trace.npz"
+    if fits:
+        assert import_text(source, target, kernel=kernel).kernel == kernel
+        return
+    with pytest.raises(
+        ImportTextError, match=rf"line \d+: .* from 6\.9 on, and --kernel is {kernel}"
+    ):
+        import_text(source, target, kernel=kernel)
+    assert not target.exists()
+
+
+def test_two_records_per_call_are_of_any_kernel(tmp_path: Path) -> None:
+    for kernel in ("6.1", "6.12"):
+        assert import_text(GOLDEN / "tracefs-6.1.txt.gz", tmp_path / "a.npz", kernel=kernel).nr_rows

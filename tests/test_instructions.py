@@ -134,7 +134,7 @@ def test_a_size_below_the_smallest_is_refused(tmp_path: Path) -> None:
 def test_who_is_too_slow_at_one_size_is_not_asked_at_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counts, "BUDGET", 20_000)
+    monkeypatch.setattr(counts, "NODE_BUDGET", 20_000)
     rows = [
         row
         for row in counts.measure(["mainline", "candidate"], [100, 1000, 10_000])

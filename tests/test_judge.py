@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import iova_variants
-from iova_lab.checking.books import books_of
+from iova_lab.checking.reference_model import reference_model
 from iova_variants import Claim
 from iova_variants.opstream import Op, OpFlag, OpStream
 from tests.support.lab import (
@@ -39,28 +39,28 @@ class Counts(NamedTuple):
 def brute_force(
     variant: str, stream: OpStream, pfns: np.ndarray[tuple[int], np.dtype[np.uint64]]
 ) -> Counts:
-    """Judge these answers with nothing but books."""
-    books = books_of(iova_variants.load(variant).claims, stream.granule, stream.start_pfn)
+    """Judge these answers with nothing but the reference model."""
+    model = reference_model(iova_variants.load(variant).claims, stream.granule, stream.start_pfn)
     reserved = set[int]()
     counts = np.zeros(4, int)
     for index, (row, pfn) in enumerate(
         zip(map(Row._make, stream.ops.tolist()), pfns.tolist(), strict=True)
     ):
         if row.op == Op.ALLOC:
-            best = books.highest_fit(row.size, row.limit_pfn, bool(row.flags & OpFlag.SIZE_ALIGNED))
+            best = model.highest_fit(row.size, row.limit_pfn, bool(row.flags & OpFlag.SIZE_ALIGNED))
             refused = pfn == REFUSED
             above = not refused and pfn + row.size - 1 > row.limit_pfn
             verdict = (refused, refused and best is not None, not refused and pfn != best, above)
             counts += np.array(verdict) * (index >= stream.nr_ageing)
             if not refused:
-                books.add(pfn, pfn + row.size - 1)
+                model.add(pfn, pfn + row.size - 1)
         elif row.op == Op.RESERVE:
-            books.reserve(pfn, row.limit_pfn)
+            model.reserve(pfn, row.limit_pfn)
             reserved.add(row.slot)
         elif row.op == Op.FREE and pfn != REFUSED:
-            if not books.frees_reserved and row.slot in reserved:
+            if not model.frees_reserved and row.slot in reserved:
                 continue
-            books.free(pfn)
+            model.free(pfn)
     return Counts(*counts.tolist())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row
 from iova_lab.checking import soak_streams
 from iova_lab.cli import main
+from iova_lab.commands import kernel_record
 from iova_lab.kernel import (
     KernelError,
     fidelity,
@@ -32,10 +34,11 @@ from iova_lab.kernel import (
 )
 from iova_lab.kernel.files import Kernel
 from iova_lab.kernel.machine import Machine, MachineError
-from iova_lab.kernel.packages import SERIES
 from iova_lab.kernel.replay import Job, KernelResult, Recorded, replay
+from iova_lab.measuring import rows
 from iova_lab.traces import agreement
 from iova_lab.traces.importer import import_text
+from iova_lab.traces.info import trace_info
 from iova_lab.traces.trace import read_trace
 from iova_variants.opstream import Op, OpStream
 from tests.support import small_tree
@@ -52,6 +55,8 @@ def boots(test: Test) -> Test:
     return marked
 
 
+#: The series that are booted; any other that Debian has can be asked for.
+SERIES = ("6.1", "6.12")
 NEWEST = SERIES[-1]
 #: One of them in `make test`: a guest takes half a minute.
 OTHERS = [pytest.param(series, marks=pytest.mark.long) for series in SERIES[:-1]]
@@ -241,6 +246,25 @@ def test_what_does_not_compile_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 @boots
+@pytest.mark.long
+def test_a_warning_fails_the_build_where_it_is_about_a_file_of_the_module(tmp_path: Path) -> None:
+    """A file elsewhere stands for a kernel's header."""
+    header = tmp_path / "headers" / "careless.h"
+    header.parent.mkdir()
+    header.write_text("static int careless(void) { int unused; return 0; }\n")
+    path = own(tmp_path, "includes", "careless();")
+    path.write_text(f'#include "{header}"\n{path.read_text()}')
+    assert module.build(kernel(NEWEST), [path]).exists()
+    path.write_text(path.read_text().replace("careless();", "int mine;\n\tcareless();"))
+    with pytest.raises(KernelError) as caught:
+        module.build(kernel(NEWEST), [path])
+    first, *found = str(caught.value).splitlines()
+    assert first.startswith("the module does not compile for ")
+    assert len(found) == 1
+    assert re.fullmatch(r"variants/own_includes\.c:\d+:\d+: warning: .*mine.*", found[0])
+
+
+@boots
 def test_a_granule_that_the_kernel_would_answer_with_bug_is_refused(
     results: dict[str, KernelResult],
 ) -> None:
@@ -279,6 +303,7 @@ def test_a_panic_ends_in_the_kernels_own_words(tmp_path: Path) -> None:
 
 def test_missing_programs_are_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "_which", lambda program: None if "qemu" in program else "/bin/x")
+    monkeypatch.setattr(tools, "find_library", lambda name: name)
     assert tools.missing() == (
         "the booted kernel needs programs that are missing: apt install qemu-system-x86"
     )
@@ -341,14 +366,16 @@ def test_the_command_measures_what_it_is_told_and_no_more(
     monkeypatch.setattr(times, "NR_ROUNDS", 1)
     told = f"--variant retry --workload ring --kernel {NEWEST} --results {tmp_path}".split()
     measured = []
-    for budget in ("10", "1e7"):
-        done = CliRunner().invoke(main, ["kernel", "fidelity", *told, "--budget", budget])
+    few, more = ("--budget", "10"), ("--budget", "1e7")
+    for options in (few, (*more, "--largest", "1000", "--count-only"), more):
+        done = CliRunner().invoke(main, ["kernel", "fidelity", *told, *options])
         assert done.exit_code == 0, done.output
-        (path,) = tmp_path.glob("*-amd64.jsonl")
-        measured.append([(row["variant"], row["nr_live"]) for row in read_rows(path)])
+        measured.append([(row["variant"], row["nr_live"]) for row in rows.of_kernels(tmp_path)])
         fidelity.nodes.cache_clear()
-    assert measured == [[("retry", 1000)], [("retry", 1000), ("retry", 2000)]]
-    assert {row["workload"] for row in read_rows(tmp_path / "user.jsonl")} == {"ring"}
+    small = [("retry", 1000)]
+    assert measured == [small, small, [*small, ("retry", 2000)]]
+    assert {row["workload"] for row in rows.times(tmp_path)} == {"ring"}
+    assert not list(tmp_path.glob("*.jsonl"))
 
 
 @boots
@@ -392,7 +419,7 @@ def test_the_command_prints_cost_and_agreement() -> None:
 
 @boots
 @pytest.mark.long
-@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("series", [*SERIES, packages.NEWEST])
 def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: Path) -> None:
     text, target = tmp_path / "trace.txt", tmp_path / "t.npz"
     assert record.record(kernel(series), text, scale=1, cpus=1) == 0
@@ -405,6 +432,36 @@ def test_what_real_drivers_ask_is_recorded_without_loss(series: str, tmp_path: P
     assert (frame["share_mended"] == 1).all(), mended.notes
     # One CPU races nobody: only an interrupt's calls come between a call and its return.
     assert all("was interrupted" in note for note in mended.notes)
+
+
+@boots
+def test_one_driver_alone_is_recorded(tmp_path: Path) -> None:
+    text, target = tmp_path / "trace.txt", tmp_path / "t.npz"
+    steps: list[str] = []
+    lost = record.record(
+        *(kernel(NEWEST), text), scale=1, jobs=4, devices=["nvme"], on_progress=steps.append
+    )
+    assert (lost, steps) == (0, [step for step in record.STEPS if step != "tcp"])
+    import_text(text, target, kernel=kernel(NEWEST).release)
+    domains = [one.nr_rows for one in trace_info(target).domains]
+    assert len(domains) == 2  # one with an ext4, of few and large requests
+    assert max(domains) > 5 * min(domains) > 500
+
+
+def test_the_names_of_devices_are_those_that_there_are() -> None:
+    assert tuple(record.DEVICES) == kernel_record.NAMES
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        (["nvme", "ahci", "usb"], ["/dev/nvme0n1", "/dev/nvme1n1", "/dev/sda", "/dev/sdb"]),
+        (["usb", "net"], ["/dev/sda"]),
+        (["virtio"], []),
+    ],
+)
+def test_the_guest_waits_for_the_disks_that_it_has(devices: list[str], expected: list[str]) -> None:
+    assert record.disks(devices) == expected
 
 
 # ---- the soft lockup ----

@@ -13,6 +13,7 @@ from iova_lab.checking import checks
 from iova_lab.cli import main
 from iova_lab.comparison import trial
 from iova_lab.kernel import lockup, tools
+from iova_lab.measuring.rows import lockups
 from tests.support import small_tree
 
 pytestmark = [
@@ -73,7 +74,7 @@ def test_a_tree_locks_up_in_the_place_of_the_stock_kernel(
     status, output, errors = run("kernel", "lockup", tree, "augmented", *where)
     assert status == 0, output + errors
     assert "watchdog: BUG: soft lockup" in output
-    rows = [json.loads(line) for line in (tmp_path / "lockup.jsonl").read_text().splitlines()]
+    rows = lockups(tmp_path)
     locked = {row["variant"]: bool(row["words"]) for row in rows}
     assert locked == {"stock": True, tree: True, "augmented": False}
     nodes = {row["variant"]: row["nodes"] for row in rows}

@@ -32,7 +32,7 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     monkeypatch.setattr(releases, "CELLS", CELLS)
     monkeypatch.setattr(releases, "RCACHE_CELLS", CELLS[:1])
     monkeypatch.setattr(instructions, "valgrind", lambda: "valgrind")
-    monkeypatch.setattr(releases, "per_op", lambda variant, stream: 100.0)
+    monkeypatch.setattr(releases, "per_op", lambda variant, stream, rcache="off": 100.0)
     before = small_tree.write(tmp_path / "before", "5.14")
     after = small_tree.write(tmp_path / "after", "6.7", changes={SEARCH: SEARCH + SEARCH})
     return str(before), str(after)

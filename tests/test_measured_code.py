@@ -81,6 +81,35 @@ def test_what_counts_as_changed(
     assert flags.old_names(git(tmp_path, "rev-parse", "HEAD")) == old
 
 
+@pytest.mark.parametrize(
+    ("name", "pins", "old"),
+    [
+        ("trace_6_1", {"trace_6_1 100 0": "a", "trace_6_1 100 1": "a"}, []),
+        ("trace_6_1", {"trace_6_1 100 0": "a", "trace_6_1 100 1": "b"}, ["trace_6_1"]),
+        ("trace_6_1", {"trace_6_1 100 0": "a", "trace_6_1 100 2": "a"}, ["trace_6_1"]),
+        ("trace_6_1", {"trace_6_12 100 0": "a"}, ["trace_6_1"]),
+        ("ring", {"ring 100 0": "a"}, ["ring"]),  # pinned at some of its sizes
+    ],
+)
+def test_a_workload_that_is_written_anew_is_the_same_while_its_only_stream_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, pins: dict[str, str], old: list[str]
+) -> None:
+    then = {"trace_6_1 100 0": "a", "trace_6_1 100 1": "a", "ring 100 0": "a"}
+    module, golden = tmp_path / f"iova_lab/workloads/{name}.py", tmp_path / "tests/golden"
+    for folder in (tmp_path / "iova_variants", module.parent, golden):
+        folder.mkdir(parents=True)
+    (tmp_path / "iova_variants/null.c").write_text("int a;\n")
+    for text, streams in (("SIZE = 1\n", then), ("SIZE = 2\n", pins)):
+        module.write_text(text)
+        (golden / "streams.json").write_text(json.dumps(streams))
+        if text == "SIZE = 1\n":
+            git(tmp_path, "init", "-q")
+            git(tmp_path, "add", "-A")
+            git(tmp_path, "commit", "-q", "-m", "base")
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
+    assert flags.old_names(git(tmp_path, "rev-parse", "HEAD")) == old
+
+
 def test_proven_code_is_not_old_until_the_c_changes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 import iova_variants
-from iova_lab.checking.books import Range, books_of, next_power_of_two
+from iova_lab.checking.reference_model import Range, next_power_of_two, reference_model
 from iova_variants import Claim, EndlessError
 from tests.support.lab import REAL, answers, as_far_as_it_returns, random_stream
 from tests.support.lineage import REFERENCES, NeverReturnsError
@@ -29,8 +29,8 @@ GRANULES = [2**25, 2**26, 2**28]
 SIZES = st.one_of(st.just(1), st.integers(1, 9), st.integers(1, 70))
 
 
-class AgainstBooks(RuleBasedStateMachine):
-    """One domain, its books, and, where there is one, the reference of the variant."""
+class AgainstModel(RuleBasedStateMachine):
+    """One domain, its model, and, where there is one, the reference of the variant."""
 
     name: str
 
@@ -38,10 +38,10 @@ class AgainstBooks(RuleBasedStateMachine):
     def begin(self, granule: int, start_pfn: int) -> None:
         self.domain = iova_variants.Domain(self.name, granule=granule, start_pfn=start_pfn)
         self.claims = self.domain.variant.claims
-        self.books = books_of(self.claims, granule, start_pfn)
+        self.model = reference_model(self.claims, granule, start_pfn)
         reference = REFERENCES.get(self.name)
         self.reference = reference(granule, start_pfn) if reference else None
-        d32 = self.books.d32
+        d32 = self.model.d32
         self.limits = [
             *(d32 - 1, d32 - 1, d32 - 2, d32, d32 + 1, start_pfn, start_pfn + d32 // 4, d32 // 2),
             *(2 * d32, 2**48 // granule - 1, 2**64 // granule - 1),
@@ -50,10 +50,10 @@ class AgainstBooks(RuleBasedStateMachine):
     @rule(size=SIZES, limit=st.integers(0, 10), aligned=st.booleans(), times=st.integers(1, 4))
     def alloc(self, size: int, limit: int, aligned: bool, times: int) -> None:
         for _ in range(times):
-            self.alloc_one(size, max(self.limits[limit], self.books.start_pfn), aligned)
+            self.alloc_one(size, max(self.limits[limit], self.model.start_pfn), aligned)
 
     def alloc_one(self, size: int, limit_pfn: int, aligned: bool) -> None:
-        best = self.books.highest_fit(size, limit_pfn, aligned)
+        best = self.model.highest_fit(size, limit_pfn, aligned)
         try:
             expected = self.reference.alloc(size, limit_pfn, aligned) if self.reference else None
         except NeverReturnsError:
@@ -68,48 +68,48 @@ class AgainstBooks(RuleBasedStateMachine):
         if pfn is None:
             assert best is None or Claim.COMPLETE not in self.claims
             return
-        assert pfn >= self.books.start_pfn or Claim.BELOW_START in self.claims
+        assert pfn >= self.model.start_pfn or Claim.BELOW_START in self.claims
         assert pfn + size - 1 <= limit_pfn or Claim.ABOVE_LIMIT in self.claims
         assert not aligned or pfn % next_power_of_two(size) == 0
         assert pfn == best or Claim.EXACT not in self.claims
-        assert not self.books.overlaps(pfn, pfn + size - 1)
-        self.books.add(pfn, pfn + size - 1)
+        assert not self.model.overlaps(pfn, pfn + size - 1)
+        self.model.add(pfn, pfn + size - 1)
 
     def pick(self, data: st.DataObject) -> Range:
-        return data.draw(st.sampled_from(self.books.ranges), label="range")
+        return data.draw(st.sampled_from(self.model.ranges), label="range")
 
     @rule(data=st.data(), times=st.integers(1, 6))
     def free_live(self, data: st.DataObject, times: int) -> None:
         for _ in range(times):
-            if self.books.ranges:
+            if self.model.ranges:
                 range_ = self.pick(data)
                 self.free(data.draw(st.sampled_from([range_.lo, range_.hi]), label="pfn"))
 
     @rule(pfn=st.integers(0, 300))
     def free(self, pfn: int) -> None:
         self.domain.free(pfn)
-        self.books.free(pfn)
+        self.model.free(pfn)
         if self.reference:
             self.reference.free(pfn)
 
     @rule(lo=st.integers(0, 140), size=SIZES)
     def reserve(self, lo: int, size: int) -> None:
         self.domain.reserve(lo, lo + size - 1)
-        self.books.reserve(lo, lo + size - 1)
+        self.model.reserve(lo, lo + size - 1)
         if self.reference:
             self.reference.reserve(lo, lo + size - 1)
 
     @rule(pfn=st.integers(0, 300))
     def find(self, pfn: int) -> None:
-        assert self.domain.find(pfn) == self.books.find(pfn)
+        assert self.domain.find(pfn) == self.model.find(pfn)
 
     @invariant()
     def holds(self) -> None:
         self.domain.verify()
         if self.reference:
-            assert self.reference.live() == self.books.live()
-        for range_ in self.books.ranges:
-            assert self.domain.find(range_.lo) == self.books.find(range_.lo)
+            assert self.reference.live() == self.model.live()
+        for range_ in self.model.ranges:
+            assert self.domain.find(range_.lo) == self.model.find(range_.lo)
 
     def teardown(self) -> None:
         if hasattr(self, "domain"):
@@ -120,7 +120,7 @@ class AgainstBooks(RuleBasedStateMachine):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("variant", REAL)
 def test_every_history_agrees_with_the_books(variant: str) -> None:
-    machine = type("Machine", (AgainstBooks,), {"name": variant})
+    machine = type("Machine", (AgainstModel,), {"name": variant})
     run_state_machine_as_test(machine)
 
 

@@ -9,7 +9,9 @@ import jinja2
 import pandas as pd
 import pytest
 
-from iova_lab.rendering import pages
+from iova_lab.rendering import glossary, pages
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_markdown_needs_no_svg_and_no_csv(tmp_path: Path, templates: dict[str, s
     for shown in ('src="b/c.svg"', 'src="https://example.org/e.svg"', 'href="f.csv"'):
         assert shown in page
     markdown = (tmp_path / "one.md").read_text()
-    assert markdown.endswith("![a](b/c.png) ![d](https://example.org/e.svg) `f.csv`\n")
+    assert "\n![a](b/c.png) ![d](https://example.org/e.svg) `f.csv`\n" in markdown
     assert 'src="b/c.png"' in pages.html_of(tmp_path / "one.md", markdown)
 
 
@@ -76,3 +78,16 @@ def test_what_a_page_is_given_is_no_markup(tmp_path: Path, templates: dict[str, 
     assert "&lt;b&gt;fast&lt;/b&gt;" in page
     assert "<b>" not in page
     assert "<i>" not in page
+
+
+def test_every_page_links_to_the_glossary(tmp_path: Path, templates: dict[str, str]) -> None:
+    page = html(tmp_path, templates, "# Is it?\n\nYes.")
+    assert '<a href="glossary.html">Glossary</a>' in page
+    assert "top-down first fit" in (tmp_path / "glossary.html").read_text()
+    assert "](glossary.html)" in (tmp_path / "one.md").read_text()
+    inside = ROOT / "reports" / "kernel"
+    assert (inside / link(glossary.footer(inside))).samefile(ROOT / "docs" / "glossary.md")
+
+
+def link(markdown: str) -> str:
+    return markdown.partition("](")[2].partition(")")[0]

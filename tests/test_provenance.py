@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
+from iova_lab.basics.packing import pack_rows
+from iova_lab.basics.writing import append_row
 from iova_lab.cli import main
 from iova_lab.measuring import provenance
 
@@ -106,6 +108,19 @@ def test_a_file_of_rows_keeps_the_descriptions_of_its_earlier_runs(tmp_path: Pat
     assert (provenance.read(path).command, provenance.read(path).earlier) == ("iova-lab anew", [])
 
 
+def test_rows_that_are_packed_are_rows_that_stay(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    append_row(path, {"n": 1})
+    with provenance.recorded([path], ["packed"]):
+        pack_rows(path, str)
+    assert not provenance.beside(path).exists()
+    with provenance.recorded([path], ["more"]):
+        append_row(path, {"n": 2})
+        pack_rows(path, str)
+    assert provenance.read(path).command == "iova-lab more"
+    assert len(provenance.read(path).earlier) == 1
+
+
 def test_rows_of_a_run_that_recorded_nothing_stay_so(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("1\n")
@@ -136,8 +151,9 @@ def test_every_command_that_stores_rows_describes_them(tmp_path: Path) -> None:
                 provenance.read_file(tmp_path / "claims" / "maple-memory.json").lacks
             ) - {"commit"}
             continue
-        stores = [path for path in folder.iterdir() if path.suffixes in ([".jsonl"], [".json"])]
-        stores = [path for path in stores if path.stat().st_size]
+        stores = [path for path in folder.iterdir() if path.stat().st_size]
+        suffixes = ([".jsonl"], [".jsonl", ".gz"], [".json"], [".json", ".gz"])
+        stores = [path for path in stores if path.suffixes in suffixes]
         assert stores
         for path in stores:
             made = provenance.read(path)

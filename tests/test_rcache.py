@@ -17,7 +17,7 @@ from hypothesis import given
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.checking.books import next_power_of_two
+from iova_lab.checking.reference_model import next_power_of_two
 from iova_lab.measuring import rcache_cost
 from iova_variants import Claim, CountedReplay, Rcache
 from iova_variants._rcache import Kernel

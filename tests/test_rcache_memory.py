@@ -12,9 +12,9 @@ from iova_lab.basics.errors import NoResultsError
 from iova_lab.cli import main
 from iova_lab.measuring import rcache_memory
 from iova_lab.measuring.rcache_memory import LOADS, Load, Row
-from iova_lab.rendering.looks import drawn
 from iova_lab.reports.rcache import write_rcache
 from iova_lab.reports.rcache_figure import figure, lines, size_text
+from tests.support.drawn import drawn
 
 KIB = 1024
 RESULTS = Path(__file__).parent.parent / "results" / "rcache"

@@ -11,7 +11,7 @@ import pytest
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.checking.books import books_of
+from iova_lab.checking.reference_model import reference_model
 from iova_variants import Claim, CountedReplay, Watched
 from iova_variants.opstream import Op, OpStream, new_ops
 from tests.support.lab import (
@@ -248,23 +248,23 @@ def test_a_child_process_answers_the_same(variant: str) -> None:
 def brute_force(variant: str, stream: OpStream, refused: set[int]) -> list[int]:
     """Answers of whoever takes the highest fit, but for the requests that it has ``refused``."""
     claims = iova_variants.load(variant).claims
-    books, expected = books_of(claims, stream.granule, stream.start_pfn), list[int]()
+    model, expected = reference_model(claims, stream.granule, stream.start_pfn), list[int]()
     for index, row in enumerate(map(Row._make, stream.ops.tolist())):
         if row.op == Op.ALLOC:
-            pfn = books.highest_fit(row.size, row.limit_pfn, bool(row.flags))
+            pfn = model.highest_fit(row.size, row.limit_pfn, bool(row.flags))
             pfn = REFUSED if pfn is None or index in refused else pfn
             if pfn != REFUSED:
-                books.add(pfn, pfn + row.size - 1)
+                model.add(pfn, pfn + row.size - 1)
         elif row.op == Op.RESERVE:
             pfn = row.limit_pfn - row.size + 1
-            books.reserve(pfn, row.limit_pfn)
+            model.reserve(pfn, row.limit_pfn)
         else:
             pfn = expected[row.slot]  # there, a slot is the index of the op that fills it
             reserved = stream.ops["op"][row.slot] == Op.RESERVE
             if row.op == Op.FREE and pfn != REFUSED:
-                if books.frees_reserved or not reserved:
-                    books.free(pfn)
-            elif row.op == Op.FIND and pfn != REFUSED and books.find(pfn) is None:
+                if model.frees_reserved or not reserved:
+                    model.free(pfn)
+            elif row.op == Op.FIND and pfn != REFUSED and model.find(pfn) is None:
                 pfn = REFUSED
         expected.append(pfn)
     return expected

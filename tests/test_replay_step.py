@@ -14,8 +14,9 @@ from iova_variants import Claim
 from iova_variants.building import HARNESS_DIR
 from tests.support.lab import REAL, alloc, find, free, random_stream, reserve, stream_of
 
-#: Besides replay_step.h: the rcache, which stands in front of the variant, and the soft lockup.
-CALLERS = {"replay_step.h", "magazine.h", "lockup.c"}
+#: Besides replay_step.h: the rcache, which stands in front of the variant; the soft lockup; and
+#: real I/O, which has no stream.
+CALLERS = {"replay_step.h", "magazine.h", "lockup.c", "unit.c", "whole.c"}
 
 
 def test_hooks_are_called_in_one_place() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import debian_texts
 from tests.support.sanitizers import sanitizer_environment
 
 TESTS = Path(__file__).parent
@@ -34,6 +35,7 @@ PARTS = [MARKED[first::NR_PROCESSES] for first in range(NR_PROCESSES)]
 @pytest.mark.long
 @pytest.mark.parametrize("names", PARTS, ids="+".join)
 def test_marked_tests_pass_with_sanitizers(names: list[str]) -> None:
+    debian_texts.fetch_all()
     environment = os.environ | sanitizer_environment()
     environment |= {"IOVA_LAB_BUILD": "sanitized", "HYPOTHESIS_PROFILE": "few"}
     environment = {k: v for k, v in environment.items() if not k.startswith("PYTEST_")}

@@ -1,7 +1,7 @@
 """What must hold when many threads share a domain, whoever is first?
 
 Outcomes differ from run to run; what is asserted here may not: no range in two hands, invariants,
-a slot's order, the lock's order, and books that add up.  No test compares times.
+a slot's order, the lock's order, and memory counts that add up.  No test compares times.
 """
 
 from __future__ import annotations

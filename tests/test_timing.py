@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,3 +78,12 @@ def test_the_command_prints_the_interval() -> None:
     low, high = found["interval"]
     assert low <= found["ns_per_op"] <= high
     assert found["nr_samples"] == timing.NR_SAMPLES == 8
+
+
+def test_the_command_prints_three_digits_of_a_time() -> None:
+    done = CliRunner().invoke(main, ["replay", "mainline", "random_replace@3000"])
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("time ")]
+    times = re.findall(r"\d[\d,]*(?:\.\d+)?", line.replace(" 99 %", ""))
+    times.remove("8")  # samples
+    assert len(times) == 3
+    assert all(len(re.sub(r"[,.]", "", one).strip("0")) <= 3 for one in times), line

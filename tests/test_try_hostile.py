@@ -111,6 +111,15 @@ def test_replay_bounds_output_and_says_who_wrote() -> None:
         iova_variants.replay(str(path), workloads.generate("near_empty", 10), timeout=60)
 
 
+def test_replay_of_a_file_that_breaks_down_names_try() -> None:
+    """Seen: 600 s of silence, and then that it hangs."""
+    path = in_alloc("broken", "\t__builtin_trap();\n\n")
+    done = CliRunner().invoke(main, ["replay", str(path), "near_empty@10"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("iova-lab: broken: ")
+    assert f"`iova-lab try {path}` looks for the shortest stream" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [

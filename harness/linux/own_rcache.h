@@ -96,7 +96,10 @@ static u64 text_magazine_bytes(const struct iova_domain *iovad)
 }
 
 /* A ticket lock is its own count; only the counted build is sure to have one. */
-#if defined(IOVA_COUNTED) && defined(TEXT_HAS_iova_rbtree_lock)
+#if defined(IOVA_COUNTED) && defined(TEXT_HAS_space_of)
+#define text_nr_locks(iovad)	\
+	(to_hole_domain(&space_of(iovad)->holes)->lock.next)
+#elif defined(IOVA_COUNTED) && defined(TEXT_HAS_iova_rbtree_lock)
 #define text_nr_locks(iovad)	((iovad)->iova_rbtree_lock.next)
 #else
 #define text_nr_locks(iovad)	((void)(iovad), 0U)

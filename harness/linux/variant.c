@@ -7,6 +7,7 @@
  * that includes this one, and in it what differs between eras:
  *
  *	TEXT_NAME, TEXT_RELEASE		what the lab calls it, and its release
+ *	TEXT_VERSION			the release as LINUX_VERSION_CODE has it
  *	TEXT_HAS_<name>			a function or a member that it has
  *	TEXT_HAS_rbtree			lib/rbtree.c comes from the tree as well
  *	TEXT_MAPLE			the domain's maple tree, if it has one
@@ -81,6 +82,12 @@ static enum text_role text_role(const void *function)
 #ifdef TEXT_HAS_private_free_iova
 		{ private_free_iova, TEXT_FREES },
 #endif
+#ifdef TEXT_HAS_tree_alloc
+		{ tree_alloc, TEXT_ALLOCATES },
+#endif
+#ifdef TEXT_HAS_tree_free
+		{ tree_free, TEXT_FREES },
+#endif
 #ifdef TEXT_HAS___cached_rbnode_delete_update
 		{ __cached_rbnode_delete_update, TEXT_QUIET },
 #endif
@@ -125,6 +132,7 @@ static void text_forget_abandoned(void)
 	if (shim_memory.nr_caches)
 		return;
 	shim_work = NULL;
+	shim_dead_first = NULL;
 	text_tree_forget();
 	for (; text_nr_domains; text_nr_domains--)
 		iova_cache_put();
@@ -298,6 +306,10 @@ static const char *text_verify(struct iova_domain *iovad)
 	const struct rb_root *root = &iovad->rbroot;
 	const char *wrong = text_verify_tree(root);
 
+#ifdef TEXT_HAS_space_of
+	if (!wrong)
+		wrong = candidate.verify(&space_of(iovad)->holes);
+#endif
 #ifdef TEXT_HAS_cached_node
 	if (!wrong && !text_holds(root, iovad->cached_node))
 		wrong = "cached_node is not in the tree";
@@ -337,6 +349,13 @@ static size_t text_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)
 #endif
 #ifdef TEXT_HAS_max32_alloc_size
 	text_put_word(&out, iovad->max32_alloc_size);
+#endif
+#ifdef TEXT_HAS_space_of
+	if (nr_words <= out.nr)
+		words = NULL;
+	out.nr += candidate.dump(&space_of(iovad)->holes,
+				 words ? words + out.nr : NULL,
+				 words ? nr_words - out.nr : 0);
 #endif
 	return out.nr;
 }

@@ -20,7 +20,7 @@ class InvalidValueError(IovaLabError, ValueError):
 
 
 class InvalidTypeError(IovaLabError, TypeError):
-    """A value of another type than was asked for."""
+    """A value of another type than was requested."""
 
 
 class NoResultsError(NotFoundError):

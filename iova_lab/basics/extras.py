@@ -14,8 +14,10 @@ EXTRA_OF = {
     "distributed": "sweep",
     "matplotlib": "reports",
     "mdit_py_plugins": "reports",
+    "pycparser": "proof",
     "tabulate": "reports",
     "virtualenv": "asv",
+    "z3": "proof",
 }
 
 

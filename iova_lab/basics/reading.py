@@ -67,11 +67,32 @@ def convert(
 def read_rows(path: Path, *schemas: type[Any], written_by: str = "iova-lab") -> list[Row]:
     """Read a file of JSON lines, oldest first; each row has the members of every schema.
 
-    Other members are kept.  A row that was cut off, by a process that ended while writing, does not
-    count.  A file that is not there has no rows.  Raises `FileError` with the number of the line.
+    Rows that were `packed` come first.  Other members are kept.  A row that was cut off, by a
+    process that ended while writing, does not count.  A file that is not there has no rows.  Raises
+    `FileError` with the number of the line.
     """
-    if not path.exists():
-        return []
+    found = []
+    for part in (packed(path), path):
+        if part.exists():
+            found += _rows(part, schemas, written_by)
+    return found
+
+
+def packed(path: Path) -> Path:
+    """Where `iova_lab.basics.packing.pack_rows` puts the rows of ``path``, compressed."""
+    return path.with_name(f"{path.name}.gz")
+
+
+def row_files(folder: Path, pattern: str) -> list[Path]:
+    """The files of rows that match ``pattern``, sorted, those whose rows are `packed` too.
+
+    All are named without ``.gz``: `read_rows` reads both parts.
+    """
+    compressed = (path.with_suffix("") for path in folder.glob(f"{pattern}.gz"))
+    return sorted({*folder.glob(pattern), *compressed})
+
+
+def _rows(path: Path, schemas: tuple[type[Any], ...], written_by: str) -> list[Row]:
     found = []
     for number, line in enumerate(_read(path, written_by).split(b"\n"), start=1):
         if not line.strip() or _is_cut(line):

@@ -12,10 +12,11 @@ def require(
 ) -> None:
     """Raise `NoResultsError` unless a file in ``folder`` matches each of ``patterns`` (globs).
 
-    ``command`` makes them, ``what`` names them, ``option`` names another folder.
+    The files may be compressed.  ``command`` makes them, ``what`` names them, ``option`` names
+    another folder.
     """
     for pattern in patterns:
-        if next(folder.glob(pattern), None) is None:
+        if not any(next(folder.glob(one), None) for one in (pattern, f"{pattern}.gz")):
             raise NoResultsError(
                 f"no {what} in {folder.absolute()} ({pattern}): {command} writes them;"
                 f" {option} names another folder"

@@ -1,9 +1,11 @@
-"""Write files that are there whole or not at all, and rows of JSON lines."""
+"""Write files and folders that are there whole or not at all, and rows of JSON lines."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,16 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A name beside ``folder`` to make a folder of, which replaces it if all went well."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+        partial = Path(name) / folder.name
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
 
 
 def write_whole(path: Path, text: str) -> Path:
@@ -51,7 +63,15 @@ def append_row(path: Path, row: Row) -> None:
 
 def write_rows(path: Path, rows: Iterable[Row], key: Callable[[Row], str]) -> None:
     """Write the last row of each key, in the order of the keys, in place of all that was there."""
+    write_whole(path, last_of_each(rows, key))
+
+
+def last_of_each(rows: Iterable[Row], key: Callable[[Row], str]) -> str:
+    """The last row of each key as JSON lines, in the order of the keys."""
     last = {key(row): row for row in rows}
-    write_whole(
-        path, "".join(json.dumps(last[one], separators=COMPACT) + "\n" for one in sorted(last))
-    )
+    return json_lines(last[one] for one in sorted(last))
+
+
+def json_lines(rows: Iterable[Row]) -> str:
+    """Rows as text, as `append_row` writes them."""
+    return "".join(json.dumps(row, separators=COMPACT) + "\n" for row in rows)

@@ -6,10 +6,10 @@
     finding = checking.check("my_variant.c")       # None, or the first thing that is wrong
     print(finding)
 
-A file is compiled, its table is read, its calls are held against a brute-force model (`model`),
-its answers against the judge of the harness, its memory against sanitizers (`standalone`); what
-breaks is shrunk by Hypothesis (`search`).  None of that needs pytest, and no op of the file runs in
-this process.
+A file is compiled, its table is read, its calls are held against a brute-force model
+(`against_model`), its answers against the judge of the harness, its memory against sanitizers
+(`standalone`); what breaks is shrunk by Hypothesis (`search`).  None of that needs pytest, and no
+op of the file runs in this process.
 """
 
 from __future__ import annotations

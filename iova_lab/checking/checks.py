@@ -2,7 +2,7 @@
 
 It compiles; its table is whole; it links to nothing that a kernel has not; short histories that
 Hypothesis draws, and shrinks where they break it; what no history asks, call by call; threads,
-under ThreadSanitizer; histories with memory refused; every workload and both recorded traces, on
+under ThreadSanitizer; histories with memory refused; every workload and the recorded traces, on
 all builds; what it counts, held against what it does; random streams of the soak, with an rcache
 in front of it in turn.  The first thing that is wrong ends it.
 """
@@ -280,7 +280,9 @@ def check_all(subject: Subject, on_progress: OnProgress) -> Finding | None:
             return finding
         done += share
         if name == "table" and Claim.FAKE in subject.variant.claims:
-            subject.facts.append("claims to keep no books: nothing that it answers is judged")
+            subject.facts.append(
+                "declares that it does not track live ranges: no address that it returns is judged"
+            )
     subject.all_done = True
     subject.facts.append(odds.words(subject.nr_histories))
     return None

@@ -207,6 +207,7 @@ _EXTRA_FOR = {
     "reports": "figures and pages: report, claims, evidence, compare.html",
     "asv": "make bench and the dashboard",
     "sweep": "contention sweep --scheduler",
+    "proof": "make proof",
 }
 
 

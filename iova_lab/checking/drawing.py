@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from iova_lab.checking.counterexamples import Example, Outcome, outcomes
 from iova_lab.checking.questions import QUESTIONS
+from iova_lab.checking.reference_model import ReferenceModel
 from iova_lab.traces.history import Step
 from iova_variants import REFUSED
 from iova_variants.making import DMA_32BIT_PFN
@@ -39,7 +40,7 @@ def draw(example: Example) -> str:
     title = f"{example.name} breaks this promise:"
     parts = [title, _fill(question.promise + "."), "", _one(example)]
     if question.key.startswith("moved"):
-        parts += ["", "The same, 4 GiB further up:", "", _one(example.moved())]
+        parts += ["", "The same, 4 GiB higher:", "", _one(example.moved())]
     return "\n".join(parts)
 
 
@@ -72,6 +73,21 @@ def draw_steps(
     notes = [
         f"WRONG: {says}" if index == at else _plain_answer(step, outcome)
         for index, (step, outcome) in enumerate(zip(steps, found, strict=True))
+    ]
+    states = list(_states(steps, found))
+    return "\n".join([_domain(start_pfn), *_rows(steps, states, notes, start_pfn)])
+
+
+def draw_visits(
+    steps: Sequence[Step], pfns: Sequence[int], visits: Sequence[int], start_pfn: int
+) -> str:
+    """Requests with the answers that somebody gave, and the nodes that each visited."""
+    found = [
+        Outcome(None if pfn == REFUSED else pfn, *[0] * (len(Outcome._fields) - 1)) for pfn in pfns
+    ]
+    notes = [
+        f"{_plain_answer(step, outcome)}; {nr} node{'s' * (nr != 1)} visited"
+        for step, outcome, nr in zip(steps, found, visits, strict=True)
     ]
     states = list(_states(steps, found))
     return "\n".join([_domain(start_pfn), *_rows(steps, states, notes, start_pfn)])
@@ -171,15 +187,11 @@ def _bytes(size: int) -> str:
 
 
 def highest_fit(step: Step, live: Live, start_pfn: int) -> int | None:
-    """Where the highest range that this request could get begins, by trying every gap's top."""
-    align = 1 << (step.size - 1).bit_length() if step.aligned else 1
-    tops = [step.limit_pfn] + [lo - 1 for lo, _ in live.values() if lo <= step.limit_pfn]
-    fits = [(top - step.size + 1) // align * align for top in tops]
-    return max((pfn for pfn in fits if _is_free(pfn, step.size, live, start_pfn)), default=None)
-
-
-def _is_free(pfn: int, size: int, live: Live, start_pfn: int) -> bool:
-    return pfn >= start_pfn and all(hi < pfn or pfn + size <= lo for lo, hi in live.values())
+    """Where the highest range that this request could get begins."""
+    model = ReferenceModel(start_pfn=start_pfn)
+    for lo, hi in live.values():
+        model.add(lo, hi)
+    return model.highest_fit(step.size, step.limit_pfn, step.aligned)
 
 
 def _answer(example: Example, step: Step, outcome: Outcome, live: Live) -> str:

@@ -104,7 +104,7 @@ def is_pointless(variant: str, question: str, found: list[Example]) -> bool:
 
 
 def search_all(on_progress: Callable[[str], object]) -> list[Example]:
-    """Look for a breach of every promise by every variant that keeps books."""
+    """Look for a breach of every promise by every variant but the fakes."""
     found: list[Example] = []
     for variant in iova_variants.names(fake=False):
         for question in QUESTIONS:

@@ -21,7 +21,7 @@ MOST_LINES = 24
 class Finding:
     """One thing that is wrong.
 
-    ``check`` is the name of the check that found it, ``says`` one line.  ``lines`` are the
+    ``check`` is the name of the check that found it, ``says`` one line of text.  ``lines`` are the
     compiler's, or the calls that led there, or places in the file; ``history`` the shortest op
     stream that does it (``shrunk``: nothing shorter was left to try), ``saved`` where that lies,
     ``drawn`` its gaps, ``again`` the command that shows it again.

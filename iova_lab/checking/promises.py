@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,20 +21,16 @@ from iova_lab.basics.errors import InvalidValueError, IovaLabError
 from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
-from iova_lab.measuring.cells import COMMON_CASE, SHORT_BUDGET, number
+from iova_lab.measuring.cells import COMMON_CASE, SHORT_NODE_BUDGET, number
 from iova_lab.measuring.counts import count
+from iova_lab.measuring.frames import columns_of
 from iova_lab.measuring.growth import LOGARITHM
 from iova_lab.measuring.results import MEASURED, NOT_APPLICABLE, OVER_BUDGET
 from iova_variants import Claim
-from iova_variants.opstream import OpStream
 
-LARGEST = 100_000
 #: The common case, and where memory per range is read: both with the same live ranges throughout.
 COMMON, MEMORY = COMMON_CASE[0], "random_replace"
 ANY_MASK = "high_limit"
-
-#: The worst first.
-CLASSES = ("linear", "other", "undecided", "logarithmic", "constant")
 
 #: What the contract promises for every variant, and what a variant may claim, by column.
 CLAIMED = {"complete": Claim.COMPLETE, "exact top-down": Claim.EXACT}
@@ -84,6 +80,25 @@ def grid() -> list[str]:
     return [name for name in workloads.names() if not name.startswith("trace_")]
 
 
+class GridRow(NamedTuple):
+    """A row of the grid; the counts are None where ``reason`` says why there are none."""
+
+    variant: str
+    workload: str
+    nr_live: int
+    status: str
+    reason: str
+    nodes_per_op: float | None
+    worst_nodes: float | None
+    failures: float | None
+    spurious: float | None
+    not_highest: float | None
+    above_limit: float | None
+    nr_requests: float | None
+    bytes_per_range: float | None
+    node_bytes: float | None
+
+
 def measure(
     sizes: Sequence[int], on_progress: Callable[[], object], variants: Sequence[str] = ()
 ) -> pd.DataFrame:
@@ -91,56 +106,48 @@ def measure(
 
     Counted and judged; what is not the lab's own runs in a child process.
 
-    Columns: variant, workload, nr_live, status, reason, nodes_per_op, worst_nodes, failures,
-    spurious, not_highest, above_limit, nr_requests, bytes_per_range, node_bytes.  ``on_progress``
-    is called once per cell.  A variant that exceeds `SHORT_BUDGET` at one size is not asked at
-    larger ones.
+    Columns are those of `GridRow`.  ``on_progress`` is called once per cell.  A variant that
+    exceeds `SHORT_NODE_BUDGET` at one size is not asked at larger ones.
     """
     rows = []
     for workload in grid():
         given_up: set[str] = set()
         for nr_live in sizes:
             for variant in variants or iova_variants.names(fake=False):
-                row = _cell(variant, workload, nr_live, given_up)
-                rows.append({"variant": variant, "workload": workload, "nr_live": nr_live} | row)
+                rows.append(_cell(variant, workload, nr_live, given_up))
                 on_progress()
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns_of(GridRow))
 
 
-def _cell(variant: str, workload: str, nr_live: int, given_up: set[str]) -> dict[str, Any]:
-    reason = workloads.get(workload).why_not(nr_live)
-    if reason:
-        return {"status": NOT_APPLICABLE, "reason": reason}
+_NO_COUNTS = (None, None, None, None, None, None, None, None, None)
+
+
+def _cell(variant: str, workload: str, nr_live: int, given_up: set[str]) -> GridRow:
+    cell = variant, workload, nr_live
+    if reason := workloads.get(workload).why_not(nr_live):
+        return GridRow(*cell, NOT_APPLICABLE, reason, *_NO_COUNTS)
+    over_budget = GridRow(*cell, OVER_BUDGET, f"more than {SHORT_NODE_BUDGET:,} nodes", *_NO_COUNTS)
     if variant in given_up:
-        return _over_budget()
+        return over_budget
+    timeout = math.inf if iova_variants.is_foreign(variant) else None
     stream = workloads.generate(workload, nr_live)
     try:
-        return _counts(variant, stream)
+        found = count(variant, stream, SHORT_NODE_BUDGET, timeout=timeout)
     except iova_variants.TooLongError:
         given_up.add(variant)
-        return _over_budget()
-
-
-def _over_budget() -> dict[str, Any]:
-    return {"status": OVER_BUDGET, "reason": f"more than {SHORT_BUDGET:,} nodes"}
-
-
-def _counts(variant: str, stream: OpStream) -> dict[str, Any]:
-    timeout = math.inf if iova_variants.is_foreign(variant) else None
-    found = count(variant, stream, SHORT_BUDGET, timeout=timeout)
-    return {
-        "status": MEASURED,
-        "reason": "",
-        "nodes_per_op": found.nodes_per_op,
-        "worst_nodes": found.worst,
-        "failures": found.nr_failures,
-        "spurious": found.nr_spurious,
-        "not_highest": found.nr_not_highest,
-        "above_limit": found.nr_above_limit,
-        "nr_requests": found.kinds["alloc"].nr_ops,
-        "bytes_per_range": found.bytes / max(found.nr_live, 1),
-        "node_bytes": found.node_bytes,
-    }
+        return over_budget
+    return GridRow(
+        *(*cell, MEASURED, ""),
+        nodes_per_op=found.nodes_per_op,
+        worst_nodes=found.worst,
+        failures=found.nr_failures,
+        spurious=found.nr_spurious,
+        not_highest=found.nr_not_highest,
+        above_limit=found.nr_above_limit,
+        nr_requests=found.kinds["alloc"].nr_ops,
+        bytes_per_range=found.bytes / max(found.nr_live, 1),
+        node_bytes=found.node_bytes,
+    )
 
 
 def growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:

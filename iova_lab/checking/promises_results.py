@@ -17,12 +17,15 @@ import msgspec
 import pandas as pd
 
 import iova_variants
+from iova_lab.basics.packing import write_compressed
 from iova_lab.basics.reading import read_json
-from iova_lab.basics.writing import write_whole
 from iova_lab.checking import promises
+from iova_lab.checking.promises import GridRow
 from iova_lab.measuring import churn, peng
+from iova_lab.measuring.frames import columns_of
 
-FILE = "promises.json"
+#: Older revisions of results/ have it uncompressed.
+FILE = "promises.json.gz"
 COMMAND = "iova-lab promises --measure"
 
 
@@ -76,15 +79,7 @@ def save(measured: Measured, results_dir: Path) -> Path:
         "notes": measured.notes,
     }
     data |= {name: json.loads(frame.to_json(orient="split")) for name, frame in tables.items()}
-    return write_whole(results_dir / FILE, json.dumps(data) + "\n")
-
-
-_COLUMNS = (
-    "variant workload nr_live status reason nodes_per_op worst_nodes failures spurious not_highest"
-    " above_limit nr_requests bytes_per_range node_bytes"
-).split()
-_N = float | None
-_Cell = tuple[str, str, int, str, str, _N, _N, _N, _N, _N, _N, _N, _N, _N]
+    return write_compressed(results_dir / FILE, json.dumps(data) + "\n")
 
 
 class _Frame(msgspec.Struct):
@@ -104,13 +99,13 @@ class _Frame(msgspec.Struct):
 
 
 class _Grid(_Frame):
-    """Rows of `promises.measure`: variant, workload, live ranges, status, reason, then counts."""
+    """Rows of `promises.measure`."""
 
-    data: list[_Cell]  # type: ignore[assignment]
+    data: list[GridRow]  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.columns != _COLUMNS:
-            raise ValueError(f"the columns are not {', '.join(_COLUMNS)}")
+        if self.columns != columns_of(GridRow):
+            raise ValueError(f"the columns are not {', '.join(columns_of(GridRow))}")
 
 
 class _Stored(msgspec.Struct):
@@ -122,9 +117,15 @@ class _Stored(msgspec.Struct):
     recipes: _Frame
 
 
+def path_in(results_dir: Path) -> Path:
+    """Where the file is, or would be."""
+    plain = results_dir / FILE.removesuffix(".gz")
+    return plain if plain.exists() else results_dir / FILE
+
+
 def load(results_dir: Path) -> Measured:
     """Read what `save` wrote.  Raises `FileError` with one line if it can't."""
-    stored = read_json(results_dir / FILE, _Stored, written_by=f"`{COMMAND}`")
+    stored = read_json(path_in(results_dir), _Stored, written_by=f"`{COMMAND}`")
     return Measured(
         largest=stored.largest,
         grid=stored.grid.frame(),

@@ -1,4 +1,4 @@
-"""Which promises can a variant break, and among which requests is a breach looked for?"""
+"""The promises that a variant can break, and the requests among which a breach is searched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEW_GAPS = 8
 
 
 def _refused_after_free(example: Example) -> bool:
-    """Does the last op ask in vain for what the op before it freed, and the one before needed?"""
+    """Is the last op refused the range that the op before it freed, and the one before needed?"""
     if len(example.steps) < 3 or not judged(example).nr_spurious:
         return False
     rightly, freed, last = example.steps[-3:]
@@ -170,14 +170,14 @@ QUESTIONS = {
         Question(
             "returns",
             "every request returns",
-            "no request searches for ever, with the lock held",
+            "no request searches forever with the lock held",
             _endless,
             (Pool(limits=(0, 3), sizes=(1, 2), aligned=UNALIGNED, starts=(0,)), Pool()),
         ),
         Question(
             "complete",
             "complete",
-            "one mask, all requests aligned, as drivers ask: none is refused while a fit exists",
+            "one mask, all requests aligned, as drivers' are: none is refused while a fit exists",
             _needless,
             (
                 Pool(sizes=(1, HALF), starts=(0,)),
@@ -205,7 +205,7 @@ QUESTIONS = {
         Question(
             "lost-reset",
             "complete",
-            "one mask, all aligned: what was freed last serves a request that was refused before",
+            "one mask, all aligned: a refused request succeeds after a free that makes room for it",
             _refused_after_free,
             (Pool(sizes=(1,), starts=(TWO_PAGES,), freed=(0,), most_steps=8),),
         ),
@@ -214,28 +214,28 @@ QUESTIONS = {
         Question(
             "memory",
             "frees without memory",
-            "a free gives the range back even if no memory can be had",
+            "a free returns its range even if no memory is available",
             lambda example: bool(judged(example).nr_leaked),
             (Pool(sizes=(1,), fails_memory=True),),
         ),
         Question(
             "moved",
             "no 32-bit special case",
-            "the same requests get the same answers below 4 GiB and 4 GiB further up",
+            "the same requests get the same answers below 4 GiB and 4 GiB higher",
             _answers_differ,
             (AROUND_4_GIB, MASKS_BELOW_4_GIB),
         ),
         Question(
             "moved-cost",
             "no 32-bit special case",
-            "the same requests visit as many nodes below 4 GiB and 4 GiB further up",
+            "the same requests visit as many nodes below 4 GiB and 4 GiB higher",
             _costs_differ,
             (AROUND_4_GIB,),
         ),
         Question(
             "any-mask",
             "any mask",
-            f"no request looks at more than {FEW_GAPS} gaps if all live ranges lie above its limit",
+            f"no request visits more than {FEW_GAPS} gaps if all live ranges lie above its limit",
             _looks_above_limit,
             (
                 Pool(

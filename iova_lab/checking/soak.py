@@ -139,7 +139,7 @@ COLUMNS = {
     "verified after each": ("nr_verified", "nr_ops"),
     "requests": ("nr_allocs", ""),
     "refused": ("nr_refused", "nr_allocs"),
-    "asked of the variant": ("nr_judged", ""),
+    "reached the variant": ("nr_judged", ""),
     "spurious": ("nr_spurious", "nr_judged"),
     "not highest": ("nr_not_highest", "nr_judged"),
     "above limit": ("nr_above_limit", "nr_judged"),

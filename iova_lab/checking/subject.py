@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import iova_variants
-from iova_lab.checking import model, standalone
+from iova_lab.checking import against_model, standalone
 from iova_lab.checking.finding import Finding, draw, says_of
 from iova_lab.checking.standalone import Verdict
 from iova_lab.traces.history import History, save
@@ -58,7 +58,7 @@ class Subject:
         )
         if verdict or history.fail_alloc_at:
             return verdict
-        return replace(model.run(self.variant, history), pfns=verdict.pfns)
+        return replace(against_model.run(self.variant, history), pfns=verdict.pfns)
 
     def quickly(self, history: History) -> Verdict:
         """Judge and sanitizers alone, for a history with thousands of live ranges."""

@@ -1,7 +1,7 @@
 """What has been claimed about these allocators in public, and does it hold here?
 
 One module per family of claims, found by listing ``families``: every `Claim` in it is one.
-A claim says in advance by which rule its verdict is decided;
+A claim fixes in advance the rule that decides its verdict;
 ``rules.json`` holds what each rule was when it was fixed, and everything that changed since.
 """
 

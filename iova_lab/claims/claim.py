@@ -15,7 +15,7 @@ from iova_lab.claims.measurement import Measured, Run
 
 
 class Verdict(enum.StrEnum):
-    """What a rule says of a measurement; the last two are no measurement's."""
+    """Verdict of a rule on a measurement; the last two are without a measurement."""
 
     REPRODUCED = "reproduced"
     PARTLY = "partly reproduced"
@@ -59,14 +59,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that was said, and the rule that decides whether it holds here.
+    """A published statement, and the rule that decides whether it holds here.
 
     ``rule`` and ``why`` (that rule) were written before anything was measured.  ``measure`` takes
     numbers, ``judge`` applies the rule to them; a claim without ``measure`` can't be tested here
     for the reason ``cannot``.  With both, something beside the claim is measured, and decides
     nothing.  ``elsewhere`` is the command whose results ``measure`` reads, if it reads any;
-    ``seconds`` is about what ``measure`` takes.  ``is_extension``: its author said it of another
-    case, and the lab asks whether it holds in this one too.
+    ``seconds`` is about what ``measure`` takes.  ``is_extension``: its author claims it of another
+    case, and the lab tests whether it holds in this one too.
     """
 
     id: str

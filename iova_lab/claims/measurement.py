@@ -13,10 +13,10 @@ Measured = dict[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """What a claim's ``measure`` is given.
+    """The arguments of a claim's ``measure``.
 
     ``quick``: a look, with small sizes and few samples; never stored as a result.  ``results`` is
-    where results of other commands lie.  ``on_progress(done, total)`` tells how far a long one is.
+    where results of other commands lie.  ``on_progress(done, total)`` reports progress.
     """
 
     quick: bool = False

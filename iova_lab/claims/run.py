@@ -20,7 +20,7 @@ STORED = ("command", "commit", "date", "compiler", "machine", "load")
 
 
 def run_claim(claim: Claim, run: Run) -> dict[str, Any]:
-    """Measure one claim; the row says what was measured, ``cannot`` be, or ``failed``, and why.
+    """Measure one claim; the row has the values, or why it ``cannot`` be measured or ``failed``.
 
     Nothing that a variant does gets through as an exception; Ctrl-C does.
     """

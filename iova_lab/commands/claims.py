@@ -37,10 +37,10 @@ def claims(
     results: Path,
     out: Path,
 ) -> None:
-    """Measure what claim ID says, and apply the rule that was fixed for it in advance.
+    """Measure the claim ID, and apply the rule that was fixed for it in advance.
 
-    Without an ID: list all claims with the verdicts on what is stored.  What is measured is stored
-    at once, claim by claim.  Exit status 1 if one could not be measured.
+    Without an ID: list all claims with the verdicts on the stored results.  Each result is stored
+    when its claim has been measured.  Exit status 1 if a claim could not be measured.
 
     From Python: iova_lab.claims.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--workloads",
     metavar="NAME[@N],...",
     help="Workloads or paths of traces (.npz), each at N live ranges.  Default: the common case, "
-    "then one cell for each complaint that the list has heard.",
+    "then one cell for each problem reported on the list.",
 )
 @click.option(
     "--nr-live",
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     help="Folder for the samples.  Default: results/compare/BASE-vs-CANDIDATES.",
 )
 @click.option("--brief", is_flag=True, help="Verdicts only, without the cells' details.")
-@click.option("--json", "as_json", is_flag=True, help="Verdicts and metrics as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print verdicts and metrics as JSON.")
 def compare(
     base: str,
     candidates: tuple[str, ...],
@@ -80,10 +80,10 @@ def compare(
     brief: bool,
     as_json: bool,
 ) -> None:
-    """Measure BASE and every CANDIDATE in turn, and say where they differ and by how much.
+    """Measure BASE and every CANDIDATE in turn, and print where they differ and by how much.
 
     All are names of variants or paths of .c files, for instance mainline and your own patched copy
-    of it.  The same one twice shows what the machine's noise looks like.
+    of it.  The same one twice shows the noise of the machine.
 
     From Python: iova_lab.comparison.measure().
 
@@ -173,7 +173,7 @@ def _console() -> Console:
     help="Folder for the pages, one folder per comparison.",
 )
 def compare_pages(results: Path, out: Path) -> None:
-    """Make the pages of all comparisons kept in RESULTS again, or of one, from its files alone.
+    """Write the pages of all comparisons stored in RESULTS again, or of one, from its files alone.
 
     From Python: iova_lab.comparison.outputs.
 

@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what SHELL has to read to complete iova-lab's commands, options and names.
+    """Print the script with which SHELL completes iova-lab's commands, options and names.
 
     \b
     Examples:

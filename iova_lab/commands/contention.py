@@ -22,7 +22,7 @@ SCENARIO_OPTION = click.option(
     "--scenario",
     default=SCENARIO,
     type=click.Choice(SCENARIOS),
-    help="What the CPUs do: docs/contention.md.",
+    help="Requests of the CPUs, described in docs/contention.md.",
 )
 
 
@@ -42,9 +42,14 @@ def contention() -> None:
 @contention.command("run")
 @click.argument("variant", type=VARIANT)
 @workload_argument
-@click.option("--threads", type=click.IntRange(1), default=2, help="Each on a CPU of its own.")
-@click.option("--seed", default=0, help="Of the workload's random numbers.")
-@click.option("--seconds", type=POSITIVE, default=2.0, help="Repeat for so long.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=2,
+    help="Number of threads, each on a CPU of its own.",
+)
+@click.option("--seed", default=0, help="Seed of the workload's random numbers.")
+@click.option("--seconds", type=POSITIVE, default=2.0, help="Seconds of measurement.")
 @click.option(
     "--timeout", type=POSITIVE, default=600.0, help="Seconds until a round counts as hung."
 )
@@ -64,7 +69,7 @@ def run_command(
     timeout: float,
     rcache: str,
 ) -> None:
-    """Replay WORKLOAD on VARIANT by several threads: what they wait for and how long they hold.
+    """Replay WORKLOAD on VARIANT by several threads: times that they wait for and hold the lock.
 
     VARIANT is a name or the path of a .c file, WORKLOAD a name or the path of a trace (.npz).
     Ops go to threads by their cpu; a stream of one CPU is dealt out by slot.
@@ -111,7 +116,7 @@ HANDOFF_OPTION = click.option(
 REMOTE_OPTION = click.option(
     "--remote-ns",
     type=float,
-    help="What a hold takes longer after another CPU's; default: measured here.",
+    help="How much longer a hold takes after another CPU's; default: measured here.",
 )
 MEASURED = results_option(
     "build/results/contention",
@@ -125,18 +130,20 @@ MEASURED = results_option(
 @click.option("--cpus", default="1,16,64,384,1024", help="Separated by commas.")
 @SCENARIO_OPTION
 @click.option("--think-ns", type=float, help="Mean time between a CPU's requests.")
-@click.option("--ns-per-node", type=float, help="Of another machine; default: measured here.")
+@click.option(
+    "--ns-per-node", type=float, help="Cost of a node on another machine; default: measured here."
+)
 @HANDOFF_OPTION
 @REMOTE_OPTION
 @click.option(
     "--rcache",
     type=RCACHE,
     default="off",
-    help="Only what this one lets through to the tree, as counted in a replay, takes the lock.",
+    help="The rcache in front: only requests that pass it, as counted in a replay, take the lock.",
 )
-@click.option("--soft", default=20.0, help="Watchdog's seconds, scheduling.")
-@click.option("--hard", default=10.0, help="Watchdog's seconds, interrupts.")
-@click.option("--seed", default=0, help="Of the simulation.")
+@click.option("--soft", default=20.0, help="Watchdog threshold in seconds, without scheduling.")
+@click.option("--hard", default=10.0, help="Watchdog threshold in seconds, with interrupts off.")
+@click.option("--seed", default=0, help="Seed of the simulation.")
 def predict(
     variant: str,
     workload: str,
@@ -152,10 +159,10 @@ def predict(
     hard: float,
     seed: int,
 ) -> None:
-    """Measure VARIANT in WORKLOAD here, and simulate it on so many CPUs.
+    """Measure VARIANT in WORKLOAD here, and simulate it on the CPUs of --cpus.
 
     Needs an idle machine: exits with status 1, and predicts nothing, if the machine's constants
-    can't be measured or the holds don't fit the number of nodes visited.
+    cannot be measured or the holds do not fit the number of nodes visited.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ from iova_lab.rendering.console import print_table, progress
 
 @contention.command()
 @MEASURED
-@click.option("--seconds", default=0.4, help="Per measurement.")
+@click.option("--seconds", default=0.4, help="Seconds per measurement.")
 def validate(results: Path, seconds: float) -> None:
     """Compare the model with threads here, and with published cases.
 
@@ -64,14 +64,16 @@ def validate(results: Path, seconds: float) -> None:
 @click.option("--workloads", "chosen", help="NAME or NAME@N, separated by commas.")
 @click.option("--cpus", default="1,4,16,64,256,1024")
 @SCENARIO_OPTION
-@click.option("--lockups", default="mainline", help="Of which variant; '' none.")
+@click.option(
+    "--lockups", default="mainline", help="Variant whose lockups are simulated; '' for none."
+)
 @click.option("--scheduler", help="Address of a Dask scheduler, tcp://...; default: cores here.")
 @click.option("--jobs", type=int, help="Processes here; default: one per CPU.")
-@click.option("--again", is_flag=True, help="Measure again what was measured before.")
-@click.option("--stored", is_flag=True, help="Measure nothing; simulate what services.jsonl has.")
+@click.option("--again", is_flag=True, help="Measure stored cells again.")
+@click.option("--stored", is_flag=True, help="Measure nothing; simulate from services.jsonl.")
 @HANDOFF_OPTION
 @REMOTE_OPTION
-@click.option("--seconds", default=0.3, help="Per cell that is measured.")
+@click.option("--seconds", default=0.3, help="Seconds per measured cell.")
 def sweep_command(
     results: Path,
     variants: str | None,
@@ -87,10 +89,10 @@ def sweep_command(
     remote_ns: float | None,
     seconds: float,
 ) -> None:
-    """Measure what is missing here, then simulate on all cores, or on a cluster.
+    """Measure missing cells here, then simulate on all cores, or on a cluster.
 
     Hand-over and remote cache cost are measured once and used for every cell.
-    Every cell is written when it is done: an interrupted sweep goes on where it was.
+    Every cell is stored when it is done: an interrupted sweep continues there.
 
     \b
     Examples:

@@ -20,15 +20,15 @@ from iova_lab.rendering.console import progress
     type=RCACHE,
     help="The kernel's per-CPU caches in front of each variant.",
 )
-@click.option("--instructions", is_flag=True, help="Count them too, with callgrind.")
+@click.option("--instructions", is_flag=True, help="Count instructions too, with callgrind.")
 def counts(
     variants: tuple[str, ...], largest: float, out: Path, rcache: str, instructions: bool
 ) -> None:
-    """Count the nodes that VARIANTS visit, in all workloads and both traces, into one CSV file.
+    """Count the nodes that VARIANTS visit on all workloads and both traces, into one CSV file.
 
-    Exact: judged replays, every machine counts the same.  To 10^6 live ranges it takes half an
-    hour; what was counted before Ctrl-C is in the file.  Beside it, OUT.json has the command, the
-    commit, the compiler, the machine and its load.
+    The counts are exact and the same on every machine.  Up to 10^6 live ranges take half an hour;
+    after Ctrl-C the file has the finished cells.  OUT.json has the command, the commit, the
+    compiler, the machine and its load.
 
     From Python: iova_lab.measuring.counts.measure().
 

@@ -13,11 +13,13 @@ from iova_lab.commands.arguments import PATH
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: 8080, or any if taken.")
 @click.option("--browser/--no-browser", default=True, help="Open it, if there is a screen.")
-@click.option("--html", default=Path("build/html"), type=PATH, help="What `asv publish` wrote.")
+@click.option(
+    "--html", default=Path("build/html"), type=PATH, help="Folder that `asv publish` wrote."
+)
 def dashboard(port: int | None, browser: bool, html: Path) -> None:
     """Serve the dashboard to this machine alone, until Ctrl-C.
 
-    It also works without: open index.html of its folder in a browser.
+    No server is needed: index.html of its folder works in a browser as well.
 
     From Python: iova_lab.rendering.server.
 

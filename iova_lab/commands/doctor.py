@@ -25,15 +25,15 @@ MISSING = ("MISSING", "bold red")
     type=click.FloatRange(0),
     help="For measuring mainline against itself; 0 leaves that out.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Every check as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(seconds: float, as_json: bool) -> None:
-    """Say whether this machine is fit to measure times on, and what to do about it.
+    """Check whether this machine can measure times, and print how to improve it.
 
     Frequency scaling, load, isolation, virtual machine, counters, pyperf's own checks, compiler and
-    tools; then mainline is measured against itself: what that shows, no comparison can see below.
-    Exact counts need none of it.
+    tools; then mainline is measured against itself: no comparison can detect a smaller difference.
+    Exact counts need none of this.
 
-    Exit status: 0 fit, 1 something is bad or missing (what is only noted does not count).
+    Exit status: 0 fit, 1 something is bad or missing (notes do not count).
 
     From Python: iova_lab.checking.doctor.checks(), iova_lab.comparison.trial.noise().
 

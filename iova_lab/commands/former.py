@@ -1,4 +1,4 @@
-"""Former spellings of `iova-lab report KIND`; they print a note, and go with the next release."""
+"""Former spellings of `iova-lab report KIND`; they print a note, and go after the next release."""
 
 from __future__ import annotations
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import click
 
-from iova_lab.commands.arguments import VARIANT, workload_argument
+from iova_lab.commands.arguments import RCACHE, VARIANT, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
 @workload_argument
-@click.option("--seed", default=0, help="Of the workload's random numbers.")
-def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: int) -> None:
+@click.option("--seed", default=0, help="Seed of the workload's random numbers.")
+@click.option(
+    "--rcache",
+    type=RCACHE,
+    default="off",
+    help="The kernel's per-CPU caches in front of the variants; their timer does not fire.",
+)
+def instructions(
+    variants: tuple[str, ...], workload: str, nr_live: int, seed: int, rcache: str
+) -> None:
     """Count the instructions per op of WORKLOAD on VARIANTS, in user space, with callgrind.
 
     Exact, and the same under any load.  VARIANTS are names or C files; the first is the base of
@@ -23,13 +31,15 @@ def instructions(variants: tuple[str, ...], workload: str, nr_live: int, seed: i
     \b
     Examples:
       iova-lab instructions mainline ./my_patch.c near_empty
+      iova-lab instructions linux:debian-6.12 linux:debian-6.12+candidate ring --rcache own
     """
     from iova_lab import workloads
     from iova_lab.measuring.instructions import per_op
 
     stream = workloads.generate(workload, nr_live, seed)
     with progress() as bar:
-        counts = [per_op(variant, stream) for variant in bar.track(variants, description="count")]
+        track = bar.track(variants, description="count")
+        counts = [per_op(variant, stream, rcache) for variant in track]
     rows = [
         (variant, f"{value:,.1f}", f"{value / counts[0]:.3f}")
         for variant, value in zip(variants, counts, strict=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def kernel() -> None:
-    """Ask a kernel, booted in QEMU: no root, no KVM, nothing of the host's is touched.
+    """Replay, record and lock up in a kernel booted in QEMU, without root or KVM.
 
     From Python: iova_lab.kernel.
 
@@ -42,7 +42,9 @@ series_option = click.option(
 
 @kernel.command()
 @series_option
-@click.option("--newest", is_flag=True, help="Look in the archive, even if there is one already.")
+@click.option(
+    "--newest", is_flag=True, help="Fetch the newest one, even if one is unpacked already."
+)
 def fetch(series: str, newest: bool) -> None:
     """Fetch a kernel with apt, check its sums, unpack it under build/kernel/.
 
@@ -62,10 +64,15 @@ def fetch(series: str, newest: bool) -> None:
 @click.argument("variants", nargs=-1, required=True)
 @workload_argument
 @series_option
-@click.option("--seed", default=0, help="Of the workload's random numbers.")
-@click.option("--icount/--no-icount", default=True, help="Count instructions; else guest time.")
+@click.option("--seed", default=0, help="Seed of the workload's random numbers.")
 @click.option(
-    "--timeout", type=POSITIVE, default=600.0, help="Seconds without a sign of life from a job."
+    "--icount/--no-icount", default=True, help="Count instructions, or measure guest time."
+)
+@click.option(
+    "--timeout",
+    type=POSITIVE,
+    default=600.0,
+    help="Seconds without output after which a job counts as hung.",
 )
 def replay_command(
     variants: tuple[str, ...],

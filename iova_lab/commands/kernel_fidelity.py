@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     "--budget",
     type=POSITIVE,
     default=1e8,
-    help="Nodes that a job may visit; whoever needs more is measured at a smaller size.",
+    help="Nodes that a job may visit; a variant that needs more is measured at a smaller size.",
+)
+@click.option(
+    "--largest", type=click.IntRange(min=1), help="Largest number of live ranges; 10^6 by default."
+)
+@click.option(
+    "--count-only", is_flag=True, help="No times in user space, which need an idle machine."
 )
 def fidelity(
     series: tuple[str, ...],
@@ -45,17 +51,20 @@ def fidelity(
     names: tuple[str, ...],
     results: Path,
     budget: float,
+    largest: int | None,
+    count_only: bool,
 ) -> None:
     """Replay every workload on every variant in booted kernels, and compare with user space.
 
-    Instructions are counted, addresses compared one by one; one kernel a processor.  What is
-    measured stays measured: the same command goes on where it was stopped.  Takes hours in all.
+    Instructions are counted and addresses compared one by one; one kernel per processor.  An
+    interrupted run continues with the same command.  Takes hours in all.
     Exit status 1 if an address differs or a variant fails.
 
     \b
     Examples:
       iova-lab kernel fidelity
       iova-lab kernel fidelity --kernel 6.12 --variant mainline --workload ring
+      iova-lab kernel fidelity --kernel 7.3 --largest 1000 --count-only
     """
     from iova_lab.kernel import packages
 
@@ -64,20 +73,21 @@ def fidelity(
     from iova_lab.basics.writing import append_row
     from iova_lab.kernel import fidelity as measuring
     from iova_lab.kernel import module, times
-    from iova_lab.measuring import provenance
+    from iova_lab.measuring import provenance, rows
 
     wanted = names or workloads.names()
-    stores = [*(results / f"{one.release}.jsonl" for one in kernels), results / "user.jsonl"]
-    with provenance.recorded(stores, invoked()), progress() as bar:
+    stores = [*(results / f"{one.release}.jsonl" for one in kernels), results / rows.USER]
+    with provenance.recorded(stores, invoked()), rows.packed_at_end(stores), progress() as bar:
         task = bar.add_task("counting nodes in user space", total=len(wanted))
         chosen = variants or module.variant_names()
-        cells = measuring.plan(wanted, chosen, lambda: bar.advance(task), round(budget))
+        cells = measuring.plan(wanted, chosen, lambda: bar.advance(task), round(budget), largest)
         bar.remove_task(task)
         failed = _measure(bar, kernels, cells, results)
-        task = bar.add_task("ns in user space", total=len(wanted) * times.NR_ROUNDS)
-        for name in wanted:
+        timed = [] if count_only else wanted
+        task = bar.add_task("ns in user space", total=len(timed) * times.NR_ROUNDS)
+        for name in timed:
             for row in times.measure(name, lambda: bar.advance(task)):
-                append_row(results / "user.jsonl", row)
+                append_row(results / rows.USER, row)
     mistakes.end(failed)
 
 

@@ -33,12 +33,12 @@ def lockup(
     nr_live: int,
     results: Path,
 ) -> None:
-    """Drive the stock kernel's own allocator into a soft lockup, through its exported API alone.
+    """Cause a soft lockup in the stock kernel's own allocator, through its exported API alone.
 
     Then VARIANTS in its place: names, C files or linux:SOURCE.
 
-    Two emulated CPUs, the watchdog's own threshold.  Prints the kernel's words, the worst single
-    request in instructions and in nodes, and what that would be elsewhere.  Exit status 1 if the
+    Two emulated CPUs, the watchdog's default threshold.  Prints the kernel's log, the worst single
+    request in instructions and in nodes, and what it would take on hardware.  Exit status 1 if the
     stock kernel does not lock up.
 
     \b
@@ -52,16 +52,16 @@ def lockup(
     from iova_lab.basics.writing import append_row
     from iova_lab.kernel import lockup as locking
     from iova_lab.kernel import module, walks
-    from iova_lab.measuring import provenance
+    from iova_lab.measuring import provenance, rows
 
     names = module.variant_names() if everyone else list(dict.fromkeys([*variants, *others]))
     names = [name for name in names if name not in ("kernel", "null")]
     for name in names:
         module.check_name(name)
     locking.stream(nr_live)  # a mistake shows here, before the long part
-    path = results / "lockup.jsonl"
+    path = results / rows.LOCKUPS
     stores = [path, results / walks.WALKS]
-    with provenance.recorded(stores, invoked()), progress() as bar:
+    with provenance.recorded(stores, invoked()), rows.packed_at_end([path]), progress() as bar:
         task = bar.add_task("stock kernel: 1 minute", total=len(names) + 1)
         stock = locking.stock(found, nr_live, lambda line: None)
         bar.advance(task)

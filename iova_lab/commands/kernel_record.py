@@ -13,23 +13,43 @@ from iova_lab.commands.kernel import kernel, series_option
 from iova_lab.commands.trace import print_agreement
 from iova_lab.rendering.console import progress
 
+#: Of `iova_lab.kernel.record.DEVICES`, which a help text does not import.
+NAMES = ("nvme", "virtio", "ahci", "usb", "net")
+
 
 @kernel.command()
 @series_option
 @click.option("--out", type=PATH, help="Default: build/traces/RELEASE.npz.")
-@click.option("--scale", default=8, help="How much I/O; 1 takes a minute.")
-@click.option("--cpus", default=2, help="With 1 no two requests race.")
-@click.option("--text", type=PATH, help="Keep tracefs' own text here.")
-def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | None) -> None:
+@click.option("--scale", default=8, help="Amount of I/O; 1 takes a minute.")
+@click.option("--cpus", default=2, help="CPUs of the guest; with 1 no two requests race.")
+@click.option("--jobs", default=2, help="Number of jobs that share the I/O of a disk.")
+@click.option(
+    "--device",
+    "devices",
+    type=click.Choice(NAMES),
+    multiple=True,
+    help="Device that does I/O; may be given again.  Default: all.",
+)
+@click.option("--text", type=PATH, help="File for the text that tracefs prints.")
+def record(
+    series: str,
+    out: Path | None,
+    scale: int,
+    cpus: int,
+    jobs: int,
+    devices: tuple[str, ...],
+    text: Path | None,
+) -> None:
     """Record a trace: real drivers, real I/O, an emulated IOMMU, every request with its result.
 
-    NVMe, AHCI, USB, virtio and e1000e; direct I/O of 4 to 512 KiB, ext4, TCP.  Then hold what
-    mainline answers against what was recorded.  Exit status 1 if records were lost.
+    NVMe, AHCI, USB, virtio and e1000e; direct I/O of 4 to 512 KiB, ext4, TCP.  Then mainline's
+    addresses are compared with the recorded ones.  Exit status 1 if records were lost.
 
     \b
     Examples:
       iova-lab kernel record
       iova-lab kernel record --kernel 6.1 --scale 1 --out mine.npz
+      iova-lab kernel record --kernel 7.3 --device nvme
     """
     from iova_lab.kernel import packages
     from iova_lab.kernel.record import STEPS
@@ -49,6 +69,8 @@ def record(series: str, out: Path | None, scale: int, cpus: int, text: Path | No
             written,
             scale=scale,
             cpus=cpus,
+            jobs=jobs,
+            devices=devices or NAMES,
             on_progress=lambda step: bar.update(task, advance=1, description=step),
         )
         imported = import_text(written, target, kernel=found.release)
@@ -73,7 +95,7 @@ def probes_command(image: Path | None, symbols: Path | None, bpftrace: bool) -> 
     """Print the probes that record every request, for tracefs of a machine of your own.
 
     For dynamic_events of 6.9 and later; with --image and --symbols for kprobe_events of that
-    kernel, whatever its version.  docs/recording.md says what to do with them.
+    kernel, whatever its version.  docs/recording.md describes how to use them.
 
     \b
     Examples:
@@ -101,9 +123,9 @@ def probes_command(image: Path | None, symbols: Path | None, bpftrace: bool) -> 
 @series_option
 @click.option("--out", type=PATH, help="Default: build/traces/TOOL.txt.")
 def tracer(tool: str, series: str, out: Path | None) -> None:
-    """Have Debian's own TOOL record a little in a booted kernel, and keep the text that it prints.
+    """Record a little with Debian's TOOL in a booted kernel, and keep the text that it prints.
 
-    What the importer's tests stand on (tests/golden/tracing) was made so.  Takes a minute.
+    The texts of the importer's tests (tests/golden/tracing) were made with it.  Takes a minute.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from iova_lab.rendering.console import progress
 
 @click.group()
 def linux() -> None:
-    """Prepare what other tools do with a kernel tree's own iova.c.
+    """Prepare measurements of a kernel tree's own iova.c over its commits or releases.
 
     From Python: iova_lab.linux.
 
@@ -32,7 +32,7 @@ def linux() -> None:
     multiple=True,
     type=CELL,
     metavar="WORKLOAD@N",
-    help="With N live ranges; may be given again.  Default: a few typical ones.",
+    help="Workload, with N live ranges; may be given again.  Default: a few typical ones.",
 )
 @click.option(
     "--out",
@@ -48,7 +48,7 @@ def asv(
     """Write a folder in which asv measures iova.c over the commits or tags of TREE.
 
     Of a range, both ends and each commit that changes one of the needed files.  Only these files
-    are read and compiled; TREE stays as it is.  Written again, the folder keeps its results.
+    are read and compiled; TREE is not changed.  A folder that is written again keeps its results.
 
     \b
     Examples:
@@ -72,14 +72,14 @@ def asv(
     "--results",
     default=Path("build/results/releases"),
     type=FOLDER,
-    help="Folder of JSON lines, written anew; results/releases has the committed.",
+    help="Folder of JSON lines, overwritten; the committed ones are in results/releases.",
 )
 def releases(sources: tuple[str, ...], results: Path) -> None:
-    """Count what the text of each release does: nodes, instructions, bytes, hits of its caches.
+    """Count nodes, instructions, bytes and cache hits of each kernel release's own iova.c.
 
-    SOURCES are as behind linux:, by default the series of Debian that apt has.  All of it is exact,
-    on a busy machine too.  Then `iova-lab report releases` writes the page, which names the command
-    that measures times.
+    SOURCES are as behind linux:, by default the series of Debian that apt has.  The counts are
+    exact, also on a busy machine.  Then `iova-lab report releases` writes the page, which has the
+    command that measures times.
 
     \b
     Examples:
@@ -107,3 +107,25 @@ def releases(sources: tuple[str, ...], results: Path) -> None:
         task = bar.add_task("count", total=len(texts) * len(counting.cells()))
         counting.measure(texts, results, lambda: bar.advance(task))
     click.echo(f"{', '.join(text.source for text in texts)}: {results}")
+
+
+@linux.command()
+@click.argument("source", default="debian-7.3")
+def callers(source: str) -> None:
+    """Print the files of a kernel that call the IOVA API, and what they call.
+
+    SOURCE is debian-X, whose package is fetched and read once (170 MB, a minute or two), or a
+    kernel tree.
+
+    \b
+    Examples:
+      iova-lab linux callers
+      iova-lab linux callers ~/src/linux
+    """
+    from iova_lab.linux import callers as reading
+    from iova_lab.rendering.console import print_table
+
+    with progress() as bar:
+        task = bar.add_task(f"reading {source}", total=None)
+        found = reading.find(source, lambda path: bar.update(task, description=path[:60]))
+    print_table(["file", "calls"], ([path, ", ".join(calls)] for path, calls in found.items()))

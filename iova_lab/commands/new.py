@@ -16,7 +16,7 @@ from iova_lab.commands.arguments import VARIANT
     "--flavour",
     type=click.Choice(FLAVOURS),
     default="list",
-    help="list: everything in one file.  rbtree: on range_variant.h, so only the search is yours.",
+    help="list: everything in one file.  rbtree: on range_variant.h, the file has the search.",
 )
 @click.option(
     "--from",
@@ -28,12 +28,12 @@ from iova_lab.commands.arguments import VARIANT
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
-    help="Where the file goes.",
+    help="Folder of the file.",
 )
 def new(name: str, flavour: Flavour, original: str | None, folder: Path) -> None:
-    """Write NAME.c, a small correct allocator with comments that say where to begin.
+    """Write NAME.c, a small correct allocator with comments on where to begin.
 
-    It compiles and passes `iova-lab try`.  A file that exists is left alone.
+    It compiles and passes `iova-lab try`.  An existing file is not overwritten.
 
     From Python: iova_lab.checking.skeleton.write().
 

@@ -29,12 +29,12 @@ LARGEST, LARGEST_NAMED = 100_000, 10_000
 def promises(
     variants: tuple[str, ...], out: Path, results: Path, measure: bool, largest: int | None
 ) -> None:
-    """Count what each variant guarantees, costs at worst, and gets wrong; then write the page.
+    """Count the promises that each variant keeps and its worst cost; then write the page.
 
-    With VARIANTS, names, C files or linux:SOURCE, it prints their rows, and writes no page: what
-    breaks a promise is looked for, and drawn.
+    With VARIANTS, names, C files or linux:SOURCE, it searches for streams that break a promise,
+    prints the rows and drawings, and writes no page.
 
-    Without --measure it writes the page alone, which is now `iova-lab report promises`.
+    Without --measure it only writes the page; use `iova-lab report promises` for that.
 
     From Python: iova_lab.checking.promises, iova_lab.checking.promises_of.
 
@@ -93,13 +93,13 @@ def _show(variants: tuple[str, ...], largest: int) -> None:
 @click.command()
 @click.argument("name", type=EXAMPLE)
 @click.option(
-    "--variant", type=C_FILE, help="For a file: try this C file, and not the one that broke on it."
+    "--variant", type=C_FILE, help="For a file: try this C file instead of the one that failed."
 )
 def example(name: str, variant: str | None) -> None:
     """Replay the smallest stream that breaks a promise, and draw the gaps after each request.
 
-    NAME is a variant and a promise, as anchor-complete; or what several begin with, as mainline; or
-    a file that `iova-lab try` wrote.  For a file the exit status is 1 if it still breaks.
+    NAME is a variant and a promise, such as anchor-complete; or a common beginning, such as
+    mainline; or a file that `iova-lab try` wrote.  For a file, exit status 1 if it still fails.
 
     From Python: iova_lab.checking.counterexamples, iova_lab.checking.checks.again().
 

@@ -15,12 +15,12 @@ from iova_lab.rendering.console import progress
     "--results",
     default=Path("build/results/rcache"),
     type=FOLDER,
-    help="Folder of JSON lines, written anew; results/rcache has the committed.",
+    help="Folder of JSON lines, overwritten; the committed ones are in results/rcache.",
 )
 def rcache(results: Path) -> None:
     """Count the memory of the per-CPU caches of 6.12 and 7.3, over CPUs and domains.
 
-    Up to 1,024 possible CPUs, replayed through the lab's rcache: exact, on a busy machine too.  It
+    Up to 1,024 possible CPUs, replayed through the lab's rcache: exact, also on a busy machine.  It
     takes a minute and up to 1 GB of memory.  Then `iova-lab report rcache` writes the page.
 
     From Python: iova_lab.measuring.rcache_memory.measure().

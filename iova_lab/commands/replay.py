@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.option("--linux", is_flag=True, help="Show what SOURCE can be in linux:SOURCE.")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option("--linux", is_flag=True, help="List the SOURCEs of linux:SOURCE.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool, linux: bool) -> None:
     """Show the variants and the workloads, a line each.
 
@@ -102,7 +104,7 @@ def _claims(variant: iova_variants.Variant) -> str:
 @click.command()
 @click.argument("variant", type=VARIANT)
 @workload_argument
-@click.option("--seed", default=0, help="Of the workload's random numbers.")
+@click.option("--seed", default=0, help="Seed of the workload's random numbers.")
 @click.option(
     "--timeout", type=POSITIVE, default=60.0, help="Seconds until one replay counts as hung."
 )
@@ -113,9 +115,12 @@ def _claims(variant: iova_variants.Variant) -> str:
     help="The kernel's per-CPU caches in front of the variant.",
 )
 @click.option(
-    "--seconds", type=POSITIVE, default=30.0, help="No sample of the time is begun after so long."
+    "--seconds",
+    type=POSITIVE,
+    default=30.0,
+    help="Seconds after which no further sample of the time is begun.",
 )
-@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(
     variant: str,
     workload: str,
@@ -129,10 +134,10 @@ def replay(
     """Replay WORKLOAD on VARIANT: counts, judgement, and the time per op with its interval.
 
     The time is measured as by `asv run`: each of eight samples is the fastest of up to 50 replays,
-    after one that does not count.
+    after a warm-up.
 
-    VARIANT is a name or the path of a .c file; WORKLOAD a name, the path of a trace (.npz), or of
-    what `iova-lab try` has saved (.json).
+    VARIANT is a name or the path of a .c file; WORKLOAD a name, the path of a trace (.npz), or a
+    file that `iova-lab try` saved (.json).
 
     From Python: iova_variants.replay(), iova_lab.measuring.timing.timed().
 
@@ -150,7 +155,7 @@ def replay(
     if workload.endswith(".npz"):
         click.echo(workloads.get(workload).summary)
     options: dict[str, Any] = {"timeout": timeout, "rcache": rcache}
-    with progress() as bar:
+    with _hint(variant), progress() as bar:
         task = bar.add_task("counting", total=timing.NR_SAMPLES + 2)
         judged = iova_variants.replay(variant, stream, judge=True, op_visits=True, **options)
         bar.update(task, advance=1, description="timing")
@@ -164,6 +169,20 @@ def replay(
     if judged.rcache:
         rows += _rcache_rows(judged.rcache)
     print_table(["", "", ""], rows)
+
+
+@contextmanager
+def _hint(variant: str) -> Iterator[None]:
+    """Name the command that finds out more, where a user's own file breaks down."""
+    from iova_variants import VariantCrashedError
+
+    try:
+        yield
+    except VariantCrashedError as error:
+        if not variant.endswith(".c"):
+            raise
+        again = f"`iova-lab try {shlex.quote(variant)}` looks for the shortest stream that does it"
+        raise VariantCrashedError(f"{error}; {again}") from error
 
 
 def _replayed(judged: iova_variants.CountedReplay, time: Timed, stream: OpStream) -> dict[str, Any]:
@@ -185,10 +204,12 @@ def _replayed(judged: iova_variants.CountedReplay, time: Timed, stream: OpStream
 
 
 def _interval(time: Timed) -> str:
+    from iova_lab.measuring.cells import number
+
     if time.interval is None:
         return f"{len(time.samples)} samples within --seconds: too few for an interval"
-    low, high = time.interval
-    return f"median of {len(time.samples)} samples [{low:.1f}..{high:.1f}], 99 %"
+    low, high = (number(bound, exact=False) for bound in time.interval)
+    return f"median of {len(time.samples)} samples [{low}..{high}], 99 %"
 
 
 def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str]]:
@@ -221,18 +242,20 @@ def _rcache_rows(rcache: iova_variants.RcacheReport) -> list[tuple[str, str, str
 def _replay_rows(
     result: iova_variants.CountedReplay, time: Timed, stream: OpStream
 ) -> list[tuple[str, str, str]]:
+    from iova_lab.measuring.cells import format_value, number
+
     nr_ops = result.nr_ops
     rows = [
         ("ops measured", f"{nr_ops:,}", f"after {stream.nr_ageing:,} ageing ops"),
         (
             "time",
-            f"{time.ns_per_op:.1f} ns/op",
+            format_value(time.ns_per_op, "ns/op", exact=False),
             _interval(time),
         ),
-        ("nodes visited", f"{result.nodes_per_op:.2f} /op", "exact"),
+        ("nodes visited", f"{number(result.nodes_per_op)} /op", "exact"),
     ]
     rows += [
-        (f"  {kind}", f"{count / nr_ops:.2f} /op", "") for kind, count in result.visits.items()
+        (f"  {kind}", f"{number(count / nr_ops)} /op", "") for kind, count in result.visits.items()
     ]
     live = max(result.nr_live, 1)
     return [

@@ -76,16 +76,20 @@ def _write_all(results: Path, out: Path, options: dict[str, str | None]) -> None
 )
 @click.argument("kind", type=click.Choice([*KINDS, ALL]), default=REFERENCE, metavar="[KIND]")
 @click.option(
-    "--results", type=PATH, help="Folder that the measuring command was given; default: its own."
+    "--results",
+    type=PATH,
+    help="Folder of the results; default: the one that the measuring command writes.",
 )
 @click.option(
     "--out",
     type=PATH,
     help="Folder of the pages; default: reports/KIND; of reference: reports/MACHINE.",
 )
-@click.option("--machine", help="Of reference: asv's name; default: the only one in RESULTS.")
-@click.option("--baseline", help="Of reference: what ratios refer to; default: mainline.")
-@click.option("--commit", help="Of reference: which commit's results; default: the newest.")
+@click.option(
+    "--machine", help="Of reference: asv's name of the machine; default: the only one in RESULTS."
+)
+@click.option("--baseline", help="Of reference: variant that ratios refer to; default: mainline.")
+@click.option("--commit", help="Of reference: commit of the results; default: the newest.")
 def report(kind: str, results: Path | None, out: Path | None, **options: str | None) -> None:
     """Write the pages of one kind, or of all."""
     if kind == ALL:

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1)
-@click.option("--ops", "nr_ops", type=POSITIVE, default=1e6, help="For each variant.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of all random numbers.")
+@click.option("--ops", "nr_ops", type=POSITIVE, default=1e6, help="Number of ops for each variant.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of all random numbers.")
 @click.option("--chunk", type=click.IntRange(0), help="Replay this chunk only, and record nothing.")
 @click.option("--out", default=Path("build/soak"), type=PATH)
-@click.option(
-    "--json", "json_path", type=FILE, help="Store what came out, and how it was made, in this file."
-)
+@click.option("--json", "json_path", type=FILE, help="File for the results and their provenance.")
 @click.option(
     "--timeout", type=POSITIVE, default=300.0, help="Seconds until a variant counts as hung."
 )
@@ -35,10 +33,10 @@ def soak(
     json_path: Path | None,
     timeout: float,
 ) -> None:
-    """Ask VARIANTS (default: all) random things under the judge, and sum up what came out.
+    """Run random op streams on VARIANTS (default: all) under the judge, and sum up the results.
 
-    Every replay leaves a line in OUT: a soak that was stopped goes on where it was.  Exit status 1
-    if anything broke, with one line for each variant that did.
+    Every replay writes a line to OUT, so a soak that was stopped continues there.  Exit status 1 if
+    a variant broke, with one line for each.
 
     From Python: iova_lab.checking.soak.
 

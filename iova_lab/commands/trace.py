@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def trace() -> None:
-    """Traces: what real drivers asked of a real kernel.
+    """Import, show, check, replay and scale recorded requests of real drivers.
 
     From Python: iova_lab.traces.trace.
 
@@ -28,21 +28,25 @@ def trace() -> None:
     """
 
 
-def synthetic_note(synthetic: str | None) -> None:
-    """Say of a trace that nobody recorded it."""
+def origin_note(synthetic: str | None, approximate: str | None = None) -> None:
+    """Print of a trace that nobody recorded it, or what was assumed of the recording."""
     if synthetic:
         click.echo(f"SYNTHETIC: {synthetic}")
+    if approximate:
+        click.echo(f"APPROXIMATE: {approximate}")
 
 
 @trace.command()
 @click.argument("path", type=TRACE, metavar="TRACE")
 @click.option("--variant", type=VARIANT, default="mainline")
-@click.option("--fast", is_flag=True, help="What drivers asked, through the rcache, too.")
+@click.option(
+    "--fast", is_flag=True, help="Also compare the drivers' requests, through the rcache."
+)
 def check(path: Path, variant: str, fast: bool) -> None:
-    """Hold a variant's answers against the addresses that a real kernel returned.
+    """Compare a variant's answers with the addresses that a real kernel returned.
 
-    What was recorded at the fast API alone is held through the rcache, as with --fast.  Exit status
-    1 if any still disagrees after what the recording lacks has been mended.
+    A trace of the fast API alone is compared through the rcache, as with --fast.  Exit status 1 if
+    an address still differs after gaps of the recording have been mended.
 
     \b
     Examples:
@@ -53,6 +57,7 @@ def check(path: Path, variant: str, fast: bool) -> None:
     from iova_lab.traces.trace import has_tree_level, read_fast_trace, read_trace
 
     _refuse_synthetic(path, open_trace(path).synthetic)
+    origin_note(None, open_trace(path).approximate)
     agrees = True
     if has_tree_level(path):
         recorded = read_trace(path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.commands.arguments import PATH, TRACE
-from iova_lab.commands.trace import synthetic_note, trace
+from iova_lab.commands.trace import origin_note, trace
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ _NR_SPARKS = 16
 
 @trace.command()
 @click.argument("path", type=TRACE, metavar="TRACE")
-@click.option("--picture", type=PATH, help="Draw it: .png or .svg, or both if neither.")
-@click.option("--json", "as_json", is_flag=True, help="All of it, for a script.")
+@click.option(
+    "--picture", type=PATH, help="File for a figure: .png or .svg; both without a suffix."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: Path, picture: Path | None, as_json: bool) -> None:
-    """Show what a trace has: sizes, limits, live sets, hits of the rcache, per domain.
+    """Show sizes, limits, live ranges and rcache hits of a trace, per domain.
 
     \b
     Examples:
@@ -71,7 +73,7 @@ def _print(found: TraceInfo) -> None:
         f"{found.path}: kernel {found.kernel}, {found.nr_rows:,} rows in {found.seconds:,.3f} s, "
         f"{len(found.domains):,} domains, granule {found.granule}, start_pfn {found.start_pfn}"
     )
-    synthetic_note(found.synthetic)
+    origin_note(found.synthetic, found.approximate)
     if "source" in found.source:
         left_out = sum(found.source.get("dropped", {}).values())
         put_in = sum(found.source.get("added", {}).values())

@@ -11,7 +11,7 @@ import click
 
 from iova_lab.commands import mistakes
 from iova_lab.commands.arguments import POSITIVE, TRACE, VARIANT
-from iova_lab.commands.trace import synthetic_note, trace
+from iova_lab.commands.trace import origin_note, trace
 from iova_lab.rendering.console import print_table, progress
 from iova_lab.traces.names import LEVELS, NR_TIMINGS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iova_lab.traces.replay import TraceReplay, VariantReplay
 
 #: With these and a few thousand requests, a terminal of 80 columns has room.
-_COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
+_COLUMNS = "variant,ns/op,nodes,worst,refused,spurious,lower,above".split(",")
 
 
 @trace.command()
@@ -29,19 +29,19 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,needless,lower,above".split(",")
     "--level",
     type=click.Choice(LEVELS),
     default="auto",
-    help="fast: what drivers asked, through the recorded kernel's rcache.",
+    help="fast: the drivers' requests, through the recorded kernel's rcache.",
 )
 @click.option(
     "--timings",
     "nr_timings",
     type=click.IntRange(1),
     default=NR_TIMINGS,
-    help="Replays to take the best time of.",
+    help="Number of replays; the best time is printed.",
 )
 @click.option(
     "--timeout", type=POSITIVE, default=600.0, help="Seconds until a variant counts as hung."
 )
-@click.option("--json", "as_json", is_flag=True, help="For a script.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(
     path: Path,
     variants: tuple[str, ...],
@@ -50,10 +50,10 @@ def replay(
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Run a trace through VARIANTS, names or .c files (mainline if none): time, nodes, judgement.
+    """Replay a trace on VARIANTS, names or .c files (mainline if none): time, nodes, judgement.
 
-    Every answer is held against the recorded address, as it was recorded; `iova-lab trace check`
-    says in addition whether what differs is the recording's.  Exit status 1 if a variant failed.
+    Every address is compared with the recorded one; `iova-lab trace check` also finds out whether
+    the recording causes a difference.  Exit status 1 if a variant failed.
 
     \b
     Examples:
@@ -86,14 +86,14 @@ def _print(found: TraceReplay) -> None:
         what = f"what drivers asked, through the rcache of {found.rcache}"
     nr_ops = max((one.nr_ops or 0 for one in found.variants), default=0)
     click.echo(f"{found.path}: kernel {found.kernel}, {nr_ops:,} ops: {what}")
-    synthetic_note(found.synthetic)
+    origin_note(found.synthetic, found.approximate)
     done = [one for one in found.variants if not one.error]
     columns = [*_COLUMNS, *(["hits"] if found.level == "fast" else [])]
     columns += [] if found.synthetic else ["agree"]
     print_table(columns, [_row(one, found) for one in done])
     click.echo(
         f"ns/op: best of {found.nr_timings}, one thread in user space; all counts are exact\n"
-        "nodes: visited per op; worst: in one; needless: refused although there is a fit; lower:"
+        "nodes: visited per op; worst: in one; spurious: refused although a fit exists; lower:"
         "\nnot the highest fit; above: above the limit; agree: allocs with the recorded address"
     )
     for one in done:

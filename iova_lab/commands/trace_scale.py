@@ -24,11 +24,11 @@ from iova_lab.traces.names import HOWS
 )
 @click.option("--stagger", type=POSITIVE, help="Seconds from one copy to the next.")
 def scale(path: Path, copies: int, out: Path | None, how: str, stagger: float | None) -> None:
-    """Make the pattern of a trace COPIES times as large; the result is synthetic and says so.
+    """Make the pattern of a trace COPIES times as large; the result is marked as synthetic.
 
     Every copy makes all requests of the recorded drivers, each copy a little later than the one
     before (all begin within 2 % of the trace, or --stagger apart); the rcache and mainline
-    answer.  docs/traces.md says what stays the same and what does not.
+    answer.  docs/traces.md lists what stays the same and what does not.
 
     \b
     Examples:

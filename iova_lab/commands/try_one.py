@@ -18,7 +18,10 @@ from iova_lab.commands.try_steps import Trial
 @click.command("try")
 @click.argument("files", nargs=-1, type=C_FILE)
 @click.option(
-    "--against", multiple=True, type=VARIANT, help="Measure this one too; may be given again."
+    "--against",
+    multiple=True,
+    type=VARIANT,
+    help="Variant to compare with as well; may be given again.",
 )
 @click.option(
     "--patch",
@@ -36,8 +39,8 @@ from iova_lab.commands.try_steps import Trial
 @click.option(
     "--mbox", multiple=True, type=FILE, help="With --linux: a patch series as it was mailed."
 )
-@click.option("--onto", type=VARIANT, default="mainline", help="What --patch applies to.")
-@click.option("--budget", default=120.0, help="Seconds that it may take in all.")
+@click.option("--onto", type=VARIANT, default="mainline", help="Variant that --patch applies to.")
+@click.option("--budget", default=120.0, help="Seconds in all: a hard limit.")
 @click.option("--check-only", is_flag=True, help="Check, and measure nothing.")
 @click.option("--count-only", is_flag=True, help="Count, and check and time nothing.")
 @click.option(
@@ -45,7 +48,7 @@ from iova_lab.commands.try_steps import Trial
     "criteria",
     multiple=True,
     metavar="CRITERION",
-    help="With --linux: exit status 1 if 'ring@1000.nodes > 20' is so.  Checks with --check-only.",
+    help="With --linux: exit status 1 if 'ring@1000.nodes > 20' holds.  Checks with --check-only.",
 )
 @click.option(
     "--kernel",
@@ -55,9 +58,9 @@ from iova_lab.commands.try_steps import Trial
     help="Then run it in a booted kernel (Debian's 6.12 if none is given); past the budget.",
 )
 @click.option(
-    "--out", type=FOLDER, help="Folder for what breaks and for the report.  Default: try/NAME."
+    "--out", type=FOLDER, help="Folder for failing streams and for the report.  Default: try/NAME."
 )
-@click.option("--json", "as_json", is_flag=True, help="All that was found as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def try_command(
     files: tuple[str, ...],
     against: tuple[str, ...],
@@ -76,17 +79,17 @@ def try_command(
 ) -> None:
     """Check a C file of your own, then measure it against mainline.
 
-    One file is compared with mainline; two are two states of one patch, and the second is compared
-    with the first; a diff is applied to a copy of a variant, and compared with what it was.
+    One file is compared with mainline.  Of two files, the second is compared with the first.  A
+    diff is applied to a copy of a variant, and compared with that variant.
 
-    With --linux it is the kernel's own file: what lies in a tree, compared with its last commit;
-    the commits of a range REV1..REV2 that change it; or a series, applied to a copy.
+    With --linux the file is the kernel's own: that of a tree, compared with its last commit; the
+    commits of a range REV1..REV2 that change it; or a series, applied to a copy.
 
-    What is wrong with a file is told with the op where it broke and the shortest stream that breaks
-    it.  What is right is counted on every workload and timed on some, the common case first.
+    For a file with a fault, the op at which it fails and the shortest stream that shows it are
+    printed.  A file without a fault is counted on every workload and timed on some.
 
     Exit status: 0 nothing wrong, 1 something is wrong with a file, 2 wrong usage, 130 interrupted.
-    For `git bisect run`, --linux with --check-only or --fail-if ends with 125 where the text does
+    For `git bisect run`, --linux with --check-only or --fail-if exits with 125 where the file does
     not compile, and with 128 for other errors.
 
     From Python: iova_lab.checking.check(), iova_lab.comparison.

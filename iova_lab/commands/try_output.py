@@ -83,7 +83,7 @@ def _print_counts(counted: Sequence[Counted]) -> None:
         for label, found in row.counts.items()
         if label != base and differs(row.counts[base], found)
     ]
-    columns = ["workload", "variant", "nodes/op", "worst op", "refused", "needlessly"]
+    columns = ["workload", "variant", "nodes/op", "worst op", "refused", "spurious"]
     if len(others) == 1:
         rows, columns = [[row[0], *row[2:]] for row in rows], [columns[0], *columns[2:]]
     named = {row[0] for row in rows}

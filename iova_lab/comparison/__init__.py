@@ -1,6 +1,6 @@
 """Is a candidate faster or slower than the base, where, by how much, and what does it cost besides?
 
-Measure (`measure`), keep (`save`, `load`), and say it in every form that a patch discussion takes
+Measure (`measure`), keep (`save`, `load`), and write it in every form that a patch discussion needs
 (`write`, `terminal`; one cell's finding is a `Verdict`).
 """
 

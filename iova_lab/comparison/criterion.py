@@ -1,7 +1,7 @@
 """Does a count of one variant exceed a bound: ``random_replace@1000.nodes > 100``?
 
 For scripts that look for the change that made something worse, such as `git bisect run`.  All that
-can be asked is exact, so the answer is the same on every machine.
+metrics are exact, so the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from iova_lab import comparison, workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.comparison.counting import Counts, counted
 
-#: What can be asked, by the names of `iova-lab try`'s table.
+#: Metrics of a criterion, by the names of `iova-lab try`'s table.
 METRICS: dict[str, Callable[[Counts], float]] = {
     "nodes": lambda counts: counts.nodes_per_op,
     "worst": lambda counts: counts.worst,
     "refused": lambda counts: counts.nr_failures,
-    "needlessly": lambda counts: counts.nr_spurious or 0,
+    "spurious": lambda counts: counts.nr_spurious or 0,
     "bytes": lambda counts: counts.bytes_per_range,
 }
+#: Former names of metrics.
+_FORMER = {"needlessly": "spurious"}
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -55,7 +57,7 @@ class Criterion:
         return METRICS[self.metric](counted(plan, variant, self.cell))
 
     def holds(self, value: float) -> bool:
-        """Is the bound exceeded, or whatever was asked?"""
+        """Does this value meet the criterion?"""
         return _OPERATORS[self.operator](value, self.number)
 
 
@@ -65,10 +67,11 @@ def parse(text: str) -> Criterion:
     Raises `InvalidValueError`; `NotFoundError` and `SizeError` for the workload.
     """
     found = _GRAMMAR.fullmatch(text)
-    if not found or found["metric"] not in METRICS:
+    metric = _FORMER.get(found["metric"], found["metric"]) if found else ""
+    if not found or metric not in METRICS:
         raise InvalidValueError(
             f"{text!r} is no criterion WORKLOAD[@N].METRIC OP NUMBER such as 'ring@1000.nodes > "
             f"20'; METRIC is one of {', '.join(METRICS)}, OP one of {' '.join(_OPERATORS)}"
         )
     cell = comparison.cell_at(*workloads.split(found["cell"]))
-    return Criterion(cell, found["metric"], found["operator"], float(found["number"]))
+    return Criterion(cell, metric, found["operator"], float(found["number"]))

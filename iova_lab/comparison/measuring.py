@@ -88,11 +88,11 @@ def measure(
     on_note: OnNote = lambda text: None,
     limit_s: float = math.inf,
 ) -> Comparison:
-    """Measure a plan.  Ctrl-C ends it early: what was measured is returned, ``partial`` says so.
+    """Measure a plan.  After Ctrl-C, the results until then are returned, with ``partial`` set.
 
     So does ``limit_s``, counted from here: unlike the budget, it holds for the fewest processes
     too.  A process that is under way then is ended, and its variant is not blamed for it.
-    ``on_note`` is told how long it takes, once that is known, if it is longer than the budget.
+    ``on_note`` is called with the estimated time, once there is one, if it exceeds the budget.
 
     Raises what `Plan.check` raises, before anything is measured.
     """

@@ -1,4 +1,4 @@
-"""What is in these numbers, what is not, and how are they made again?"""
+"""What the numbers of a comparison include, and the command that measures them again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HARNESS = (
 
 
 def title(result: Comparison) -> str:
-    """Who stands against whom."""
+    """The candidates and the base."""
     base, *candidates = (subject.label for subject in result.subjects)
     return f"{', '.join(candidates)} against {base}"
 
@@ -63,7 +63,7 @@ def headline(result: Comparison, which: int) -> str:
     if common:
         parts.append(f"in the common case {_tally(common)}")
     if bad:
-        parts.append(f"in the bad cases {_tally(bad)}")
+        parts.append(f"elsewhere {_tally(bad)}")
     return labelled(result, f"{result.subjects[which].label}: {'; '.join(parts)}.")
 
 
@@ -96,7 +96,7 @@ def warnings(result: Comparison) -> list[str]:
             " include that (docs/compare.md). Measure on an idle machine before you quote a time."
         )
     if not any(cell.cell.workload == "near_empty" for cell in result.cells):
-        lines.append("The common case, near_empty, was not measured: reviewers look there first.")
+        lines.append("The common case, near_empty, was not measured: reviewers check it first.")
     return lines
 
 
@@ -129,11 +129,11 @@ def method(result: Comparison) -> list[str]:
     lines = [
         f"Ratios of time: {processes} fresh worker processes of pyperf per cell, {NR_WARMUPS} "
         f"warm-up round each; in all {rounds} rounds, in each of which every variant is measured, "
-        f"in changing order. A loop is the least of {NR_REPLAYS} replays, and pyperf chose how "
-        "many loops make a value.",
+        f"in changing order. A loop is the least of {NR_REPLAYS} replays; pyperf chose the "
+        "number of loops per value.",
         f"Each process gives the median log ratio of its rounds; over processes, Student's t "
         f"(scipy) gives the interval. All {nr_ratios} ratios hold together with {CONFIDENCE:.0%} "
-        f"(Bonferroni), so noise makes a finding anywhere in {1 - CONFIDENCE:.0%} of comparisons.",
+        f"(Bonferroni), so noise alone causes a verdict in {1 - CONFIDENCE:.0%} of comparisons.",
         "Equal code in two shared objects has differed by up to 3% in single cells, by 0.4% in the "
         "median: a smaller difference between two files is within measurement error.",
         f"Smallest detectable: found as slower in {POWER:.0%} of comparisons as noisy as this one.",
@@ -141,12 +141,12 @@ def method(result: Comparison) -> list[str]:
         f"timed' is without that, interrupts included. Two readings of the clock, at least "
         f"{clocks} ns, are in every such time, and cancel in differences.",
         "Nodes, refusals, bytes and span are counted in another build, on the same requests: exact."
-        " Ops other than alloc and free are in the ratio only.",
+        " Ops other than alloc and free are included in the ratio only.",
     ]
     if result.plan.rcache != "off":
         lines.append(
-            f"The rcache of {result.plan.rcache} stands in front: ratios and single ops are what a"
-            " caller sees, refusals judged are those of the tree."
+            f"The rcache of {result.plan.rcache} is in front: ratios and single ops are those of a"
+            " caller, judged refusals those of the tree."
         )
     return lines
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from iova_lab.basics import extras
-from iova_lab.comparison import letter, view
+from iova_lab.comparison import mail, mbox, view
 from iova_lab.comparison.result import Comparison
 from iova_lab.comparison.store import load
 
@@ -23,9 +23,12 @@ def write(result: Comparison, out_dir: Path) -> list[Path]:
     Without the extra ``reports`` there is no compare.html, and the mail text comes first.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    mail = out_dir / "mail.txt"
-    mail.write_text(letter.render(result), encoding="ascii")
-    paths = [*_page(result, out_dir), mail]
+    text, message = out_dir / "mail.txt", out_dir / "mail.mbox"
+    text.write_text(mail.render(result), encoding="ascii")
+    paths = _page(result, out_dir)
+    figures = [path for path in paths if path.suffix == ".png"]
+    message.write_bytes(mbox.render(result, text.read_text(encoding="ascii"), figures))
+    paths += [text, message]
     frames = {
         "summary": view.summary(result),
         "metrics": view.long(result),

@@ -20,7 +20,7 @@ from iova_lab.rendering.saving import save
 #: Columns of a histogram on a page, which has more room than a mail.
 WIDTH = 100
 #: In the place of a workload's summary.
-GONE = "The workload is not at hand any more."
+GONE = "This checkout does not have the workload."
 
 
 def write(result: Comparison, out_dir: Path) -> list[Path]:
@@ -150,7 +150,9 @@ def _histograms(result: Comparison, cell: CellResult) -> list[dict[str, Any]]:
             [latency.of(cell, which, kind) for which in range(len(result.subjects))]
         )
         if buckets:
-            title = f"{kind}, ns of single calls, {cell.clock_ns} ns or more of it the clock's:"
+            title = (
+                f"{kind}, ns of single calls, of which the clock takes {cell.clock_ns} ns or more:"
+            )
             found.append({"title": title, "lines": bars.lines(buckets, labels, WIDTH)})
     return found
 
@@ -160,7 +162,7 @@ def _subjects(result: Comparison) -> pd.DataFrame:
         (s.label, s.kernel_release, f"`{s.digest}`", escape_markdown(s.summary))
         for s in result.subjects
     ]
-    return pd.DataFrame(rows, columns=["variant", "kernel", "built from", "what it is"])
+    return pd.DataFrame(rows, columns=["variant", "kernel", "built from", "description"])
 
 
 def _facts(result: Comparison) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What does a comparison look like: all ratios in one picture, and the times of single calls?
+"""Figures of a comparison: all ratios in one, and the times of single calls.
 
 Results in, Figure out; the same results give the same bytes.  Readable without colour: the base is
 a filled grey shape, candidates are lines of different strokes and markers, named beside them.
@@ -26,6 +26,9 @@ from iova_lab.rendering.looks import styles
 BASE_FILL = "#d0d0d0"
 #: Behind a name, so that no line runs through it.
 CLEAR: Any = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+#: Per cent at the top of a histogram: room for two names above a bucket of all calls; for one more,
+#: so many times as much.
+TOP, STEP = 350, 1.8
 #: Ratios closer to 1 than this get a linear axis in per cent.
 NARROW = 1.5
 
@@ -137,6 +140,8 @@ def _ratio_row(
 
 
 def _look(result: Comparison, which: int) -> dict[str, Any]:
+    if result.subjects[which].is_fake:
+        return {"color": FLOOR, "marker": "d", "linestyle": (0, (1, 2))}
     labels = [subject.label for subject in result.subjects]
     return styles(labels)[labels[which]]
 
@@ -155,7 +160,7 @@ def calls_figure(result: Comparison, cell: CellResult, title: str) -> Figure | N
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (kind, found) in zip(grid, panels.items(), strict=True):
             _histograms(axes, result, latency.histogram(found))
-            axes.set_xlabel(f"{kind}: ns of one call, the clock's {cell.clock_ns} or more in it")
+            axes.set_xlabel(f"{kind}: ns of one call, {cell.clock_ns} or more for the clock")
             if cell.clock_ns:
                 _clock(axes, cell.clock_ns)
         grid[0].set_ylabel("share of the calls")
@@ -183,7 +188,7 @@ def _histograms(axes: Axes, result: Comparison, buckets: list[Bucket]) -> None:
     shares = 100 * counts / np.maximum(1, counts.sum(axis=0))
     # The least share that one call can have is the floor of the axis.
     floor = 100 / max(1, counts.sum(axis=0).max()) / 1.5
-    axes.set(yscale="log", ylim=(floor, 350), axisbelow=True)
+    axes.set(yscale="log", ylim=(floor, TOP), axisbelow=True)
     axes.set_xscale("log", base=2)
     axes.stairs(shares[:, 0], edges, baseline=floor, fill=True, color=BASE_FILL)
     axes.stairs(shares[:, 0], edges, baseline=floor, color="black", linewidth=1)
@@ -198,18 +203,20 @@ def _histograms(axes: Axes, result: Comparison, buckets: list[Bucket]) -> None:
 
 
 def _name_peaks(axes: Axes, result: Comparison, shares: np.ndarray, edges: list[float]) -> None:
-    """Write each name above its highest bucket; where two share one, above each other."""
+    """Write each name above its highest bucket; where several share one, above each other."""
     above: dict[int, int] = {}
+    peaks = shares.argmax(axis=0)
     for which, subject in enumerate(result.subjects):
         if not shares[:, which].any():
             continue
-        peak = int(shares[:, which].argmax())
+        peak = int(peaks[which])
+        top = shares[peak, peaks == peak].max()
         level = above.get(peak, 0)
         above[peak] = level + 1
         right = peak >= (len(edges) - 1) / 2
         axes.annotate(
             subject.label,
-            (edges[peak + 1] if right else edges[peak], shares[peak, which]),
+            (edges[peak + 1] if right else edges[peak], top),
             (0, 3 + 11 * level),
             textcoords="offset points",
             horizontalalignment="right" if right else "left",
@@ -218,3 +225,4 @@ def _name_peaks(axes: Axes, result: Comparison, shares: np.ndarray, edges: list[
             bbox=CLEAR,
             color=_look(result, which)["color"] if which else "#333333",
         )
+    axes.set_ylim(top=TOP * STEP ** max(0, max(above.values(), default=0) - 2))

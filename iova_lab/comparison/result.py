@@ -44,13 +44,13 @@ class OpTimes:
 
 @dataclass
 class CellResult:
-    """What is known of one cell, by the index of the variant in `Plan.variants`.
+    """Results of one cell, by the index of the variant in `Plan.variants`.
 
     A variant is in ``counts`` if it survived its counted replay, and in ``failures`` with one line
     if it did not survive that or anything later; then it has no ratio.  ``runs[which][process]`` is
     a pyperf run, ``op_times[which, kind][process]`` has the times of single allocs or frees.
-    ``stream`` is the digest of the op stream.  ``withdrawn`` says why the times of this cell are
-    not shown, "" where they are.
+    ``stream`` is the digest of the op stream.  ``withdrawn`` is the reason why the times of this
+    cell are not shown, "" where they are.
     """
 
     cell: Cell
@@ -77,7 +77,7 @@ class CellResult:
 
 @dataclass
 class Comparison:
-    """A plan and all that was measured of it.  ``partial`` says why it is not all, if it is not.
+    """A plan and its results.  ``partial`` is the reason why they are not complete, or empty.
 
     ``commit`` and ``compiler`` are those of `provenance`, "" where they were not recorded.
     """

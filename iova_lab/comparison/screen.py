@@ -1,4 +1,4 @@
-"""What does a comparison look like on a terminal: the verdicts first, then why."""
+"""A comparison on a terminal: the verdicts first, then the measurements."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _verdicts(result: Comparison) -> Table:
         table.add_column("candidate", no_wrap=True)
     table.add_column("ns/op" if many else result.subjects[0].label, justify="right", no_wrap=True)
     table.add_column("" if many else result.subjects[1].label, justify="right", no_wrap=True)
-    table.add_column("verdict, and where the truth lies", ratio=1)
+    table.add_column("verdict (interval)", ratio=1)
     last = ""
     for verdict in words.verdicts(result):
         base_ns, ns = (view.mean_ns(verdict.cell, index)[0] for index in (0, verdict.which))
@@ -101,7 +101,9 @@ def _kind(result: Comparison, cell: CellResult, kind: str, console: Console) -> 
     if not buckets:
         return
     console.print()
-    console.print(Text(f"{kind}, ns of single calls, {cell.clock_ns} ns or more the clock's"))
+    console.print(
+        Text(f"{kind}, ns of single calls, of which the clock takes {cell.clock_ns} ns or more")
+    )
     labels = [subject.label for subject in result.subjects]
     width = min(console.width, 120)
     for line in bars.lines(buckets, labels, width):

@@ -1,6 +1,6 @@
 """What is measured of a file that is right: exactly everywhere, and by the clock where time allows.
 
-Every workload and both recorded traces are replayed once and counted: nodes, refusals, memory,
+Every workload and the recorded traces are replayed once and counted: nodes, refusals, memory,
 exact whatever the machine does.  Times need many fresh processes a cell, so in two minutes there
 is room for a few cells: the common case first, then what the list has complained about most.
 """
@@ -104,7 +104,7 @@ class Counted:
                     "nodes_per_op": found.nodes_per_op,
                     "worst_op": found.worst,
                     "refused": found.nr_failures,
-                    "needlessly": found.nr_spurious,
+                    "spurious": found.nr_spurious,
                     "bytes_per_range": found.bytes_per_range,
                 }
                 for label, found in self.counts.items()
@@ -113,16 +113,16 @@ class Counted:
 
 
 def shown(counts: Counts | str) -> tuple[str, ...]:
-    """Nodes per op, worst op, refused, needlessly refused; or why not, in the first of them."""
+    """Nodes per op, worst op, refusals, spurious failures; or why not, in the first of them."""
     if isinstance(counts, str):
         reason = "too many" if "nodes" in counts else counts
         return (reason, "-", "-", "-")
-    needless = "-" if counts.nr_spurious is None else f"{counts.nr_spurious:,}"
+    spurious = "-" if counts.nr_spurious is None else f"{counts.nr_spurious:,}"
     return (
         number(counts.nodes_per_op),
         f"{counts.worst:,}",
         f"{counts.nr_failures:,}",
-        needless,
+        spurious,
     )
 
 

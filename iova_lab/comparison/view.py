@@ -84,7 +84,7 @@ def _metrics(cell: CellResult, which: int) -> Iterator[tuple[str, float]]:
             yield f"{kind} nodes mean", found_kind.mean
             yield f"{kind} nodes worst", found_kind.worst
     yield "refused", counts.nr_failures
-    yield "refused needlessly", math.nan if counts.nr_spurious is None else counts.nr_spurious
+    yield "spurious failures", math.nan if counts.nr_spurious is None else counts.nr_spurious
     yield (
         "answers above limit",
         math.nan if counts.nr_above_limit is None else counts.nr_above_limit,

@@ -1,4 +1,4 @@
-"""What may be said of a ratio, a difference or a refusal, in words?"""
+"""The verdict on a ratio, a difference or a refusal, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.statistics import SAME, Interval, Ratio, ratio
 
-#: Between these a ratio is told as a change in per cent, outside as a factor.
+#: Between these a ratio is printed as a change in per cent, outside as a factor.
 PERCENT_FROM, PERCENT_TO = 0.01, 2.0
 
 FAILED = "failed"
@@ -21,10 +21,10 @@ OUTCOMES = ("slower", "faster", SAME, "too few samples", FAILED, WITHDRAWN)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one cell says of one candidate: an outcome of `OUTCOMES`, and sentences.
+    """The verdict on one candidate in one cell: an outcome of `OUTCOMES`, and sentences.
 
-    ``ratio`` is None where the candidate or the base failed.  ``caveats`` say what a bare outcome
-    would hide, refusals first: a variant that refuses looks fast.
+    ``ratio`` is None where the candidate or the base failed.  ``caveats`` are what a bare outcome
+    would hide, refusals first: a variant that refuses requests looks fast.
     """
 
     cell: CellResult
@@ -67,7 +67,7 @@ def verdicts(result: Comparison) -> list[Verdict]:
 
 
 def say(found: Ratio) -> str:
-    """One line: the outcome, its size, and what the samples can't exclude."""
+    """One line: the outcome, its size, and the interval."""
     if not found.known:
         return f"too few samples: {change(found.value)}, processes: {found.nr_processes}"
     as_factor = not _in_percent(found.value) or not _in_percent(found.hi)
@@ -105,7 +105,7 @@ def nanoseconds(found: Interval) -> str:
 
 
 def longer(found: Interval | None) -> str:
-    """Say of a difference of means what it supports."""
+    """What a difference of means supports, in words."""
     if found is None or not found.known:
         return "not known"
     if found.lo > 0:
@@ -122,7 +122,7 @@ def caveats(result: Comparison, cell: CellResult, which: int) -> tuple[str, ...]
         if candidate.nr_above_limit:
             lines.append(f"{candidate.nr_above_limit:,} answers above the limit")
     if result.subjects[which].is_fake:
-        lines.append("keeps no books: the floor of the harness, not an allocator")
+        lines.append("keeps no ranges: the floor of the harness, not an allocator")
     return tuple(lines)
 
 
@@ -137,7 +137,7 @@ def _refusals(base: Counts, candidate: Counts, name: str) -> list[str]:
         )
     if candidate.nr_spurious and candidate.nr_spurious != base.nr_spurious:
         lines.append(
-            f"{candidate.nr_spurious:,} refusals needless, {name} {base.nr_spurious or 0:,}"
+            f"{candidate.nr_spurious:,} of these are spurious, {name} {base.nr_spurious or 0:,}"
         )
     return lines
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
 import iova_variants
@@ -51,7 +52,7 @@ class Constants:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
         """What `as_row` returned."""
-        return cls(float(row["handoff_ns"]), float(row["remote_ns"]), str(row["source"]))
+        return msgspec.convert(row, cls)
 
 
 def measure(

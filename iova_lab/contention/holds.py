@@ -34,10 +34,6 @@ def _key(asked: Asked) -> list[object]:
     return [code, workload, nr_live]
 
 
-#: Names in a stored row that are not of its `Service`.
-_BESIDE = ("key", "asked", "code", "load", "handoff_now_ns", "doubts")
-
-
 def measured(
     cells: Iterable[Asked],
     results: Path,
@@ -82,7 +78,7 @@ def with_holds(
 ) -> dict[Asked, dict[str, Any]]:
     """Services with plausible holds, all on the same constants, interruptions taken out."""
     return {
-        asked: _service(row).undisturbed().on(constants).as_row()
+        asked: Service.from_row(row).undisturbed().on(constants).as_row()
         for asked, row in found.items()
         if "too_long" not in row and not plausible.service_doubts(row)
     }
@@ -93,14 +89,10 @@ def with_nodes(
 ) -> dict[Asked, dict[str, Any]]:
     """Services whose numbers of nodes are used and whose holds are not: a count is exact."""
     return {
-        asked: _service(row).on(constants).as_row()
+        asked: Service.from_row(row).on(constants).as_row()
         for asked, row in found.items()
         if "too_long" not in row
     }
-
-
-def _service(row: dict[str, Any]) -> Service:
-    return Service.from_row({name: value for name, value in row.items() if name not in _BESIDE})
 
 
 def refused(found: Iterable[dict[str, Any]]) -> dict[str, list[str]]:

@@ -98,7 +98,7 @@ def _thinks(scenario: Scenario, rng: random.Random) -> Iterator[float]:
             yield 0.0
 
 
-class Convoy:
+class LockQueue:
     """One simulation; `run` returns what it says."""
 
     def __init__(
@@ -244,5 +244,5 @@ def predict(
     A thousand CPUs that each free 256 ranges take the lock a quarter of a million times.
     """
     nr_cycles = nr_cycles or scenario.flush_queue + 64
-    convoy = Convoy(service, scenario, seed=seed, soft_s=soft_s, hard_s=hard_s, stop_at=stop_at)
-    return convoy.run(nr_cycles, max_sections)
+    queue = LockQueue(service, scenario, seed=seed, soft_s=soft_s, hard_s=hard_s, stop_at=stop_at)
+    return queue.run(nr_cycles, max_sections)

@@ -154,6 +154,11 @@ def node_costs(rows: Iterable[Row]) -> dict[int, float]:
     }
 
 
+def usable(checked: Iterable[Row]) -> list[Row]:
+    """The rows of validation.jsonl that every page may use."""
+    return [row for row in checked if not validation_doubts(row)]
+
+
 def validation_doubts(row: Row) -> list[str]:
     """Why a row of validation.jsonl can't be used."""
     found = []

@@ -68,10 +68,10 @@ def _fair_queue() -> Iterator[Case]:
         "ms",
         NVME_WAIT_MS,
         found.max_wait_ns / 1e6,
-        "all CPUs ask all the time; single ranges",
+        "all CPUs make requests all the time; single ranges",
         f"A fair queue of {NVME_CPUS} can't pass {NVME_HANDOVERS:,} holders by one waiter:"
-        f" {NVME_CPUS - 1} pass.  So the waiter was behind longer holds, or asked"
-        f" {NVME_HANDOVERS / NVME_CPUS:.0f} times.",
+        f" {NVME_CPUS - 1} pass.  So the waiter was behind longer holds, or made"
+        f" {NVME_HANDOVERS / NVME_CPUS:.0f} requests.",
     )
 
 
@@ -87,7 +87,7 @@ def _magazines() -> Iterator[Case]:
         found.max_wait_ns / 1e6,
         f"{FREE_US:.2f} us a free, chosen to fit: {NVME_WAIT_MS} ms / {NVME_CPUS - 1} waiters /"
         f" {MAGAZINE}",
-        "Fits by construction; what it says is that holds of a whole magazine, 1.5 us a free, are"
+        "Fits by construction; it shows that holds of a whole magazine, 1.5 us a free, are"
         " enough: four to five times the mean hold that others measured on 16 cores.",
     )
 

@@ -35,11 +35,6 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
 }
 
 
-def names() -> list[str]:
-    """Names of all scenarios."""
-    return list(SCENARIOS)
-
-
 def scenario(name: str, nr_cpus: int, workload: str, think_ns: float | None = None) -> Scenario:
     """One of `SCENARIOS` for so many CPUs; a trace brings its own times between requests.
 

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
@@ -23,7 +24,7 @@ from iova_lab.basics.errors import InvalidValueError
 from iova_lab.contention import plausible
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.plausible import fit_doubts
-from iova_lab.measuring.cells import SHORT_BUDGET
+from iova_lab.measuring.cells import SHORT_NODE_BUDGET
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.load import Load
 from iova_variants.opstream import Op, OpStream
@@ -124,14 +125,8 @@ class Service:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """What `as_row` has written."""
-        values = {field.name: row[field.name] for field in fields(cls)}
-        for name in ("alloc", "free"):
-            kind = dict(values[name])
-            for weighted in ("holds", "nodes"):
-                kind[weighted] = tuple((float(x), int(count)) for x, count in kind[weighted])
-            values[name] = Kind(**kind)
-        return cls(**values)
+        """What `as_row` has written, whatever else the row has."""
+        return msgspec.convert(row, cls)
 
 
 class ImplausibleError(InvalidValueError):
@@ -250,7 +245,7 @@ def measure(
     constants: Constants,
     seed: int = 0,
     seconds: float = SECONDS,
-    max_visits: int = SHORT_BUDGET,
+    max_visits: int = SHORT_NODE_BUDGET,
 ) -> Service:
     """Count and time one cell.  Raises `TooLongError` beyond ``max_visits``, else as `replay`."""
     stream = workloads.generate(workload, nr_live, seed)

@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
+from iova_lab.basics.packing import pack_rows
 from iova_lab.basics.reading import Row, read_rows
 from iova_lab.basics.writing import write_rows
 from iova_lab.contention.model import Prediction
 from iova_lab.contention.published import Case
 from iova_lab.contention.service import Kind
 from iova_lab.contention.sweep import Cell
+from iova_lab.contention.validation import SIDES, Compared
 from iova_lab.measuring.load import Load
 
 SWEEP = "`iova-lab contention sweep`"
@@ -78,30 +80,23 @@ class _ValidationRow(_Loaded, kw_only=True):
     remote_free_ns: float
     nr_rounds: int
     nr_calm: int
-    measured_hold: float
-    measured_wait: float
-    measured_queued: float
-    measured_p99_wait: float
-    measured_max_wait: float
-    measured_max_hold: float
-    measured_wall: float
-    predicted_hold: float
-    predicted_wait: float
-    predicted_queued: float
-    predicted_p99_wait: float
-    predicted_max_wait: float
-    predicted_max_hold: float
-    predicted_wall: float
 
+
+#: Both sides of what a row of the validation compares.
+_Both = msgspec.defstruct(
+    "_Both", [(f"{side}_{name}", float) for side in SIDES for name in Compared._fields]
+)
 
 _SCHEMAS: dict[str, tuple[type, ...]] = {
     "services": (_ServiceRow,),
     "host": (_Host | _Constants,),  # type: ignore[dict-item]
     "sweep": (Cell, _Machine, Prediction),
     "lockups": (Cell, _Machine, _Lockups),
-    "validation": (_ValidationRow,),
+    "validation": (_ValidationRow, _Both),
     "published": (Case,),
 }
+#: The large ones, which a command leaves compressed.
+PACKED = ("services", "sweep", "lockups", "validation")
 MADE_BY = dict.fromkeys(_SCHEMAS, SWEEP) | {"validation": VALIDATE, "published": VALIDATE}
 
 
@@ -117,4 +112,8 @@ def compact(
     keep: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> None:
     """Keep the last row of each key of ``name``.jsonl, in order; the file is replaced at once."""
-    write_rows(results / f"{name}.jsonl", filter(keep, read(results, name)), key)
+    path = results / f"{name}.jsonl"
+    if name in PACKED:
+        pack_rows(path, key, keep)
+    else:
+        write_rows(path, filter(keep, read(results, name)), key)

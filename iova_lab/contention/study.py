@@ -16,6 +16,7 @@ from typing import Any
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.basics.reading import packed
 from iova_lab.contention import lockups, plausible, store, sweep
 from iova_lab.contention.holds import Asked
 from iova_lab.contention.service import Service
@@ -46,7 +47,7 @@ MakeExecutor = Callable[[], AbstractContextManager[Executor]]
 def pictured(
     variants: Iterable[str] | None = None, chosen: dict[str, int] | None = None
 ) -> list[Asked]:
-    """Cells of the pictures; what keeps no books has no lock."""
+    """Cells of the pictures; a fake has no lock."""
     names = list(variants or iova_variants.names(fake=False))
     return [
         (variant, workload, nr_live)
@@ -81,7 +82,7 @@ def _simulated(
     done = sweep.run(
         cells, by_digest, path, make_executor=make_executor, work=work, on_progress=on_progress
     )
-    if path.exists() and found:
+    if found and (path.exists() or packed(path).exists()):
         used = sweep.constants_of(Service.from_row(next(iter(found.values()))))
         # A simulation with other constants can't be compared with these: it is made again.
         store.compact(results, name, _cell_key, keep=lambda row: used.items() <= row.items())

@@ -21,6 +21,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import Row, read_rows
 from iova_lab.basics.writing import append_row
@@ -98,7 +100,7 @@ def known(path: Path) -> set[str]:
 
 def cell_of(row: Row) -> Cell:
     """The cell that a row is of."""
-    return Cell(**{name: row[name] for name in Cell.__dataclass_fields__ if name in row})
+    return msgspec.convert(row, Cell)
 
 
 @contextlib.contextmanager

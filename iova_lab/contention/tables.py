@@ -16,6 +16,9 @@ from iova_lab.measuring.cells import number
 from iova_lab.measuring.load import Load
 from iova_variants import LockTimes
 
+#: Behind an answer that rows of a loaded machine are part of.
+LOADED_IN_PART = " Measured in part on a loaded machine."
+
 _NAMES = {
     "variant": "the variant's lock",
     "depot": "the depots' locks",

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,13 +39,9 @@ THREADS = (1, 2)
 
 NR_WINDOWS = 8
 
-#: What is compared; all in ns but the share of acquisitions that queued.
-COMPARED = ("hold", "wait", "queued", "p99_wait", "max_wait", "max_hold", "wall")
 
-
-@dataclass(frozen=True)
-class Measured:
-    """What threads did: means of the rounds that took least on the wall, maxima of calm ones."""
+class Compared(NamedTuple):
+    """What is compared; all in ns but the share of acquisitions that queued."""
 
     hold: float
     wait: float
@@ -54,6 +50,20 @@ class Measured:
     max_wait: float
     max_hold: float
     wall: float
+
+    def columns(self, side: str) -> dict[str, float]:
+        """Columns of a stored row; ``side`` is one of `SIDES`."""
+        return {f"{side}_{name}": round(value, 3) for name, value in self._asdict().items()}
+
+
+SIDES = ("measured", "predicted")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What threads did: means of the rounds that took least on the wall, maxima of calm ones."""
+
+    compared: Compared
     nr_rounds: int
     nr_calm: int
 
@@ -77,7 +87,7 @@ def replayed(
     locks = [result.lock() for result in best]
     nr = sum(lock.nr for lock in locks)
     waits = np.concatenate([result.op_wait_ns for result in best])
-    return Measured(
+    compared = Compared(
         hold=sum(lock.hold_ns for lock in locks) / nr,
         wait=sum(lock.wait_ns for lock in locks) / nr,
         queued=sum(lock.nr_queued for lock in locks) / nr,
@@ -86,25 +96,25 @@ def replayed(
         max_wait=float(min(result.lock().max_wait_ns for result in calm)),
         max_hold=float(min(result.lock().max_hold_ns for result in calm)),
         wall=sum(result.ns for result in best) / nr,
-        nr_rounds=len(rounds),
-        nr_calm=sum(not result.total("nr_preempted") for result in rounds),
     )
+    nr_calm = sum(not result.total("nr_preempted") for result in rounds)
+    return Measured(compared, len(rounds), nr_calm)
 
 
-def predicted(service: Service, threads: int) -> dict[str, float]:
+def predicted(service: Service, threads: int) -> Compared:
     """The same of the model: CPUs that do nothing between two ops but what the replay does."""
     scenario = Scenario(threads, gaps_ns=(service.think_ns,))
     found = predict(service, scenario, max_sections=40_000)
     nr_cycles = found.nr_sections
-    return {
-        "hold": found.mean_hold_ns,
-        "wait": found.mean_wait_ns + service.lock_ns,
-        "queued": found.nr_queued / nr_cycles,
-        "p99_wait": found.p99_wait_ns + service.lock_ns,
-        "max_wait": found.max_wait_ns + service.lock_ns,
-        "max_hold": found.max_hold_ns,
-        "wall": found.ns / nr_cycles + service.lock_ns / threads,
-    }
+    return Compared(
+        hold=found.mean_hold_ns,
+        wait=found.mean_wait_ns + service.lock_ns,
+        queued=found.nr_queued / nr_cycles,
+        p99_wait=found.p99_wait_ns + service.lock_ns,
+        max_wait=found.max_wait_ns + service.lock_ns,
+        max_hold=found.max_hold_ns,
+        wall=found.ns / nr_cycles + service.lock_ns / threads,
+    )
 
 
 def compare(
@@ -125,7 +135,6 @@ def compare(
             )
             for threads in able:
                 measured = replayed(variant, workload, nr_live, threads, seconds=seconds)
-                model = predicted(service, threads)
                 yield {
                     "variant": variant,
                     "workload": workload,
@@ -137,8 +146,8 @@ def compare(
                     "nr_rounds": measured.nr_rounds,
                     "nr_calm": measured.nr_calm,
                     "load": watch.load().as_row(),
-                    **{f"measured_{name}": round(getattr(measured, name), 3) for name in COMPARED},
-                    **{f"predicted_{name}": round(model[name], 3) for name in COMPARED},
+                    **measured.compared.columns(SIDES[0]),
+                    **predicted(service, threads).columns(SIDES[1]),
                 }
             on_progress()
 
@@ -171,7 +180,7 @@ def errors(frame: pd.DataFrame) -> pd.DataFrame:
     """Relative error of the model per number of threads: median and worst, over all cells."""
     rows = []
     for threads, group in frame.groupby("threads"):
-        for name in COMPARED:
+        for name in Compared._fields:
             measured, model = group[f"measured_{name}"], group[f"predicted_{name}"]
             usable = measured > 0
             relative = (model[usable] / measured[usable] - 1).to_numpy()

@@ -47,6 +47,8 @@ def count_cells(pattern: str, rounds: int | None = None, folder: Path = Path("be
     ``rounds`` is what ``-a rounds=`` sets; None leaves each benchmark its own.
     """
     nr_cells = 0
+    if (root := str(folder.resolve().parent)) not in sys.path:
+        sys.path.insert(0, root)  # as asv does: the benchmarks import each other
     for benchmark in disc_benchmarks(str(folder)):
         timed = benchmark.type == "time"
         own = int(getattr(benchmark, "rounds", 1))

@@ -26,8 +26,10 @@ from iova_lab.basics.reading import FileError
 from iova_lab.measuring import asv_runs
 
 WWW = Path(__file__).parent / "www"
-SCRIPTS = ("files.js", "views.js", "lines.js")
+SCRIPTS = ("files.js", "views.js", "lines.js", "intervals.js", "compare.js")
 STYLE = "lab.css"
+#: Without it a phone draws 980 pixels, and makes them small.
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
 #: How asv names a file of results: the commit, then the environment.
 RESULT = re.compile(r"[0-9a-f]{8}-.*\.json")
@@ -35,6 +37,12 @@ RESULT = re.compile(r"[0-9a-f]{8}-.*\.json")
 #: Ours follow asv.js, which makes $.asv, and precede asv's pages, which use it.
 FIRST_PAGE_SCRIPT = r'<script\b[^>]*\bsrc="asv_ui\.js"'
 END_OF_MENU = r'<li id="nav-li-graphdisplay">'
+#: asv's first page gets an address of its own; the lab's comes first.
+GRID_ITEM = '<li id="nav-li-" class="active"><a href="#/">Benchmark grid</a></li>'
+ITEMS = """<li id="nav-li-" class="active"><a href="#/">Overview</a></li>
+        <li id="nav-li-compare"><a href="#/compare">Side by side</a></li>
+        <li id="nav-li-grid"><a href="#/grid">Benchmark grid</a></li>"""
+BODY = r'<div id="summarygrid-display"'
 
 
 def every_commit(repo: Git, branch: str | None = None) -> list[str]:
@@ -57,13 +65,17 @@ def unseen_results(results_dir: str, commits: set[str]) -> list[str]:
     )
 
 
-def add_to_page(html: Path, menu: str) -> None:
-    """Let asv's page load our scripts and style, and show ``menu`` (HTML) in its bar."""
+def add_to_page(html: Path, menu: str, home: str = "") -> None:
+    """Let asv's page load our scripts and style, and show ``menu`` in its bar, ``home`` first."""
     index = html / "index.html"
     page = index.read_text(encoding="utf-8")
+    if GRID_ITEM not in page:
+        raise UserError(f"asv's page has no {GRID_ITEM}: this is not asv 0.6.6, which we know")
+    page = page.replace(GRID_ITEM, ITEMS)
     tags = "".join(f'<script src="lab/{name}"></script>\n    ' for name in SCRIPTS)
-    style = f'  <link href="lab/{STYLE}" rel="stylesheet">\n  '
-    for place, addition in ((FIRST_PAGE_SCRIPT, tags), ("</head>", style), (END_OF_MENU, menu)):
+    style = f'  <link href="lab/{STYLE}" rel="stylesheet">\n  {VIEWPORT}\n  '
+    places = (FIRST_PAGE_SCRIPT, tags), ("</head>", style), (END_OF_MENU, menu), (BODY, home)
+    for place, addition in places:
         found = re.search(place, page)
         if not found:
             raise UserError(f"asv's page has no {place}: this is not asv 0.6.6, which we know")
@@ -89,14 +101,18 @@ def link_commits(conf: Any) -> None:
         conf.show_commit_url = conf.show_commit_url or f"{server}/{project}/commit/"
 
 
-def finish(html: Path, *reports: Path) -> None:
+def finish(html: Path, results: Path, *reports: Path) -> None:
     """Add all that is ours to asv's folder; ``reports`` are copied in that order."""
-    from iova_lab.dashboard import offline, report_pages, views
+    from iova_lab.dashboard import home, intervals, offline, report_pages, values, views
 
-    lab = views.add_to_index(html)
+    values.per_op(html)
+    found = intervals.write(html, results)
+    lab = views.add_to_index(html, unmeasured=values.unmeasured(html), intervals=found)
+    values.shorten_lists(html, lab["views"])
     for folder in reports:
         report_pages.copy(folder, html, lab)
-    add_to_page(html, report_pages.menu(html / "reports", lab["machines"]))
+    menu = report_pages.menu(html / "reports", lab["machines"])
+    add_to_page(html, menu, home.write(html, lab))
     add_scripts_of_data(html)
     try:
         offline.add(html, cache=html.parent / "npm")
@@ -134,7 +150,8 @@ def publish(conf: Any, range_spec: Any = None, pull: bool = True) -> None:
         )
     # The committed ones, then those of this machine's results (`make bench`).
     try:
-        finish(Path(conf.html_dir), Path("reports"), Path("build/reports"))
+        folders = conf.html_dir, conf.results_dir, "reports", "build/reports"
+        finish(*map(Path, folders))
     except IovaLabError as error:
         raise UserError(str(error)) from None
 

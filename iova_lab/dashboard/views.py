@@ -23,8 +23,13 @@ DECADE = 10
 View = dict[str, list[str]]
 
 
-def add_to_index(html: Path) -> dict[str, Any]:
-    """Add ``iova_lab`` to the index.json in ``html``, and return what was added."""
+def add_to_index(
+    html: Path, unmeasured: Iterable[str] = (), intervals: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Add ``iova_lab`` to the index.json in ``html``, and return what was added.
+
+    ``unmeasured`` benchmarks have no results; of those in ``intervals``, graphs have whiskers.
+    """
     path = html / "index.json"
     index = json.loads(path.read_text(encoding="utf-8"))
     benchmarks = index["benchmarks"].values()
@@ -34,6 +39,9 @@ def add_to_index(html: Path) -> dict[str, Any]:
         "looks": looks({value for one in benchmarks for value in _values(one, VARIANT)}),
         "log_axes": _log_axes(benchmarks),
         "machines": _machines(index, html),
+        "graphs": {name: _graphs(name, index, html) for name in index["benchmarks"]},
+        "unmeasured": sorted(unmeasured),
+        "intervals": sorted(intervals),
         "workloads": sorted({value for one in benchmarks for value in _values(one, "workload")}),
     }
     path.write_text(json.dumps(index | {"iova_lab": lab}, separators=(",", ":")), encoding="utf-8")
@@ -102,6 +110,17 @@ def _points(html: Path, benchmark: str, params: dict[str, str | None]) -> list[A
     """A graph of asv: [revision, values of all cells] per commit that was measured."""
     path = html / (Graph.get_file_path(params, benchmark) + ".json")
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def _graphs(name: str, index: dict[str, Any], html: Path) -> dict[str, dict[str, str | None]]:
+    """By machine, asv's parameters of the graph of a benchmark that was measured last."""
+    newest: dict[str, tuple[int, dict[str, str | None]]] = {}
+    for params in index["graph_param_list"]:
+        points = _points(html, name, params)
+        revision = points[-1][0] if points else -1
+        if revision > newest.get(params["machine"], (-1, {}))[0]:
+            newest[params["machine"]] = revision, params
+    return {machine: params for machine, (_, params) in newest.items()}
 
 
 def _newest(

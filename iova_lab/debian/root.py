@@ -12,11 +12,11 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from iova_lab.basics.locking import alone
+from iova_lab.basics.writing import replacing_folder
 from iova_lab.debian import DebianError, apt, suites
 
 FOLDER = suites.FOLDER / "roots"
@@ -55,14 +55,11 @@ def make(suite: str, names: Iterable[str]) -> Path:
 
 
 def _unpack(suite: str, asked: Sequence[str], root: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".root-") as folder:
-        partial = Path(folder) / "root"
+    with replacing_folder(root) as partial:
         _link_folders(partial)
         sums = apt.unpack(suite, apt.dependencies(suite, asked), partial)
         _settle(partial)
         (partial / _STAMP).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-        shutil.rmtree(root, ignore_errors=True)
-        partial.rename(root)
 
 
 def _link_folders(root: Path) -> None:

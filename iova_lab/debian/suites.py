@@ -100,7 +100,15 @@ def environment(suite: str) -> dict[str, str]:
     files = {"status": "", f"{suite}.list": sources(suite), f"{suite}.conf": _network() + text}
     for name, content in files.items():
         write_whole(folder / name, content)
-    return os.environ | {"APT_CONFIG": str(folder / f"{suite}.conf"), "LC_ALL": "C"}
+    return inherited() | {"APT_CONFIG": str(folder / f"{suite}.conf"), "LC_ALL": "C"}
+
+
+def inherited() -> dict[str, str]:
+    """Return the environment without a sanitizer that was loaded before Python, for Debian's tools.
+
+    Under one gpgv, which apt starts, can hang, and all who want the lists with it.
+    """
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 def _network() -> str:
@@ -110,6 +118,12 @@ def _network() -> str:
         raise DebianError(
             "apt is missing, which fetches Debian's packages: use a kernel or a tree of your own"
         )
-    done = subprocess.run([program, "dump", "Acquire"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "dump", "Acquire"],
+        env=inherited(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     lines = done.stdout.splitlines(keepends=True)
     return "".join(line for line in lines if line.startswith(_NETWORK))

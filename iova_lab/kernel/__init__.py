@@ -6,7 +6,8 @@ programs that takes.  None of it needs root, and nothing in it touches the kerne
 
 Asking: `replay` sends op streams in and takes answers out, through memory that `shared` lays out;
 `fidelity` does that for everything, `lockup` drives the allocator until the kernel complains,
-`record` has real drivers ask, under the probes of `probes`.  `iova_lab.reports` say what came out.
+`record` has real drivers ask, under the probes of `probes`; `io` puts an allocator behind the DMA
+API and has them do I/O through it.  `iova_lab.reports` say what came out.
 """
 
 from iova_lab.basics.errors import IovaLabError

@@ -23,24 +23,20 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.reading import Row
 from iova_lab.basics.writing import append_row
-from iova_lab.kernel import module
 from iova_lab.kernel.files import Kernel
 from iova_lab.kernel.replay import Job, KernelResult, replay
 from iova_lab.measuring import rows
+from iova_lab.measuring.cells import EMULATED_KERNEL_NODE_BUDGET, EMULATED_NODE_BUDGET
+from iova_lab.measuring.code_digest import module_digest
 from iova_lab.measuring.counts import count
-from iova_variants.building import VARIANT_DIR
 from iova_variants.opstream import Op, OpStream
 
 #: What exists in the kernel only, and the variant that must answer as it does.
 COUNTERPARTS = {"kernel": "mainline", "maple_kernel": "maple"}
-#: What the kernel's own allocator is held against may walk further than the others.
+#: What the kernel's own allocator is compared with may visit more nodes than the others.
 ORACLE = "mainline"
 LARGEST = 10**6
 SMALLEST = 1000
-#: Nodes that one job may visit, ageing included; an emulated kernel does some 5 million a second.
-BUDGET = 10**8
-ORACLE_BUDGET = 2 * 10**9
-
 
 #: A shared object counts in its own variables, so it replays for one thread at a time.
 _user_space = threading.Lock()
@@ -103,10 +99,13 @@ class Cell:
         return workloads.generate(self.workload, self.nr_live)
 
 
-def sizes(workload: str) -> list[int]:
-    """Sizes to measure at, the largest first; the last is for all, however much they walk."""
+def sizes(workload: str, most: int | None = None) -> list[int]:
+    """Sizes to measure at, the largest first; the last is for all, however much they walk.
+
+    None but the last is larger than ``most``, by default `LARGEST`.
+    """
     found = workloads.get(workload)
-    largest = min(LARGEST, found.max_nr_live)
+    largest = min(LARGEST if most is None else most, found.max_nr_live)
     smallest = max(min(SMALLEST, largest), found.min_nr_live)
     between = [n for n in (largest // 10, largest // 100) if n > smallest]
     return list(dict.fromkeys((largest, *between, smallest)))
@@ -116,27 +115,28 @@ def plan(
     names: Iterable[str],
     variants: Iterable[str],
     on_progress: Callable[[], object] = lambda: None,
-    budget: int = BUDGET,
+    budget: int = EMULATED_NODE_BUDGET,
+    most: int | None = None,
 ) -> list[Cell]:
     """Which variants at which sizes: the smallest, and the largest that each can pay for.
 
-    That is `LARGEST`, or the workload's own most, or a tenth or a hundredth where a counted replay
-    in user space visits more than ``budget`` nodes.  ``on_progress`` is called once per
-    workload.
+    That is ``most`` (`LARGEST`), or the workload's own most, or a tenth or a hundredth where a
+    counted replay in user space visits more than ``budget`` nodes.  ``on_progress`` is called once
+    per workload.
     """
     variants = list(variants)
     cells = []
     with ThreadPoolExecutor(2) as pool:
         for name in names:
             left = variants
-            for nr_live in sizes(name)[:-1]:
+            for nr_live in sizes(name, most)[:-1]:
                 counting = partial(nodes, workload=name, nr_live=nr_live, budget=budget)
                 asked = sorted({counterpart(variant) for variant in left})
                 counts = dict(zip(asked, pool.map(counting, asked), strict=True))
                 paid = [v for v in left if counts[counterpart(v)] is not None]
                 left = [v for v in left if v not in paid]
                 cells.append(Cell(name, nr_live, tuple(paid)))
-            cells.append(Cell(name, sizes(name)[-1], tuple(variants)))
+            cells.append(Cell(name, sizes(name, most)[-1], tuple(variants)))
             on_progress()
     # The small ones first: they take minutes, and say most of it.
     cells.sort(key=lambda cell: cell.nr_live != sizes(cell.workload)[-1])
@@ -144,10 +144,12 @@ def plan(
 
 
 @cache
-def nodes(variant: str, workload: str, nr_live: int, budget: int = BUDGET) -> float | None:
+def nodes(
+    variant: str, workload: str, nr_live: int, budget: int = EMULATED_NODE_BUDGET
+) -> float | None:
     """Nodes visited per measured op in user space; None where all visit more than ``budget``."""
     if variant == ORACLE:
-        budget = max(budget, ORACLE_BUDGET)
+        budget = max(budget, EMULATED_KERNEL_NODE_BUDGET)
     if nr_live == sizes(workload)[-1]:
         budget = 0
     stream = workloads.generate(workload, nr_live)
@@ -201,21 +203,14 @@ def _head(kernel: Kernel, cell: Cell, variant: str) -> Row:
         "nr_live": cell.nr_live,
         "variant": variant,
         "code": code_digest(variant, cell.stream),
+        "source": module_digest(variant),
     }
-
-
-@cache
-def _shared_code() -> bytes:
-    timed = [*module.SHARED, module.KERNEL_DIR / "replay.c"]
-    shared = [*VARIANT_DIR.glob("*.h"), *timed]
-    return b"".join(path.read_bytes() for path in sorted(shared))
 
 
 def code_digest(variant: str, stream: OpStream) -> str:
     """A digest of the variant's C, of what it shares with others, and of the stream."""
-    folder = module.KERNEL_DIR / "variants" if variant in module.KERNEL_ONLY else VARIANT_DIR
-    code = _shared_code() + (folder / f"{variant}.c").read_bytes() + stream.digest().encode()
-    return hashlib.sha256(code).hexdigest()[:16]
+    code = module_digest(variant).encode()
+    return hashlib.sha256(code + stream.digest().encode()).hexdigest()[:16]
 
 
 def _figures(result: KernelResult) -> Row:

@@ -22,7 +22,7 @@ class Kernel:
 
     ``packages`` has Debian's packages and their SHA-256, ``suite`` the suite that they are of, and
     ``needs`` the packages that a build of modules takes; all are empty for a kernel of your own,
-    whose ``digest`` tells builds of one release apart.
+    whose ``digest`` distinguishes builds of one release.
     """
 
     release: str

@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import iova_variants
 from iova_lab import workloads
 from iova_lab.kernel import image, module
-from iova_lab.kernel.fidelity import addresses, code_digest, counterpart
+from iova_lab.kernel.fidelity import addresses, counterpart
 from iova_lab.kernel.files import CACHE, Kernel
 from iova_lab.kernel.machine import Machine
 from iova_lab.kernel.replay import Job, replay
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, SOFT_LOCKUP_S
+from iova_lab.measuring.code_digest import is_old_in_module, module_digest
 from iova_lab.measuring.counts import count
 from iova_variants.opstream import OpStream
 
 WORKLOAD = "full_32bit"
-NR_LIVE = 524_288
 CPUS = 2
 #: Enough for the complaint, and an end to it: what comes after says how long a request took.
 ROUNDS = 512
-#: Live ranges of the stream in a digest.
-SHORT = 1_000
 #: Cycles of unmap, map, map in vain from which the worst is taken: all are alike.
 NR_CYCLES = 16
 
@@ -85,23 +84,30 @@ def _boot(
     *,
     to_the_end: bool,
 ) -> Outcome:
-    longest: list[int] = []
-    words: list[str] = []
-    uptime = None
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as folder:
         initramfs = image.make(Path(folder) / "initramfs", kernel, script, files={ko.name: ko})
         machine = Machine(kernel, initramfs, _APPEND, cpus=CPUS, seconds=1800)
-        for line in machine.lines():
-            on_line(line)
-            if match := _LONGEST.search(line):
-                longest.append(int(match[1]))
-            if (match := _WORDS.search(line)) and not words:
-                uptime = float(match["uptime"])
-                words.append(line)
-            elif words and "</TASK>" not in words[-1] and len(words) < 60:
-                words.append(line)
-            if words and "</TASK>" in words[-1] and not to_the_end:
-                break
+        return watch(machine, variant, on_line, to_the_end=to_the_end)
+
+
+def watch(
+    machine: Machine, variant: str, on_line: Callable[[str], object], *, to_the_end: bool
+) -> Outcome:
+    """Boot, and collect the kernel's words of a lockup, and the longest request."""
+    longest: list[int] = []
+    words: list[str] = []
+    uptime = None
+    for line in machine.lines():
+        on_line(line)
+        if match := _LONGEST.search(line):
+            longest.append(int(match[1]))
+        if (match := _WORDS.search(line)) and not words:
+            uptime = float(match["uptime"])
+            words.append(line)
+        elif words and "</TASK>" not in words[-1] and len(words) < 60:
+            words.append(line)
+        if words and "</TASK>" in words[-1] and not to_the_end:
+            break
     return Outcome(variant, tuple(words), uptime, max(longest, default=None))
 
 
@@ -176,16 +182,17 @@ def queue(nodes: int, seconds: float = HARD_LOCKUP_S) -> tuple[float, float]:
 
 
 def code(variant: str) -> str:
-    """Digest of a variant's C as the module compiles it; "" for the stock kernel's own, or a file.
+    """Digest of the C that the module compiles; "" for the stock kernel's own and for a file."""
+    own = variant == "stock" or iova_variants.is_foreign(variant)
+    return "" if own else module_digest(variant)
 
-    Of a short stream: what a variant does here does not depend on which.
-    """
+
+def is_old(row: Mapping[Any, Any]) -> bool:
+    """Was this line measured with other code than today's, or before digests were stored?"""
+    variant, stored = str(row["variant"]), row.get("code")
     if variant == "stock" or iova_variants.is_foreign(variant):
-        return ""
-    try:
-        return code_digest(variant, stream(SHORT))
-    except FileNotFoundError:  # the variant has another name now, or is gone
-        return ""
+        return False
+    return is_old_in_module(stored if isinstance(stored, str) else None, variant)
 
 
 def as_row(kernel: Kernel, nr_live: int, outcome: Outcome, hold: Hold | None) -> dict[str, object]:

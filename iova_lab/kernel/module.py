@@ -1,8 +1,8 @@
 """How do the variants become a kernel module?
 
 By kbuild, from a copy of harness/kernel/, of iova_variants/ and of a user's own C files, with W=1
-and every warning an error.  The copy is named after a digest of all of it, so a module is never
-stale and never built twice.
+and without a warning.  The copy is named after a digest of all of it, so a module is never stale
+and never built twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.basics.locking import alone
-from iova_lab.kernel import KernelError, toolchain, tools
+from iova_lab.kernel import KernelError, complaints, toolchain, tools
 from iova_lab.kernel.files import CACHE, Kernel
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
 
@@ -25,8 +25,13 @@ KERNEL_DIR = HARNESS_DIR / "kernel"
 #: Of the harness: what an op is, and what it does, in both worlds.
 SHARED = (HARNESS_DIR / "op.h", HARNESS_DIR / "replay_step.h")
 LOCKUP_DIR = KERNEL_DIR / "lockup"
+IO_DIR = KERNEL_DIR / "io"
+API_DIR = HARNESS_DIR / "api"
+DMA_DIR = KERNEL_DIR / "dma"
 #: Of a folder that holds a kernel's text and the unit made of it: the module's file, and the text.
 OF_UNIT, TEXT = "in_kernel.c", ("drivers", "include")
+#: Of harness/linux, what a text needs beside it there.
+_SHIM = ("in_kernel.h", "variant.c", "count.h", "maple/looks.h")
 #: What exists in a booted kernel only.
 KERNEL_ONLY = tuple(sorted(path.stem for path in KERNEL_DIR.glob("variants/*.c")))
 
@@ -64,6 +69,43 @@ def build_lockup(kernel: Kernel) -> Path:
     return _build(kernel, dict(sorted(sources.items())), "iova_lockup.ko")
 
 
+def build_dma_lockup(kernel: Kernel) -> Path:
+    """Build the reproducer that knows the DMA API alone."""
+    sources = {path.name: path for path in DMA_DIR.iterdir()}
+    return _build(kernel, dict(sorted(sources.items())), "iova_dma_lockup.ko")
+
+
+def build_io(
+    kernel: Kernel, variant: str, *, held: bool = False, whole: Path | None = None
+) -> Path:
+    """Build the livepatch that puts one variant, a name or a C file, behind the kernel's API.
+
+    ``held``: one that counts lock holds.  ``whole``: the unit of a text that stands there with its
+    own per-CPU caches, in the place of ``variant``.
+    """
+    unwanted = {"held.c": not held, "whole.c": whole is None}
+    sources = {path.name: path for path in IO_DIR.iterdir() if not unwanted.get(path.name)}
+    sources |= {f"include/{path.name}": path for path in VARIANT_DIR.glob("*.h")}
+    if whole is not None:
+        sources |= _own_sources([whole])
+    elif iova_variants.is_foreign(variant):
+        sources |= _own_sources([iova_variants.find_source(variant)])
+    else:
+        folder = KERNEL_DIR / "variants" if variant in KERNEL_ONLY else VARIANT_DIR
+        sources[f"variants/{variant}.c"] = folder / f"{variant}.c"
+    return _build(kernel, dict(sorted(sources.items())), "iova_io.ko")
+
+
+def build_api(kernel: Kernel, unit: Path | None) -> Path:
+    """Build the conformance test for the kernel's own API, or for that of a text's unit."""
+    sources = {path.name: path for path in (API_DIR / "kernel").iterdir()}
+    sources |= {path.name: path for path in API_DIR.glob("*.[ch]")}
+    if unit:
+        sources |= {f"include/{path.name}": path for path in VARIANT_DIR.glob("*.h")}
+        sources |= text_sources(unit.parent) | {"text.c": unit.with_name(OF_UNIT)}
+    return _build(kernel, dict(sorted(sources.items())), "iova_api.ko")
+
+
 def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
     digest = hashlib.sha256((kernel.release + kernel.digest).encode())
     for target, path in sources.items():
@@ -76,7 +118,7 @@ def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
 
 
 def _sources(own: Iterable[Path]) -> dict[str, Path]:
-    """Path in the build folder: path of the file; a user's own headers go beside their source."""
+    """Path in the build folder: path of the file."""
     sources = {
         path.relative_to(KERNEL_DIR).as_posix(): path
         for pattern in ("Kbuild", "*.[ch]", "variants/*.c")
@@ -85,6 +127,12 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
     shared = [*VARIANT_DIR.glob("*.h"), *SHARED]
     sources |= {f"include/{path.name}": path for path in shared}
     sources |= {f"variants/{path.name}": path for path in variant_sources()}
+    return dict(sorted((sources | _own_sources(own)).items()))
+
+
+def _own_sources(own: Iterable[Path]) -> dict[str, Path]:
+    """Those of a user's C files; their headers go beside them."""
+    sources: dict[str, Path] = {}
     for path in own:
         unit = path.with_name(OF_UNIT)
         if iova_variants.is_resolved(path.name) and unit.exists():
@@ -95,7 +143,7 @@ def _sources(own: Iterable[Path]) -> dict[str, Path]:
             continue
         sources |= {f"variants/{header.name}": header for header in path.parent.glob("*.h")}
         sources[f"variants/{own_name(path)}.c"] = path
-    return dict(sorted(sources.items()))
+    return sources
 
 
 def text_sources(folder: Path) -> dict[str, Path]:
@@ -103,7 +151,7 @@ def text_sources(folder: Path) -> dict[str, Path]:
     shim = HARNESS_DIR / "linux"
     text = [path for top in TEXT for path in (folder / top).rglob("*.[ch]")]
     files = {path.relative_to(folder).as_posix(): path for path in text}
-    files |= {name: shim / name for name in ("variant.c", "count.h", "maple/looks.h")}
+    files |= {name: shim / name for name in _SHIM}
     return {f"{folder.name}/{name}": path for name, path in files.items()}
 
 
@@ -127,11 +175,13 @@ def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
 
 def _make(kernel: Kernel, folder: Path) -> None:
     # Debian builds with BTF, whose tool (pahole) few machines have; nothing here reads it.
-    arguments = [f"M={folder}", "W=1", "KCFLAGS=-Werror", "CONFIG_DEBUG_INFO_BTF_MODULES="]
+    arguments = [f"M={folder}", "W=1", "CONFIG_WERROR=", "CONFIG_DEBUG_INFO_BTF_MODULES="]
     arguments += kernel.make_arguments
     done = toolchain.make(kernel, [*arguments, "modules"])
+    lines = done.stderr.splitlines()
+    found = complaints.of_ours(lines, folder)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if re.search(r"error:|ERROR:", line)]
-        text = "\n".join(said[:10] or done.stderr.splitlines()[-10:])
-        text = text.replace(f"{folder}/", "")
+        found = found or [line for line in lines if "ERROR:" in line] or lines[-10:]
+    if found:
+        text = "\n".join(found[:10]).replace(f"{folder}/", "")
         raise KernelError(f"the module does not compile for {kernel.release}:\n{text}")

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from iova_lab.basics.locking import alone
 from iova_lab.basics.reading import read_json
+from iova_lab.basics.writing import replacing_folder
 from iova_lab.debian import DebianError, apt, suites
 from iova_lab.debian.index import Package
 from iova_lab.kernel import KernelError, layout, own, toolchain, tools
 from iova_lab.kernel.files import CACHE, Kernel
 
-#: The series that the tests boot; any other that Debian has can be asked for.
-SERIES = ("6.1", "6.12")
 NEWEST = "newest"
 _STAMP = "packages.json"
 _ORIGIN = "origin.json"
@@ -164,8 +161,7 @@ def _known() -> str:
 def _fetch(offer: _Offer, root: Path) -> None:
     index = _index(offer.suite, refresh=False)
     release = offer.release
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
-        partial = Path(folder) / "root"
+    with replacing_folder(root) as partial:
         sums = apt.unpack(offer.suite, layout.packages(release, index), partial)
         layout.settle(partial, release)
         tools.run("depmod", ["-b", partial, release])
@@ -173,5 +169,3 @@ def _fetch(offer: _Offer, root: Path) -> None:
         origin = {"suite": offer.suite, "needs": layout.needs(release, index)}
         (partial / _ORIGIN).write_text(json.dumps(origin, indent=1), encoding="utf-8")
         (partial / _STAMP).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-        shutil.rmtree(root, ignore_errors=True)
-        partial.rename(root)

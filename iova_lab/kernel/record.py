@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,8 +19,47 @@ from iova_lab.kernel.layout import version
 from iova_lab.kernel.machine import Machine
 
 _SCRIPTS = Path(__file__).with_name("guest")
-#: Loaded once the probes are armed, each with all that it needs.
-DRIVERS = "nvme ahci sd_mod xhci_pci usb_storage e1000e virtio_net ext4 crc32c_generic".split()
+
+
+@dataclass(frozen=True)
+class Device:
+    """Emulated hardware that does I/O: its drivers, its disks on the host, QEMU's arguments."""
+
+    drivers: tuple[str, ...]
+    disks: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+
+_MODERN = "iommu_platform=on,disable-legacy=on"
+#: What can stand behind the IOMMU.
+DEVICES = {
+    "nvme": Device(
+        ("nvme",),
+        ("nvme0", "nvme1"),
+        ("nvme,drive=nvme0,serial=n0,addr=03.0", "nvme,drive=nvme1,serial=n1,addr=04.0"),
+    ),
+    "virtio": Device((), ("virtio",), (f"virtio-blk-pci,drive=virtio,addr=05.0,{_MODERN}",)),
+    "ahci": Device(
+        ("ahci", "sd_mod"),
+        ("ahci",),
+        ("ich9-ahci,id=sata,addr=06.0", "ide-hd,drive=ahci,bus=sata.0"),
+    ),
+    "usb": Device(
+        ("xhci_pci", "usb_storage", "sd_mod"),
+        ("usb",),
+        ("qemu-xhci,id=xhci,addr=07.0", "usb-storage,drive=usb,bus=xhci.0"),
+    ),
+    "net": Device(
+        ("e1000e", "virtio_net"),
+        (),
+        ("e1000e,netdev=wire,addr=08.0", f"virtio-net-pci,netdev=virt,addr=09.0,{_MODERN}"),
+    ),
+}
+#: Disks that the guest has by these names; the others are /dev/sda and so on, in this order.
+_NAMED = {"nvme0": "/dev/nvme0n1", "nvme1": "/dev/nvme1n1"}
+_SCSI = ("ahci", "usb")
+#: What ext4 of older kernels takes from their crypto by name; later ones have no such module.
+_CHECKSUM = "crc32c_generic"
 FIRST = ("virtio_pci", "virtio_blk")
 _DISK_BYTES = 64 << 20
 _OUT_BYTES = 2 << 30  # sparse
@@ -36,17 +76,28 @@ def record(
     *,
     scale: int = 8,
     cpus: int = 2,
+    jobs: int = 2,
+    devices: Sequence[str] = tuple(DEVICES),
     on_progress: Callable[[str], object] = lambda step: None,
 ) -> int:
-    """Write tracefs' own text into ``text``; ``scale`` multiplies the I/O.
+    """Write tracefs' own text into ``text``; ``scale`` multiplies the I/O of a disk.
 
-    With one CPU, requests are recorded in the order in which they took the lock, but for calls that
-    an interrupt kept from returning (`iova_lab.traces.agreement`).  Returns how many records the
-    kernel says that it lost.  Raises `KernelError` if the guest does not come to its end.
+    So many ``jobs`` at once share it.  ``devices`` are keys of `DEVICES`.  With one CPU, requests
+    are recorded in the order in which they took the lock, but for calls that an interrupt kept from
+    returning (`iova_lab.traces.agreement`).  Returns how many records the kernel says that it lost.
+    Raises `KernelError` if the guest does not come to its end.
     """
+    drivers = [driver for name in devices for driver in DEVICES[name].drivers]
+    if "nvme" in devices:
+        drivers += ["ext4", *({_CHECKSUM} & kernel.dependencies.keys())]
+    settings = {"scale": scale, "jobs": jobs}
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder, settings = Path(name), {"scale": scale}
-        run_guest(kernel, folder, "record", settings, STEPS[-1], DRIVERS, on_progress, cpus=cpus)
+        folder, last = Path(name), STEPS[-1]
+        run_guest(
+            *(kernel, folder, "record", settings, last, drivers, on_progress),
+            cpus=cpus,
+            devices=devices,
+        )
         unpad(folder / "out", text)
         return _nr_lost(text)
 
@@ -76,17 +127,20 @@ def run_guest(
     *,
     files: Mapping[str, Path] = MappingProxyType({}),
     cpus: int = 2,
+    devices: Sequence[str] = tuple(DEVICES),
 ) -> None:
     """Boot into a script of guest/, with probes and devices, until it says its ``last`` step.
 
-    ``settings`` are variables of the script, ``files`` are copied into the guest.  What it records
-    lies in ``folder`` then, at the beginning of the disk ``out``.  Raises `KernelError`.
+    ``settings`` are variables of the script, ``files`` are copied into the guest, ``devices`` are
+    keys of `DEVICES`.  What it records lies in ``folder`` then, at the beginning of the disk
+    ``out``.  Raises `KernelError`.
     """
     probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
     lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
     (folder / "probes").write_text("\n".join(lines) + "\n")
     variables = [f"{name}={value}\n" for name, value in settings.items()]
-    texts = [(_SCRIPTS / f"{name}.sh").read_text() for name in ("common", script)]
+    variables.append(f"disks='{' '.join(disks(devices))}'\n")
+    texts = [(_SCRIPTS / f"{name}.sh").read_text() for name in ("common", "wire", script)]
     initramfs = image.make(
         folder / "initramfs",
         kernel,
@@ -100,7 +154,7 @@ def run_guest(
         initramfs,
         # A return probe that became a jump would run with interrupts on.
         "loglevel=4 sysctl.debug.kprobes-optimization=0",
-        devices(folder),
+        hardware(folder, devices),
         cpus=cpus,
         memory="3G",
         seconds=3600,
@@ -125,13 +179,20 @@ def follow(machine: Machine, last: str, on_progress: Callable[[str], object]) ->
         raise KernelError(f"the guest ended after {said or 'nothing'}, before all was recorded")
 
 
-def devices(folder: Path) -> list[str]:
+def disks(devices: Sequence[str]) -> list[str]:
+    """The guest's names of the disks of these devices that a driver has to find."""
+    named = [_NAMED[disk] for name in devices for disk in DEVICES[name].disks if disk in _NAMED]
+    return named + [f"/dev/sd{chr(ord('a') + i)}" for i, _ in enumerate(set(_SCSI) & {*devices})]
+
+
+def hardware(folder: Path, devices: Sequence[str]) -> list[str]:
     """QEMU's arguments: all but the disk for the result stand behind the IOMMU."""
-    names = ("nvme0", "nvme1", "ahci", "usb", "virtio")
+    names = [disk for name in devices for disk in DEVICES[name].disks]
     for name in names:
         with (folder / name).open("wb") as file:
             file.truncate(_DISK_BYTES)
-    tools.run("mke2fs", ["-q", "-t", "ext4", "-F", folder / "nvme1"])
+    if "nvme1" in names:
+        tools.run("mke2fs", ["-q", "-t", "ext4", "-F", folder / "nvme1"])
     with (folder / "out").open("wb") as file:
         file.truncate(_OUT_BYTES)
     # The board's own AHCI shares its IOMMU group: its domain can't be created anew.
@@ -139,21 +200,10 @@ def devices(folder: Path) -> list[str]:
     for name in (*names, "out"):
         drive = f"file={folder / name},if=none,id={name},format=raw,cache=unsafe"
         arguments += ["-drive", drive]
-    modern = "iommu_platform=on,disable-legacy=on"
-    for device in (
-        "nvme,drive=nvme0,serial=n0,addr=03.0",
-        "nvme,drive=nvme1,serial=n1,addr=04.0",
-        f"virtio-blk-pci,drive=virtio,addr=05.0,{modern}",
-        "ich9-ahci,id=sata,addr=06.0",
-        "ide-hd,drive=ahci,bus=sata.0",
-        "qemu-xhci,id=xhci,addr=07.0",
-        "usb-storage,drive=usb,bus=xhci.0",
-        "e1000e,netdev=wire,addr=08.0",
-        f"virtio-net-pci,netdev=virt,addr=09.0,{modern}",
-        "virtio-blk-pci,drive=out,addr=1e.0",
-    ):
+    there = [device for name in devices for device in DEVICES[name].arguments]
+    for device in (*there, "virtio-blk-pci,drive=out,addr=1e.0"):
         arguments += ["-device", device]
-    for name in ("wire", "virt"):
+    for name in ("wire", "virt") if "net" in devices else ():
         arguments += ["-netdev", f"hubport,id={name},hubid=0"]
     return arguments
 

@@ -1,7 +1,7 @@
 """How do op streams get into a booted kernel, and the answers out?
 
 In memory that host and guest share (`shared`).  One boot serves many variants and streams.  A job
-that brings the guest down, or hangs, is told by name with the kernel's own words; the jobs behind
+that brings the guest down, or hangs, is reported by name with the kernel's log; the jobs behind
 it run in a fresh guest.
 """
 
@@ -50,7 +50,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a guest wrote of one job, with one entry per op of the stream, ageing too.
+    """Results of one job in a guest, with one entry per op of the stream, ageing too.
 
     ``pfns`` is as in `iova_variants.TimedReplay`.  ``cycles`` is the guest's time stamp counter
     after the op minus before: instructions under ``icount``, the second reading included.
@@ -63,7 +63,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class KernelResult:
-    """Result of one job: ``recorded``, or None where ``error`` says what happened instead.
+    """Result of one job: ``recorded``, or None where ``error`` has the reason.
 
     Then the properties raise `KernelError` with it.
     """

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from iova_lab.basics.locking import alone
+from iova_lab.basics.writing import replacing_folder
 from iova_lab.debian import apt, suites
 from iova_lab.kernel import KernelError, probes
 from iova_lab.kernel.files import CACHE, Kernel
@@ -23,7 +24,7 @@ from iova_lab.kernel.record import run_guest, unpad
 #: Tool: Debian's package.
 PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
 STEPS = "probes drivers io written".split()
-_DRIVERS = ("nvme",)
+_DRIVERS = _DEVICES = ("nvme",)
 _INSTALLED = Path("/var/lib/dpkg/status")
 
 
@@ -40,11 +41,15 @@ def record(
     """
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
         folder = Path(name)
-        files = {f"tools/{path.name}": path for path in _files(tool)}
+        files = {f"tools/{path.name}": path for path in program_files(tool)}
         files["tools/ld.so"] = files.pop("tools/ld-linux-x86-64.so.2")
         files["iova.bt"] = probes.BPFTRACE
         settings = {"tool": tool}
-        run_guest(kernel, folder, "tracer", settings, STEPS[-1], _DRIVERS, on_progress, files=files)
+        run_guest(
+            *(kernel, folder, "tracer", settings, STEPS[-1], _DRIVERS, on_progress),
+            files=files,
+            devices=_DEVICES,
+        )
         unpad(folder / "out", target)
     return target
 
@@ -52,7 +57,7 @@ def record(
 # ---- what a program needs ----
 
 
-def _files(tool: str) -> list[Path]:
+def program_files(tool: str) -> list[Path]:
     """The program and every shared object that it is linked with."""
     root = _unpacked(tool)
     program = next((path for path in root.glob(f"usr/bin/{tool}") if path.is_file()), None)
@@ -78,9 +83,7 @@ def _unpacked(tool: str) -> Path:
             return target.resolve()
         if suite is None:
             raise KernelError(f"{tool} is taken from this machine's Debian, and this is none")
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as folder:
-            root = Path(folder) / "root"
+        with replacing_folder(target) as partial:
             names = apt.dependencies(suite, [PACKAGES[tool]], _INSTALLED)
-            apt.unpack(suite, names, root)
-            root.rename(target)
+            apt.unpack(suite, names, partial)
     return target.resolve()

@@ -10,9 +10,11 @@ import pandas as pd
 import iova_variants
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import read_table
+from iova_lab.basics.writing import write_whole
 from iova_lab.kernel.lockup import stream
 from iova_lab.measuring import rows
 from iova_lab.measuring.counts import count
+from iova_lab.measuring.frames import columns_of
 
 WALKS = "lockup-walks.csv"
 SIZES = (1_000, 10_000, 100_000, 1_048_575)
@@ -34,10 +36,7 @@ def load_walks(results: Path) -> pd.DataFrame:
 
 def count_walks(results: Path) -> None:
     """Store `worst_nodes` in ``results``, whole or not at all."""
-    results.mkdir(parents=True, exist_ok=True)
-    partial = results / f".{WALKS}"
-    worst_nodes().to_csv(partial, index=False, lineterminator="\n")
-    partial.replace(results / WALKS)
+    write_whole(results / WALKS, worst_nodes().to_csv(index=False, lineterminator="\n"))
 
 
 def worst_nodes() -> pd.DataFrame:
@@ -45,4 +44,4 @@ def worst_nodes() -> pd.DataFrame:
     names = iova_variants.names(fake=False)
     asked = {nr_live: stream(nr_live) for nr_live in SIZES}
     found = [(name, n, count(name, asked[n]).worst) for n in SIZES for name in names]
-    return pd.DataFrame(found, columns=["variant", "nr_live", "nodes"])
+    return pd.DataFrame(found, columns=columns_of(_WalkRow))

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
 from iova_lab.basics.locking import alone
+from iova_lab.basics.writing import replacing_folder
 from iova_lab.debian import DebianError, apt, suites
 from iova_lab.linux.errors import SourceError
 
@@ -69,15 +69,11 @@ def _series(look: Callable[[str, Callable[[str], bool]], Iterable[str]]) -> list
 
 
 def _fetch(package: str, target: Path, paths: Collection[str]) -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetch-") as name:
-        work = Path(name)
-        deb = apt.download(_suite_of(package), [package], work)[package]
-        partial = work / "files"
+    with replacing_folder(target) as partial:
+        deb = apt.download(_suite_of(package), [package], partial.parent)[package]
         _extract(deb, partial, set(paths))
         stamp = {"package": deb.name, "sha256": apt.sha256(deb), "paths": sorted(paths)}
         (partial / _STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
 
 
 def _suite_of(package: str) -> str:
@@ -96,29 +92,54 @@ def _suite_of(package: str) -> str:
 
 def _extract(deb: Path, target: Path, paths: set[str]) -> None:
     """Take ``paths`` out of the archive of sources that is in the package."""
-    command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        with tarfile.open(fileobj=process.stdout, mode="r|") as package:
-            for member in package:
-                if member.isfile() and re.search(r"/linux-source-[^/]*\.tar\.", member.name):
-                    _extract_sources(cast(IO[bytes], package.extractfile(member)), target, paths)
-                    break
-        process.kill()  # nothing behind the sources is needed
+    left = set(paths)
+    for path, data in _sources(deb):
+        if path in left:
+            left.remove(path)
+            out = target / path
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(data())
+        if not left:
+            break
     if not target.exists():
         raise SourceError(f"{deb.name} holds no sources")
 
 
-def _extract_sources(archive: IO[bytes], target: Path, paths: set[str]) -> None:
-    left = set(paths)
+def scan(series: str, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Fetch the package of a series and yield each file that is wanted; nothing is kept.
+
+    Raises `SourceError`: no such package, or apt fails.
+    """
+    package = f"linux-source-{series}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".scan-") as folder:
+        try:
+            deb = apt.download(_suite_of(package), [package], Path(folder))[package]
+        except DebianError as error:
+            raise SourceError(str(error)) from None
+        for path, data in _sources(deb):
+            if is_wanted(path):
+                yield path, data()
+
+
+def _sources(deb: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Path in the tree, and what reads it, of each file of the archive in a package, in order."""
+    command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=suites.inherited()) as process:
+        assert process.stdout is not None
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as package:
+                for member in package:
+                    if member.isfile() and re.search(r"/linux-source-[^/]*\.tar\.", member.name):
+                        yield from _files(cast(IO[bytes], package.extractfile(member)))
+                        break
+        finally:
+            process.kill()  # nothing behind the sources is needed
+
+
+def _files(archive: IO[bytes]) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with tarfile.open(fileobj=archive, mode="r|*") as sources:
         for member in sources:
-            path = member.name.partition("/")[2]
-            if path in left and member.isfile():
-                left.remove(path)
-                out = target / path
-                out.parent.mkdir(parents=True, exist_ok=True)
-                with cast(IO[bytes], sources.extractfile(member)) as data:
-                    out.write_bytes(data.read())
-            if not left:
-                return
+            if member.isfile():
+                data = cast(IO[bytes], sources.extractfile(member))
+                yield member.name.partition("/")[2], data.read

@@ -1,4 +1,4 @@
-"""What can be wrong with a source of the kernel's text."""
+"""Errors of a source of the kernel's text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from iova_variants.building import BuildError
 
 
 class SourceError(NotFoundError):
-    """No kernel tree, no such commit, or a file is missing; the message says which, and where."""
+    """No kernel tree, no such commit, or a file is missing; the message names it, and its place."""
 
 
 class TextError(BuildError):

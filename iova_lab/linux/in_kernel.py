@@ -14,30 +14,15 @@ from iova_lab.linux.source import ALLOCATOR, HEADER, Text
 #: Name of the C file for the module, in the folder of a unit, where `kernel.module` looks for it.
 FILE = "in_kernel.c"
 
-_HEAD = """#include <linux/cpuhotplug.h>
-#include <linux/export.h>
-#include <linux/module.h>
-
-#undef EXPORT_SYMBOL
-#undef EXPORT_SYMBOL_GPL
-#define EXPORT_SYMBOL(name)	extern typeof(name) name
-#define EXPORT_SYMBOL_GPL(name)	EXPORT_SYMBOL(name)
-
-/* The state is the kernel's own allocator's, and no CPU goes in the guest. */
-#define cpuhp_setup_state_multi(state, name, up, down)		((void)(down), 0)
-#define cpuhp_remove_multi_state(state)				((void)0)
-#define cpuhp_state_add_instance_nocalls(state, node)		((void)(node), 0)
-#define cpuhp_state_remove_instance_nocalls(state, node)	((void)(node))
-"""
-
 
 def code(text: Text, digest: str, defines: list[str]) -> str:
     """Return the C of the module's own file of a unit; ``defines`` are those of user space."""
     names = sorted(_names(text))
-    lines = [*(f"#define {name} text_{digest}_{name}" for name in names)]
+    lines = [f'#include "{digest}/in_kernel.h"']
+    lines += [f"#define {name} text_{digest}_{name}" for name in names]
     lines += [f"#define {define}" for define in defines if "rbtree" not in define]
     lines += [f'#include "{digest}/{HEADER}"', f'#include "{digest}/variant.c"']
-    return f"/* {digest} */\n{_HEAD}\n" + "".join(f"{line}\n" for line in lines)
+    return f"/* {digest} */\n" + "".join(f"{line}\n" for line in lines)
 
 
 def _names(text: Text) -> set[str]:

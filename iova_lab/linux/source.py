@@ -5,6 +5,7 @@
     debian-6.12         Debian's package linux-source-6.12
 
 ``+lab-rbtree`` behind any of them leaves out the tree's own red-black tree and takes the lab's;
+``+candidate`` takes the lab's candidate, behind the kernel's API, in the place of the file;
 ``+own-rcache`` replays through the file's own per-CPU caches, where a replay asks for such.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iova_lab.basics import repository
-from iova_lab.linux import debian
+from iova_lab.linux import debian, dropin
 from iova_lab.linux.errors import SourceError
 from iova_variants.building import OWN_RCACHE
 
@@ -83,11 +84,14 @@ def included(files: Mapping[str, bytes], paths: Iterable[str] = (ALLOCATOR, HEAD
 def read(source: str) -> Text:
     """Read the needed files of ``SOURCE``.  Raises `SourceError`."""
     outer = source.removesuffix(OWN_RCACHE)
-    plain = outer.removesuffix(LAB_RBTREE)
-    text = _read(plain, needs_rbtree=plain == outer)
-    files = text.files
-    if plain != outer:
+    inner = outer.removesuffix(dropin.SUFFIX)
+    plain = inner.removesuffix(LAB_RBTREE)
+    text = _read(plain, needs_rbtree=plain == inner)
+    files = dict(text.files)
+    if plain != inner:
         files = {path: data for path, data in files.items() if "rbtree" not in path}
+    if inner != outer:
+        files[ALLOCATOR] = dropin.text().encode()
     label = text.label + source[len(plain) :]
     return replace(text, label=label, files=files, own_rcache=outer != source)
 
@@ -108,11 +112,14 @@ def digests(source: str) -> tuple[str, dict[str, str]]:
 
 def stamp(source: str) -> tuple[tuple[str, int, int], ...]:
     """Return what tells whether the files of a folder have changed since; () where they can't."""
-    plain = Path(source.removesuffix(OWN_RCACHE).removesuffix(LAB_RBTREE)).expanduser()
+    plain = source
+    for suffix in (OWN_RCACHE, dropin.SUFFIX, LAB_RBTREE):
+        plain = plain.removesuffix(suffix)
+    folder = Path(plain).expanduser()
     found = []
     for path in (*NEEDED, *OPTIONAL):
         try:
-            stat = (plain / path).stat()
+            stat = (folder / path).stat()
         except OSError:
             continue
         found.append((path, stat.st_mtime_ns, stat.st_size))

@@ -49,6 +49,8 @@ FUNCTIONS = (
     *("to_iova", "private_find_iova", "iova_insert_rbtree"),
     *("__cached_rbnode_delete_update", "__is_range_overlap", "remove_iova", "private_free_iova"),
     *("iova_domain_init_rcaches", "free_global_cached_iovas"),
+    # Of harness/dropin.
+    *("space_of", "tree_alloc", "tree_free"),
 )
 MEMBERS = ("cached_node", "cached32_node", "max32_alloc_size", "iova_rbtree_lock")
 
@@ -149,6 +151,7 @@ def macros(text: Text) -> list[str]:
     defines = ["TEXT_OWN_RCACHE"] * text.own_rcache + [
         f'TEXT_NAME "{PREFIX}{text.label}"',
         f'TEXT_RELEASE "{text.release}"',
+        f"TEXT_VERSION {_version(text.release)}",
         *(f"TEXT_HAS_{name}" for name in has),
     ]
     if maple:
@@ -156,6 +159,13 @@ def macros(text: Text) -> list[str]:
     if augmented := re.search(r"\bRB_DECLARE_CALLBACKS(_MAX)?\s*\(([^;{}]*?)\)\s*;?\n", code):
         defines.append(f"TEXT_AUGMENTED {_roles(bool(augmented[1]), augmented[2])}")
     return defines
+
+
+def _version(release: str) -> int:
+    """LINUX_VERSION_CODE of a release; 0 for "-"."""
+    found = re.match(r"v(\d+)\.(\d+)(?:\.(\d+))?", release)
+    major, minor, patch = (int(number or 0) for number in found.groups()) if found else (0, 0, 0)
+    return (major << 16) + (minor << 8) + min(patch, 255)
 
 
 def _problem(text: Text, code: str, header: str, has_maple: bool) -> str | None:

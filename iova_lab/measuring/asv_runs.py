@@ -24,7 +24,7 @@ NOT_RESULTS = {"machine.json", "benchmarks.json"}
 
 
 class ResultsError(FileError):
-    """Results that can't be read; the message says which file, what is wrong, how to mend it."""
+    """Results that cannot be read; the message has the file, the fault and the remedy."""
 
 
 class Columns(msgspec.Struct):

@@ -13,7 +13,7 @@ from typing import ClassVar
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.measuring.cells import BUDGET
+from iova_lab.measuring.cells import NODE_BUDGET
 from iova_lab.measuring.counts import WindowCounts, count
 from iova_lab.measuring.timing import best_window
 from iova_variants.opstream import OpStream
@@ -43,7 +43,7 @@ class Cells:
 
     def counted(self) -> WindowCounts:
         """Count and judge the window, once for all of these benchmarks."""
-        return count(self.text, self.stream, BUDGET)
+        return count(self.text, self.stream, NODE_BUDGET)
 
 
 class NodesMean(Cells):

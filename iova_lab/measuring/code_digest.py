@@ -7,7 +7,7 @@ A row whose digest is not today's was measured with other C.  It may still be th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -51,8 +51,27 @@ def text_digest(variant: str, build: Build) -> str:
     Comments, layout and headers that nothing includes are not in it.
     """
     sources = [building.VARIANT_DIR / f"{variant}.c", *building.harness_sources(build)]
-    digest = hashlib.sha256(repr((building.CFLAGS, building.BUILD_CFLAGS[build])).encode())
-    for path in c_text.with_headers(sources, building.include_dirs(build)):
+    flags = repr((building.CFLAGS, building.BUILD_CFLAGS[build]))
+    return _digest_of(sources, building.include_dirs(build), flags)
+
+
+@cache
+def module_digest(variant: str, root: Path = building.VARIANT_DIR.parent) -> str:
+    """Digest of the C of a variant and of the replay that times it in a booted kernel.
+
+    As `text_digest`; ``root``: where iova_variants/ and harness/ lie.  Raises `FileNotFoundError`
+    for what is no variant there.
+    """
+    kernel = root / "harness" / "kernel"
+    beside = [folder / f"{variant}.c" for folder in (kernel / "variants", root / "iova_variants")]
+    source = next((path for path in beside if path.exists()), beside[-1])
+    folders = (root / "iova_variants", root / "harness", kernel)
+    return _digest_of([source, kernel / "replay.c"], folders)
+
+
+def _digest_of(sources: Iterable[Path], folders: Iterable[Path], flags: str = "") -> str:
+    digest = hashlib.sha256(flags.encode())
+    for path in c_text.with_headers(sources, folders):
         digest.update(path.name.encode() + b"\0" + _bare(path).encode() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -135,3 +154,11 @@ def is_old(row: dict[str, object], variant: str, build: Build) -> bool:
         return True
     known = [proof.of(build).get(variant) for proof in _proofs(proofs_path())]
     return not any(same.then == code and _is_todays(variant, build, same) for same in known if same)
+
+
+def is_old_in_module(code: str | None, variant: str) -> bool:
+    """Was this measured in a booted kernel with other code than today's?  ``code``: as stored."""
+    try:
+        return code != module_digest(variant)
+    except FileNotFoundError:  # the variant has another name now, or is gone
+        return True

@@ -1,11 +1,11 @@
 """What does one counted, judged replay show of a window?  All pages have their counts from `count`.
 
 Counts are exact, the same on every machine whatever its load, so a window is replayed once for all
-that ask, and its counts are kept in a file that is named after what they depend on.  `measure`
-makes one row per cell; instructions, where they are asked for, are from instructions.py, the same
-for every run with the same compiler.  What would visit more than `BUDGET` nodes is left out, with
-the reason in its row (docs/decisions/0007-budget.md); a variant that was too slow at one size of a
-workload is not asked at a larger one.
+callers, and its counts are kept in a file that is named after what they depend on.  `measure`
+makes one row per cell; instructions, where they are requested, are from instructions.py, the same
+for every run with the same compiler.  What would visit more than `NODE_BUDGET` nodes is left out,
+with the reason in its row (docs/decisions/0007-budget.md); a variant that was too slow at one size
+of a workload is not run at a larger one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics import repository
 from iova_lab.basics.writing import write_whole
-from iova_lab.measuring.cells import BUDGET
+from iova_lab.measuring.cells import NODE_BUDGET
 from iova_lab.measuring.instructions import per_op
 from iova_variants import REFUSED, Claim, Rcache
 from iova_variants.building import BUILT_DIR
@@ -123,7 +123,7 @@ def count(
     rcache: Rcache | str = "off",
     timeout: float | None = None,
 ) -> WindowCounts:
-    """Replay, counted and judged, unless that was done; a fake keeps no books, so is not judged.
+    """Replay, counted and judged, unless that was done; fakes are not judged.
 
     Counts depend on the shared object, the stream and the rcache, and on nothing else; what was
     counted within a smaller budget holds for a larger one.  Raises `TooLongError` beyond ``budget``
@@ -206,10 +206,10 @@ class Row:
     """One cell; everything but the names is None where it was left out for ``reason``.
 
     ``search`` + ``descend`` + ``update`` are ``nodes``, all per op; ``worst`` is of one op.
-    ``instructions`` are per op, None where they were not asked for.
+    ``instructions`` are per op, None where they were not requested.
     With an ``rcache`` in front, ops are the callers' and nodes are those of what it missed;
     ``hit_rate`` is the share of requests that it answered.
-    ``spurious`` and ``not_highest`` are None where nobody can judge: a fake keeps no books.
+    ``spurious`` and ``not_highest`` are None where they cannot be judged: a fake keeps no ranges.
     """
 
     workload: str
@@ -258,7 +258,7 @@ def measure(
     for workload, nr_live in cells(sizes):
         stream = workloads.generate(workload, nr_live)
         for variant in variants:
-            reason = f"more than {BUDGET:,} nodes"
+            reason = f"more than {NODE_BUDGET:,} nodes"
             row = Row(workload, nr_live, variant, rcache=rcache, reason=reason)
             if (workload, variant) not in too_slow:
                 row = _count(row, stream)
@@ -272,7 +272,7 @@ def measure(
 def _count(row: Row, stream: OpStream) -> Row:
     try:
         # In a child: what a file of the user's does is not this process's.
-        found = count(row.variant, stream, BUDGET, rcache=row.rcache, timeout=math.inf)
+        found = count(row.variant, stream, NODE_BUDGET, rcache=row.rcache, timeout=math.inf)
     except iova_variants.TooLongError:
         return row
     return replace(

@@ -21,11 +21,6 @@ def allocators() -> list[str]:
     return iova_variants.names(fake=False)
 
 
-def kernel_release(name: str) -> str:
-    """Of which kernel this variant of the checkout is what it is."""
-    return iova_variants.load(name).kernel_release
-
-
 def claims(name: str) -> list[str] | None:
     """What a variant claims, in words; None for one that is gone."""
     loaded = load(name)

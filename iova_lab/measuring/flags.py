@@ -7,10 +7,12 @@ iova_variants/building.py has the flags.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from iova_lab import workloads
 from iova_lab.basics import repository
 from iova_lab.measuring import c_text, code_digest, python_text
 from iova_variants import building
@@ -49,7 +51,8 @@ def old_names(commit: str) -> list[str] | None:
     A variant is its C file and the headers of iova_variants/ that this includes, apart from
     comments and layout; one whose machine code is proven to be the same (`code_digest.same_code`)
     is not old.  A workload is its module apart from imports, comments and docstrings; one that
-    ``commit`` did not have was not measured there, and is not old.
+    ``commit`` did not have was not measured there, and is not old.  Nor is one of a single size
+    whose stream is pinned, and was the same (`_same_stream`).
     """
     listed = repository.output("diff", "--name-only", commit, "--", "iova_variants", _WORKLOADS)
     if listed is None:
@@ -58,11 +61,33 @@ def old_names(commit: str) -> list[str] | None:
     changed = {path: text for path, text in then.items() if _differs(path, text)}
     variants = _variants_with({k: text for k, text in changed.items() if k.endswith(_C)})
     stems = {Path(path).stem for path in changed if path.startswith(_WORKLOADS)}
-    workloads = {stem for stem in stems if not stem.startswith("_")}
-    return sorted((variants - code_digest.same_code(commit)) | workloads)
+    asked = {stem for stem in stems if not stem.startswith("_")}
+    asked -= _same_stream(asked, _then(commit, _PINS), _now(_PINS))
+    return sorted((variants - code_digest.same_code(commit)) | asked)
+
+
+def _same_stream(names: set[str], then: str, now: str) -> set[str]:
+    """Those of one size whose pinned streams, of all seeds, are the same in both texts.
+
+    `tests.support.pin` writes the pins, and a test makes every stream anew.
+    """
+    before, after = (json.loads(text or "{}") for text in (then, now))
+    found = set()
+    for name in names:
+        pins = {key: digest for key, digest in after.items() if key.split()[0] == name}
+        same = pins and all(before.get(key) == digest for key, digest in pins.items())
+        if same and len({key.split()[1] for key in pins}) == 1 and _has_one_size(name):
+            found.add(name)
+    return found
+
+
+def _has_one_size(name: str) -> bool:
+    found = workloads.find(name)
+    return found is not None and found.min_nr_live == found.max_nr_live
 
 
 _WORKLOADS = "iova_lab/workloads"
+_PINS = "tests/golden/streams.json"
 _C = (".c", ".h")
 _CODE = (*_C, ".py")
 

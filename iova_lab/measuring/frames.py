@@ -17,8 +17,9 @@ Row = TypeVar("Row")
 
 
 def columns_of(row: Callable[..., object]) -> list[str]:
-    """Names of the columns, in order, that a class of rows has."""
-    return list(inspect.get_annotations(row))
+    """Names of the columns, in order, that a class of rows has; a schema has its base's as well."""
+    fields: tuple[str, ...] | None = getattr(row, "__struct_fields__", None)
+    return list(inspect.get_annotations(row) if fields is None else fields)
 
 
 def grouped(names: Iterable[object], alike: Callable[[str, str], bool]) -> list[list[str]]:

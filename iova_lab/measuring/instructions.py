@@ -3,7 +3,7 @@
 Exact, and the same whatever else the machine does: valgrind's callgrind counts them in a process
 that only replays (harness/instructions/driver.c), between entry and exit of the measured loop.
 The loop itself and the call through the ops table are in the number; `null` shows how much that
-is.  Counts depend on the compiler, and know nothing of caches and branch prediction.
+is.  Counts depend on the compiler, and do not include caches and branch prediction.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 
 import iova_variants
 from iova_lab.basics.errors import IovaLabError
-from iova_variants import building
+from iova_variants import Rcache, building
+from iova_variants.driving import with_rcache
 from iova_variants.opstream import OpStream
 from iova_variants.watch import End, Limits, run_program
 
 #: The functions of harness/replay_loop.c that hold a measured loop, and nothing else.
-LOOPS = ("measured_loop", "sized_loop")
+LOOPS = ("measured_loop", "sized_loop", "cached_loop")
 
 DRIVER = building.HARNESS_DIR / "instructions" / "driver.c"
 
@@ -33,7 +34,7 @@ _COLLECTED = re.compile(r"Collected : (\d+)")
 
 
 class ToolError(IovaLabError, OSError):
-    """What counts instructions is missing, or failed; the message says what to do."""
+    """The program that counts instructions is missing, or failed; the message has the remedy."""
 
 
 def valgrind() -> str:
@@ -44,37 +45,42 @@ def valgrind() -> str:
     return path
 
 
-def count(variant: str, stream: OpStream) -> int:
+def count(variant: str, stream: OpStream, rcache: Rcache | str = "off") -> int:
     """Count the instructions of the measured window of ``stream`` on one variant, timed build.
+
+    ``rcache`` is as of `iova_variants.replay`; its timer does not fire.
 
     Raises `ToolError`; `NotFoundError` for an unknown variant; `StreamError` for an impossible one.
     """
     iova_variants.check(stream)
+    variant, config = with_rcache(variant, stream, rcache)
     loaded = iova_variants.load(variant, build="timed")
     iova_variants.check_returns(variant, loaded, stream)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stream")
-        _write(stream, path)
+        write_stream(stream, path)
         end = run_program(
             [
                 *(valgrind(), "--tool=callgrind", "--callgrind-out-file=/dev/null"),
                 *("--collect-atstart=no", *(f"--toggle-collect={loop}*" for loop in LOOPS)),
                 *(building.compile_program(DRIVER, "timed"), loaded.path, path),
+                *config,
             ],
             _LIMITS,
         )
     found = _COLLECTED.search(end.stderr.decode(errors="replace"))
     if end.status or end.broke or not found:
-        raise ToolError(f"{variant}: {_last_words(end)}")
+        raise ToolError(f"{variant}: {last_words(end)}")
     return int(found[1])
 
 
-def per_op(variant: str, stream: OpStream) -> float:
+def per_op(variant: str, stream: OpStream, rcache: Rcache | str = "off") -> float:
     """Instructions per op of the measured window."""
-    return count(variant, stream) / stream.nr_measured
+    return count(variant, stream, rcache) / stream.nr_measured
 
 
-def _write(stream: OpStream, path: Path) -> None:
+def write_stream(stream: OpStream, path: Path) -> None:
+    """Write what the programs of harness/instructions read: six numbers, then the ops."""
     header = np.array(
         [
             *(len(stream.ops), stream.nr_ageing, stream.nr_slots),
@@ -85,7 +91,7 @@ def _write(stream: OpStream, path: Path) -> None:
     path.write_bytes(header.tobytes() + stream.ops.tobytes())
 
 
-def _last_words(end: End) -> str:
+def last_words(end: End) -> str:
     """What the program printed last, or how it ended where that is not its own doing."""
     printed = end.stderr.decode(errors="replace").splitlines()
     lines = [line for line in printed if line and not line.startswith("==")]

@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -40,11 +40,6 @@ class Load:
     def as_row(self) -> dict[str, Any]:
         """Columns of a stored row."""
         return asdict(self) | {"loaded": self.is_loaded}
-
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Self:
-        """What `as_row` returned."""
-        return cls(**{name: float(row[name]) for name in cls.__dataclass_fields__})
 
     def __str__(self) -> str:
         """For a terminal."""

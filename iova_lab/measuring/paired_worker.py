@@ -11,14 +11,14 @@ and the values of the others wait until it asks for theirs.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyperf
@@ -56,13 +56,11 @@ class Task:
     status_path: str
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        path.write_bytes(msgspec.json.encode(self))
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-        return cls(**fields | lists)
+        return msgspec.json.decode(path.read_bytes(), type=cls)
 
 
 class Sampler:

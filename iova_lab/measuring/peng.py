@@ -150,9 +150,9 @@ def _say_first(counts: dict[str, Recipes], stream: OpStream) -> list[str]:
         f" mix of calls mainline visits {number(before)} nodes a call and alignable"
         f" {number(after)}: {number(ours)}. {verdict(theirs, ours)}: time has a floor that nodes"
         f" have not, a call of {number(mainline.fill.served)} nodes takes him 256-511 ns.",
-        "v1, our recipe beside his: in ours half of the allocs are refused and the others search"
-        f" for one free page ({number(mainline.first.served)} nodes), so its own ratio is"
-        f" {number(worst)}. {verdict(theirs, worst)}: it asks for the worst case, his run was"
+        "v1, the lab's benchmark and his: in the lab's, half of the allocs fail and the others"
+        f" search for one free page ({number(mainline.first.served)} nodes), so its own ratio is"
+        f" {number(worst)}. {verdict(theirs, worst)}: it is the worst case, his run was"
         " mostly filling.",
     ]
 

@@ -7,6 +7,7 @@ file beside it, and a page prints "not recorded" for what an older result lacks.
 from __future__ import annotations
 
 import datetime
+import gzip
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import iova_variants
 from iova_lab.basics import repository
-from iova_lab.basics.reading import read_json
+from iova_lab.basics.reading import packed, read_json
 from iova_lab.basics.writing import write_whole
 from iova_variants import building
 
@@ -100,12 +101,15 @@ def recorded(paths: Iterable[Path], arguments: Sequence[str]) -> Iterator[None]:
 
 
 def _lines(path: Path) -> set[str]:
-    return set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if (part := packed(path)).exists():
+        text = f"{gzip.decompress(part.read_bytes()).decode()}\n{text}"
+    return {line for line in text.splitlines() if line}
 
 
 def beside(path: Path) -> Path:
-    """The file that describes the result ``path``: ``counts.csv.json`` for ``counts.csv``."""
-    return path.with_name(f"{path.name}.json")
+    """The file that describes the result ``path``, packed or not: ``a.csv.json`` for ``a.csv``."""
+    return path.with_name(f"{path.name.removesuffix('.gz')}.json")
 
 
 def write(path: Path, made: Provenance) -> Path:
@@ -149,8 +153,9 @@ def table(found: Mapping[str, Provenance]) -> pd.DataFrame:
 
 
 def of_files(paths: Iterable[Path], store: str) -> pd.DataFrame:
-    """`table` of those of the files that exist, by their name below ``store``."""
-    return table({f"{store}/{path.name}": read(path) for path in paths if path.exists()})
+    """`table` of those of the files that exist, packed or not, by their name below ``store``."""
+    there = [path for path in paths if path.exists() or packed(path).exists()]
+    return table({f"{store}/{path.name}": read(path) for path in there})
 
 
 def commit() -> str:

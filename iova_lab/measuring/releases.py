@@ -18,7 +18,7 @@ from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError, NoResultsError
 from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import write_rows
-from iova_lab.measuring.cells import BUDGET
+from iova_lab.measuring.cells import NODE_BUDGET
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.instructions import per_op
 from iova_variants import LINUX, OWN
@@ -43,8 +43,7 @@ COMMAND = "iova-lab linux releases"
 class Row:
     """One workload on the text of one source; figures are None where ``reason`` says why.
 
-    ``rcache`` is "off" or "own"; ``instructions`` are counted with "off" only, ``hit_rate`` is that
-    of "own".
+    ``rcache`` is "off" or "own"; ``hit_rate`` is that of "own".
     """
 
     source: str
@@ -104,7 +103,7 @@ def _count(text: Text, cell: str, rcache: str) -> Row:
     row = Row(text.source, text.release, workload, nr_live, rcache)
     iova_variants.load(variant)
     try:
-        found = count(variant, stream, BUDGET, rcache=rcache, timeout=math.inf)
+        found = count(variant, stream, NODE_BUDGET, rcache=rcache, timeout=math.inf)
     except (
         iova_variants.VariantError,
         iova_variants.BuildError,
@@ -117,7 +116,7 @@ def _count(text: Text, cell: str, rcache: str) -> Row:
         refused=found.nr_failures,
         needlessly=found.nr_spurious,
         bytes_per_range=found.bytes_per_range,
-        instructions=per_op(variant, stream) if rcache == "off" else None,
+        instructions=per_op(variant, stream, rcache),
         hit_rate=found.hit_rate,
     )
 

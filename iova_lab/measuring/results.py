@@ -1,7 +1,7 @@
 """What did asv measure on one machine at one commit?
 
 Reads asv's documented JSON (results/benchmarks.json and results/<machine>/<commit>-<env>.json) into
-one tidy frame, a row per cell, and says of every cell that has no value why it has none.
+one tidy frame, a row per cell, with the reason for every cell that has no value.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ OF_LIVE = ("bytes_per_range", "span_per_pfn")
 
 
 @cache
-def _nr_measured(workload: str) -> int:
+def nr_measured(workload: str) -> int:
     """Ops in the workload's window; the same at every size."""
     try:
         smallest = max(workloads.get(workload).min_nr_live, 100)
@@ -136,7 +136,7 @@ def _cells(run: Run, metric: Metric, stale: bool) -> Iterator[dict[str, Any]]:
         status = _status(value, stale)
         measured = status == MEASURED
         timed = measured and metric.name in TIMES
-        factor = 1e9 / _nr_measured(combo[1]) if timed else 1.0
+        factor = 1e9 / nr_measured(combo[1]) if timed else 1.0
         yield {
             "metric": metric.name,
             **dict(zip(PARAM_NAMES, combo, strict=True)),
@@ -187,8 +187,8 @@ def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
     Columns are those of `CellRow`: ci_lo and ci_hi are 99 %, NaN where asv stored none or an
     infinite one; reason is empty, or why there is no value.  Status is measured, failed (asv's
     null: error, crash, time-out), stale (of another version of the benchmark), not applicable
-    (there is no such cell), over the node budget, or not measured (nobody asked for it).  asv
-    stores the last three alike, as NaN; they are told apart by the metric why_not and by the
+    (there is no such cell), over the node budget, or not measured (not part of the run).  asv
+    stores the last three alike, as NaN; they are distinguished by the metric why_not and by the
     workloads of this checkout.  Times are in ns per measured op.
     """
     path = results_dir / "benchmarks.json"

@@ -181,7 +181,7 @@ def main(arguments: Sequence[str]) -> None:
         "compiler": provenance.compiler_version(),
         "proofs": proofs,
     }
-    path = write_whole(proofs_path(), json.dumps(stored, indent=1) + "\n")
+    path = write_whole(proofs_path(), json.dumps(stored, separators=(",", ":")) + "\n")
     print(f"stored: {path.relative_to(repository.ROOT)}")
 
 

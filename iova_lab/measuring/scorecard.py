@@ -26,7 +26,7 @@ FAULTS = {"spurious_failures": "fails spuriously", "above_limit": "exceeds the l
 
 
 @dataclass(frozen=True)
-class Trap:
+class Scan:
     """A workload in which one op visits more than 10 % of at least 1,000 live ranges."""
 
     workload: str
@@ -40,14 +40,14 @@ def at_largest(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return rows.loc[rows.groupby(["variant", "workload"])["nr_live"].idxmax()]
 
 
-def traps(frame: pd.DataFrame, variant: str) -> list[Trap]:
+def linear_scans(frame: pd.DataFrame, variant: str) -> list[Scan]:
     """The workloads that this variant scans linearly, the worst first; measured ones alone."""
     rows = at_largest(frame, "worst_nodes")
     rows = rows[rows["variant"] == variant]
     rows = rows.sort_values(["value", "workload"], ascending=[False, True])
     found = rows[["workload", "nr_live", "value"]].itertuples(index=False)
     return [
-        Trap(workload, int(nr_live), float(worst))
+        Scan(workload, int(nr_live), float(worst))
         for workload, nr_live, worst in found
         if exceeds_share(int(nr_live), float(worst))
     ]
@@ -77,7 +77,7 @@ def nothing_known(frame: pd.DataFrame, variant: str) -> bool:
 
 def verdicts(frame: pd.DataFrame, variant: str) -> dict[str, bool | None]:
     """Is each workload pathological for this variant?  None where that was not measured."""
-    walked = {trap.workload: trap for trap in traps(frame, variant)}
+    walked = {scan.workload: scan for scan in linear_scans(frame, variant)}
     counts = {
         metric: at_largest(frame[frame["variant"] == variant], metric).set_index("workload")[
             "value"
@@ -108,17 +108,8 @@ def faults(frame: pd.DataFrame) -> pd.DataFrame:
 
 def needless(frame: pd.DataFrame, variant: str) -> dict[str, int]:
     """Spurious failures of the window, by workload."""
-    return _counts(frame, variant, "spurious_failures")
-
-
-def above_limit(frame: pd.DataFrame, variant: str) -> dict[str, int]:
-    """Requests of the window that were answered above their limit, by workload."""
-    return _counts(frame, variant, "above_limit")
-
-
-def _counts(frame: pd.DataFrame, variant: str, metric: str) -> dict[str, int]:
     rows = faults(frame)
-    rows = rows[(rows["variant"] == variant) & (rows["metric"] == metric)]
+    rows = rows[(rows["variant"] == variant) & (rows["metric"] == "spurious_failures")]
     return {row.workload: int(row.value) for row in rows_of(rows, CellRow)}
 
 

@@ -31,9 +31,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its interval (99 % unless said): without width if exact, NaN if there is none.
+    """A value with its interval (99 % unless noted): without width if exact, NaN if there is none.
 
-    What holds a value with an interval and more is made from this.
+    Base of objects that hold a value with an interval and more.
     """
 
     value: float

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, NullFormatter
@@ -53,6 +55,21 @@ def caption(figure: Figure, text: str) -> None:
     """Put what is drawn below a figure."""
     place = 0.05 / figure.get_figheight()
     figure.text(0.01, place, text, fontsize=8, color="#444444", va="bottom")
+
+
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], ncols: int
+) -> None:
+    """Put one legend for all panels below them, above the `caption`."""
+    figure.legend(
+        handles,
+        labels,
+        ncols=ncols,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.25 / figure.get_figheight()),
+        fontsize=8,
+        frameon=False,
+    )
 
 
 def title_height(text: str, width: float) -> float:

@@ -1,4 +1,4 @@
-"""The look of each variant in every figure, and the data that a figure draws.
+"""The look of each variant in every figure.
 
 A variant has the same colour, marker and dashes on every page; only sizes depend on what else is
 drawn, so that curves that coincide stay visible inside each other.
@@ -6,11 +6,9 @@ drawn, so that curves that coincide stay visible inside each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 #: Okabe and Ito's colours, safe for the colour-blind, without the yellow that white swallows; the
 #: last, black, is the first variant's alone.
@@ -70,43 +68,3 @@ def _look(place: int, share: float) -> dict[str, Any]:
 def line_look(look: dict[str, Any]) -> dict[str, Any]:
     """The same look for `Axes.plot`, which has no whiskers."""
     return {key: value for key, value in look.items() if key not in ("elinewidth", "capsize")}
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one panel shows: its words, and the points of every line in data coordinates."""
-
-    title: str
-    labels: tuple[str, str]
-    scales: tuple[str, str]
-    ticks: tuple[tuple[str, ...], tuple[str, ...]]
-    texts: tuple[str, ...]
-    lines: tuple[tuple[tuple[float, float], ...], ...]
-
-
-def drawn(figure: Figure) -> tuple[str, list[Panel]]:
-    """A figure's title and panels, to be compared instead of its bytes.
-
-    Coordinates have six significant digits: the last bits of a logarithm depend on the processor.
-    """
-    figure.canvas.draw_idle()
-    panels = [
-        Panel(
-            axes.get_title(),
-            (axes.get_xlabel(), axes.get_ylabel()),
-            (axes.get_xscale(), axes.get_yscale()),
-            (
-                tuple(label.get_text() for label in axes.get_xticklabels()),
-                tuple(label.get_text() for label in axes.get_yticklabels()),
-            ),
-            tuple(text.get_text() for text in axes.texts),
-            tuple(_points(line.get_xydata()) for line in axes.get_lines()),
-        )
-        for axes in figure.axes
-        if axes.get_visible()
-    ]
-    return figure.get_suptitle(), panels
-
-
-def _points(data: Any) -> tuple[tuple[float, float], ...]:
-    return tuple((float(f"{x:.6g}"), float(f"{y:.6g}")) for x, y in np.asarray(data, float))

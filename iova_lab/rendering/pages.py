@@ -1,10 +1,10 @@
-"""How does one text become a page for a mail, a repository and a browser?
+"""Pages for a repository and a browser, from one text.
 
-Written once as Markdown, with tables and figures; the HTML beside it is made of that, and both work
-from file://.  The same data gives the same bytes.
+A template is rendered as Markdown, with tables and figures, and the HTML beside it is made from
+that; both work from file://.  The same data gives the same bytes.
 
-Every page asks its question in its first line and answers it in the paragraph below, so whoever
-reads no further has what was measured, and an index can be made of the pages themselves.
+Every page has its question in its first line and the answer in the paragraph below, so the index
+is made from the pages themselves.  Every page ends with a link to the glossary.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from markupsafe import Markup
 from mdit_py_plugins.anchors import anchors_plugin
 
 from iova_lab.basics.errors import IovaLabError
+from iova_lab.rendering import glossary
 
 #: A page of the same folder tree: Markdown links to Markdown, HTML to HTML.
 _LOCAL_PAGE = re.compile(r"^(?![a-z]+:)([^#]*)\.md(#.*)?$")
 #: A figure: HTML shows the SVG, and Markdown the PNG, which is a fifth of its size.
 _FIGURE = re.compile(r"(!\[[^\]]*\]\((?![a-z]+:)[^)]*)\.svg\)")
-#: HTML links to a CSV file; Markdown names it, since git has Markdown, and no CSV file of a page.
-_CSV_LINK = re.compile(r"\[([^\]]+\.csv)\]\(\1\)")
+#: HTML links to a file that is made; Markdown names it, since git has Markdown, and none of these.
+_MADE_LINK = re.compile(r"\[([^\]]+\.(?:csv|mbox))\]\(\1\)")
 
 
 class PageError(IovaLabError, ValueError):
@@ -37,7 +38,7 @@ class PageError(IovaLabError, ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """What an index says of a page: where it is, what it asks, what it answers (Markdown)."""
+    """One page in the index: its path, its question and its answer (Markdown)."""
 
     path: Path
     question: str
@@ -54,13 +55,23 @@ def write_page(
     path of the HTML.  Raises `PageError` for a text that does not begin with question and answer.
     """
     text = _templates().get_template(f"{template or stem}.md.j2").render(**data) + "\n"
+    _parse(Path(f"{stem}.md"), text)
+    text += glossary.footer(out_dir)
     html = html_of(Path(f"{stem}.md"), text, title)
     out_dir.mkdir(parents=True, exist_ok=True)
-    markdown = _CSV_LINK.sub(r"`\1`", _FIGURE.sub(r"\1.png)", text))
+    markdown = _MADE_LINK.sub(r"`\1`", _FIGURE.sub(r"\1.png)", text))
     (out_dir / f"{stem}.md").write_text(markdown, encoding="utf-8")
     path = out_dir / f"{stem}.html"
     path.write_text(html, encoding="utf-8")
+    write_glossary(out_dir)
     return path
+
+
+def write_glossary(folder: Path) -> None:
+    """Write the page that the pages in ``folder`` link to, if there is a glossary."""
+    if text := glossary.text():
+        html = _page(glossary.LABEL, _html(text, keeps_links=False))
+        (folder / glossary.NAME).write_text(html, encoding="utf-8")
 
 
 def _templates() -> Environment:
@@ -81,12 +92,23 @@ def html_of(path: Path, text: str, title: str = "") -> str:
     Raises `PageError` for a text that does not begin with question and answer.
     """
     page = _parse(path, text)
-    html = (
-        _templates()
-        .get_template("page.html.j2")
-        .render(title=title or page.question, body=Markup(_html(text)))
-    )
-    return html + "\n"
+    return _page(title or page.question, _html(text))
+
+
+def _page(title: str, body: str) -> str:
+    template = _templates().get_template("page.html.j2")
+    return template.render(title=title, body=Markup(body)) + "\n"
+
+
+def fragment(template: str, **data: Any) -> str:
+    """Render a template of HTML that is a part of a page."""
+    return _templates().get_template(template).render(**data)
+
+
+def inline(text: str) -> str:
+    """The HTML of one paragraph's Markdown, without links."""
+    parser = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
+    return str(parser.renderInline(text))
 
 
 def read_page(path: Path) -> Page:
@@ -103,19 +125,27 @@ def _parse(path: Path, text: str) -> Page:
     return Page(path, inlines[0].content, inlines[1].content)
 
 
-def _html(text: str) -> str:
+def _html(text: str, keeps_links: bool = True) -> str:
+    """The HTML of a page's Markdown; without the links to other files unless it ``keeps_links``."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.use(anchors_plugin, max_level=3)  # ids as the repository's own view gives them
     tokens = parser.parse(text)
     for token in tokens:
+        if not keeps_links:
+            token.children = [
+                one for one in token.children or [] if not one.type.startswith("link")
+            ]
         for link in token.children or []:
             _link_to_html(link)
     return str(parser.renderer.render(tokens, parser.options, {}))
 
 
 def _link_to_html(token: Token) -> None:
-    target = _LOCAL_PAGE.match(str(token.attrs.get("href", "")))
-    if token.type == "link_open" and target:
+    href = str(token.attrs.get("href", ""))
+    target = _LOCAL_PAGE.match(href)
+    if token.type == "link_open" and glossary.is_link(href):
+        token.attrs["href"] = glossary.NAME
+    elif token.type == "link_open" and target:
         token.attrs["href"] = f"{target[1]}.html{target[2] or ''}"
 
 

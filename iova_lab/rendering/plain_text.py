@@ -40,3 +40,17 @@ def shortened(text: str, path: str) -> str:
 def short(name: str) -> str:
     """Cut what is out of a long variant name, so that a table has room for numbers."""
     return name if len(name) <= LONGEST_NAME else f"{name[:16]}~{name[-7:]}"
+
+
+def nr_lines(*texts: str) -> int:
+    """Lines that these paragraphs take, with the empty one before each."""
+    return sum(text.count("\n") + 2 for text in texts if text)
+
+
+def cut(text: str, room: int, page: str) -> tuple[str, int]:
+    """As much of ``text`` as has room, and the room that is left; ``page`` has all of it."""
+    lines = text.splitlines()
+    if len(lines) > room:
+        nr_more = len(lines) - room + 1
+        lines = [*lines[: room - 1], f"({nr_more:,} more lines: {page} has them)"]
+    return "\n".join(lines), room - len(lines) - 1

@@ -15,7 +15,7 @@ from PIL import Image
 from iova_lab.rendering.figures import STYLE
 
 #: Colours of a PNG: lines and letters on white need no more, and take a third of the bytes.
-NR_COLOURS = 64
+NR_COLOURS = 32
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:
@@ -24,7 +24,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     pixels = io.BytesIO()
     with mpl.rc_context(STYLE):
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
-        figure.savefig(pixels, dpi=110, format="png")
+        figure.savefig(pixels, dpi=100, format="png")
     _with_palette(Image.open(pixels).convert("RGB")).save(png, optimize=True)
     return [svg, png]
 

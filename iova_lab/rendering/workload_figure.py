@@ -1,8 +1,8 @@
 """Figures of one workload: time and nodes per op, side by side.
 
 Frame in, Figure out.  A panel shows curves over the number of live ranges or, where only one size
-was measured, one dot per variant.  The same frame gives the same data (`looks.drawn`) everywhere,
-and the same bytes with the same versions of matplotlib and its libraries.
+was measured, one dot per variant.  The same frame draws the same data everywhere, and makes the
+same bytes with the same versions of matplotlib and its libraries.
 """
 
 from __future__ import annotations

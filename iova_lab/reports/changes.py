@@ -24,7 +24,7 @@ import pandas as pd
 
 from iova_lab.basics import repository
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.basics.reading import read_json, read_rows, read_table
+from iova_lab.basics.reading import read_json, read_rows, read_table, row_files
 from iova_lab.checking import promises_results
 from iova_lab.measuring import asv_runs, results
 from iova_lab.measuring.cells import number
@@ -102,7 +102,7 @@ def read(folder: Path) -> pd.DataFrame:
     """Columns: `KEYS`, value, lo and hi (the value for a count, NaN for a time without any)."""
     parts = [_asv(folder, machine) for machine in asv_runs.machines(folder)]
     parts += [_csv(path, folder) for path in sorted(folder.rglob("*.csv"))]
-    parts += [_kernel(path, folder) for path in sorted((folder / "kernel").glob("*.jsonl"))]
+    parts += [_kernel(path, folder) for path in row_files(folder / "kernel", "*.jsonl")]
     parts += [_promises(folder / "promises")]
     found = [part for part in parts if len(part)]
     if not found:
@@ -148,10 +148,10 @@ def _kernel(path: Path, folder: Path) -> pd.DataFrame:
 
 
 def _promises(folder: Path) -> pd.DataFrame:
-    if not (folder / promises_results.FILE).exists():
+    if not promises_results.path_in(folder).exists():
         return pd.DataFrame()
     measured = promises_results.load(folder)
-    return _melted(measured.grid, f"promises/{promises_results.FILE}")
+    return _melted(measured.grid, "promises/promises.json")
 
 
 def _melted(frame: pd.DataFrame, source: str) -> pd.DataFrame:

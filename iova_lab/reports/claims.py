@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +35,29 @@ def stored(results: Path, claims: Sequence[Claim] | None = None) -> list[tuple[C
     return [(one, judge(one, store.read(results, one))) for one in wanted]
 
 
-def summary(found: Found) -> str:
-    """So many claims, so many of each verdict; those that nobody published are counted apart."""
+def summaries(found: Found) -> list[str]:
+    """How many claims of each origin have which verdict: a line each, the published ones first."""
     parts = []
     for origin in ORIGINS:
         counts = Counter(finding.verdict for claim, finding in found if claim.origin == origin)
         verdicts = ", ".join(f"{counts[one]} {one}" for one in Verdict if counts[one])
         if counts:
             parts.append(f"{counts.total()} {LABELS[origin]}: {verdicts}")
-    return f"{len(found)} claims: {'; '.join(parts)}"
+    return parts
+
+
+def summary(found: Found) -> str:
+    """`summaries` in one line."""
+    return "; ".join(summaries(found))
 
 
 #: What claims of an origin are called where they are counted.
 LABELS = dict(
-    zip(ORIGINS, ("published", "from the lab's notes", "extended by the lab"), strict=True)
+    zip(
+        ORIGINS,
+        ("published claims", "claims from the lab's notes", "claims that the lab extends"),
+        strict=True,
+    )
 )
 
 
@@ -63,6 +76,7 @@ def write_claims(results: Path, out_dir: Path) -> Path:
     found = stored(results)
     rows = {claim.id: store.read(results, claim) or {} for claim, _ in found}
     out_dir.mkdir(parents=True, exist_ok=True)
+    published, *others = summaries(found)
     shown = drawable(found)
     if shown:
         save(figure(found), out_dir / "claims")
@@ -70,8 +84,8 @@ def write_claims(results: Path, out_dir: Path) -> Path:
     return write_page(
         out_dir,
         "claims",
-        summary=f"{summary(found)}{_warning(rows)}",
-        named=_named(found),
+        summary=f"{published}{_warning(found, rows)}",
+        named=[*(f"{line}." for line in others), *_named(found)],
         table=table(found),
         sections=[_section(claim, finding, rows[claim.id]) for claim, finding in found],
         confidence=CONFIDENCE,
@@ -82,12 +96,28 @@ def write_claims(results: Path, out_dir: Path) -> Path:
     )
 
 
-def _warning(rows: dict[str, dict[str, Any]]) -> str:
-    """Of how many claims the commit is not in this repository, or its variants have changed."""
-    commits = [row["commit"].rstrip("+") for row in rows.values() if row.get("commit")]
-    known = {one: flags.old_names(one) for one in set(commits)}
-    old = sum(known[one] is None or bool(known[one]) for one in commits)
-    return f"; {flags.OLD} in {old} of {len(commits)} results" if old else ""
+def _warning(found: Found, rows: dict[str, dict[str, Any]]) -> str:
+    """How many results are of code that has changed since, or that git does not have."""
+    measured = [
+        (claim, rows[claim.id]) for claim, _ in found if rows.get(claim.id, {}).get("commit")
+    ]
+    old = sum(is_old(claim, row) for claim, row in measured)
+    return f"; {flags.OLD} in {old} of {len(measured)} results" if old else ""
+
+
+def is_old(claim: Claim, row: dict[str, Any]) -> bool:
+    """Has a variant or workload changed that the result names, or the module that measures it?"""
+    changed = flags.old_names(row["commit"].rstrip("+"))
+    if changed is None:
+        return True
+    text, code = json.dumps(row["measured"]), claim.measure
+    while isinstance(code, partial):
+        text += repr((code.args, code.keywords))
+        code = code.func
+    if (module := inspect.getmodule(code)) is not None:
+        text += inspect.getsource(module)
+    named = re.findall(r"\w+", text)
+    return not set(named).isdisjoint(changed)
 
 
 def _thresholds() -> str:
@@ -131,8 +161,8 @@ def table(found: Found) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": [_link(claim, finding) for claim, finding in found],
-            "said by": [claim.origin for claim, _ in found],
-            "source": [claim.confidence for claim, _ in found],
+            "origin": [claim.origin for claim, _ in found],
+            "confidence": [claim.confidence for claim, _ in found],
             "published": [said(claim.published) for claim, _ in found],
             "measured": [said(finding.measured) for _, finding in found],
             "verdict": [finding.verdict.value for _, finding in found],
@@ -162,19 +192,19 @@ def _section(claim: Claim, finding: Finding, row: dict[str, Any]) -> dict[str, A
 def mail(found: Found, rows: dict[str, dict[str, Any]]) -> str:
     """The table for a mail: at most 72 columns, ASCII.  Raises `ValueError` if it is not."""
     lines = ["Do published claims about IOVA allocators hold here?", ""]
-    lines += [fill(summary(found) + _warning(rows) + "."), "", fill(SHORT_NOTE), ""]
+    lines += [fill(summary(found) + _warning(found, rows) + "."), "", fill(SHORT_NOTE), ""]
     for line in _taken(list(rows.values())):
         lines.append(fill(line, "  ", ""))
     for claim, finding in found:
         lines += ["", fill(f"{claim.id}: {finding.verdict.upper()}", "  ", "")]
-        lines.append(fill(claim.claim, "    ", "  said: "))
-        lines.append(fill(claim.source, "    ", "  by: "))
-        lines.append(fill(finding.answer, "    ", "  here: "))
+        lines.append(fill(claim.claim, "    ", "  claim: "))
+        lines.append(fill(claim.source, "    ", "  source: "))
+        lines.append(fill(finding.answer, "    ", "  measured: "))
     return joined(["\n".join(lines)])
 
 
 SHORT_NOTE = (
-    "The rules are ours, fixed before anything was measured (iova_lab/claims/). Nodes are exact. "
-    "Times are ratios taken in pairs, user space, one thread; nanoseconds of other hardware are "
-    "not compared. One claim again: iova-lab claims ID; all: make claims."
+    "The rules are the lab's, fixed before the first measurement (iova_lab/claims/). Nodes are "
+    "exact. Times are ratios taken in pairs, user space, one thread; nanoseconds of other hardware "
+    "are not compared. To measure one claim again: iova-lab claims ID; all: make claims."
 )

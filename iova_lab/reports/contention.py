@@ -9,12 +9,13 @@ import pandas as pd
 
 from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
+from iova_lab.basics.reading import row_files
 from iova_lab.contention import holds, plausible, store, validation
 from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.lockups import MOST_CPUS
 from iova_lab.contention.scenarios import SCENARIOS, THINK_NS
 from iova_lab.contention.study import SCENARIO
-from iova_lab.contention.tables import duration, loaded_lines
+from iova_lab.contention.tables import LOADED_IN_PART, duration, loaded_lines
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 from iova_lab.measuring.code_digest import is_old
@@ -69,7 +70,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     lockups = _chosen(_frame(results, "lockups", "sweep"), constants, results / "lockups.jsonl")
     checked = _rows(results, "validation", "validate")
     doubted = validation.doubted(checked)
-    frame = pd.DataFrame([row for row in checked if not plausible.validation_doubts(row)])
+    frame = pd.DataFrame(plausible.usable(checked))
     published = _frame(results, "published", "validate")
     host = machine["host"]
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
         out_dir,
         "contention",
         answer=f"{contention_lockups.answer(lockups)}{_warning(services, checked)}",
+        measured=contention_lockups.measured(lockups),
         lockup_figure=picture,
         pictures=pictures,
         here=contention_lockups.of_this_machine(here),
@@ -107,7 +109,7 @@ def write_contention(results: Path, out_dir: Path) -> Path:
         soft=f"{SOFT_LOCKUP_S:.0f} s",
         host=f"{host['cpu']}, {host['num_cpu']} CPUs, {host['os']}",
         constants=constants,
-        made=provenance.of_files(sorted(results.glob("*.jsonl")), "contention"),
+        made=provenance.of_files(row_files(results, "*.jsonl"), "contention"),
         handoffs=_span(frame["handoff_ns"]),
         remote=_span(pd.concat([frame["remote_alloc_ns"], frame["remote_free_ns"]])),
         foreign=[
@@ -142,14 +144,16 @@ def _old(services: list[dict[str, Any]]) -> str:
     )
     if not names:
         return ""
-    return f"{OLD}: measured with earlier code or compiler flags than today's: {', '.join(names)}"
+    return (
+        f"{OLD}: measured with code or compiler flags that have changed since: {', '.join(names)}"
+    )
 
 
 def _warning(services: list[dict[str, Any]], checked: list[dict[str, Any]]) -> str:
     """What the answer can't be read without: holds of old code, rows of a loaded machine."""
     old = f" {OLD}." if _old(services) else ""
     loaded = any(row.get("load", {}).get("loaded") for row in [*services, *checked])
-    return old + " Measured in part on a loaded machine." * loaded
+    return old + LOADED_IN_PART * loaded
 
 
 def _loads(found: list[dict[str, Any]]) -> str:
@@ -180,7 +184,7 @@ def _picture(frame: pd.DataFrame, out_dir: Path, refused: dict[str, list[str]]) 
 
 
 def _finding(frame: pd.DataFrame) -> str:
-    """Say what the most CPUs wait with mainline, and who makes them wait least."""
+    """Longest waits of the most CPUs: with mainline, the best and the worst variant."""
     most = frame[frame["nr_cpus"] == frame["nr_cpus"].max()].set_index("variant")
     waits = most["max_wait_ns"].sort_values()
     text = (

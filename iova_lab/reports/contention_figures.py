@@ -79,7 +79,7 @@ def _watchdogs(axes: Axes, x: float) -> None:
     for seconds, line, below, name in (
         (HARD_LOCKUP_S, "-", True, f"hard lockup, {HARD_LOCKUP_S:.0f} s"),
         (SOFT_LOCKUP_S, "--", False, f"soft lockup, {SOFT_LOCKUP_S:.0f} s"),
-        (each, ":", False, f"soft lockup if each of a flush's {FLUSH_QUEUE} ranges waits so long"),
+        (each, ":", False, f"soft lockup if each of a flush's\n{FLUSH_QUEUE} ranges waits so long"),
     ):
         axes.axhline(seconds, color="black", linestyle=line, linewidth=1.2)
         axes.annotate(

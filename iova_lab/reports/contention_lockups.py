@@ -22,7 +22,7 @@ def _least(frame: pd.DataFrame, column: str) -> pd.Series | None:
     return found.sort_values([column, "nr_live"]).iloc[0]
 
 
-def _said(row: pd.Series | None, column: str) -> str:
+def _number_of(row: pd.Series | None, column: str) -> str:
     return f"{int(row[column]):,} CPUs" if row is not None else f"more than {MOST_CPUS:,} CPUs"
 
 
@@ -31,24 +31,30 @@ def _cell(row: pd.Series) -> str:
 
 
 def answer(lockups: pd.DataFrame) -> str:
-    """Fewest CPUs at the highest published cost of a node, and at this machine's."""
+    """Fewest CPUs at the highest published cost of a node; at this machine's if there is none."""
     there = lockups[~lockups["here"]]
     there = there[there["ns_per_node"] == there["ns_per_node"].max()]
-    parts = []
     soft, hard = _least(there, "soft_cpus"), _least(there, "hard_cpus")
-    if soft is not None:
-        other = "" if hard is None or _cell(hard) == _cell(soft) else f" ({_cell(hard)})"
-        parts.append(
-            f"at the published {soft['ns_per_node']:.0f} ns a node, a soft lockup takes"
-            f" {_said(soft, 'soft_cpus')} ({_cell(soft)}), a hard one {_said(hard, 'hard_cpus')}"
-            f"{other}"
-        )
+    if soft is None:
+        return measured(lockups)
+    other = "" if hard is None or _cell(hard) == _cell(soft) else f" ({_cell(hard)})"
+    return (
+        f"At the published {soft['ns_per_node']:.0f} ns a node, a soft lockup takes"
+        f" {_number_of(soft, 'soft_cpus')} ({_cell(soft)}) and a hard one"
+        f" {_number_of(hard, 'hard_cpus')}{other}."
+    )
+
+
+def measured(lockups: pd.DataFrame) -> str:
+    """Fewest CPUs at this machine's cost of a node."""
     soft = _least(lockups[lockups["here"]], "soft_cpus")
-    where = "" if soft is None else f" ({_cell(soft)})"
-    cost = "this machine's cost" if soft is None else f"the measured {soft['ns_per_node']:.3g} ns"
-    parts.append(f"at {cost}, a soft lockup takes {_said(soft, 'soft_cpus')}{where}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    if soft is None:
+        number = _number_of(None, "soft_cpus")
+        return f"At this machine's cost of a node, a soft lockup takes {number}."
+    return (
+        f"At the measured {soft['ns_per_node']:.3g} ns a node, a soft lockup takes"
+        f" {_number_of(soft, 'soft_cpus')} ({_cell(soft)})."
+    )
 
 
 def _number(value: Any) -> str:

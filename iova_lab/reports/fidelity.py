@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from iova_lab import workloads
-from iova_lab.kernel.fidelity import code_digest, counterpart
+from iova_lab.basics.reading import row_files
+from iova_lab.kernel.fidelity import counterpart
 from iova_lab.kernel.layout import series
-from iova_lab.measuring import provenance, rows
+from iova_lab.measuring import provenance, rows, windows
 from iova_lab.measuring.cells import number
-from iova_lab.measuring.code_digest import is_old
+from iova_lab.measuring.code_digest import is_old, is_old_in_module
 from iova_lab.measuring.fakes import allocators
-from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.frames import columns_of
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
+from iova_lab.reports import fidelity_maple
 from iova_lab.reports.fidelity_figure import figure
 from iova_lab.reports.fidelity_ratios import (
     BASE,
@@ -32,16 +34,36 @@ from iova_lab.reports.fidelity_ratios import (
 
 
 def load(results: Path) -> pd.DataFrame:
-    """The last row of every cell, all kernels.  Raises `NoResultsError` if there is none."""
+    """The last row of every cell, all kernels, of windows that their workloads have now.
+
+    Raises `NoResultsError` if there is none.
+    """
     frame = pd.DataFrame(rows.of_kernels(results))
-    return frame if "error" in frame else frame.assign(error=None)
+    lacking = ("error", "source", "nr_measured")
+    frame = frame.assign(**{name: None for name in lacking if name not in frame})
+    return windows.present(frame, "nr_measured")
 
 
 def load_times(results: Path) -> pd.DataFrame:
-    """The last row of every cell in user space; empty if none was measured."""
-    columns = ["workload", "nr_live", "variant", "ns", "low", "high", "nodes", "code"]
-    frame = pd.DataFrame(rows.times(results), columns=columns)
-    return frame.drop_duplicates(columns[:3], keep="last")
+    """The last row of every cell in user space, as `load`; empty if none was measured."""
+    frame = pd.DataFrame(rows.times(results), columns=columns_of(rows.TimesRow))
+    return windows.present_by_nodes(frame.drop_duplicates(columns_of(rows.Cell), keep="last"))
+
+
+def _left_out(results: Path, frame: pd.DataFrame, times: pd.DataFrame) -> list[str]:
+    """Rows of windows that are no more: how many, of which workloads."""
+    timed = {(row["workload"], row["nr_live"], row["variant"]) for row in rows.times(results)}
+    every = {
+        "in kernels": ([row["workload"] for row in rows.of_kernels(results)], frame),
+        "in user space": ([workload for workload, *_ in timed], times),
+    }
+    lost = {
+        where: Counter(stored) - Counter(kept["workload"])
+        for where, (stored, kept) in every.items()
+    }
+    return [
+        f"{nr.total()} cells {where}: {', '.join(sorted(nr))}" for where, nr in lost.items() if nr
+    ]
 
 
 def write_fidelity(results: Path, out_dir: Path) -> Path:
@@ -52,9 +74,11 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
     out_dir.mkdir(parents=True, exist_ok=True)
     if len(ratios):
         save(figure(ratios), out_dir / "fidelity")
-    frame.drop(columns="code").to_csv(out_dir / "fidelity.csv", index=False, lineterminator="\n")
+    shown = frame.drop(columns=["code", "source"])
+    shown.to_csv(out_dir / "fidelity.csv", index=False, lineterminator="\n")
     measured = frame[frame["error"].isna()]
-    old = _old_in_kernel(measured)
+    old = old_in_kernel(measured)
+    maple = fidelity_maple.costs(measured)
     return write_page(
         out_dir,
         "fidelity",
@@ -62,7 +86,10 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         oracle=_oracle(measured),
         per_variant=_per_variant(measured, old),
         never_booted=sorted(set(allocators()) - set(measured["variant"])),
-        old=old,
+        old=[
+            f"{variant} ({count:,} of {(measured['variant'] == variant).sum():,} cells)"
+            for variant, count in measured[old].groupby("variant").size().items()
+        ],
         old_times=_old_in_user_space(times),
         differences=list(measured["first"].dropna()),
         errors=[
@@ -80,12 +107,15 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         relatives=", ".join(name for name in RELATIVES if name in set(ratios["variant"])),
         per_node=_per_node(measured, times),
         smaller=_smaller(measured),
+        left_out=_left_out(results, frame, times),
+        maple=fidelity_maple.table(maple),
+        of_maple=fidelity_maple.summary(maple),
         made=provenance.of_files(_stores(results), "kernel"),
     )
 
 
 def _stores(results: Path) -> list[Path]:
-    return [*sorted(results.glob("[0-9]*.jsonl")), results / "user.jsonl"]
+    return [*row_files(results, rows.KERNELS), results / rows.USER]
 
 
 def _totals(frame: pd.DataFrame) -> dict[str, Any]:
@@ -93,7 +123,7 @@ def _totals(frame: pd.DataFrame) -> dict[str, Any]:
     kernels = sorted(frame["release"].unique())
     return {
         "kernels": kernels,
-        "options": " ".join(f"--kernel {series(release)}" for release in kernels),
+        "options": " ".join(f"--kernel {one}" for one in dict.fromkeys(map(series, kernels))),
         "nr_workloads": frame["workload"].nunique(),
         "kernel_ops": f"{own['nr_ops'].sum():,.0f}",
         "kernel_equal": f"{own['nr_equal'].sum():,.0f}",
@@ -125,31 +155,15 @@ def _count(value: float) -> str:
     return NOTHING if np.isnan(value) else f"{value:,.0f}"
 
 
-class _Measured(NamedTuple):
-    """A cell that was measured in a kernel, and the digest of the code then."""
-
-    workload: str
-    nr_live: int
-    variant: str
-    code: str
-
-
-def _old_in_kernel(frame: pd.DataFrame) -> list[str]:
-    """Variants whose C, or what it shares with others, is not what was measured.
-
-    Judged by the digest of each variant's smallest stream, which is generated anew.
-    """
-    found = set()
-    smallest = frame.sort_values("nr_live").drop_duplicates(["release", "variant"])
-    for row in rows_of(smallest, _Measured):
-        stream = workloads.generate(row.workload, row.nr_live)
-        try:
-            now = code_digest(row.variant, stream)
-        except FileNotFoundError:  # the variant has another name now, or is gone
-            now = ""
-        if row.code != now:
-            found.add(row.variant)
-    return sorted(found)
+def old_in_kernel(frame: pd.DataFrame) -> pd.Series:
+    """Per row: was the variant's C, or what it shares with others, not what it is today?"""
+    return pd.Series(
+        [
+            is_old_in_module(code, variant)
+            for variant, code in zip(frame["variant"], frame["source"].fillna(""), strict=True)
+        ],
+        index=frame.index,
+    )
 
 
 def _old_in_user_space(times: pd.DataFrame) -> list[str]:
@@ -158,7 +172,7 @@ def _old_in_user_space(times: pd.DataFrame) -> list[str]:
     return sorted({name for name, code in set(found) if is_old({"code": code}, name, "timed")})
 
 
-def _per_variant(frame: pd.DataFrame, old: list[str]) -> pd.DataFrame:
+def _per_variant(frame: pd.DataFrame, old: pd.Series) -> pd.DataFrame:
     lines = []
     for variant, group in frame.groupby("variant"):
         share = group["nr_equal"].sum() / group["nr_ops"].sum()
@@ -170,7 +184,7 @@ def _per_variant(frame: pd.DataFrame, old: list[str]) -> pd.DataFrame:
                 "cells": f"{len(group)}",
                 "ops": f"{group['nr_ops'].sum():,.0f}",
                 "equal": f"{share:.2%}",
-                "code": "old" if variant in old else "today's",
+                "of today's code": f"{len(group) - old[group.index].sum():,}",
             }
         )
     return pd.DataFrame(lines)
@@ -203,7 +217,7 @@ def _own_against_kernel(frame: pd.DataFrame) -> pd.DataFrame:
 def _common_case(frame: pd.DataFrame) -> str:
     """Instructions per op where mainline takes one step: what the kernel pays in any case."""
     own = frame[(frame["workload"] == "near_empty") & (frame["variant"] == "kernel")]
-    return " and ".join(number(value) for value in own["instructions"]) or NOTHING
+    return ", ".join(number(value) for value in own["instructions"]) or NOTHING
 
 
 def _per_node(frame: pd.DataFrame, times: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import select
-from iova_lab.measuring.scorecard import FAULTS, faults, nothing_known, traps, unknown_worst
+from iova_lab.measuring.scorecard import FAULTS, faults, linear_scans, nothing_known, unknown_worst
 from iova_lab.rendering.tables import common_size
 
 MOST_NAMES = 3
@@ -123,7 +123,7 @@ TITLES = {"spurious_failures": "spurious failures", "above_limit": "answers abov
 
 
 def _scans(frame: pd.DataFrame, variant: str) -> str:
-    scanned = [trap.workload for trap in traps(frame, variant)]
+    scanned = [scan.workload for scan in linear_scans(frame, variant)]
     unknown = unknown_worst(frame, variant)
     if unknown and nothing_known(frame, variant):
         return "Worst op not measured."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -10,24 +11,26 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from iova_lab.basics.errors import NoResultsError
+from iova_lab.kernel.layout import series, version
 from iova_lab.kernel.lockup import (
     CLOCKS,
     NR_CYCLES,
     at_clock,
     burst,
-    code,
+    is_old,
     on_hardware,
     queue,
 )
 from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.kernel.walks import WALKS, load_walks
 from iova_lab.measuring import provenance, rows
-from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE
-from iova_lab.measuring.frames import grouped
+from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, number
+from iova_lab.measuring.frames import grouped, rows_of
 from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
+from iova_lab.rendering.tables import NOTHING
 
 _CPUS = (1, 2, 16, 64, 384)
 #: Live ranges that the published cost of a node is of, some 10^6: it is lower where fewer are.
@@ -59,7 +62,6 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
     out_dir.mkdir(parents=True, exist_ok=True)
     save(figure(walks), out_dir / "lockup")
     variants = frame[frame["variant"] != "stock"]
-    locked = variants.groupby("variant")["locked_up"].any()
     worst = stocks.iloc[int(stocks["instructions"].argmax())]
     return write_page(
         out_dir,
@@ -68,7 +70,8 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         cpus=int(worst["cpus"]),
         uptimes=[f"{value:.0f} s" for value in stocks["uptime"]],
         nr_live=f"{int(worst['nr_live']):,}",
-        survivors=[f"`{name}`" for name in locked.index[~locked]],
+        survivors=[f"`{name}`" for name in _survivors(variants)],
+        all_series=sorted({series(name) for name in frame["release"]}, key=version),
         old=_old(variants),
         stocks=stocks.to_dict("records"),
         guests=_guests(stocks),
@@ -87,20 +90,21 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         ns_high=f"{NS_PER_NODE[1]:g}",
         bursts=_bursts(),
         queues=_queues(),
-        made=provenance.of_files([results / "lockup.jsonl", results / WALKS], "kernel"),
+        made=provenance.of_files([results / rows.LOCKUPS, results / WALKS], "kernel"),
         source=(LOCKUP_DIR / "iova_lockup.c").read_text(encoding="utf-8"),
     )
 
 
+def _survivors(variants: pd.DataFrame) -> list[str]:
+    """Those that were tried on every kernel, and locked up on none."""
+    nr_kernels = variants["release"].nunique()
+    tried = variants.groupby("variant")["locked_up"].agg(["size", "any"])
+    return list(tried.index[(tried["size"] == nr_kernels) & ~tried["any"]])
+
+
 def _old(variants: pd.DataFrame) -> list[str]:
     """Variants that were measured with other code than today's, or before digests were stored."""
-    return sorted(
-        {
-            row["variant"]
-            for row in variants.to_dict("records")
-            if row.get("code") != code(row["variant"])
-        }
-    )
+    return sorted({row["variant"] for row in variants.to_dict("records") if is_old(row)})
 
 
 def _guests(stocks: pd.DataFrame) -> pd.DataFrame:
@@ -119,14 +123,24 @@ def _outcomes(frame: pd.DataFrame) -> pd.DataFrame:
     for release, group in frame.groupby("release"):
         short = rows.short_release(str(release))
         found = group.set_index("variant").reindex(table["variant"])
-        table[short] = [
-            f"locked up at {row.uptime:.0f} s" if row.locked_up else "no"
-            for row in found.itertuples()
-        ]
-        table[f"{short}: instructions"] = [f"{n:,.0f}" for n in found["instructions"]]
+        table[short] = [_outcome(row.locked_up, row.uptime) for row in rows_of(found, _Guest)]
+        table[f"{short}: instructions"] = [number(n) for n in found["instructions"]]
     nodes = frame.groupby("variant")["nodes"].max().reindex(table["variant"])
-    table["nodes"] = [f"{n:,.0f}" for n in nodes]
+    table["nodes"] = [number(n) for n in nodes]
     return table
+
+
+class _Guest(NamedTuple):
+    """What one variant did on a kernel; NaN where it was not tried."""
+
+    locked_up: bool | float
+    uptime: float
+
+
+def _outcome(locked_up: bool | float, uptime: float) -> str:
+    if isinstance(locked_up, float):
+        return NOTHING
+    return f"locked up at {uptime:.0f} s" if locked_up else "no"
 
 
 def _range(low: float, high: float) -> str:

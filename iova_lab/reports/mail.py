@@ -13,6 +13,7 @@ from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.plain_text import WIDTH, fill, joined, short, shortened
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
+from iova_lab.reports.report_facts import WIDE_INTERVALS
 
 #: Lines of evidence for one answer; the page has them all.
 MOST_EVIDENCE = 3
@@ -51,7 +52,11 @@ def _heading(text: str) -> str:
 
 def _head(data: ReportData) -> str:
     lines = [fill(data.harness)]
-    lines += [fill(f"{key}: {value}", "  ", "") for key, value in data.facts.items()]
+    lines += [
+        fill(f"{key}: {value}", "  ", "")
+        for key, value in data.facts.items()
+        if key != WIDE_INTERVALS
+    ]
     return "\n".join(lines)
 
 
@@ -67,7 +72,7 @@ def _thread(thread: Discussion) -> str:
 
 
 def _notes(data: ReportData) -> str:
-    heading = _heading("What is in the numbers, and what is not")
+    heading = _heading("What the numbers include")
     return "\n".join([heading, *(fill(note, "  ", "- ") for note in NOT_IN_NUMBER[:4])])
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, NullLocator
 
 from iova_lab.measuring.cells import PATHOLOGICAL_FROM, PATHOLOGICAL_SHARE
 from iova_lab.measuring.results import select
-from iova_lab.measuring.scorecard import FAULTS, nothing_known, traps
+from iova_lab.measuring.scorecard import FAULTS, linear_scans, nothing_known
 from iova_lab.rendering.figures import (
     REFUSAL,
     STYLE,
@@ -57,7 +57,7 @@ THREADS = {
     "thread-2026": Case(
         "worst_nodes",
         "nodes visited by the worst op",
-        (*thread_2026.TRAPS, "ring_two_sizes", "ring", "startup"),
+        (*thread_2026.PATHOLOGICAL, "ring_two_sizes", "ring", "startup"),
         (thread_2026.TODAY, *thread_2026.POSTED, thread_2026.OURS),
     ),
 }
@@ -96,7 +96,7 @@ def _worst_finding(frame: pd.DataFrame, names: list[str]) -> str:
     known = [name for name in names if not nothing_known(frame, name)]
     if not known:
         return "Worst operation: not measured"
-    scanning = sum(bool(traps(frame, name)) for name in known)
+    scanning = sum(bool(linear_scans(frame, name)) for name in known)
     return (
         f"{scanning} of {len(known)} allocators have a workload in which one operation visits more"
         f" than {100 * PATHOLOGICAL_SHARE:.0f} % of the live ranges"

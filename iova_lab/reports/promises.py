@@ -60,7 +60,7 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
         out_dir,
         "promises",
         answer=answer,
-        made=provenance.of_files([results_dir / promises_results.FILE], results_dir.name),
+        made=provenance.of_files([results_dir / "promises.json"], results_dir.name),
         cells=_wide(linked, "answer").rename_axis(index="variant").reset_index(),
         evidence=[_evidence(column, cells, frame) for column in COLUMNS if column != "any mask"],
         growth=_growth(frame, "nodes_per_op").rename_axis(index="workload").reset_index(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +13,8 @@ from iova_lab.rendering.figures import STYLE, headline
 #: Dark is broken: read from far away, and without colour.
 SHADES = {"no": "#1a1a1a", "in cost only": "#8a8a8a", "none found": "#e8e8e8", "yes": "#ffffff"}
 UNKNOWN = "#ffffff"
+#: Characters of a promise above its column.
+WRAP = 14
 
 
 def promises_figure(answers: pd.DataFrame, finding: str) -> Figure:
@@ -30,7 +34,8 @@ def promises_figure(answers: pd.DataFrame, finding: str) -> Figure:
                 colour = "white" if answer == "no" else "black"
                 axes.text(j, i, answer, ha="center", va="center", fontsize=8, color=colour)
         axes.set(xlim=(-0.5, answers.shape[1] - 0.5), ylim=(len(answers) - 0.5, -0.5))
-        axes.set_xticks(range(answers.shape[1]), answers.columns, fontsize=8.5)
+        promises = [fill(str(name), WRAP, break_on_hyphens=False) for name in answers.columns]
+        axes.set_xticks(range(answers.shape[1]), promises, fontsize=8.5)
         axes.set_yticks(range(len(answers)), answers.index)
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
         for side in ("left", "bottom"):

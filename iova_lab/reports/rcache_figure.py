@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from iova_lab.measuring.rcache_memory import KERNELS, LOADS, Row
-from iova_lab.rendering.figures import STYLE, WIDTH, caption, headline, title_height
+from iova_lab.rendering.figures import STYLE, WIDTH, caption, headline, legend_below, title_height
 from iova_lab.rendering.looks import line_look, styles
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -61,16 +61,7 @@ def figure(over_cpus: Sequence[Row], over_domains: Sequence[Row], finding: str) 
         title = f"{nr_cpus} possible CPUs"
         _axes(second, over_domains, [row.domains for row in over_domains], "domains", title)
         handles, labels = first.get_legend_handles_labels()
-        place = (0.5, 0.25 / height)
-        drawn.legend(
-            handles,
-            labels,
-            ncols=3,
-            loc="lower center",
-            bbox_to_anchor=place,
-            fontsize=8,
-            frameon=False,
-        )
+        legend_below(drawn, handles, labels, 3)
         headline(drawn, finding)
         caption(drawn, "Bytes of all magazines; exact counts, replayed through the lab's rcache.")
     return drawn

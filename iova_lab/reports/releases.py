@@ -182,7 +182,8 @@ def _answer(rows: Sequence[Row], texts: Sequence[Text], names: dict[str, str]) -
     moved = [one for one in nodes if one.after != one.before]
     what = f"{len(moved)} of {len(nodes)} workloads visit" if moved else "no workload visits"
     return (
-        f"From {names[first]} to {names[last]}, {what} other nodes,"
+        f"From {names[first]} to {names[last]}, {what} other nodes without"
+        " per-CPU caches,"
         f" {_most('instructions per op', instructions)}, and"
         f" {_most('bytes per range with its per-CPU caches', bytes_)}."
     )

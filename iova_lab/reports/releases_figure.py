@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from iova_lab.rendering.figures import STYLE, WIDTH, caption, headline, title_height
+from iova_lab.rendering.figures import STYLE, WIDTH, caption, headline, legend_below, title_height
 from iova_lab.rendering.looks import line_look, styles
 
 #: Panels in a row, and inches of one.
@@ -38,15 +38,7 @@ def figure(ratios: pd.DataFrame, finding: str) -> Figure:
             for axes in panels[: len(names)]
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
         }
-        drawn.legend(
-            list(handles.values()),
-            list(handles),
-            ncols=min(4, len(handles)),
-            loc="lower center",
-            bbox_to_anchor=(0.5, 0.25 / height),
-            fontsize=8,
-            frameon=False,
-        )
+        legend_below(drawn, list(handles.values()), list(handles), min(4, len(handles)))
         headline(drawn, finding)
         caption(drawn, "Each value over that of the first release; all are exact counts.")
     return drawn

@@ -23,27 +23,26 @@ NOT_IN_NUMBER = [
     "A ratio of times has a 99 % interval that includes the drift of the run: asv measures one cell"
     " after the other, so the lab times one variant twice in each run. A difference that the drift"
     " could explain is printed as 'none shown'; `iova-lab compare` measures two variants in turn.",
-    "nodes/op: gap steps + descents + nodes whose bookkeeping is updated, per op, from a separate"
-    " counted build. Exact and the same on every machine; another seed of a random workload is"
+    "nodes/op: nodes that are searched, descended through or updated, per op, from a separate"
+    " counted build. Exact and the same on every machine; another seed of a random workload gives"
     " another number.",
     "In user space, one thread: no contention, no interrupts to switch off, no rcache. Ageing,"
     " draining and making the stream are outside the clock. The slab is warm.",
     "null keeps no ranges: its time is the floor of the harness, drawn as a grey dashed line."
     " It has no ratio and no exponent.",
-    "refused: requests of the window that got nothing; spurious: those of them for which an"
-    " exhaustive search finds a fit under the limit; above limit: requests that got an address"
-    " above what they asked for.",
+    "refused: requests of the window that returned no address; spurious: those of them for which an"
+    " exhaustive search finds a fit below the limit; above limit: requests that returned an address"
+    " above their limit.",
     "exponent: slope of log(value) over log(live ranges) in the largest decade. Classes are given"
     " only where interval and sizes support them, else undecided: see"
     " iova_lab/measuring/growth.py. nodes decide first: they are exact, and time adds the"
     " processor's caches.",
-    "A node is what the structure is made of: of a B-tree (maple) one holds up to 16 ranges, so its"
-    " nodes are fewer, and each costs more.",
+    "A node is one element of the data structure: in a B-tree (maple) it holds up to 16 ranges, so"
+    " fewer nodes are visited, and each visit costs more.",
     "Pathological: one op visits more than 10 % of the live ranges, where there are 1,000 or more,"
     " or a request fails spuriously, or an answer lies above its limit.",
-    "not measured: nobody asked for the cell in this run; n/a: there can be no such cell; over"
-    " budget: the window would visit too many nodes; failed: error, crash or time-out. 0 is a"
-    " measured value.",
+    "not measured: this run did not include the cell; n/a: the cell cannot exist; over budget: the"
+    " window would visit too many nodes; failed: error, crash or time-out. 0 is a measured value.",
 ]
 
 
@@ -196,7 +195,7 @@ def _threads(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Discussion]:
         ),
         Discussion(
             "thread-2026",
-            "Which IOVA allocator ends the walks of 2026, and at what price?",
+            "Which IOVA allocator ends the linear scans reported in 2026, and at what cost?",
             thread_2026.headline(frame),
             thread_2026.ABOUT,
             thread_2026.answer(frame, exponents),
@@ -241,7 +240,7 @@ def _words(workload: str) -> tuple[str, str]:
 
 
 def _size(nr_live: int | None) -> str:
-    return "Nothing was measured" if nr_live is None else f"{nr_live:,} live ranges"
+    return "Not measured" if nr_live is None else f"Costs at {nr_live:,} live ranges"
 
 
 def _variant(

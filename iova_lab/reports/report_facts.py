@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from iova_lab import workloads
-from iova_lab.measuring import asv_runs, drift, flags, provenance, results
+from iova_lab.measuring import asv_runs, drift, flags, provenance, reference_load, results
+from iova_lab.measuring.cells import number
 from iova_lab.rendering import tables
 
 HARNESS = (
@@ -22,11 +23,14 @@ def facts(run: asv_runs.Run, baseline: str, commit: str | None) -> dict[str, str
     machine = asv_runs.machine_facts(run)
     words = ", ".join(f"{key} {value}" for key, value in machine.items())
     command = f"iova-lab report --machine {run.machine} --baseline {baseline}"
+    short = run.commit[:12]
+    in_parts = reference_load.has_parts(run.path.parent, run.commit)
+    measured = f"iova-lab reference --machine {run.machine} --commit {short}"
     return {
         "machine": f"{run.machine} ({words})" if words else run.machine,
         "commit": f"{run.commit[:12]} of {run.date:%Y-%m-%d}",
-        "measured by": f"asv run --machine {run.machine} {run.commit[:12]}^!",
-        "report by": f"{command} --commit {run.commit[:12]}" if commit else command,
+        "measured by": measured if in_parts else f"asv run --machine {run.machine} {short}^!",
+        "report by": f"{command} --commit {short}" if commit else command,
     }
 
 
@@ -42,13 +46,38 @@ def conditions(frame: pd.DataFrame, run: asv_runs.Run) -> dict[str, str]:
         " process included)"
         if load
         else "not recorded",
+        "disturbances": reference_load.conditions(run.path.parent, run.commit),
         "drift": str(floor)
         if floor
         else "not measured, so times have no intervals and are not compared",
+        WIDE_INTERVALS: _wide(frame),
         "workloads": _workloads(set(frame["workload"])),
         **_measured_sizes(frame),
         "cells": _coverage(frame),
     }
+
+
+#: A fact that a mail leaves out.
+WIDE_INTERVALS = "wide intervals"
+#: From end to end, a 99 % interval of a time beyond this stands on samples that do not agree.
+WIDE = 2.0
+_MOST_NAMED = 3
+
+
+def _wide(frame: pd.DataFrame) -> str:
+    """Which times have samples that do not agree."""
+    times = results.select(frame, metric="ns_per_op")
+    known = times[times["ci_lo"] > 0]
+    if known.empty:
+        return "no time has an interval"
+    known = known.assign(width=known["ci_hi"] / known["ci_lo"])
+    wide = known[known["width"] > WIDE].sort_values("width", ascending=False)
+    text = f"{len(wide)} of {len(known)} times, more than x{WIDE:g} from end to end"
+    named = [
+        f"{row['variant']} on {row['workload']} at {row['nr_live']:,}, x{number(row['width'])}"
+        for row in wide[:_MOST_NAMED].to_dict("records")
+    ]
+    return f"{text}: {'; '.join(named)}{', ...' * (len(wide) > len(named))}" if named else text
 
 
 def _workloads(measured: set[str]) -> str:

@@ -36,9 +36,9 @@ ABOUT = (
 
 
 def headline(answers: list[Answer]) -> str:
-    """The thread's outcome, from its three questions."""
-    linear, flat, redundant, *_ = answers
-    return f"{redundant.verdict} Linear before? {linear.verdict} Flat with it? {flat.verdict}"
+    """The thread's outcome: the first sentence of its third answer."""
+    *_, redundant = answers[:3]
+    return redundant.verdict.partition(". ")[0].removesuffix(".") + "."
 
 
 def answer(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Answer]:
@@ -73,8 +73,8 @@ def _flat(thread: Thread) -> Answer:
     time = thread.growth(PATCH, CASE, "ns_per_op")
     if thread.supported(PATCH, CASE) == "constant" and time.get("lo", math.nan) > FLAT:
         lines.append(
-            "The time grows although the nodes don't: each costs more as the domains outgrow the"
-            " processor's caches, or there is work that visits no further node."
+            "The time grows and the nodes do not: a visit costs more when the domains outgrow the"
+            " processor's caches, or time is spent on work that visits no node."
         )
     return Answer(
         f"Does Woods' second cached node ({PATCH}) make it flat?",
@@ -88,17 +88,16 @@ def _redundant(thread: Thread) -> Answer:
         f"Was Woods right that the Robin-style cache ({ROBIN}) makes his patch ({PATCH}) redundant?"
     )
     patch, robin = thread.supported(PATCH, CASE), thread.supported(ROBIN, CASE)
-    if "missing" in (patch, robin) or "undecided" in (patch, robin):
-        open_ = [
-            name
-            for name in (PATCH, ROBIN)
-            if thread.supported(name, CASE) in ("missing", "undecided")
-        ]
-        verdict = f"Undecided: the growth of {' and '.join(open_)} on {CASE} is not known."
+    open_ = [name for name in (PATCH, ROBIN) if thread.supported(name, CASE) in UNKNOWN]
+    if open_:
+        verdict = f"Undecided: the growth of {' and '.join(open_)} on {CASE} was not measured."
     elif robin == patch == "constant":
-        verdict = f"Yes, for the case that his patch was made for: on {CASE} both are flat."
+        verdict = (
+            f"Yes: on {CASE}, the case of his patch, {PATCH} and {ROBIN} visit a constant number"
+            " of nodes."
+        )
     elif robin == patch:
-        verdict = f"It does as much as his patch: on {CASE} both are {patch}."
+        verdict = f"Yes, by growth: on {CASE} both are {patch}."
     else:
         verdict = f"No: on {CASE} {PATCH} is {patch}, {ROBIN} is {robin}."
     lines, words = _comparison(thread)
@@ -156,7 +155,7 @@ def _compare_one(
         f"{values[PATCH, metric]} -> {values[ROBIN, metric]} {unit} {change(found[metric])}"
         for metric, unit in COSTS.items()
     ]
-    return f"{workload} at {nr_live:,}: {'; '.join(parts)}: {ROBIN} {verdict}.", verdict
+    return f"{workload} at {nr_live:,}: {'; '.join(parts)}: {verdict}.", verdict
 
 
 def _amounts_to(said: dict[str, str]) -> list[str]:
@@ -164,7 +163,7 @@ def _amounts_to(said: dict[str, str]) -> list[str]:
     for verdict in dict.fromkeys(said.values()):
         where = ", ".join(workload for workload, word in said.items() if word == verdict)
         sentences.append(f"{verdict} on {where}")
-    return [f"Time of {ROBIN} against {PATCH}: {'; '.join(sentences)}."] if sentences else []
+    return [f"Time of {ROBIN} over {PATCH}: {'; '.join(sentences)}."] if sentences else []
 
 
 def _unsolved(thread: Thread) -> list[Answer]:
@@ -186,5 +185,5 @@ def _unsolved(thread: Thread) -> list[Answer]:
             )
     if not lines:
         return []
-    question = f"What does neither {PATCH} nor {ROBIN} repair?"
-    return [Answer(question, "Of what was measured, these:", lines)]
+    question = f"Which workloads stay linear, or fail, with both {PATCH} and {ROBIN}?"
+    return [Answer(question, f"{len(lines)} of those measured:", lines)]

@@ -14,12 +14,12 @@ from iova_lab.measuring.frames import rows_of
 from iova_lab.measuring.results import select
 from iova_lab.measuring.scaling import RatioRow, ratios
 from iova_lab.measuring.scorecard import (
-    Trap,
+    Scan,
     common_case,
     is_clean,
+    linear_scans,
     needless,
     nothing_known,
-    traps,
     unknown_worst,
 )
 from iova_lab.measuring.statistics import Interval
@@ -30,16 +30,16 @@ TODAY = "mainline"
 POSTED = ("alignable", "augmented", "maple")
 OURS = "candidate"
 
-#: Named as traps on the list, with what they are traps for.
-TRAPS = ("random_replace", "full_32bit", "checkerboard", "high_limit", "misaligned_gaps")
+#: Workloads that are pathological for an allocator of the list.
+PATHOLOGICAL = ("random_replace", "full_32bit", "checkerboard", "high_limit", "misaligned_gaps")
 REUSE = "aligned_holes"
 
 
 ABOUT = (
-    "Machines in production fell into soft lockups inside alloc_iova(), and nobody could reproduce"
-    " one on demand. Posted were an rbtree augmented with gaps (augmented, 18 May 2026) and a"
-    " maple tree (maple, 3 Jun 2026); an rbtree of 2022 (alignable) had been declined over the"
-    " common case."
+    "Machines in production had soft lockups inside alloc_iova(), which could not be reproduced on"
+    " demand. Two replacements were posted: an rbtree augmented with gaps (augmented, 18 May 2026)"
+    " and a maple tree (maple, 3 Jun 2026). An earlier rbtree (alignable, 2022) had been declined"
+    " because of its cost in the common case."
     " Posted benchmarks are quoted and measured again in reports/claims."
 )
 
@@ -60,7 +60,7 @@ def headline(frame: pd.DataFrame) -> str:
     unknown = [f"`{name}`" for name in names if found[name] is None]
     if len(unknown) == len(names):
         return "Not measured: the worst operation was not counted at 1,000 live ranges or more."
-    text = f"Without a pathological workload: {', '.join(clean) or 'none of those measured'}."
+    text = f"Allocators without a pathological workload: {', '.join(clean) or 'none'}."
     return text + (f" Not decided: {', '.join(unknown)}." if unknown else "")
 
 
@@ -70,10 +70,10 @@ def summaries(frame: pd.DataFrame) -> list[str]:
 
 
 def _sentence(frame: pd.DataFrame, name: str) -> str:
-    walked, refused = traps(frame, name), needless(frame, name)
+    walked, refused = linear_scans(frame, name), needless(frame, name)
     faults = []
     if walked:
-        faults.append(f"scans linearly on {', '.join(trap.workload for trap in walked)}")
+        faults.append(f"scans linearly on {', '.join(scan.workload for scan in walked)}")
     if refused:
         faults.append(f"fails spuriously on {', '.join(refused)}")
     nodes = common_case(frame, name, TODAY)
@@ -94,25 +94,25 @@ def answer(frame: pd.DataFrame, exponents: pd.DataFrame) -> list[Answer]:
     if TODAY not in names:
         return []
     answers = [_summary(thread), _walks(thread)]
-    answers += [_traps(thread, name) for name in names if name != TODAY]
+    answers += [_pathological(thread, name) for name in names if name != TODAY]
     answers += [_common(thread, name) for name in names if name != TODAY]
     return [*answers, _refusals(thread, names), _memory(thread, names)]
 
 
 def _summary(thread: Thread) -> Answer:
-    question = "What is each allocator's worst, and what does it cost in the common case?"
+    question = "Pathological workloads, and cost in the common case"
     return Answer(question, "By nodes, which are exact:", summaries(thread.frame))
 
 
-def _worst(trap: Trap) -> str:
-    worst = format_value(trap.worst_nodes, "nodes")
-    return f"{trap.workload}: {worst} in one op, {trap.nr_live:,} live ranges."
+def _worst(scan: Scan) -> str:
+    worst = format_value(scan.worst_nodes, "nodes")
+    return f"{scan.workload}: {worst} in one op, {scan.nr_live:,} live ranges."
 
 
 def _walks(thread: Thread) -> Answer:
-    found = traps(thread.frame, TODAY)
-    lines = [_worst(trap) for trap in found]
-    for workload in TRAPS:
+    found = linear_scans(thread.frame, TODAY)
+    lines = [_worst(scan) for scan in found]
+    for workload in PATHOLOGICAL:
         lines += [f"{workload}: {line}" for line in growth_lines(thread, TODAY, workload)[:1]]
     verdict = (
         f"Yes, on {len(found)} workloads, fragmented ones among them: one op visits more than 10 %"
@@ -131,15 +131,15 @@ def _unknown(thread: Thread, name: str) -> str:
     return f"Worst op not measured on {', '.join(unknown)}." if unknown else ""
 
 
-def _traps(thread: Thread, name: str) -> Answer:
-    found = traps(thread.frame, name)
-    left = [_worst(trap) for trap in found]
+def _pathological(thread: Thread, name: str) -> Answer:
+    found = linear_scans(thread.frame, name)
+    left = [_worst(scan) for scan in found]
     unknown = _unknown(thread, name)
     known = {one.workload for one in found} | set(unknown_worst(thread.frame, name))
-    cured = {trap.workload for trap in traps(thread.frame, TODAY)} - known
+    cured = {scan.workload for scan in linear_scans(thread.frame, TODAY)} - known
     worst = select(thread.frame, variant=name, metric="worst_nodes")["value"].max()
     if found:
-        verdict = f"No: it still scans on {', '.join(trap.workload for trap in found)}."
+        verdict = f"No: it still scans on {', '.join(scan.workload for scan in found)}."
     elif pd.isna(worst):
         verdict = "Worst op not measured."
     elif unknown:
@@ -148,12 +148,12 @@ def _traps(thread: Thread, name: str) -> Answer:
         most = format_value(worst, "nodes")
         verdict = f"Yes, on every workload measured: no op visits more than {most}."
     if cured:
-        left.append(f"Cured: {', '.join(sorted(cured))}.")
+        left.append(f"No linear scan on: {', '.join(sorted(cured))}.")
     return Answer(f"Does {name} end the linear scans?", verdict, left)
 
 
 def _common(thread: Thread, name: str) -> Answer:
-    question = f"Is {name} at least no worse than {TODAY} in the common case?"
+    question = f"Is {name} no more expensive than {TODAY} in the common case?"
     table = common_case(thread.frame, name, TODAY)
     if table.empty:
         return Answer(question, f"Not measured on {', '.join(COMMON_CASE)}.")

@@ -12,9 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from iova_lab.measuring.frames import rows_of
+from iova_lab.measuring.results import select
 from iova_lab.measuring.scaling import RatioRow, ratios
+from iova_lab.measuring.scorecard import FAULTS
 from iova_lab.rendering.figures import (
     FLOOR,
+    REFUSAL,
     STYLE,
     WIDTH,
     caption,
@@ -62,7 +65,9 @@ def variant_figure(
         axes.set(xscale="log", xlabel=f"over {baseline}, at the size beside each workload")
         low, high = axes.get_xlim()
         _ratio_ticks(axes, min(low, 0.4), max(high, 2.5))
-        axes.set_yticks(range(len(order)), order, fontsize=9)
+        faulty = _faulty(frame, variant)
+        marked = [f"{name} {REFUSAL}" if name in faulty else name for name in order]
+        axes.set_yticks(range(len(order)), marked, fontsize=9)
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.legend(
             *(axes.get_legend_handles_labels()),
@@ -75,8 +80,23 @@ def variant_figure(
         )
         headline(figure, title)
         about = frame[["machine", "commit"]].iloc[0]
-        caption(figure, f"Time on {about['machine']} at {about['commit'][:8]}; nodes are exact.")
+        words = f"Time on {about['machine']} at {about['commit'][:8]}; nodes are exact."
+        if faulty & set(order):
+            words += f" {REFUSAL}: requests failed spuriously or were answered above their limit."
+        caption(figure, words)
     return figure
+
+
+def _faulty(frame: pd.DataFrame, variant: str) -> set[str]:
+    """Rows of `one_size` in which requests failed spuriously or were answered above their limit."""
+    rows = select(frame)
+    rows = rows[(rows["variant"] == variant) & rows["metric"].isin(list(FAULTS))]
+    rows = rows[rows["value"] > 0]
+    return {_row(name, size) for name, size in zip(rows["workload"], rows["nr_live"], strict=True)}
+
+
+def _row(workload: str, nr_live: float) -> str:
+    return f"{workload} @ {SHORT(nr_live)}"
 
 
 def one_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
@@ -91,7 +111,7 @@ def one_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     counts = counts.sort_values(["workload", "count", "nr_live"])
     sizes = counts.groupby("workload")["nr_live"].last()
     rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
-    names = [f"{row.workload} @ {SHORT(row.nr_live)}" for row in rows_of(rows, RatioRow)]
+    names = [_row(row.workload, row.nr_live) for row in rows_of(rows, RatioRow)]
     return rows.assign(row=names)
 
 

@@ -49,7 +49,7 @@ Rows = npt.NDArray[np.void]
 
 
 class TraceError(IovaLabError, ValueError):
-    """A file that is not a trace, or a broken one; the message says what and where."""
+    """A file that is not a trace, or a broken one; the message has the fault and its place."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,12 @@ class TraceFile:
     def synthetic(self) -> str | None:
         """How it was made, if nobody recorded it."""
         said = self.meta.get("synthetic")
+        return None if said is None else str(said)
+
+    @property
+    def approximate(self) -> str | None:
+        """What was assumed of it, if no probe saw the allocator."""
+        said = self.meta.get("approximate")
         return None if said is None else str(said)
 
     def pieces(self, on_progress: Callable[[int], object] = lambda nr_rows: None) -> Iterator[Rows]:

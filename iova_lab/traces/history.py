@@ -21,13 +21,18 @@ from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 
 class Step(NamedTuple):
-    """One request; ``limit_pfn`` is inclusive, and the highest pfn of a reserved range."""
+    """One request; ``limit_pfn`` is inclusive, and the highest pfn of a reserved range.
+
+    ``cpu`` and ``past`` (past the rcache) matter only where an rcache is in front of the variant.
+    """
 
     op: Op
     slot: int
     size: int = 0
     limit_pfn: int = 0
     aligned: bool = False
+    cpu: int = 0
+    past: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,20 +93,24 @@ class History:
 
 
 def _described(step: Step) -> str:
+    where = f", CPU {step.cpu}" * bool(step.cpu) + ", past the rcache" * step.past
     if step.op == Op.RESERVE:
         return f"reserve {step.limit_pfn - step.size + 1:#x}..{step.limit_pfn:#x}"
     if step.op == Op.ALLOC:
         aligned = ", aligned" if step.aligned else ""
-        return f"alloc {step.size:#x}, limit {step.limit_pfn:#x}{aligned}"
-    return f"{step.op.name.lower()} the range of slot {step.slot}"
+        return f"alloc {step.size:#x}, limit {step.limit_pfn:#x}{aligned}{where}"
+    return f"{step.op.name.lower()} the range of slot {step.slot}{where}"
 
 
 def stream_of(steps: Sequence[Step], start_pfn: int, nr_ageing: int = 0) -> OpStream:
     """These steps as an op stream of one domain."""
-    ops = np.zeros(len(steps), OP_DTYPE)
-    for name in ("op", "slot", "size", "limit_pfn"):
-        ops[name] = [getattr(step, name) for step in steps]
-    ops["flags"] = [OpFlag.SIZE_ALIGNED * step.aligned for step in steps]
+    aligned, past = OpFlag.SIZE_ALIGNED.value, OpFlag.PAST_RCACHE.value
+    flags = [aligned * one.aligned | past * one.past for one in steps]
+    rows = [
+        (one.limit_pfn, one.size, one.slot, 0, one.cpu, one.op, flag, 0)
+        for one, flag in zip(steps, flags, strict=True)
+    ]
+    ops = np.array(rows, OP_DTYPE)
     return OpStream(ops, nr_ageing=nr_ageing, start_pfn=start_pfn)
 
 
@@ -127,7 +136,9 @@ def step_from_json(step: dict[str, Any]) -> Step:
     """Read one step as `step_to_json` wrote it."""
     limit_pfn = int(step.get("limit_pfn", "0"), 16)
     size = int(step.get("size", "0"), 16)
-    return Step(Op[step["op"].upper()], step["slot"], size, limit_pfn, step.get("aligned", False))
+    where = (step.get("cpu", 0), step.get("past", False))
+    aligned = step.get("aligned", False)
+    return Step(Op[step["op"].upper()], step["slot"], size, limit_pfn, aligned, *where)
 
 
 def step_to_json(step: Step) -> dict[str, Any]:
@@ -135,7 +146,8 @@ def step_to_json(step: Step) -> dict[str, Any]:
     row: dict[str, Any] = {"op": step.op.name.lower(), "slot": step.slot}
     if step.op != Op.FREE:
         row |= {"size": hex(step.size), "limit_pfn": hex(step.limit_pfn)}
-    return row | {"aligned": True} if step.aligned else row
+    more = {"aligned": step.aligned, "cpu": step.cpu, "past": step.past}
+    return row | {name: value for name, value in more.items() if value}
 
 
 def save(history: History, path: Path, *, variant: str, says: str) -> Path:
@@ -177,6 +189,8 @@ class _StepRow(msgspec.Struct, forbid_unknown_fields=True):
     size: _Size = "0x0"
     limit_pfn: _Pfn = "0x0"
     aligned: bool = False
+    cpu: Annotated[int, msgspec.Meta(ge=0, lt=2**16)] = 0
+    past: bool = False
     dom: Annotated[int, msgspec.Meta(ge=0, lt=2**16)] = 0
 
 
@@ -201,7 +215,10 @@ def read(path: Path) -> Saved:
     if row.granule & (row.granule - 1):
         raise wrong(path, f"granule: {row.granule} is not a power of two", "`iova-lab try`")
     steps = tuple(
-        Step(Op[one.op.upper()], one.slot, int(one.size, 16), int(one.limit_pfn, 16), one.aligned)
+        Step(
+            *(Op[one.op.upper()], one.slot, int(one.size, 16), int(one.limit_pfn, 16)),
+            *(one.aligned, one.cpu, one.past),
+        )
         for one in row.steps
     )
     doms = tuple(one.dom for one in row.steps)

@@ -38,8 +38,8 @@ LARGEST_CACHED = 32
 class DomainInfo:
     """One domain, or all together (``dom`` -1).
 
-    ``nr_ops`` counts rows by the names of docs/traces.md.  All else is of one level, `level`: what
-    drivers asked where that was recorded, else the tree.  ``sizes`` and ``limits`` count allocs,
+    ``nr_ops`` counts rows by the names of docs/traces.md.  All else is of one level, `level`: the
+    fast one where it was recorded, else the tree.  ``sizes`` and ``limits`` count allocs,
     ``live_ranges`` and ``live_pfns`` have the live set after each `NR_POINTS`-th of the trace (of
     ranges that were seen allocated).  ``hit_rate`` is the share of allocs of at most 32 pfns that
     the rcache answered, None where one of the two levels was not recorded; ``hit_rates`` has it by
@@ -74,6 +74,7 @@ class TraceInfo:
     path: str
     kernel: str
     synthetic: str | None
+    approximate: str | None
     granule: int
     start_pfn: int
     nr_rows: int
@@ -105,6 +106,7 @@ def trace_info(
         path=str(path),
         kernel=str(file.meta["kernel"]),
         synthetic=file.synthetic,
+        approximate=file.approximate,
         granule=file.meta["granule"],
         start_pfn=file.meta["start_pfn"],
         nr_rows=file.nr_rows,
@@ -175,8 +177,8 @@ class _Gather:
         _count(sums.sizes, rows["size"][allocs])
         _count(sums.limits, rows["limit_pfn"][allocs])
         taken = allocs & ~refused
-        if self._free == FREE:
-            taken |= ops == RESERVE  # the tree has them, no driver asked for them
+        if self._free == FREE or self._file.approximate:
+            taken |= ops == RESERVE  # the tree has them, no driver asked for them in the recording
         self._live(sums, taken.astype(np.int64) - frees, rows["size"], points)
         if self._knows_hits:
             small = allocs & (rows["size"] <= LARGEST_CACHED)

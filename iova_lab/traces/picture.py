@@ -33,6 +33,8 @@ def title(info: TraceInfo) -> str:
         said += f", the rcache answered {total.hit_rate:.1%}"
     said += f", at most {total.peak_live_ranges:,} ranges were live"
     where = f"kernel {info.kernel}, {len(info.domains)} domains: {said}"
+    if info.approximate:
+        where = f"APPROXIMATE, {info.approximate}\n{where}"
     return f"SYNTHETIC, {info.synthetic}\n{where}" if info.synthetic else where
 
 

@@ -1,7 +1,7 @@
 """What do variants make of a recorded trace, and do they answer as the recorded kernel did?
 
 A trace with tree-level requests is replayed as those; one that was recorded at the fast API alone,
-or on demand, as what drivers asked, with the recorded kernel's rcache in front of the variant.
+or on demand, as the drivers' requests, with the recorded kernel's rcache in front of the variant.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Level = Literal["tree", "fast"]
 
 @dataclass(frozen=True)
 class VariantReplay:
-    """What one variant did; all but ``variant`` and ``error`` is None where it failed.
+    """Results of one variant; all but ``variant`` and ``error`` is None where it failed.
 
     ``ns_per_op`` is the best of ``nr_timings`` replays, nodes are exact.  ``nr_agree`` of
     ``nr_allocs`` allocations got the recorded address, as recorded and unmended; both are None for
@@ -58,6 +58,7 @@ class TraceReplay:
     path: str
     kernel: str
     synthetic: str | None
+    approximate: str | None
     level: Level
     rcache: str
     nr_timings: int
@@ -86,7 +87,7 @@ def replay_trace(
 
     ``on_progress`` is given the result of each.
 
-    A variant that crashes, hangs or breaks its contract is told in its ``error``, and takes no
+    A variant that crashes, hangs or breaks its contract is named in its ``error``, and takes no
     other with it.  Raises `TraceError`, and `NotFoundError` for an unknown variant.
     """
     chosen = level_of(path, level)
@@ -103,7 +104,14 @@ def replay_trace(
         results.append(result)
         on_progress(result)
     return TraceReplay(
-        str(path), trace.kernel, trace.synthetic, chosen, rcache, nr_timings, tuple(results)
+        path=str(path),
+        kernel=trace.kernel,
+        synthetic=trace.synthetic,
+        approximate=trace.approximate,
+        level=chosen,
+        rcache=rcache,
+        nr_timings=nr_timings,
+        variants=tuple(results),
     )
 
 

@@ -1,9 +1,9 @@
-"""What would k times as much of the same pattern ask of an allocator?
+"""Scaled traces: k times as much of the same pattern.
 
-k copies of everything that drivers asked, each a little later than the one before it, go through
+k copies of all requests of the drivers, each a little later than the one before it, go through
 the rcache of the recorded kernel to `mainline`; its answers name the ranges.  So the file is as
 whole as a recording, with both levels where it had both, and no kernel ever gave these addresses:
-``synthetic`` in its header says so, and whatever reads it repeats that.
+``synthetic`` in its header marks that, and all output about it repeats the mark.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def _has_both(source: str | Path) -> bool:
 def _label(header: TraceFile, copies: int, how: str, stagger_ns: int) -> dict[str, Any]:
     where = "in the same domains" if how == "same-domain" else "in domains of their own"
     before = f", itself synthetic: {header.synthetic}" if header.synthetic else ""
+    if header.approximate:
+        before += f"; approximate: {header.approximate}"
     return {
         "synthetic": (
             f"{copies} copies of {header.path.name} {where}, {stagger_ns / 1e6:g} ms apart; "

@@ -1,8 +1,8 @@
-"""What did a real kernel's drivers ask, and what did it answer?
+"""Traces: requests of a real kernel's drivers, and the addresses that it returned.
 
 Reads one level of a trace file (docs/traces.md has the format) into an op stream.  The tree level
 has the requests that went past the rcache to the allocator proper, which is what a variant sees;
-the fast level has what drivers asked.  Both carry the addresses that the kernel returned, so a
+the fast level has the drivers' requests.  Both carry the addresses that the kernel returned, so a
 variant's answers can be held against them.
 """
 
@@ -60,7 +60,8 @@ class Trace:
 
     ``recorded`` has one pfn per op of ``stream``: what the kernel returned (2**64 - 1 where it
     refused), was given, or reserved.  ``rows`` has each op's row in the file, ``t_ns`` its time.
-    ``synthetic`` says how it was made, None if it was recorded.
+    ``synthetic`` is how it was made, None if it was recorded; ``approximate`` what was assumed of
+    a recording, None if nothing was.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class Trace:
     rows: npt.NDArray[np.int64]
     t_ns: npt.NDArray[np.uint64]
     synthetic: str | None = None
+    approximate: str | None = None
 
     @property
     def nr_live(self) -> int:
@@ -81,7 +83,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class FastTrace:
-    """The fast level of one trace, what drivers ask the rcache, and the reserved ranges.
+    """The fast level of one trace, the drivers' requests to the rcache, and the reserved ranges.
 
     ``went_on`` has one entry per row of the file: did this call reach the tree?  That is not known
     where nothing was recorded at the tree level: then ``knows_reach`` is false.
@@ -145,6 +147,12 @@ def _nr_rows(path: str | Path) -> tuple[int, ...]:
     return tuple(counts.tolist())
 
 
+def forget_traces() -> None:
+    """Forget what was read: a file has been written again."""
+    for read in (read_trace, read_fast_trace, _nr_rows):
+        read.cache_clear()
+
+
 def _room(length: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """An array of zeros, in memory or in a file that nobody has to remove."""
     if length * dtype.itemsize <= IN_MEMORY:
@@ -191,6 +199,7 @@ def _read(file: TraceFile, *, fast: bool) -> Trace:
             rows=rows,
             t_ns=t_ns,
             synthetic=file.synthetic,
+            approximate=file.approximate,
         )
     )
 

@@ -1,6 +1,6 @@
-"""What do callers ask of an allocator?  One module per workload, found by listing this folder.
+"""Workloads: the requests of callers.  One module each, found by listing this folder.
 
-A workload module has a docstring that says which real behaviour it imitates and where that is
+A workload module has a docstring with the real behaviour that it imitates and where that is
 documented, the bounds ``MIN_NR_LIVE`` and ``MAX_NR_LIVE`` (both optional) of the number of live
 ranges at which it means something, and ``generate(nr_live, seed=...)``.  A recorded one has
 ``recorded()``, its `Trace`, too.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class SizeError(IovaLabError, ValueError):
-    """A workload has no meaning at this number of live ranges; the message says why."""
+    """A workload has no meaning at this number of live ranges; the message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ def _trace_file(path: str) -> Workload:
 
     trace = read_trace(path)
     doc = f"Recorded on {trace.kernel}: {path}"
+    if trace.approximate:
+        doc = f"APPROXIMATE ({trace.approximate}), of kernel {trace.kernel}: {path}"
     if trace.synthetic:
         doc = f"SYNTHETIC ({trace.synthetic}), of kernel {trace.kernel}: {path}"
     return Workload(

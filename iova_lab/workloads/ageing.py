@@ -1,19 +1,19 @@
-"""Request sizes drift over a day: what goes is never as large as what comes.
+"""Request sizes grow over a day: no freed range is as large as the next request.
 
-A SAS controller after a day: the mix of I/O sizes has moved on, and what the small ones leave
-behind serves no one.  Ranges of 16, 8, 4, 2 and 1 pages lie side by side, and one page more that
-stays; in five phases of the window those of one size go, at random, the smallest first, and as many
-of twice the size come.  Even if its neighbours went before it, what a range leaves is smaller
-than what is asked for now (1 + 2 + 4 < 8), so no hole is ever used, and the span grows.
+A SAS controller after a day: the mix of I/O sizes has changed, and the holes of the small ranges
+are too small for later requests.  Ranges of 16, 8, 4, 2 and 1 pages lie side by side, and one page
+more that stays; in five phases of the window the ranges of one size are freed, in random order, the
+smallest first, and as many of twice the size are allocated.  Even with its freed neighbours, a hole
+is smaller than the next request (1 + 2 + 4 < 8), so no hole is ever used, and the span grows.
 
     |---- 16 ----|-- 8 --|- 4 -|2|1|1|---- 16 ----|-- 8 --|- 4 -|2|1|1| ...   free   | start_pfn
     ^ 48-bit limit                  ^ stays
 
-With the rcache (drivers/iommu/iova.c) on, what went stays in the caches instead: each order takes
-in what is freed and is asked for it no more, so the cached total grows by all that went.
+With the rcache (drivers/iommu/iova.c) on, freed ranges stay in the caches: each order takes ranges
+of a size that is not requested again, so the cached total grows by all freed ranges.
 
-At most a tenth of a domain is replaced (but five ranges in any case); where the window is more
-than that, several age one after the other, as several devices do, with ``nr_live`` ranges each.
+At most a tenth of a domain is replaced (but five ranges in any case); where the window is more than
+that, several domains age in turn, as those of several devices do, with ``nr_live`` ranges each.
 """
 
 from __future__ import annotations

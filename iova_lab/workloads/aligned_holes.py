@@ -1,16 +1,16 @@
-"""Holes of exactly one aligned block lie everywhere; are they used again?
+"""Every hole has exactly the size and alignment of the next request; are holes used again?
 
 A network card or a disk that has run for long and always maps blocks of one size: here 64 pages
 (256 KiB), more than the rcache keeps, so each request reaches the tree.  Every other block of the
-filled space is free.  An allocator that asks for ``size + alignment - 1`` and aligns inside the gap
-it gets, as Rik van Riel's gap-tracking B-tree does (June 2026, v3), can't use a hole that fits
+filled space is free.  An allocator that searches for ``size + alignment - 1`` and aligns inside the
+gap, as Rik van Riel's gap-tracking B-tree does (June 2026, v3), can't use a hole that fits
 exactly.
 
     |..64..|  64  |..64..|  64  |..64..|  64  | ...  |..64..|  64  |   free   | start_pfn
     ^ 48-bit limit; holes dotted               the lowest block is live ^
 
 Thirty-two blocks, or half of them, go and come, the oldest first.  The mask is 48 bits, so nothing
-is refused: whoever does not use the holes takes new space below.
+is refused: an allocator that does not use the holes takes new space below.
 """
 
 from __future__ import annotations

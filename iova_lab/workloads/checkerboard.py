@@ -1,10 +1,10 @@
-"""Every other page of the 32-bit space is free, and two aligned pages are asked for, in vain.
+"""Every other page of the 32-bit space is free, and requests for two aligned pages fail.
 
 A long-running device leaves single-page holes between live ones; half of the space is free and no
-request of two pages can be met.  The kernel remembers the failed size (max32_alloc_size, since
+request for two pages fits.  The kernel remembers the failed size (max32_alloc_size, since
 v4.20, bee60e94a1e2), so between the requests one page near the top goes and comes back, as it
-would on any busy device: since v5.18 (5b61343b5059) each such free makes the kernel forget, and
-search again.
+would on any busy device: since v5.18 (5b61343b5059) each such free resets the record, and the
+kernel searches again.
 
     |......live 16......|.x.x.x.x.x.x.x.x.x.x.x.x ... x.x.x|
     ^ 4 GiB, packed      ^ down: one free, one live         ^ start_pfn

@@ -1,8 +1,8 @@
-"""Sixteen CPUs map, two unmap: a disk whose interrupts arrive on few CPUs.
+"""Sixteen CPUs map and two unmap: a disk whose interrupts arrive on few CPUs.
 
 NVMe with fewer interrupts than CPUs: requests start anywhere and complete on two.  The rcache
 (drivers/iommu/iova.c) gives a range to the CPU that frees it, so those two fill magazine after
-magazine for the depot, and before v6.7 a depot has room for 32 of them: what comes after goes into
+magazine for the depot, and before v6.7 a depot has room for 32 of them: later ones go into
 the tree, a magazine at a time.  In the ageing the two CPUs free more than all that can hold, so the
 depot is full when the window begins.
 

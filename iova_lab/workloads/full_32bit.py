@@ -1,8 +1,8 @@
-"""The 32-bit space is full; one range goes, one comes, and one more is asked for in vain.
+"""The 32-bit space is full; one range is freed, one is allocated, and one more request fails.
 
-Peng Zhang's first recipe (iommu list, 2022, v1): all 2^20 pages below 4 GiB are taken, and every
-third request fails.  To ask the same at fewer live ranges, the domain begins higher: its
-``start_pfn`` leaves exactly ``nr_live`` pages below 4 GiB.
+Peng Zhang's first benchmark (iommu list, 2022, v1): all 2^20 pages below 4 GiB are taken, and every
+third request fails.  For fewer live ranges, the domain begins higher: its ``start_pfn`` leaves
+exactly ``nr_live`` pages below 4 GiB.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Masks between 33 and 56 bits are neither "32-bit" nor "all": the kernel has no cached node for them
 (it has two, one for each side of 4 GiB, since v4.15, e60aa7b53845), so such a request steps over
-every range above its limit.  Gap maxima that know only "all" and "below 4 GiB" (Rik van Riel, May
+every range above its limit.  Gap maxima of "all" and "below 4 GiB" alone (Rik van Riel, May
 2026, v2) do not help: every gap above the limit looks large enough.
 
     |xx 8 xx|.x.x.x.x.x. ... .x.x.x|          free          |xx 8 xx|   free   | start_pfn

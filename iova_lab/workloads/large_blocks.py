@@ -1,4 +1,4 @@
-"""Two-megabyte blocks go 256 at a time, and as many come.
+"""256 blocks of 2 MiB are freed in a row, and as many are allocated.
 
 NVMe with large I/O: 512 pages, size-aligned.  The rcache (drivers/iommu/iova.c) keeps ranges of
 up to 32 pages, so each of these requests takes the allocator's lock and searches its tree, with the

@@ -1,9 +1,9 @@
-"""The 32-bit space is nearly exhausted; requests of mixed sizes come and go at the edge.
+"""The 32-bit space is nearly full; ranges of mixed sizes are freed and allocated.
 
 A 32-bit device that maps as much as it can: the space below 4 GiB is full but for 32 holes of 1 to
-8 pages all over it.  A range of any size goes and one of its size comes; then 1, 2, 4, 8 or 16
-pages are asked for and, where there was a hole, freed again.  Sixteen in one piece are rarely
-there, although far more are free, and each free makes the kernel search for the next in full (any
+8 pages all over it.  A range of any size is freed and one of its size allocated; then 1, 2, 4, 8 or
+16 pages are requested and, where there was a hole, freed again.  A hole of sixteen is rare,
+although far more pages are free, and each free makes the kernel search for the next in full (any
 32-bit free resets max32_alloc_size since v5.18, 5b61343b5059).
 
     4 GiB |xxxx.xxxx..xx.xxxxxxxxxxxx....xxxxxx.xxxx  ...  xx........xxxxxxx.x| start_pfn

@@ -1,7 +1,7 @@
-"""Many gaps are large enough and none holds an aligned block, so size alone says nothing.
+"""Many gaps are large enough, but none holds an aligned block.
 
-Multimedia devices map buffers of many sizes; what is left between them is large and crooked.  Here
-every gap has six pages and no aligned four, and four aligned pages are asked for.  An allocator
+Multimedia devices map buffers of many sizes; the gaps between them are large and misaligned.  Here
+every gap has six pages and no aligned four, and four aligned pages are requested.  An allocator
 that prunes by the size of gaps alone (Rik van Riel, May 2026, v2) visits all of them; one that
 keeps the largest block that can be aligned (Peng Zhang, September 2022, v3) visits none.
 

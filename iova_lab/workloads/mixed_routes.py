@@ -1,4 +1,4 @@
-"""Two routes on one domain: what the rcache holds is lost to buffers that are allocated past it.
+"""Two routes on one domain: ranges in the rcache are not available to buffers allocated past it.
 
 The RK3588 NPU's driver (its own document, September 2026, on kernel 6.1) takes large buffers from
 alloc_iova(), past the rcache, in the domain in which dma_map_sg() maps small ones through it.

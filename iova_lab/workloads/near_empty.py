@@ -1,4 +1,4 @@
-"""Few live ranges that come and go: the common case, where reviewers look first.
+"""Few live ranges, allocated and freed in turn: the common case, which reviewers check first.
 
 Most devices hold a few dozen mappings at a time: a disk's queue, a network card at rest.  The
 objection to every new structure since Peng Zhang's augmented tree of 2022 has been that "the

@@ -1,6 +1,6 @@
-"""Many live ranges of one size; a random one goes, a new one comes, over and over.
+"""Many live ranges of one size; a random one is freed and a new one allocated, repeatedly.
 
-Peng Zhang's second recipe (iommu list, September 2022, v3 of his augmented tree): 300,000 live
+Peng Zhang's second benchmark (iommu list, September 2022, v3 of his augmented tree): 300,000 live
 ranges, single pages, 48-bit mask.  Nothing is fragmented: there is one free page, and the question
 is how far a search walks to it.
 """

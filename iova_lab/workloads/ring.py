@@ -1,8 +1,8 @@
-"""A network card's ring: the oldest mapping goes, a new one comes, ``nr_live`` stay.
+"""A network card's ring: the oldest of ``nr_live`` mappings is freed and a new one made.
 
 First in, first out, as in the traces behind EiovaR (Malka, Amit, Tsafrir, "Efficient
-Intra-Operating System Protection Against Harmful DMAs", FAST'15).  The ring has been once around
-and a half: the oldest range lies in the middle of the addresses, the newest right above it.
+Intra-Operating System Protection Against Harmful DMAs", FAST'15).  The ring has gone round one and
+a half times: the oldest range lies in the middle of the addresses, the newest right above it.
 """
 
 from __future__ import annotations

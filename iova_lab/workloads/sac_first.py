@@ -1,18 +1,19 @@
-"""A PCI device asks below 4 GiB first, always, although everything there is taken.
+"""A PCI device always requests addresses below 4 GiB first, although that space is full.
 
 The policy of drivers/iommu/dma-iommu.c before v6.6: a PCI device that could use 64 bits of address
 is served with 32 (a single address cycle, "SAC") while that works, and under its full mask when it
 does not.  Once the space below 4 GiB is full and ranges go on both sides of it, each free below
-4 GiB makes the allocator forget that it is full (max32_alloc_size; since v5.18, 5b61343b5059), and
-the next attempt searches all of it in vain.
+4 GiB resets the record that it is full (max32_alloc_size; since v5.18, 5b61343b5059), and the next
+attempt searches all of it and fails.
 
     |.. high: at most 250 ..|   free   |xxxxxxx low: full to the last page xxxxxxx|
     ^ full mask                        ^ 4 GiB                          start_pfn ^
 
-Requests can't depend on answers, so the policy is followed for an allocator that is complete: the
+An op stream cannot depend on answers, so it follows the policy with a complete allocator: the
 page that has just gone is the only one below 4 GiB, so the attempt after it succeeds, the next
-two do not and are repeated under the full mask.  An allocator that refuses the first of the three
-needlessly (max32, retry) is not asked again for it.  `sac_first_6_6` is the same device since v6.6.
+two do not and are repeated under the full mask.  Where an allocator refuses the first of the three
+spuriously (max32, retry), that request is not repeated.  `sac_first_6_6`: the same device since
+v6.6.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A 24-bit device exhausts its mask, and a 32-bit neighbour is refused with room left.
+"""A 24-bit device fills its space, and requests of a 32-bit neighbour then fail spuriously.
 
 Devices of different masks that share a domain.  The allocator remembers the size that failed
 (max32_alloc_size, since v4.20, bee60e94a1e2) but not under which limit, so a failure below 16 MiB
@@ -7,8 +7,8 @@ refuses requests below 4 GiB.  v4.15 to v4.19 refuse too: they look below the la
     4 GiB |xxx all but 64 xxx|......... free .........|xx 64 xx| start_pfn
                                                16 MiB ^ full
 
-The 24-bit range that goes and comes is always the lowest, where the kernel looks first: so
-that also v4.20 to v5.17, which forget only at such a free, search and fail anew each time.
+The 24-bit range that is replaced is always the lowest, where the kernel starts to search: so
+v4.20 to v5.17, which reset the record only at such a free, also search and fail each time.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 David Woods' case: "drivers that allocate lots of pages at start up and never free them" (iommu
 list, September 2017, "iommu/iova: Improve alloc_iova performance").  The window lies around
 ``nr_live``: it begins a tenth below (at most half a window) and ends as far above.  Where one
-domain would grow by more than that, several start up one after the other, as several devices do.
+domain would grow by more than that, several start up in turn, as those of several devices do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The same start-up with a 32-bit device: the case that the one cached node was made for.
+"""The start-up of a 32-bit device: the case for which the kernel's first cached node was added.
 
 A device with a 32-bit DMA mask, or any PCI device while the kernel tries 32-bit addresses first
 (drivers/iommu/dma-iommu.c).  The kernel has remembered where the last such range went since

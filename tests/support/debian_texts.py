@@ -1,11 +1,13 @@
 """Texts of Debian's source packages, for tests that need a real kernel's.
 
 One that is not in build/linux/ yet is fetched where ``IOVA_LAB_FETCH`` is set, as .ci/run does: 150
-MB each.
+MB each.  A test under sanitizers fetches none: to read one package there takes many minutes, while
+all others wait for the folder's lock.  `fetch_all` is for whoever starts such tests.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +31,8 @@ RCACHES: dict[str, Literal["pre-6.7", "6.7", "7.3"]] = {
 
 def text_of(series: str) -> str:
     """Return the name of a package's text; skips where it is not to be had."""
-    if not (debian.CACHE / f"debian-{series}").exists() and "IOVA_LAB_FETCH" not in os.environ:
+    may_fetch = "IOVA_LAB_FETCH" in os.environ and "LD_PRELOAD" not in os.environ
+    if not (debian.CACHE / f"debian-{series}").exists() and not may_fetch:
         pytest.skip(f"linux-source-{series} has not been fetched: set IOVA_LAB_FETCH=1")
     name = f"linux:debian-{series}"
     try:
@@ -37,6 +40,14 @@ def text_of(series: str) -> str:
     except SourceError as error:
         pytest.skip(str(error))
     return name
+
+
+def fetch_all() -> None:
+    """Fetch what `text_of` will be asked for, where that may be; what fails is skipped there."""
+    if "IOVA_LAB_FETCH" in os.environ:
+        for series in RCACHES:
+            with contextlib.suppress(SourceError):
+                source.read(f"debian-{series}")
 
 
 def repository(folder: Path, series: Sequence[str]) -> Path:

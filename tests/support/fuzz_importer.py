@@ -16,6 +16,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 if sys.version_info >= (3, 14):
@@ -27,12 +28,13 @@ from iova_lab.traces.importer.source import ImportTextError, Source
 from iova_lab.traces.importer.write import import_source
 from iova_lab.traces.info import trace_info
 from iova_lab.traces.trace import (
-    _nr_rows,
+    forget_traces,
     has_fast_level,
     has_tree_level,
     read_fast_trace,
     read_trace,
 )
+from tests.support import approximate_texts
 
 #: What broke it once.
 FINDS = Path(__file__).parents[1] / "fuzz"
@@ -63,18 +65,17 @@ def check_input(data: bytes, target: Path, *, read: bool = True) -> bool:
     Raises whatever the importer should not have raised, and `AssertionError` for a message of more
     than one line, a file left behind, or a trace that can't be read.
     """
-    for cached in (read_trace, read_fast_trace, _nr_rows):
-        cached.cache_clear()
+    forget_traces()
     target.unlink(missing_ok=True)
     try:
         done = import_source(Source("input", io.BytesIO(data), len(data)), target, kernel="6.12.0")
     except ImportTextError as error:
-        _one_line(str(error))
+        one_line(str(error))
         assert not list(target.parent.iterdir()), "something was left behind"
         return False
     assert list(target.parent.iterdir()) == [target]
     for note in done.notes:
-        _one_line(note)
+        one_line(note)
     if not read:
         return True
     if has_tree_level(target):
@@ -98,7 +99,8 @@ def is_bomb(data: bytes) -> bool:
     return False
 
 
-def _one_line(text: str) -> None:
+def one_line(text: str) -> None:
+    """A message is one line that can be printed, and no novel."""
     assert text.isprintable(), text
     assert len(text) < 800, text
 
@@ -136,6 +138,23 @@ def _other_number(line: bytes, rng: random.Random) -> bytes:
     return line[: match.start()] + rng.choice(_NUMBERS) + line[match.end() :]
 
 
+def bytes_changed(data: bytes, rng: random.Random) -> bytes:
+    """Other bytes in up to seven places."""
+    changed = bytearray(data)
+    for _ in range(rng.randrange(8) if changed else 0):
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+    return bytes(changed)
+
+
+def mutated(rng: random.Random) -> bytes:
+    """One of the seeds, changed one to seven times."""
+    data = rng.choice(seeds())
+    for _ in range(rng.randrange(1, 8)):
+        data = mutate(data, rng, lambda part: bytes_changed(part, rng))
+    return data
+
+
+@cache
 def seeds() -> list[bytes]:
     """A few lines of the beginning, the middle and the end of each tool's text; some packed."""
     found: list[bytes] = []
@@ -144,4 +163,5 @@ def seeds() -> list[bytes]:
         lines = [line for line in lines if b"iova_" in line]
         places = (0, len(lines) // 2, len(lines) - _NR_SEED_LINES)
         found += [b"".join(lines[at : at + _NR_SEED_LINES]) for at in places]
+    found += [text.encode() for text in approximate_texts.EVERY.values()]
     return found + [pack(found[0]) for pack in _PACKERS]

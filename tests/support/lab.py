@@ -22,7 +22,7 @@ SUPPORT = Path(__file__).parent
 
 REFUSED = 2**64 - 1
 
-#: Every variant that keeps books; the fake ones only hold the harness up.
+#: Every variant that tracks live ranges; a fake measures the harness alone.
 REAL = [name for name in iova_variants.names() if Claim.FAKE not in iova_variants.load(name).claims]
 
 #: Those of the discussion: what is known of each of them is tested beyond what it promises.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from iova_lab.checking.books import MergingBooks, Range, next_power_of_two
+from iova_lab.checking.reference_model import MergingModel, Range, next_power_of_two
 from tests.support.lineage_walks import M64, Anchor, Reference
 
 #: Gaps from the top that `Alignable` looks at before it searches.
@@ -118,7 +118,7 @@ class Augmented(Gaps):
             self.max32 = self.d32
 
 
-class Maple(MergingBooks, Reference):
+class Maple(MergingModel, Reference):
     """The highest gap of size + align - 1, and the memory of the 32-bit size that failed last.
 
     A reserve merges, and resets nothing.

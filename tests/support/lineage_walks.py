@@ -7,7 +7,7 @@ the C files, so that the two can be held against each other.
 
 from __future__ import annotations
 
-from iova_lab.checking.books import Books, Range, next_power_of_two
+from iova_lab.checking.reference_model import Range, ReferenceModel, next_power_of_two
 
 M32, M64 = 2**32 - 1, 2**64 - 1
 
@@ -16,7 +16,7 @@ class NeverReturnsError(Exception):
     """The variant would search for ever, with its lock held."""
 
 
-class Reference(Books):
+class Reference(ReferenceModel):
     """What they share: neighbours, and hooks around insertion and deletion.
 
     ``nr_steps`` counts the gaps that searches have looked at, None where a search also descends

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from iova_lab.checking.books import next_power_of_two
+from iova_lab.checking.reference_model import next_power_of_two
 from iova_variants import Rcache
 from iova_variants.opstream import Op, OpFlag, OpStream
 from tests.support.lab import REFUSED, Row

@@ -15,7 +15,7 @@ YEAR = 2026
 MAIL = "Rik van Riel, iommu list, 18 May 2026, v2: rbtree with gap maxima"
 VARIANT = "augmented"
 WHY = "O() bounds every request, so the worst op decides and not the mean."
-NOT_IN = "Nodes, not time; what an update on the way up costs is in them, cache misses are not."
+NOT_IN = "Nodes, not time; updates on the way up are included, cache misses are not."
 
 
 def _bounded(name: str, claim: str, workload: str, why: str, most: int = SIZES[-1]) -> Claim:
@@ -60,7 +60,7 @@ ODD_LIMIT = replace(
         "augmented-log-odd-limit",
         "Taken at its word, that holds for any limit, not only for 32 and 64 bits.",
         "high_limit",
-        "high_limit asks with 40 bits below a space that is taken above.",
+        "high_limit has requests of 40 bits below a space that is taken above.",
     ),
     is_extension=True,
 )
@@ -83,8 +83,8 @@ NODE = Claim(
     rule="sizeof of the node, and bytes per live range in whole slabs on `random_replace`: "
     "reproduced if 72, and 128 to 134.4 (5 % for partly filled slabs); partly if one of them.",
     why="Sizes are exact; a slab is not always full.",
-    not_in="Written anew from a description: the fields are those of the patch, its padding "
-    "is our compiler's. The slab is the harness's, with the kernel's object sizes.",
+    not_in="Written from a description: the fields are those of the patch, the padding is that "
+    "of the lab's compiler. The slab is the harness's, with the kernel's object sizes.",
     judge=_judge_node,
     measure=partial(node_size, variant=VARIANT),
 )

@@ -1,4 +1,4 @@
-"""What did EiovaR (FAST'15) say of the allocator that it put a free list in front of?"""
+"""Is the original allocator linear on a network card's rings, as EiovaR (FAST'15) reports?"""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ORIGINAL = "cached32"
 LINEAR = Claim(
     id="eiovar-linear",
     claim="On a network card's rings, with buffers of two sizes and some that stay, the allocator "
-    "of its time walks linearly.",
+    "of its time scans linearly.",
     source=PAPER,
     confidence="-",
-    why="The claim's word is linear; it is of the walks, so of the worst op.",
+    why="The claim is about the searches, so the worst op decides.",
     not_in="Nodes, not time. Rings as described, not the paper's traces, which are not public; a "
-    "64-bit mask, where the original remembers nothing.",
+    "64-bit mask, for which the original has no cached node.",
     **growing(
         "Nodes of the worst op on ring_two_sizes, original allocator (cached32)",
         *("linear", ORIGINAL, "ring_two_sizes", "worst"),
@@ -37,7 +37,7 @@ SPEEDUP = Claim(
     confidence="-",
     rule="None: the layer is no variant here, and the benchmarks need two machines and a network.",
     why="A ratio of throughput has the whole stack in its denominator; nodes and ns of an "
-    "allocator can't stand for it.",
+    "allocator do not predict it.",
     not_in="Everything. Nearest to its layer is the kernel's rcache: `iova-lab replay cached32 "
     "ring_two_sizes --rcache 6.7`.",
     judge=no_rule,

@@ -143,8 +143,8 @@ V1_CALLS = _of_v1(
     rule="Mean of refused calls over mean of calls while filling, mainline, all 2^20 - 1 pages "
     "below 4 GiB: reproduced if the interval lies within 16.8 ms / 511 ns to 33.5 ms / 256 ns "
     "(x32,900 to x130,900), partly if above 1, not otherwise.",
-    why="What his buckets allow, and no more.",
-    not_in=HARDWARE + " How many calls are slow is the recipe's: he doesn't say what made them.",
+    why="The range that his buckets allow.",
+    not_in=HARDWARE + " How many calls are slow depends on his benchmark, not described.",
     **_of_calls("refused", V1_BUCKETS, "mainline: a refused call"),
 )
 
@@ -154,7 +154,7 @@ V1_MEAN = _of_v1(
     confidence="H",
     rule="Refused calls and calls while filling, weighted as often as in his histogram, mainline "
     "over alignable: the rule of change for x640 (x321 to x1,279).",
-    why=CHANGE + " His mix, because a mean over a mix is of nothing else.",
+    why=CHANGE + " The calls are weighted as in his histogram.",
     not_in=HARDWARE + " alignable is his v3; the v1 that he measured differs from it.",
     judge=_judge_v1_mean,
     published=_exactly(peng.V1_BEFORE / peng.V1_AFTER),
@@ -162,14 +162,14 @@ V1_MEAN = _of_v1(
 
 V3_MEAN = _of_v3(
     id="peng-v3-mean",
-    claim="300,000 live ranges, a random one goes, one comes: the mean of alloc falls from 3164 to "
+    claim="300,000 live ranges, random replacement: the mean of alloc falls from 3164 to "
     "661 ns: x4.8.",
     confidence="H",
     rule="Mean of allocs that replace a range, mainline over alignable, 300,000 live: the rule of "
     "change for x4.8 (x2.9 to x8.6).",
-    why=CHANGE + " Only what replaces counts: the recipe says so, and filling is no part of it.",
+    why=CHANGE + " Only calls that replace a range count, as in his description; filling does not.",
     not_in=HARDWARE + " His 295,589 calls below 1024 ns are about as many as fill the space once: "
-    "if they did, his mean is mostly of filling, and this is not.",
+    "if they did, his mean is mostly of filling; this one is not.",
     judge=_judge_v3_mean,
     published=_exactly(peng.V3_BEFORE / peng.V3_AFTER),
 )
@@ -181,8 +181,8 @@ V3_LONGEST = _of_v3(
     rule="The longest alloc that replaces a range over the mean of filling, mainline, 300,000 "
     "live: reproduced if the interval lies within 4 ms / 1023 ns to 8 ms / 512 ns (x3,910 to "
     "x15,600), partly if above 1, not otherwise.",
-    why="What his buckets allow; each call's time is the least of a few replays, so that the "
-    "longest is a walk and not an interrupt.",
+    why="The range that his buckets allow; each call's time is the least of a few replays, so that "
+    "the longest is a search and not an interrupt.",
     not_in=HARDWARE + " The longest of 600 calls: more calls have a longer longest.",
     **_of_calls("longest", V3_BUCKETS, "mainline: the longest call"),
 )

@@ -53,10 +53,10 @@ AT_WILL = Claim(
     confidence="-",
     rule="Stored runs of the lab's recipe on stock kernels, at the watchdog's own 20 s: the "
     "lock-up is reproduced if every run locks up, partly if some do, not reproduced if none does.",
-    why="On demand means every time. What is tested is the lock-up: that its author knew of no way "
-    "to reproduce it is true of its author, and no measurement decides it.",
-    not_in="That any driver does this. QEMU's CPUs are slow, so fewer requests do here what takes "
-    "a longer burst or a longer queue on hardware: the page on the soft lockup has both.",
+    why="On demand means every time. The lock-up is tested; whether its author had a way to "
+    "reproduce it cannot be measured.",
+    not_in="That any driver does this. QEMU's CPUs are slow, so fewer requests are enough; on "
+    "hardware it takes a longer burst or queue: see the page on the soft lockup.",
     judge=_judge_at_will,
     measure=_stored,
     elsewhere=COMMAND,
@@ -64,14 +64,14 @@ AT_WILL = Claim(
 
 CONVOY = Claim(
     id="convoy-448",
-    claim="448 cores on NVMe: 31 s in one flush, a single wait of 85.6 ms, about 36,300 hand-offs "
+    claim="448 cores on NVMe: 31 s in one flush, a single wait of 85.6 ms, about 36,300 hand-overs "
     "of 2.36 us.",
-    source="iommu list, 2026, as the lab has noted it",
+    source="iommu list, 2026, from the lab's notes",
     confidence="-",
     rule="None: it takes the cores.",
-    why="A model of the queue can be held against it, and is no measurement.",
+    why="A model of the queue can be compared with it, but is not a measurement.",
     not_in="Everything.",
     judge=no_rule,
-    cannot="two cores; that 36,300 x 2.36 us are 85.7 ms is arithmetic, and says only that its "
+    cannot="two cores; 36,300 x 2.36 us are 85.7 ms, which shows only that the published "
     "numbers agree with each other",
 )

@@ -74,7 +74,7 @@ SAME = Claim(
     rule="Addresses of the kernel's own allocator and of mainline in user space, all workloads, "
     "two kernels: reproduced if all are equal, not if one differs, undecided if cells are missing.",
     why="Identical means every address; one that differs refutes it.",
-    not_in="Equal answers don't mean equal cost; the page of fidelity has the instructions.",
+    not_in="Equal addresses do not mean equal cost; the fidelity page has the instructions.",
     judge=_judge_same,
     measure=_same,
     elsewhere=booted.FIDELITY,
@@ -82,14 +82,14 @@ SAME = Claim(
 
 SIXTH = Claim(
     id="mainline-sixth",
-    claim="n live ranges, a random one goes, one comes: mainline searches n/6 nodes on average, "
+    claim="n live ranges, random replacement: mainline searches n/6 nodes on average, "
     "and half of the calls take one step. No fragmentation needed.",
     source="the lab's notes on mainline, from a simulation",
     confidence="D",
     rule="Nodes searched per alloc on `random_replace`, over n/6, and the share of calls of one "
     "step, over a half: reproduced if both are within 10 % of 1 at every size, partly if one is.",
     why="Stated as equalities; 10 % is the width that linear has everywhere in this lab.",
-    not_in="Nodes, not time. A call of one step passes up to log2(n) more on the way to insert.",
+    not_in="Nodes, not time. A call of one step visits up to log2(n) more to insert its node.",
     judge=_judge_sixth,
     measure=_sixth,
     seconds=20,

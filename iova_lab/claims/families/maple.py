@@ -100,7 +100,7 @@ HOLD = Claim(
     confidence="-",
     rule="None: a hold is of 16 cores that contend for the lock, and the clock here is around "
     "whole requests.",
-    why="Instructions of a whole request say in which direction, not for how long a lock is held.",
+    why="Instructions of a whole request show the direction, not how long a lock is held.",
     not_in="Waiting, cache lines that move between cores, and where in a request the lock is held.",
     judge=no_rule,
     measure=_whole_request,

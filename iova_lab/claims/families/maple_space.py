@@ -51,10 +51,10 @@ MEMORY = Claim(
     confidence="-",
     rule="Bytes per live range in whole slabs on random_replace, maple over mainline: reproduced "
     "if within x0.8 to x1.25, partly if less (not the same, and no objection), not if more.",
-    why="About the same: a quarter more or a fifth less, which are the same factor.",
+    why="A quarter more or a fifth less, which are the same factor.",
     not_in=OURS
-    + " The struct iova that the kernel's API hands out per range is not in it; if that "
-    "stays beside the tree, it is added to this number. The slab is the harness's.",
+    + " The struct iova that the kernel's API hands out per range is not included; if that "
+    "stays beside the tree, it has to be added. The slab is the harness's.",
     judge=_judge_memory,
     measure=_memory,
     published=Quantity("ratio", 1, 1),
@@ -98,8 +98,8 @@ HOLES = Claim(
     confidence="D",
     rule="The same 1024 holes: reproduced if mainline uses all and maple at most 10, partly if "
     "mainline uses all and maple fewer, not otherwise.",
-    why="Never, with the one exception that the claim names; a hundredth for the edges.",
-    not_in="One size and a quiet domain; neighbours that go too make a hole larger, and usable.",
+    why="Never, but for the exception in the claim; one hundredth is allowed for the edges.",
+    not_in="One size and a quiet domain; with freed neighbours a hole becomes larger, and usable.",
     judge=_judge_holes,
     measure=lambda run: {"reused": {name: reused(name) for name in PAIR}},
 )
@@ -159,8 +159,8 @@ FREE_NEEDS = Claim(
     rule="Memory is refused once, at each of the last 200 requests for it on near_empty in turn: "
     "reproduced if a freed range ever stays live with maple and never with mainline, partly with "
     "both, not if never with maple.",
-    why="May: one case shows it. Never: none may.",
-    not_in=OURS + " Which pages are there when memory is short is a kernel's to say.",
+    why="For 'may' one case is enough; for 'none' no case is allowed.",
+    not_in=OURS + " When memory runs short in a kernel is not modelled.",
     judge=_judge_free,
     measure=lambda run: {"without_memory": {name: leaked(name, 100) for name in PAIR}},
     seconds=3,

@@ -1,4 +1,4 @@
-"""What does a request in vain cost in a full 32-bit space: before, after, and after a reset?"""
+"""What does a failing request cost in a full 32-bit space: before, after, and after a reset?"""
 
 from __future__ import annotations
 
@@ -90,37 +90,37 @@ NOT_IN = "Nodes, not time; fewer than 2^20 ranges fill a space whose start_pfn i
 
 FULL = Claim(
     id="full-32bit-before",
-    claim="With the space below 4 GiB full, every request there walks over all live ranges before "
-    "it fails, each time anew.",
+    claim="With the space below 4 GiB full, every request there scans all live ranges before "
+    "it fails, each time.",
     source=f"the case for max32_alloc_size ({BEE60}); v4.15 - v4.19",
     confidence="H",
-    why="A walk over all is linear.",
+    why="A scan of all is linear.",
     not_in=NOT_IN,
     **growing("Nodes per repeated request in vain, anchor", "linear", BEFORE, in_vain, "refused"),
 )
 
 REMEMBERED = Claim(
     id="full-32bit-after",
-    claim="Once the size of a failed 32-bit request is remembered, the next of that size fails at "
+    claim="Once the size of a failed 32-bit request is recorded, the next of that size fails at "
     "once.",
     source=f"{BEE60}; v4.20 - v5.10",
     confidence="H",
     rule="Nodes per repeated request in vain, max32: reproduced if 0 at every size, not otherwise.",
-    why="At once: without a look at the tree.",
-    not_in=NOT_IN + " The first failure still walks.",
+    why="At once means: without a visit to the tree.",
+    not_in=NOT_IN + " The first failure still scans.",
     judge=_judge_after,
     measure=_after,
 )
 
 RESET = Claim(
     id="full-32bit-reset",
-    claim="Since any free below 4 GiB resets that memory, a device that unmaps a page between two "
-    "requests pays a walk over every live range again.",
+    claim="Since any free below 4 GiB resets that record, a device that unmaps a page between two "
+    "requests causes a scan of every live range again.",
     source="the lab's reading of 5b61343b5059 (v5.18); the case of Peng Zhang's v1, 2022",
     confidence="D",
     rule=f"Nodes per refused alloc on `{RECIPE}`, mainline: reproduced if linear and at least one "
     "per live range at every size; partly if only one of the two; not if at most logarithmic.",
-    why="Every live range: n nodes at least, and some more for the way down.",
+    why="Every live range is at least n nodes, and some more for the descent.",
     not_in=NOT_IN,
     judge=_judge_reset,
     measure=partial(grow, variants=[MAINLINE], workload=RECIPE, kind="refused"),
@@ -130,13 +130,13 @@ RESET = Claim(
 FORGETS = Claim(
     id="lost-reset",
     claim="From v4.20 to v5.17 a free below the cached node resets nothing, so requests fail "
-    "although space is there; resetting at any 32-bit free mends it.",
+    "although a fit exists; resetting at any 32-bit free fixes that.",
     source="5b61343b5059, in v5.18",
     confidence="H",
     rule=f"Needless refusals on `{RECIPE}`, judged against every gap: reproduced if max32 and "
     "retry have some and mainline none; not if neither has any; partly otherwise.",
-    why="A refusal although a fit exists is needless; one is enough, none is mended.",
-    not_in="How often it happens depends on the recipe: here a random range goes each time.",
+    why="One spurious failure is enough to show it; none is allowed with the fix.",
+    not_in="How often it happens depends on the workload: here a random range is freed each time.",
     judge=_judge_forgets,
     measure=_forgets,
 )

@@ -125,7 +125,7 @@ def _judge_kept(measured: Measured) -> Finding:
 
 NOT_IN = (
     "A domain of 4 GiB that holds nothing else, one CPU, and the churn as 4,400 maps and then as "
-    "many unmaps; the driver's own order of these is not known."
+    "many unmaps; the driver's own order is not published."
 )
 
 LOST = Claim(
@@ -139,8 +139,7 @@ LOST = Claim(
     rule="Buffers past the rcache until one is refused, mainline behind the rcache of 6.1: "
     "reproduced if all eight capacities are those published and 16 MB times the difference of the "
     "first is 544 MB, partly if the capacity falls for each size, not otherwise.",
-    why="These are counts of an allocator without chance or time in them, so nothing but the "
-    "published numbers will do.",
+    why="These are counts without chance or time, so they must equal the published numbers.",
     not_in=NOT_IN,
     judge=_judge_lost,
     measure=_lost,

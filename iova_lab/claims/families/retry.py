@@ -1,4 +1,4 @@
-"""How often does the second pass run, how often in vain, and what does it cost?
+"""How often does the second pass run, how often does it fail, and what does it cost?
 
 A copy of retry.c with one line more marks every request whose second pass begins: it counts 2^24
 nodes at once, more than any request here visits.
@@ -126,8 +126,8 @@ SHARE = Claim(
     rule="Share of the tree's requests that come to the second pass, on both recorded traces: "
     "reproduced if 10 % to 40 % on both, partly on one, not on none; if no request does on either, "
     "the claim's case (a space below the mask that is full) is not among them: cannot be tested.",
-    why="Recipes made here have whatever share they are given; only what real drivers asked can "
-    "say. About 20 %: half of it to twice as much.",
+    why="The share on a generated workload is chosen by its author, so only recorded requests can "
+    "decide. For 20 %: half of it to twice as much.",
     not_in="A machine with 12 SSDs: the traces are of emulated devices, in QEMU.",
     judge=_judge_share,
     measure=_share,
@@ -144,7 +144,7 @@ SUCCESS = Claim(
     why="Under 1 % is the claim's own bound. All workloads, so that none is picked: lost_space, "
     "which was made for the second pass, is among them.",
     not_in="How often a space is full on a real machine. A window has 1200 ops and few second "
-    "passes (retry remembers a failed size); recipes make them succeed or fail by construction.",
+    "passes (retry records a failed size); whether they succeed is a choice of each workload.",
     judge=_judge_success,
     measure=_success,
 )
@@ -155,7 +155,7 @@ IOPS = Claim(
     source=MAIL,
     confidence="-",
     rule="None: IOPS are of a machine with its disks, drivers and CPUs that contend for the lock.",
-    why="What one thread visits in a tree says in which direction, not how many IOPS it costs.",
+    why="Visited nodes of one thread show the direction, not how many IOPS are lost.",
     not_in="Everything but the tree.",
     judge=no_rule,
     measure=_cost,

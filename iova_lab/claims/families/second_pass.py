@@ -63,7 +63,7 @@ RULE = (
     "Reproduced if each allocator before the second pass (anchor, max32) refuses the last request "
     "and each with it (retry, mainline) serves it; not if none before refuses; partly otherwise."
 )
-WHY = "The claim is of an answer, not of a cost: yes or no, for every variant of its time."
+WHY = "The claim is about an answer, not a cost: yes or no, for every variant of its time."
 NOT_IN = "One domain, one thread, nothing else live."
 
 _claim = partial(Claim, confidence="-", rule=RULE, why=WHY, not_in=NOT_IN, judge=_judge)
@@ -78,8 +78,8 @@ ROBIN = _claim(
 
 JITTA = _claim(
     id="500-12-499",
-    claim="In 1 GiB, 500, 12 and 499 MiB; 12 go, 13 come: then 2 MiB fail although 12 are free; a "
-    "second pass finds them.",
+    claim="In 1 GiB, 500, 12 and 499 MiB; 12 are freed, 13 allocated: then 2 MiB fail although 12 "
+    "are free; a second pass finds them.",
     source="the case for 4e89dce72521 (Vijayanand Jitta, iommu list, 2020; in v5.11)",
     measure=_measure(jittas_case),
 )

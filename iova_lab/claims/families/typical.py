@@ -23,8 +23,8 @@ PAIR = ("mainline", "alignable")
 ALMOST_TWICE = (1.5, 2.2)
 NOT_IN = (
     "One thread, warm caches, an idle lock, user space; what the clock takes in each call "
-    "is taken off. Which request was typical to him is not "
-    "said; here it is an alloc on near_empty, 100 live ranges."
+    "is taken off. He does not define the typical case; "
+    "here it is an alloc on near_empty, 100 live ranges."
 )
 
 
@@ -56,7 +56,7 @@ TWICE = Claim(
     rule="Time of an alloc on near_empty, alignable over mainline: reproduced if the interval lies "
     "within x1.5 to x2.2, partly if it is slower by another factor, not if it is not slower.",
     why="Almost twice is nearer to twice than to the same, and not much above twice. Instructions "
-    "of a booted kernel stand beside it and decide nothing: he spoke of time.",
+    "of a booted kernel are shown and decide nothing: the claim is about time.",
     not_in=NOT_IN,
     judge=_judge_typical,
     measure=_typical,
@@ -79,8 +79,8 @@ NODE = Claim(
     rule="sizeof of the node, and bytes per live range in whole slabs on random_replace: "
     "reproduced if at most 64, and at most 67.2 (5 % for partly filled slabs); not otherwise.",
     why="Sizes are exact; a slab is not always full.",
-    not_in="Written anew from a description: its padding is our compiler's. The slab is the "
-    "harness's, with the kernel's object sizes.",
+    not_in="Written from a description: the padding is that of the lab's compiler. The slab is "
+    "the harness's, with the kernel's object sizes.",
     judge=_judge_node,
     measure=partial(node_size, variant="alignable"),
 )

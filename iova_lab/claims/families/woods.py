@@ -43,11 +43,11 @@ def _redundant(measured: Measured) -> Finding:
 
 LINEAR = Claim(
     id="woods-linear",
-    claim="Drivers that map pages at start-up and never free them: each 64-bit allocation walks "
-    "over all that is live, so its cost is linear.",
+    claim="Drivers that map pages at start-up and never free them: each 64-bit allocation scans "
+    "all live ranges, so its cost is linear.",
     source=MAIL,
     confidence="H",
-    why="The claim's word is linear; what linear, logarithmic and flat mean is said above, once.",
+    why="The rules above define linear, logarithmic and flat.",
     not_in=NOT_IN,
     **growing(
         "Nodes visited per alloc on `startup`, original allocator (cached32)",
@@ -61,8 +61,8 @@ SEARCH = Claim(
     'time".',
     source=MAIL,
     confidence="H",
-    why="Constant is flat. Only the search is counted, for only of that is it said.",
-    not_in=NOT_IN + ' "Normally" leaves open which cases are not: frees above the node are.',
+    why="Constant is flat. Only the search is counted, because the claim is about the search.",
+    not_in=NOT_IN + " The claim names no exception; frees above the node are one.",
     seconds=10,
     **growing(
         "Nodes searched per alloc on `startup`, his patch (cached64)",
@@ -91,7 +91,7 @@ REDUNDANT = Claim(
     confidence="H",
     rule="Nodes per alloc on `startup`, Robin's series (anchor): reproduced if flat or logarithmic "
     "and at no size above cached64's; partly if only the former; not otherwise.",
-    why="Redundant: where Robin's series is, the patch takes nothing off any more.",
+    why="Redundant: with Robin's series, the patch saves no further nodes.",
     not_in=NOT_IN + " Only his case: the two differ in others (see the thread of 2017).",
     judge=_redundant,
     measure=partial(grow, variants=[PATCH, ROBIN], workload=CASE, kind="alloc", most=LARGEST),

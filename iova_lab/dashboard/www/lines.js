@@ -69,10 +69,54 @@
         return found;
     }
 
+    window.iova_lab_parts = parts; // intervals.js takes labels apart as well
+
     function differing(all) {
         return $.grep(Object.keys(all[0] || {}), function (key) {
             return all.some(function (one) { return one[key] !== all[0][key]; });
         });
+    }
+
+    function shortened(value) {
+        return value >= 1e6 ? value / 1e6 + 'M' : value >= 1e3 ? value / 1e3 + 'k' : '' + value;
+    }
+
+    /* How far a line goes, where it ends before others do: cells without a value have no point. */
+    function extent(series, last) {
+        var measured = $.grep(series.data, function (point) {
+            return point[1] !== null && point[1] !== undefined;
+        });
+        if (!measured.length) {
+            return ' (not measured)';
+        }
+        var end = measured[measured.length - 1][0];
+        return end < last ? ' (to ' + shortened(end) + ')' : '';
+    }
+
+    /* The last number of live ranges at which any line has a point. */
+    function lastOf(all) {
+        return Math.max.apply(null, $.map(all, function (series) {
+            return $.map(series.data, function (point) {
+                return point[1] === null || point[1] === undefined ? [] : [point[0]];
+            });
+        }));
+    }
+
+    /* The row of the first page about a variant or a workload; it links to the report. */
+    function rowOf(kind, name) {
+        return $(document.getElementById('iova-lab-' + kind + '-' + name));
+    }
+
+    /* What the workload of all lines is, and where its report is. */
+    function describe(all) {
+        var names = new Set($.map(all, function (series) { return parts(series.label).workload; }));
+        var name = names.size === 1 ? names.values().next().value : undefined;
+        var about = $('#iova-lab-about').empty();
+        var row = rowOf('workload', name);
+        if (row.length) {
+            about.append($('<b>').text(name), ': ', document.createTextNode(row.find('td').first().text()), ' ');
+            about.append($('<a>').attr('href', row.find('th > a').attr('href')).text('Report'));
+        }
     }
 
     /* A variant's own look; if one has several lines, looks by turns. */
@@ -83,10 +127,13 @@
         var single = new Set(names).size === all.length;
         var looks = lab().looks;
         var cycle = Object.values(looks);
+        var last = xAxis().iovaLab ? lastOf(all) : -Infinity;
         $.each(all, function (i, series) {
             var look = single ? looks[names[i]] : cycle[i % cycle.length];
             var shown = $.map(keys, function (key) { return labels[i][key]; });
             series.iovaLabName = shown.join(', ') || names[i] || series.label;
+            series.iovaLabExtent = last > -Infinity ? extent(series, last) : '';
+            series.iovaLabPage = single && rowOf('variant', names[i]).find('th > a').attr('href');
             if (!look) {
                 return;
             }
@@ -122,8 +169,10 @@
     }
 
     function legendLabel(label, series) {
-        var text = $('<span>').text(series.iovaLabName || label);
-        return (series.lines.show ? swatch(series) : '') + ' ' + text[0].outerHTML;
+        var text = series.iovaLabPage ? $('<a>').attr('href', series.iovaLabPage) : $('<span>');
+        text.text((series.iovaLabName || label) + (series.iovaLabExtent || ''));
+        var drawn = series.lines.show || series.points.show;
+        return (drawn ? swatch(series) : '') + ' ' + text[0].outerHTML;
     }
 
     function setLogAxis(axis) {
@@ -173,6 +222,28 @@
         }
     }
 
+    /* Words have no bars: asv's would begin at 0, which a logarithm has not, and orderBars takes
+       the difference of two words.  Each gets a mark per line, and its name upright below. */
+    function setWords(options) {
+        var words = options.xaxes[0].mode === 'categories';
+        $('#graph').toggleClass('iova-lab-words', words);
+        if (words) {
+            options.series.bars.show = false;
+            options.series.lines.show = false;
+            options.series.points.show = true;
+            options.xaxes[0].labelHeight = 110;
+        }
+    }
+
+    function place(item, axis) {
+        var categories = item.series.xaxis.categories || {};
+        var word = Object.keys(categories).find(function (key) {
+            return categories[key] === item.datapoint[0];
+        });
+        return word === undefined ? ' at ' + item.datapoint[0] + ' ' + axis.axisLabel
+            : ', ' + axis.axisLabel + ' ' + word;
+    }
+
     function showCell(event, pos, item) {
         var axis = xAxis();
         if (!axis.iovaLab) {
@@ -184,7 +255,7 @@
             var name = $.asv.parse_hash_string(window.location.hash).location[0];
             var unit = $.asv.main_json.benchmarks[name].unit;
             tip.text(item.series.iovaLabName + ': ' + $.asv.pretty_unit(item.datapoint[1], unit) +
-                     ' at ' + item.datapoint[0] + ' ' + axis.axisLabel);
+                     place(item, axis));
             tip.css({left: item.pageX + 12, top: item.pageY - 30});
         }
     }
@@ -205,6 +276,7 @@
                 }
                 var axis = options.xaxes[0];
                 axis.iovaLab = isOfParameter(axis.axisLabel);
+                setWords(options);
                 setLogAxis(axis);
                 setLinearAxis(options.yaxes[0]);
                 axis.axisLabelUseCanvas = false;  // there the tails of its letters are cut off
@@ -221,6 +293,7 @@
                 if (!named && (isMain || id === 'overview')) {
                     named = true;
                     setLooks(plot.getData());
+                    describe(plot.getData());
                 }
             });
 
@@ -237,7 +310,8 @@
     });
 
     $(document).ready(function () {
-        $('#graph').append('<div id="iova-lab-legend">');
+        $('#graph').append('<div id="iova-lab-legend">')
+            .prepend($('#title'), '<p id="iova-lab-about">');  // in the bar the title needs a line
         $('body').append('<div id="iova-lab-cell">');
         // These come before asv's own.
         $('#main-graph').on('plothover', showCell).on('plotclick', keepFromCommit);

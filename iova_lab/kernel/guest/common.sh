@@ -1,7 +1,7 @@
 # Runs in the guest, by busybox's sh, before record.sh or tracer.sh; the text that these make goes to
 # the disk at PCI address 00:1e.0.
 #
-# $probe_file takes the probes: it is set above.
+# $probe_file takes the probes, $disks are what drivers find: both are set above.
 
 trace=/sys/kernel/tracing
 out=/dev/$(ls /sys/bus/pci/devices/0000:00:1e.0/virtio*/block)
@@ -13,7 +13,6 @@ arm_probes() {
 }
 
 # A device that comes back gets a new domain: what is reserved in it is recorded too.
-# $1 the disk to wait for, beside the second NVMe disk
 renew_devices() {
 	for device in /sys/bus/pci/devices/*; do
 		case $(cat $device/class):${device##*/} in
@@ -24,7 +23,9 @@ renew_devices() {
 	echo 1 > /sys/bus/pci/rescan
 	for module in /later/*.ko; do insmod "$module"; done
 	for i in 1 2 3 4 5 6 7 8 9 10; do
-		[ -b $1 ] && [ -b /dev/nvme1n1 ] && break
+		missing=
+		for disk in $disks; do [ -b $disk ] || missing=$disk; done
+		[ "$missing" ] || break
 		sleep 1
 	done
 	echo "iova_lab: step drivers"

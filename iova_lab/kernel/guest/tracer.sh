@@ -26,7 +26,7 @@ for i in $(seq 120); do
 done
 echo "iova_lab: step probes"
 
-renew_devices /dev/nvme0n1
+renew_devices
 for size in 4 64 512; do
 	dd if=/dev/zero of=/dev/nvme0n1 bs=${size}k count=4 oflag=direct 2> /dev/null &
 	dd if=/dev/nvme1n1 of=/dev/null bs=${size}k count=4 iflag=direct 2> /dev/null &

@@ -7,7 +7,7 @@ from iova_lab.comparison import notes
 from iova_lab.measuring.cells import COMMON_CASE, USER_SPACE, CellRatio, extremes, number
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.measuring.rows import short_release
-from iova_lab.reports.candidate.bars import in_kernel
+from iova_lab.reports.candidate.criteria import in_kernel
 from iova_lab.reports.candidate.sources import Sources, ratios
 from iova_lab.reports.thread import Answer
 
@@ -74,7 +74,7 @@ def _line(one: CellRatio) -> str:
 
 def small(sources: Sources) -> Answer:
     """Nodes at small sizes."""
-    question = "Who has a million live mappings?"
+    question = "Does it pay off with few live ranges?"
     found = ratios(sources.counts, "nodes", unit="nodes/op")
     found = [one for one in found if one.cell.nr_live in SMALL]
     ends = extremes(found)
@@ -82,7 +82,7 @@ def small(sources: Sources) -> Answer:
         return Answer(question, NOT_MEASURED)
     worse = [one for one in found if one.value > 1]
     verdict = (
-        f"Few live ranges are enough: at {_sizes(SMALL)} live ranges {SUBJECT} visits"
+        f"Yes: at {_sizes(SMALL)} live ranges {SUBJECT} visits"
         f" {number(ends[0].value)} to {number(ends[1].value)} of {TODAY}'s nodes, over all"
         " workloads."
         if not worse
@@ -107,7 +107,7 @@ COSTS = (
 
 def dearer(sources: Sources) -> Answer:
     """In every cost, in user space, in kernels and in time; the worst cell of each workload."""
-    question = f"Where is it dearer than {TODAY}?"
+    question = f"Where is it more expensive than {TODAY}?"
     lines, names = [], set()
     for what, in_kernels, column in COSTS:
         found = (
@@ -134,7 +134,7 @@ def dearer(sources: Sources) -> Answer:
     verdict = (
         f"On {len(names)} workloads, in at least one cost: {', '.join(sorted(names))}."
         if names
-        else "In 0 cells of what was measured."
+        else "In 0 of the measured cells."
     )
     return Answer(question, verdict, lines)
 
@@ -151,15 +151,15 @@ def _worst_each(worse: list[CellRatio]) -> str:
 
 def rcache(sources: Sources) -> Answer:
     """Exact counts of the recorded load through the rcache, then the paired times."""
-    question = "Does the rcache not hide all of this?"
+    question = "Does the rcache hide the difference?"
     lines = []
     if not sources.rcache.empty:
         traces = sources.rcache[sources.rcache["workload"].str.startswith("trace_")]
         ours = traces[traces["variant"] == SUBJECT].set_index("workload")
         base = traces[traces["variant"] == TODAY].set_index("workload")
         lines = [
-            f"{name}: the rcache of {ours['rcache'][name]} answers {ours['hit_rate'][name]:.1%} of"
-            f" the requests; nodes per op of what it misses, over all ops: {TODAY}"
+            f"{name}: the rcache of {ours['rcache'][name]} serves {ours['hit_rate'][name]:.1%} of"
+            f" the requests; nodes per op of those that reach the tree, over all ops: {TODAY}"
             f" {number(base['nodes'][name])}, {SUBJECT} {number(ours['nodes'][name])}."
             for name in ours.index.intersection(base.index)
         ]
@@ -170,7 +170,7 @@ def rcache(sources: Sources) -> Answer:
     if paired:
         lines += _verdict_lines(sources, "6.7", paired)
     hidden = (
-        "In the recorded load of a disk it does: what it answers costs both the same."
+        "Yes, in the recorded load of a disk: requests that it serves cost the same with both."
         if not sources.rcache.empty
         else "Not measured with a recorded load."
     )

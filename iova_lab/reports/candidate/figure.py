@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,12 +13,12 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLoc
 from iova_lab.measuring.cells import COMMON_CASE, CellRatio
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.measuring.rows import short_release
-from iova_lab.rendering.figures import FLOOR, STYLE, headline
+from iova_lab.rendering.figures import FLOOR, STYLE, headline, title_height
 from iova_lab.rendering.looks import COLOURS, MARKERS, styles
-from iova_lab.reports.candidate.bars import (
+from iova_lab.reports.candidate.criteria import (
     AIM,
     MOST,
-    TRAPS,
+    PATHOLOGICAL,
     WORST_NODES,
     common,
     in_kernel,
@@ -24,11 +26,17 @@ from iova_lab.reports.candidate.bars import (
 )
 from iova_lab.reports.candidate.sources import Sources
 
+#: Inches: the figure's width, and a line of a legend.
+WIDTH, LEGEND_LINE = 11.0, 0.2
+
 
 def evidence_figure(sources: Sources, finding: str) -> Figure:
-    """Draw ratios to today's in the common case, and nodes of the worst op in each trap."""
+    """Draw ratios to today's in the common case, and nodes of the worst op in bad cases."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11.0, 4.6))
+        rows = max(2, math.ceil(len(common_ratios(sources)) / 2))
+        above = title_height(finding, WIDTH) + LEGEND_LINE * rows
+        height = above + 3.4
+        figure = Figure(figsize=(WIDTH, height))
         left, right = figure.subplots(
             1,
             2,
@@ -36,12 +44,12 @@ def evidence_figure(sources: Sources, finding: str) -> Figure:
                 "left": 0.1,
                 "right": 0.985,
                 "wspace": 0.42,
-                "top": 0.78,
-                "bottom": 0.14,
+                "top": 1 - above / height,
+                "bottom": 0.62 / height,
             },
         )
         _common(left, sources)
-        _traps(right, sources)
+        _pathological(right, sources)
         headline(figure, finding)
     return figure
 
@@ -68,9 +76,10 @@ def _at_largest(found: list[CellRatio]) -> pd.Series:
 
 def _common(axes: Axes, sources: Sources) -> None:
     found = common_ratios(sources)
+    apart = min(0.16, 0.86 / len(found)) if found else 0.0
     for index, (label, ratios) in enumerate(found.items()):
         places = [
-            place + 0.16 * (index - (len(found) - 1) / 2) for place in range(len(COMMON_CASE))
+            place + apart * (index - (len(found) - 1) / 2) for place in range(len(COMMON_CASE))
         ]
         axes.plot(
             ratios.to_numpy(float),
@@ -90,19 +99,21 @@ def _common(axes: Axes, sources: Sources) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=2, frameon=False, fontsize=8)
 
 
-def _traps(axes: Axes, sources: Sources) -> None:
-    wide = largest(sources.counts, "worst").reindex(TRAPS)
+def _pathological(axes: Axes, sources: Sources) -> None:
+    wide = largest(sources.counts, "worst").reindex(PATHOLOGICAL)
     names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
     looks = styles(names)
     for index, name in enumerate(names):
         look = {key: looks[name][key] for key in ("color", "marker", "markerfacecolor")}
-        places = [place + 0.14 * (index - (len(names) - 1) / 2) for place in range(len(TRAPS))]
+        places = [
+            place + 0.14 * (index - (len(names) - 1) / 2) for place in range(len(PATHOLOGICAL))
+        ]
         axes.plot(wide[name].to_numpy(float), places, ls="", label=name, ms=7, **look)
     axes.axvline(WORST_NODES, color=FLOOR, lw=1)
     axes.set(xscale="log", xlabel=f"nodes of the worst op, 10^5 to 10^6 live; line: {WORST_NODES}")
     axes.xaxis.set_major_locator(FixedLocator([10**power for power in range(7)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_yticks(range(len(TRAPS)), TRAPS)
-    axes.set_ylim(len(TRAPS) - 0.5, -0.5)
+    axes.set_yticks(range(len(PATHOLOGICAL)), PATHOLOGICAL)
+    axes.set_ylim(len(PATHOLOGICAL) - 0.5, -0.5)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.3, 1.0), ncols=3, frameon=False, fontsize=8)

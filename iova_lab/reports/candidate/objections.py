@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from iova_lab.contention.tables import LOADED_IN_PART
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.measuring.frames import rows_of
-from iova_lab.reports.candidate.bars import TRAPS, common, largest
 from iova_lab.reports.candidate.costs import NOT_MEASURED, constants, dearer, rcache, slower, small
+from iova_lab.reports.candidate.criteria import PATHOLOGICAL, common, largest
 from iova_lab.reports.candidate.sources import Sources, ratios
 from iova_lab.reports.thread import Answer
 
@@ -24,17 +25,18 @@ def objections(sources: Sources) -> list[Answer]:
     return [ask(sources) for ask in ASKED]
 
 
-def _traps(sources: Sources) -> Answer:
-    wide = largest(sources.counts, "worst").reindex(TRAPS)
+def _pathological(sources: Sources) -> Answer:
+    wide = largest(sources.counts, "worst").reindex(PATHOLOGICAL)
     names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
     lines = [
         f"{workload}: " + ", ".join(f"{name} {number(row[name])}" for name in names) + "."
         for workload, row in wide[names].iterrows()
     ]
     verdict = (
-        f"None of its ops visits more than {number(wide[SUBJECT].max())} nodes in any of them."
+        f"No: on {len(wide)} workloads that are pathological for {TODAY}, none of its ops visits"
+        f" more than {number(wide[SUBJECT].max())} nodes."
     )
-    return Answer("Has it a pathological workload of its own?", verdict, lines)
+    return Answer("Does it have a pathological workload?", verdict, lines)
 
 
 def _elsewhere(sources: Sources) -> Answer:
@@ -42,10 +44,9 @@ def _elsewhere(sources: Sources) -> Answer:
     worst = wide[SUBJECT].sort_values(ascending=False)
     lines = [f"{name}: {number(value)}." for name, value in worst.head(5).items()]
     return Answer(
-        "And on workloads that nobody picked for it?",
+        "How many nodes does its worst op visit on any workload?",
         f"Over all {len(worst)} workloads the worst op visits {number(worst.iloc[0])} nodes"
-        f" ({worst.index[0]}); by proof none can visit more than 33 at 10^6 holes"
-        " (docs/candidate.md).",
+        f" ({worst.index[0]}); the proven bound is 40 at 10^6 holes (docs/candidate.md).",
         lines,
     )
 
@@ -60,9 +61,9 @@ def _refusals(sources: Sources) -> Answer:
     ]
     ours = wrong.loc[SUBJECT]
     return Answer(
-        "What does it refuse, and where does it put things?",
-        f"{ours['spurious']} spurious failures and {ours['not_highest']} answers that are not the"
-        f" highest fit, over all windows.",
+        "Does it fail spuriously, and does it return the highest fit?",
+        f"{ours['spurious']} spurious failures and {ours['not_highest']} answers below the highest"
+        " fit, over all windows.",
         lines,
     )
 
@@ -73,9 +74,9 @@ def _memory(sources: Sources) -> Answer:
     names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in at.index]
     words = ", ".join(f"{name} {at[name]:.0f}" for name in names)
     return Answer(
-        "What does it cost in memory?",
+        "How much memory does it take?",
         f"Bytes per live range in whole slabs, random_replace at its largest: {words}.",
-        ["A free needs none: the nodes for it stand ready (tests/test_fault_injection.py)."],
+        ["A free needs no memory: spare nodes are kept for it (tests/test_fault_injection.py)."],
     )
 
 
@@ -93,10 +94,13 @@ def _by_key(wide: pd.DataFrame) -> Iterator[tuple[Any, pd.Series]]:
 
 
 def _lock(sources: Sources) -> Answer:
-    question = "How long is the lock held, and what do other CPUs wait for?"
+    question = "How long is the lock held, and how long do other CPUs wait?"
     rows = sources.threads
+    disturbed = [cell for cell in sources.disturbed if cell.split()[0] in (SUBJECT, TODAY)]
+    left_out = [f"Left out, with the reasons in reports/contention: {'; '.join(disturbed)}."]
+    left_out *= bool(disturbed)
     if rows.empty or SUBJECT not in set(rows["variant"]):
-        return Answer(question, NOT_MEASURED)
+        return Answer(question, NOT_MEASURED, left_out)
     rows = rows[rows["variant"].isin([SUBJECT, TODAY])]
     wide = rows.pivot_table(
         index=["workload", "nr_live", "threads"],
@@ -115,13 +119,20 @@ def _lock(sources: Sources) -> Answer:
     return Answer(
         question,
         f"Measured with one and two threads, the mean hold is {number(ratio.min())} to"
-        f" {number(ratio.max())} of {TODAY}'s.",
-        lines,
+        f" {number(ratio.max())} of {TODAY}'s.{_if_loaded(rows)}",
+        lines + left_out,
     )
 
 
-def _convoy(sources: Sources) -> Answer:
-    question = "And with a thousand CPUs in the queue?"
+def _if_loaded(rows: pd.DataFrame) -> str:
+    """The label of numbers that were measured, some of them, on a loaded machine."""
+    loads = rows.get("load", ())
+    loaded = any(isinstance(load, dict) and load.get("loaded") for load in loads)
+    return LOADED_IN_PART * loaded
+
+
+def _lock_queue(sources: Sources) -> Answer:
+    question = "How long do 1,024 CPUs wait for the lock?"
     rows = sources.sweep
     if rows.empty or SUBJECT not in set(rows["variant"]):
         return Answer(question, NOT_MEASURED)
@@ -134,19 +145,20 @@ def _convoy(sources: Sources) -> Answer:
         f"{workload} at {size:,}: "
         + ", ".join(f"{name} {number(row[name] / 1e6)} ms" for name in names)
         + "."
+        + LOADED_IN_PART * any((name, workload, size) in sources.loaded for name in names)
         for (workload, size), row in _by_key(wide[names])
     ]
     return Answer(
         question,
-        f"Simulated, {int(most['nr_cpus'].max()):,} CPUs: the longest wait of all is"
-        f" {number(wide[SUBJECT].max() / 1e6)} ms (reports/contention has the model and how far it"
-        " can be trusted).",
+        f"Simulated, {int(most['nr_cpus'].max()):,} CPUs: at most"
+        f" {number(wide[SUBJECT].max() / 1e6)} ms (reports/contention describes the model and"
+        " its errors).",
         lines,
     )
 
 
 def _lockup(sources: Sources) -> Answer:
-    question = "Does the reproducer of the soft lockup still lock up, with it in the place?"
+    question = "Does the reproducer of the soft lockup lock up a kernel with it?"
     rows = sources.lockup
     if rows.empty or SUBJECT not in set(rows["variant"]):
         return Answer(question, NOT_MEASURED)
@@ -158,7 +170,7 @@ def _lockup(sources: Sources) -> Answer:
         for row in rows_of(ours, _Locked)
     ]
     verdict = (
-        f"No, on {len(ours)} of {len(ours)} kernels; the stock kernels do."
+        f"No, on {len(ours)} of {len(ours)} kernels; with their own allocator they lock up."
         if locked.empty
         else f"Yes, on {', '.join(locked['release'])}."
     )
@@ -180,9 +192,12 @@ def _correct(sources: Sources) -> Answer:
         ours = sources.kernel[sources.kernel["variant"] == SUBJECT]
         equal, ops = int(ours["nr_equal"].sum()), int(ours["nr_ops"].sum())
     if ops:
-        lines.append(f"In booted kernels {equal:,} of {ops:,} addresses are as in user space.")
+        lines.append(
+            f"In booted kernels {equal:,} of {ops:,} addresses are the same as in user space."
+        )
     lines.append(
-        "Model, judge, state machines, sanitizers, refused memory: tests/ run on it as on all."
+        "It passes the tests of all variants: reference model, judge, state machines, sanitizers,"
+        " refused memory."
     )
     rows = sources.counts[sources.counts["variant"] == SUBJECT]
     wrong = int(rows[["spurious", "not_highest"]].sum().sum())
@@ -192,7 +207,7 @@ def _correct(sources: Sources) -> Answer:
 
 
 def _given_up(sources: Sources) -> Answer:
-    lines = ["docs/candidate.md lists what is given up, and why it can be done without."]
+    lines = ["docs/candidate.md lists the disadvantages."]
     ends = extremes(common(sources.counts, "nodes"))
     others = ratios(sources.counts, "nodes", unit="nodes/op", subject="room_augmented")
     kept = extremes(one for one in others if one.cell.is_common)
@@ -202,10 +217,10 @@ def _given_up(sources: Sources) -> Answer:
             f" {kept[1].value:.1f} times {TODAY}'s nodes in the common case."
         )
     if ends is None:
-        return Answer("What does it give up?", NOT_MEASURED, lines)
+        return Answer("What are its disadvantages?", NOT_MEASURED, lines)
     return Answer(
-        "What does it give up?",
-        "A free by address alone: free() is given the size, which unmap has."
+        "What are its disadvantages?",
+        "free() needs the size, which unmap has."
         f" {SUBJECT} visits {ends[0].value:.2f} to {ends[1].value:.2f} of {TODAY}'s nodes in the"
         " common case.",
         lines,
@@ -221,9 +236,9 @@ def _any_mask(sources: Sources) -> Answer:
         for size, row in wide[names].iterrows()
     ]
     return Answer(
-        "What of devices with odd masks?",
-        "No mask is special: under a 40-bit limit its worst op visits"
-        f" {number(wide[SUBJECT].max())} nodes at most.",
+        "Does it depend on the device's address mask?",
+        "No: below a 40-bit limit its worst op visits at most"
+        f" {number(wide[SUBJECT].max())} nodes.",
         lines,
     )
 
@@ -234,13 +249,13 @@ ASKED: tuple[Callable[[Sources], Answer], ...] = (
     small,
     dearer,
     rcache,
-    _traps,
+    _pathological,
     _elsewhere,
     _any_mask,
     _refusals,
     _memory,
     _lock,
-    _convoy,
+    _lock_queue,
     _lockup,
     _correct,
     _given_up,

@@ -8,21 +8,28 @@ import pandas as pd
 
 from iova_lab import comparison
 from iova_lab.comparison import notes
-from iova_lab.measuring import provenance
+from iova_lab.measuring import flags, provenance
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.plain_text import fill, joined
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
-from iova_lab.reports.candidate.bars import TRAPS, Bar, bars, common, largest
+from iova_lab.reports.candidate import age
+from iova_lab.reports.candidate.criteria import (
+    PATHOLOGICAL,
+    Criterion,
+    common,
+    criteria,
+    largest,
+)
 from iova_lab.reports.candidate.figure import evidence_figure
 from iova_lab.reports.candidate.objections import objections
 from iova_lab.reports.candidate.sources import Sources, load
 from iova_lab.reports.thread import Answer
 
 QUESTION = (
-    f"Is {SUBJECT} cheaper than {TODAY} in the common case, and has it a pathological workload?"
+    f"Is {SUBJECT} cheaper than {TODAY} in the common case, and without a pathological workload?"
 )
 
 
@@ -32,12 +39,14 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
     Raises `ResultsError` where nothing was counted.
     """
     sources = load(results)
-    found, asked = bars(sources), objections(sources)
+    found, asked = criteria(sources), objections(sources)
     shown = finding(sources)
-    answer = f"{shown} Of the acceptance criteria, {headline(found)}"
+    old = age.old(sources)
+    label = f"{flags.OLD} in part, see below. " if old else ""
+    answer = f"{label}{shown} {headline(found)}"
     out_dir.mkdir(parents=True, exist_ok=True)
     save(evidence_figure(sources, shown), out_dir / "candidate")
-    (out_dir / "candidate.txt").write_text(_mail(answer, found, asked), encoding="utf-8")
+    (out_dir / "candidate.txt").write_text(_mail(answer, found, asked, old), encoding="utf-8")
     for rcache, result in sources.compared.items():
         comparison.write(result, out_dir / f"compare-{rcache}")
     return write_page(
@@ -45,8 +54,9 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
         "candidate",
         question=QUESTION,
         answer=answer,
-        bars=_bars(found),
+        criteria=_criteria(found),
         objections=asked,
+        old=old,
         nodes=_table(largest(sources.counts, "nodes")),
         worst=_table(largest(sources.counts, "worst")),
         compared=sorted(sources.compared),
@@ -59,7 +69,7 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
 def finding(sources: Sources) -> str:
     """What the figure shows, in a sentence: over every measured size of the common case."""
     ends = extremes(common(sources.counts, "nodes"))
-    worst = largest(sources.counts, "worst").reindex(TRAPS).max()
+    worst = largest(sources.counts, "worst").reindex(PATHOLOGICAL).max()
     shares = f"{ends[0].value:.2f} to {ends[1].value:.2f}" if ends else "an unknown share"
     return (
         f"{SUBJECT} visits {shares} of {TODAY}'s nodes in the common case, and at most"
@@ -67,25 +77,25 @@ def finding(sources: Sources) -> str:
     )
 
 
-def headline(found: list[Bar]) -> str:
-    """Say how many bars are met, and name those that are not."""
-    met = [bar for bar in found if bar.met]
-    open_ = [bar for bar in found if bar.met is None]
-    missed = [bar for bar in found if bar.met is False]
-    text = f"it meets {len(met)} of {len(found)}"
+def headline(found: list[Criterion]) -> str:
+    """How many criteria are met, and the names of the others."""
+    met = [one for one in found if one.met]
+    open_ = [one for one in found if one.met is None]
+    missed = [one for one in found if one.met is False]
+    text = f"It meets {len(met)} of {len(found)} acceptance criteria"
     if missed:
-        text += f"; it misses: {'; '.join(bar.asked.partition(':')[0] for bar in missed)}"
+        text += f"; it misses: {'; '.join(one.asked.partition(':')[0] for one in missed)}"
     if open_:
-        text += f"; not measured: {'; '.join(bar.asked.partition(':')[0] for bar in open_)}"
+        text += f"; not measured: {'; '.join(one.asked.partition(':')[0] for one in open_)}"
     return f"{text}."
 
 
-def _bars(found: list[Bar]) -> pd.DataFrame:
+def _criteria(found: list[Criterion]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "criterion": [bar.asked for bar in found],
-            "measured": [bar.measured for bar in found],
-            "": [bar.word for bar in found],
+            "criterion": [one.asked for one in found],
+            "measured": [one.measured for one in found],
+            "": [one.word for one in found],
         }
     )
 
@@ -97,11 +107,12 @@ def _table(wide: pd.DataFrame) -> pd.DataFrame:
     return text.rename_axis(columns=None).reset_index()
 
 
-def _mail(answer: str, found: list[Bar], asked: list[Answer]) -> str:
+def _mail(answer: str, found: list[Criterion], asked: list[Answer], old: list[str]) -> str:
     lines = [fill(QUESTION), fill(answer), ""]
-    lines += [fill(f"{bar.asked}: {bar.measured}: {bar.word}", "  ", "- ") for bar in found]
+    lines += [fill(f"{flags.OLD}, {one}", "  ", "- ") for one in old]
+    lines += [fill(f"{one.asked}: {one.measured}: {one.word}", "  ", "- ") for one in found]
     for one in asked:
         lines += ["", fill(one.question, "   ", "Q: "), fill(one.verdict, "   ", "A: ")]
         lines += [fill(line, "     ", "   - ") for line in one.evidence]
-    lines += ["", fill("Made again by `iova-lab report candidate`, from results/ alone.")]
+    lines += ["", fill("`iova-lab report candidate` writes this again, from results/ alone.")]
     return joined(["\n".join(lines)])

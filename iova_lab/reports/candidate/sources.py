@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from iova_lab import comparison, workloads
+from iova_lab import comparison
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.basics.reading import read_json, read_table
+from iova_lab.basics.reading import Row, packed, read_json, read_table, row_files
 from iova_lab.comparison import notes
-from iova_lab.contention import store
-from iova_lab.measuring import counts, provenance, rows
+from iova_lab.contention import plausible, store
+from iova_lab.measuring import counts, provenance, rows, windows
 from iova_lab.measuring.asv_runs import ResultsError
 from iova_lab.measuring.cells import Cell, CellRatio, Measured, ratio
+from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.measuring.provenance import Provenance
 from iova_lab.reports import fidelity
@@ -44,8 +45,11 @@ class Sources:
     ``instructions``: the same with instructions per op in user space, counted by callgrind.
     ``kernel``: rows of `iova-lab kernel fidelity`.  ``lockup``: of `iova-lab kernel lockup`.
     ``compared``: paired times, by rcache.  ``threads``, ``sweep``, ``locks``: contention measured
-    and simulated.  ``soak``: judged random ops, {} unless a command stored them.
-    ``rcache``: counts with the rcache of 6.7 in front.  ``made``: how each file was made.
+    and simulated; ``disturbed``: threads that are left out, by cell; ``loaded``: cells whose holds
+    were measured on a loaded machine, and the simulations stand on them; ``old_holds``: variants
+    whose holds are of other code than today's.  ``soak``: judged random ops, {} unless a command
+    stored them.  ``rcache``: counts with the rcache of 6.7 in front.  ``made``: how each file was
+    made.
     """
 
     counts: pd.DataFrame
@@ -57,6 +61,9 @@ class Sources:
     sweep: pd.DataFrame
     locks: pd.DataFrame
     soak: dict[str, Any]
+    disturbed: list[str] = field(default_factory=list)
+    loaded: frozenset[tuple[str, str, int]] = frozenset()
+    old_holds: frozenset[str] = frozenset()
     rcache: pd.DataFrame = field(default_factory=pd.DataFrame)
     made: dict[str, Provenance] = field(default_factory=dict)
 
@@ -73,19 +80,34 @@ def load(results: Path) -> Sources:
         if (own / folder / "comparison.json").exists()
     }
     soak = _soak(own / SOAK)
+    checked, holds = (store.read(contention, name) for name in ("validation", "services"))
     return Sources(
         counts=pd.concat([_csv(own / COUNTS), _csv(own / EXACT)], ignore_index=True),
         instructions=_csv(own / INSTRUCTIONS),
         kernel=_kernel(results / "kernel"),
         lockup=pd.DataFrame(rows.lockups(results / "kernel")),
         compared=compared,
-        threads=pd.DataFrame(store.read(contention, "validation")),
+        threads=pd.DataFrame(plausible.usable(checked)),
+        disturbed=[_thread_cell(row) for row in checked if plausible.validation_doubts(row)],
+        loaded=frozenset(tuple(row["asked"]) for row in holds if _is_loaded(row)),
+        old_holds=frozenset(
+            row["asked"][0] for row in holds if is_old(row, row["asked"][0], "threaded")
+        ),
         sweep=pd.DataFrame(store.read(contention, "sweep")),
         locks=pd.DataFrame(store.read(contention, "lockups")),
         soak=soak,
         rcache=_csv(own / RCACHE),
         made=_made(results, compared, soak),
     )
+
+
+def _thread_cell(row: Row) -> str:
+    threads = f"{row['threads']} thread{'s' * (row['threads'] > 1)}"
+    return f"{row['variant']} on {row['workload']} at {row['nr_live']:,}, {threads}"
+
+
+def _is_loaded(row: Row) -> bool:
+    return bool(row.get("load", {}).get("loaded"))
 
 
 class _Soaked(msgspec.Struct):
@@ -130,9 +152,12 @@ def _made(
             machine={"cpu": result.system["CPU"]} if "CPU" in result.system else {},
             load=max(result.loads, default=None),
         )
-    others = [*sorted((results / "kernel").glob("*-amd64.jsonl")), results / "kernel/lockup.jsonl"]
+    others = row_files(results / "kernel", rows.KERNELS) + row_files(
+        results / "kernel", rows.LOCKUPS
+    )
     others += [results / "contention" / name for name in CONTENTION]
-    return found | {str(p.relative_to(results)): provenance.read(p) for p in others if p.exists()}
+    there = (path for path in others if path.exists() or packed(path).exists())
+    return found | {str(path.relative_to(results)): provenance.read(path) for path in there}
 
 
 def ratios(
@@ -163,32 +188,15 @@ def _where(row: dict[Any, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in named.items() if value and value != "off"}
 
 
-def is_present(workload: str, nr_live: int, nr_measured: float) -> bool:
-    """Is this the window that the workload has now?  A recorded one was another window before."""
-    try:
-        if workloads.get(workload).recorded is None:
-            return True
-        return workloads.generate(workload, nr_live).nr_measured == nr_measured
-    except (LookupError, ValueError):
-        return False
-
-
 def _csv(path: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame()
     frame = read_table(path, counts.Row, written_by="`iova-lab counts`", dtype={"rcache": str})
-    return _present(frame, "nr_ops") if "nr_ops" in frame else frame
-
-
-def _present(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Without rows of a window that a recorded workload no longer has."""
-    keys = zip(frame["workload"], frame["nr_live"], frame[column], strict=True)
-    kept = [pd.isna(nr_ops) or is_present(name, int(size), nr_ops) for name, size, nr_ops in keys]
-    return frame[kept].reset_index(drop=True)
+    return windows.present(frame, "nr_ops") if "nr_ops" in frame else frame
 
 
 def _kernel(results: Path) -> pd.DataFrame:
     try:
-        return _present(fidelity.load(results), "nr_measured")
+        return fidelity.load(results)
     except NoResultsError:
         return pd.DataFrame()

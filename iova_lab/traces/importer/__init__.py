@@ -2,7 +2,7 @@
 
 `source` unpacks it, `text` reads a line of tracefs, trace-cmd, perf or bpftrace; `calls` turns what
 the probes of docs/recording.md report into requests with their results; `write` makes the file of
-it.  What is left out, and why, is counted and told with the first line of each reason.
+it.  What is left out, and why, is counted and printed with the first line of each reason.
 
 >>> from iova_lab.traces.importer import import_text
 >>> import_text("trace.txt.xz", Path("trace.npz"), kernel="6.12.9").notes  # doctest: +SKIP

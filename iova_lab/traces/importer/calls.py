@@ -46,6 +46,10 @@ MOST_THREADS = 1 << 16
 #: Why something was left out.
 NOT_RETURNED = "calls without their return: the recording ended, or lost it"
 NOT_BEGUN = "returns without their call: the recording began inside, or lost it"
+#: Put in at the beginning of an approximate trace.
+BEFORE = "ranges that were live before the recording, put in at its beginning"
+#: So many of those.
+MOST_BEFORE = 1 << 20
 NOT_LIVE = "frees of ranges that were allocated before the recording, or by a lost record"
 FREE_LOST = "frees that were lost, put in where the address was handed out again"
 RESERVED_TWICE = "reserved ranges that began where another one did"
@@ -81,6 +85,8 @@ class Calls:
 
     ``drops`` counts what was left out, ``added`` what was put in, by reason.  ``went_on`` is filled
     with the indices of rows that turned out to go on to the tree; whoever writes rows empties it.
+    ``before``, if it is one, is filled with ranges that a free shows to have been live before the
+    recording, by domain and pfn; ``seen`` then with the largest sizes of those that were allocated.
     """
 
     drops: Drops
@@ -88,6 +94,8 @@ class Calls:
     domains: Domains = field(default_factory=Domains)
     went_on: list[int] = field(default_factory=list)
     nr_rows: int = 0
+    before: dict[tuple[int, int], Row] | None = None
+    seen: dict[tuple[int, int], int] = field(default_factory=dict)
     _open: dict[int, list[Event]] = field(default_factory=dict)  # by thread
     _tree: dict[tuple[int, bool], Row] = field(default_factory=dict)  # last tree row of a context
     _fast_free: dict[tuple[int, bool], _FastFree] = field(default_factory=dict)
@@ -208,6 +216,9 @@ class Calls:
         live, op = (dom.tree, FREE) if row.op == ALLOC else (dom.fast, FREE_FAST)
         before = live.get(row.pfn)
         live[row.pfn] = row.size
+        if self.before is not None and len(self.seen) < MOST_BEFORE:
+            place = dom.number, row.pfn
+            self.seen[place] = max(row.size, self.seen.get(place, 0))
         if before is None:
             return ()
         self.added.add(FREE_LOST, answer.number, answer.text)
@@ -221,11 +232,33 @@ class Calls:
         dom = self.domains.known(event["dom"])  # one that only frees is not worth a number
         live = None if dom is None else dom.fast if op == FREE_FAST else dom.tree
         size = live.pop(pfn, None) if live is not None else None
+        if size is None and self.before is not None:
+            dom, size = self._live_before(event, pfn)
         if dom is None or size is None:
             self.drops.add(NOT_LIVE, event.number, event.text)
             return ()
         row = self._row(event, op, dom, pfn, size)
         return (row,) if row else ()
+
+    def _live_before(self, event: Event, pfn: int) -> tuple[Domain | None, int | None]:
+        """Note that the range of this free was live when the recording began."""
+        assert self.before is not None
+        dom, size = self.domains.get(event["dom"]), event.fields.get("size")
+        if (
+            dom is None
+            or not size
+            or not pfn
+            or max(len(self.before), len(self.seen)) >= MOST_BEFORE
+        ):
+            return dom, None
+        if (dom.number, pfn) in self.before or (dom.number, pfn) in self.seen:
+            return dom, None  # freed twice, or its allocation was lost
+        row = self._row(event, RESERVE, dom, pfn, size)
+        if row is None:
+            return dom, None
+        self.before[dom.number, pfn] = row._replace(time_ns=0, flags=0)
+        self.added.add(BEFORE, event.number, event.text)
+        return dom, size
 
     def _row(
         self,

@@ -5,18 +5,9 @@ from __future__ import annotations
 import re
 
 _PROBES = "record the probes of docs/recording.md instead (`iova-lab kernel probes` prints them)"
-_DOMAINLESS = "no limit, no domain and no failed request, so nothing can be replayed from them"
 
 #: A line of such a file; what the file is, and what to do.
 KINDS = (
-    (
-        re.compile(rb"\b(?:un)?map: IOMMU: iova="),
-        f"events of iommu:map and iommu:unmap. These have {_DOMAINLESS}: {_PROBES}",
-    ),
-    (
-        re.compile(rb"\bdma_(?:un)?(?:map|alloc|free)_\w+: "),
-        f"events of dma:dma_map and the like. These have {_DOMAINLESS}: {_PROBES}",
-    ),
     (
         re.compile(rb"\b(?:alloc|free)_iova(?:_fast)?(?: <-|\(\))"),
         f"output of the function tracer, which has no arguments and no results: {_PROBES}",
@@ -30,6 +21,11 @@ KINDS = (
         re.compile(rb"OBJ/SLAB|^slabinfo - version|<objperslab>"),
         "a listing of slab caches (slabtop, /proc/slabinfo). It counts live objects and has no"
         f" requests: {_PROBES}",
+    ),
+    (
+        re.compile(rb'"linux-perf-json-version"'),
+        "perf's JSON without the fields of events: a later perf, built with libtraceevent, writes"
+        " them, and `perf script` of every perf prints them",
     ),
     (
         re.compile(rb"con-bounces|^lock_stat version"),

@@ -45,7 +45,7 @@ _OTHER = {
 
 
 class ImportTextError(IovaLabError, ValueError):
-    """A text that can't be imported; the message says which, where and why, in one line."""
+    """A text that cannot be imported; the message is one line: the text, the place, the reason."""
 
 
 class Source:

@@ -27,6 +27,9 @@ NO_CPU = "records without a [CPU]: perf record -a and tracefs' own format have i
 NO_SECONDS = "records whose time is not in seconds: echo mono > trace_clock gives them"
 UNREADABLE = "records of ours in another form than those of docs/recording.md"
 
+#: A record that is read.
+EXAMPLE = "fio-7 [000] 1.000002: iova_alloc_fast: dom=0xa size=0x1 limit=0xfffff pfn=0xffffe"
+
 #: Where a record's task ends: its name may hold anything.
 _RECORD = re.compile(
     rb"""[-\s/](?P<pid>\d{1,10})\s+(?:\([^()]{0,20}\)\s+)?
@@ -46,11 +49,13 @@ _LOST = re.compile(
     re.IGNORECASE,
 ).search
 #: perf script --header.
-_RELEASE = re.compile(rb"# os ?release\s*: (\S{1,64})").match
+_RELEASE = re.compile(rb"# os ?release\s*: ([!-~]{1,64})").match
 _IN_INTERRUPT = frozenset(b"hHsSzZ")
 #: What a mail puts before a line that it quotes, and colours of a terminal.
 _AROUND = re.compile(rb"^(?:> ?)+|\x1b\[[0-9;]*[A-Za-z]").sub
 _FAULT = b"(fault)"
+#: Between the place that a function returned to and the function, in a probe of its end.
+_RETURNED = b" <- "
 _KEYS = {key.encode(): key for key in "dom size limit aligned pfn ret lo hi granule start".split()}
 #: Nanoseconds of one in the last of so many digits.
 _NS = [10 ** (9 - digits) for digits in range(10)]
@@ -85,7 +90,8 @@ class Event:
 class Tally:
     """What was read: lines, records of ours, events that the tool itself lost, what was left out.
 
-    ``release`` is the kernel that the text itself names, None if it names none; ``foreign`` what
+    ``release`` is the kernel that the text itself names, None if it names none; ``whole_call`` the
+    number of the first record that has a call's arguments and its end; ``foreign`` what
     another file has such lines, by the first that is known; ``nr_cleaned`` lines were quoted as in
     a mail, or coloured.
     """
@@ -94,6 +100,7 @@ class Tally:
     nr_events: int = 0
     nr_lost: int = 0
     release: str | None = None
+    whole_call: int | None = None
     foreign: str | None = None
     nr_cleaned: int = 0
     drops: Drops = field(default_factory=Drops)
@@ -117,7 +124,10 @@ def events(lines: Iterable[bytes], names: frozenset[str], tally: Tally) -> Itera
             _pass_over(line, number, known, tally)
             continue
         tally.nr_events += 1
-        yield _event(match, name, number, line)
+        event = _event(match, name, number, line)
+        if tally.whole_call is None and _RETURNED in match["fields"] and "dom" in event.fields:
+            tally.whole_call = number
+        yield event
 
 
 def _event(match: re.Match[bytes], name: str, number: int, line: bytes) -> Event:
@@ -138,6 +148,11 @@ def _event(match: re.Match[bytes], name: str, number: int, line: bytes) -> Event
         number,
         line,
     )
+
+
+def whole(value: bytes) -> int:
+    """A hexadecimal number with 0x, or a decimal one, which may begin with zeros."""
+    return int(value, 16 if value[:2] == b"0x" else 10)
 
 
 def _number(value: bytes) -> int | None:

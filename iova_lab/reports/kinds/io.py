@@ -1,0 +1,13 @@
+"""Real I/O through allocators."""
+
+from __future__ import annotations
+
+from iova_lab.reports.kinds import Kind, page
+
+KIND = Kind(
+    summary="real I/O of unmodified drivers through each allocator",
+    results="kernel",
+    out="kernel",
+    needs={"io.jsonl": "iova-lab kernel io", "io-verified.jsonl": "iova-lab kernel io"},
+    write=page(__name__, "io:write_io"),
+)

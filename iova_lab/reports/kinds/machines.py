@@ -1,0 +1,13 @@
+"""The same cells on several machines."""
+
+from __future__ import annotations
+
+from iova_lab.reports.kinds import Kind, page
+
+KIND = Kind(
+    summary="one suite on several machines: which results depend on the machine",
+    results="",
+    out="machines",
+    needs={"*/machine.json": "iova-lab reference"},
+    write=page(__name__, "machines:write_machines"),
+)

@@ -1,0 +1,13 @@
+"""The search for the worst case."""
+
+from __future__ import annotations
+
+from iova_lab.reports.kinds import Kind, page
+
+KIND = Kind(
+    summary="what a search from random streams finds, and how fast",
+    results="worst",
+    out="worst",
+    needs={"*.jsonl": "iova-lab worst-study"},
+    write=page(__name__, "worst:write_worst"),
+)

@@ -1,0 +1,126 @@
+"""Does the page that compares machines say what their results say?"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from iova_lab.basics.errors import NoResultsError
+from iova_lab.measuring import asv_runs
+from iova_lab.reports import machines
+from iova_lab.reports.machines import CELL, Machine, Pair
+from tests.support.alike import assert_alike
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, REPORTS = ROOT / "results", ROOT / "reports"
+
+
+def machine(name: str, ratios: list[tuple[str, float, float, float]], nodes: float) -> Machine:
+    """A machine with these ratios of maple on one workload each, and one count."""
+    cells = [
+        {
+            "workload": workload,
+            "variant": "maple",
+            "nr_live": 100,
+            "ratio": ratio,
+            "lo": lo,
+            "hi": hi,
+        }
+        for workload, ratio, lo, hi in ratios
+    ]
+    counts = [("nodes_per_op", "ring", "maple", 100, nodes), ("load", "ring", "maple", 100, nodes)]
+    values = pd.DataFrame(counts, columns=["metric", *CELL, "value"])
+    return Machine(name, {}, (), values, pd.DataFrame(cells))
+
+
+def test_only_two_shown_differences_contradict_each_other() -> None:
+    nan = np.nan
+    first = machine(
+        "a",
+        [
+            ("ring", 0.5, 0.4, 0.6),
+            ("ageing", 0.5, 0.4, 0.6),
+            ("startup", 2.0, 1.5, 2.5),
+            ("cross_cpu", 0.5, nan, nan),
+            ("only_here", 0.5, 0.4, 0.6),
+        ],
+        3,
+    )
+    second = machine(
+        "b",
+        [
+            ("ring", 3.0, 2.0, 4.0),
+            ("ageing", 1.1, 0.9, 1.3),
+            ("startup", 2.0, 1.5, 2.5),
+            ("cross_cpu", 3.0, 2.0, 4.0),
+        ],
+        3,
+    )
+    pair = Pair(first, second)
+    assert len(pair.both) == 4
+    assert pair.opposite["workload"].tolist() == ["ring"]
+    assert pair.nr_same == 1
+    assert (pair.nr_counts, pair.nr_equal) == (1, 1)
+    (row,) = pair.variants.to_dict("records")
+    assert row["opposite"] == "1"
+    assert row["cells"] == "4"
+    assert row["furthest"] == "x6.00"
+    assert pair.contradictions["cell"].tolist() == ["ring@100"]
+    assert Pair(first, machine("b", [("ring", 1, 1, 1)], 4)).nr_equal == 0
+
+
+def of_two(folder: Path, by: float) -> Path:
+    """The committed reference and, as another machine, the same with maple's times ``by``."""
+    shutil.copytree(RESULTS / "reference", folder / "reference")
+    shutil.copy(RESULTS / "benchmarks.json", folder)
+    shutil.copytree(RESULTS / "reference", folder / "other")
+    name = json.loads((folder / "other" / "machine.json").read_text())
+    (folder / "other" / "machine.json").write_text(json.dumps(name | {"machine": "other"}))
+    for path in (folder / "other").glob("*-*.json"):
+        stored = json.loads(path.read_text())
+        stored["params"]["machine"] = "other"
+        columns = stored["result_columns"]
+        row = stored["results"]["latency.Latency.time_window"]
+        variants, *others = row[columns.index("params")]
+        nr_cells = int(np.prod([len(one) for one in others]))
+        of_maple = variants.index("'maple'") * nr_cells
+        for name in ("result", "stats_ci_99_a", "stats_ci_99_b"):
+            values = row[columns.index(name)]
+            for index in range(of_maple, of_maple + nr_cells):
+                values[index] = values[index] and values[index] * by
+        path.write_text(json.dumps(stored))
+    return folder
+
+
+@pytest.mark.slow
+def test_what_differs_on_another_machine_is_on_the_page(tmp_path: Path) -> None:
+    results = of_two(tmp_path / "results", 1000.0)
+    (pair,) = [Pair(*machines.load(results))]
+    assert pair.nr_counts == pair.nr_equal > 1000
+    assert set(pair.opposite["variant"]) == {"maple"}
+    assert len(pair.opposite) > 5
+    text = machines.write_machines(results, tmp_path / "out").with_suffix(".md").read_text()
+    table = text.split("### Contradictions")[1].split("###")[0]
+    assert len(re.findall(r"\| +maple +\|", table)) == len(pair.opposite)
+    assert f"**Yes: in {len(pair.opposite)} of " in text.splitlines()[2]
+    assert f"all {pair.nr_counts:,} counts are equal" in text.splitlines()[2]
+
+
+def test_one_machine_is_compared_with_none(tmp_path: Path) -> None:
+    shutil.copytree(RESULTS / "reference", tmp_path / "reference")
+    with pytest.raises(NoResultsError, match="has results of reference, and two machines"):
+        machines.load(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
+    assert len(asv_runs.machines(RESULTS)) > 1
+    machines.write_machines(RESULTS, tmp_path)
+    for name in ("machines.md", "machines.png"):
+        assert_alike(tmp_path / name, REPORTS / "machines" / name)

@@ -1,0 +1,222 @@
+"""Does a reference go on where it was cut, and measure again what was disturbed?"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iova_lab.basics.reading import read_rows
+from iova_lab.measuring import reference, reference_load, results
+from iova_lab.measuring.load import Load, Watch
+from iova_lab.measuring.reference import MeasuringError, Part, Reference
+from iova_lab.measuring.reference_load import COUNTS, MOST_TRIES, TIMES, PartRow
+
+MACHINE, COMMIT = "toy", "0123456789abcdef0123456789abcdef01234567"
+VARIANTS = ["mainline", "null"]
+PART = Part(TIMES, 1_000, ("ring", "startup"))
+COUNTED = Part(COUNTS, 1_000, ("ring", "startup"))
+
+
+class Asv:
+    """Stores as asv does: a value for each cell that ``--bench`` names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / MACHINE / f"{COMMIT[:8]}-env.json"
+        self.commands: list[list[str]] = []
+        self.stored: dict[str, dict[tuple[str, str], float]] = {}
+        self.again = [1.0]
+        self.status = 0
+        self.path.parent.mkdir(parents=True)
+        (self.path.parent / "machine.json").write_text(json.dumps({"machine": MACHINE}))
+        versions = {name: {"version": "1"} for name in results.METRICS}
+        (folder / "benchmarks.json").write_text(json.dumps({"version": 2, **versions}))
+
+    def __call__(self, command: list[str]) -> int:
+        self.commands.append(command)
+        if self.status:
+            return self.status
+        wanted = command[command.index("--bench") + 1]
+        again = self.again.pop(0) if len(self.again) > 1 else self.again[0]
+        for name in results.METRICS:
+            for variant in VARIANTS:
+                for workload in PART.workloads:
+                    if re.search(wanted, f"{name}('{variant}', '{workload}', 1000)"):
+                        value = again if name.startswith("drift.Drift") else 1.0
+                        value = 0.0 if name.startswith("coverage") else value
+                        self.stored.setdefault(name, {})[variant, workload] = value
+        self.write()
+        return 0
+
+    def write(self) -> None:
+        """One file for the commit; NaN where nothing was measured."""
+        columns = ["result", "params", "version", "stats_ci_99_a", "stats_ci_99_b"]
+        params = [[repr(name) for name in VARIANTS], [repr(name) for name in PART.workloads]]
+        rows = {}
+        for name, cells in self.stored.items():
+            values = [
+                cells.get((variant, workload), float("nan"))
+                for variant in VARIANTS
+                for workload in PART.workloads
+            ]
+            low, high = [value * 0.9 for value in values], [value * 1.1 for value in values]
+            rows[name] = [values, [*params, ["1000"]], "1", low, high]
+        text = {
+            "version": 2,
+            "commit_hash": COMMIT,
+            "date": 1,
+            "params": {"machine": MACHINE},
+            "result_columns": columns,
+            "results": rows,
+        }
+        self.path.write_text(json.dumps(text))
+
+
+@pytest.fixture
+def asv(tmp_path: Path) -> Asv:
+    return Asv(tmp_path)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def measuring(asv: Asv, tmp_path: Path, said: list[str]) -> Reference:
+    return Reference(tmp_path, MACHINE, COMMIT, VARIANTS, asv, said.append)
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the CPUs that other programs use."""
+
+    def set_to(others: float) -> None:
+        monkeypatch.setattr(Watch, "load", lambda self: Load(0.5, others, 0.0))
+
+    set_to(0.0)
+    return set_to
+
+
+def rows_of(measuring: Reference) -> list[dict[str, object]]:
+    return read_rows(measuring.loads, PartRow)
+
+
+@pytest.mark.usefixtures("loads")
+def test_what_is_stored_is_not_measured_again(measuring: Reference, asv: Asv) -> None:
+    assert measuring.measure([COUNTED, PART]) == 0
+    assert len(asv.commands) == 2
+    assert measuring.left([COUNTED, PART]) == []
+    assert measuring.measure([COUNTED, PART]) == 0
+    assert len(asv.commands) == 2
+
+
+@pytest.mark.usefixtures("loads")
+def test_only_the_cells_that_are_missing_are_measured(measuring: Reference, asv: Asv) -> None:
+    measuring.measure([COUNTED, PART])
+    del asv.stored["latency.Latency.time_window"]["mainline", "startup"]
+    asv.write()
+    measuring.measure([COUNTED, PART])
+    wanted = asv.commands[-1][-1]
+    assert re.search(wanted, "latency.Latency.time_window('mainline', 'startup', 1000)")
+    assert re.search(wanted, "drift.Drift.time_window('mainline', 'startup', 1000)")
+    for other in (
+        "'null', 'startup', 1000",
+        "'mainline', 'ring', 1000",
+        "'mainline', 'startup', 10",
+    ):
+        assert not re.search(wanted, f"latency.Latency.time_window({other})")
+
+
+@pytest.mark.usefixtures("loads")
+def test_a_window_that_takes_long_is_not_timed(measuring: Reference, asv: Asv) -> None:
+    measuring.measure([COUNTED])
+    long = reference.WINDOW_S * 1e9 / reference.NODE_NS / results.nr_measured("ring") * 1.01
+    asv.stored["nodes.NodesMean.track_nodes_per_op"]["mainline", "ring"] = long
+    asv.write()
+    ((_, cells),) = measuring.left([PART])
+    assert cells == {("mainline", "startup"), ("null", "ring"), ("null", "startup")}
+
+
+def test_a_part_that_was_disturbed_is_measured_again_and_its_row_says_so(
+    measuring: Reference, asv: Asv, said: list[str], loads: Callable[[float], None]
+) -> None:
+    loads(1.0)
+    measuring.measure([PART])
+    assert len(asv.commands) == MOST_TRIES
+    assert [row["nr_try"] for row in rows_of(measuring)] == [1, 2, 3]
+    assert all(row["disturbed"] == ["ring", "startup"] for row in rows_of(measuring))
+    assert any("measured again: ring, startup" in line for line in said)
+    words = reference_load.conditions(measuring.loads.parent, COMMIT)
+    assert "others used at most 1.00 CPUs" in words
+    assert "of 2 workloads and sizes 2 were disturbed 3 times and stand" in words
+    assert reference_load.conditions(measuring.loads.parent, "another") == "not recorded"
+
+
+@pytest.mark.usefixtures("loads")
+def test_a_variant_that_differs_from_itself_is_measured_again(
+    measuring: Reference, asv: Asv
+) -> None:
+    asv.again = [1.5, 1.0]
+    measuring.measure([PART])
+    assert [row["disturbed"] for row in rows_of(measuring)] == [["ring", "startup"], []]
+    assert " 0 were disturbed" in reference_load.conditions(measuring.loads.parent, COMMIT)
+
+
+@pytest.mark.usefixtures("loads")
+def test_counts_are_exact_on_a_busy_machine(
+    measuring: Reference, asv: Asv, loads: Callable[[float], None]
+) -> None:
+    loads(1.0)
+    measuring.measure([COUNTED])
+    assert len(asv.commands) == 1
+
+
+@pytest.mark.usefixtures("loads")
+def test_the_estimate_is_of_what_was_measured(measuring: Reference) -> None:
+    left = [(PART, {("mainline", "ring")})]
+    assert measuring.estimate(left) == "no estimate yet"
+    measuring.measure([PART])
+    assert "about 1 min left" in measuring.estimate(left)
+
+
+def test_where_asv_fails_nothing_is_said_to_be_whole(measuring: Reference, asv: Asv) -> None:
+    asv.status = 1
+    with pytest.raises(MeasuringError, match="status 1"):
+        measuring.measure([PART])
+    asv.status = reference.INTERRUPTED
+    with pytest.raises(KeyboardInterrupt):
+        measuring.measure([PART])
+    assert rows_of(measuring) == []
+
+
+def test_two_cannot_measure_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    hold = (
+        "from iova_lab.measuring.reference import alone_on_machine as alone\n"
+        "with alone():\n    print('held', flush=True); input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with pytest.raises(MeasuringError, match="another run"), reference.alone_on_machine():
+            pass
+        other.communicate("\n")
+    with reference.alone_on_machine():
+        pass
+
+
+def test_the_smallest_sizes_come_first_and_their_counts_before_their_times() -> None:
+    found = reference.parts([100, 1_000], reference.KINDS)
+    assert [part.nr_live for part in found] == sorted(part.nr_live for part in found)
+    assert [found[0].kind, found[1].kind] == [COUNTS, TIMES]
+    timed = [name for part in found for name in part.workloads if part.nr_live == 1_000]
+    assert "near_empty" not in timed  # it has one size
