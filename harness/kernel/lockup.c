@@ -23,7 +23,7 @@ struct lockup {
 	const struct iova_variant_ops *variant;
 	struct iova_domain *iovad;
 	unsigned long *pfns;
-	unsigned int nr_live, rounds;
+	unsigned int nr_live, rounds, seconds;
 	atomic_t nr_running;
 	struct completion all_done;
 };
@@ -50,10 +50,11 @@ static void lockup_unmap(const struct lockup *lockup, unsigned long pfn)
 static u64 lockup_refill(const struct lockup_cpu *cpu)
 {
 	const struct lockup *lockup = cpu->lockup;
+	u64 until = ktime_get_ns() + (u64)lockup->seconds * NSEC_PER_SEC;
 	u64 begin, worst = 0;
 	unsigned int i;
 
-	for (i = 0; i < lockup->rounds; i++) {
+	for (i = 0; i < lockup->rounds && ktime_get_ns() < until; i++) {
 		unsigned long *victim = &cpu->pfns[get_random_u32() % cpu->nr];
 		unsigned long extra;
 
@@ -129,12 +130,13 @@ static void lockup_start(struct lockup *lockup, struct lockup_cpu *cpus)
 }
 
 int lab_lockup(const struct iova_variant_ops *variant, unsigned int nr_live,
-	       unsigned int rounds)
+	       unsigned int rounds, unsigned int seconds)
 {
 	struct lockup lockup = {
 		.variant = variant,
 		.nr_live = nr_live,
 		.rounds = rounds,
+		.seconds = seconds,
 	};
 	struct lockup_cpu *cpus;
 	int err;

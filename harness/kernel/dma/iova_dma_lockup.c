@@ -7,9 +7,9 @@
  * is full.  A few large buffers are mapped, then single pages until no more fits.
  * Then each CPU does what a driver does that refills a ring in NAPI: with bottom
  * halves off it unmaps a large buffer, maps one, and maps one more than there is
- * room for, @rounds times.  No per-CPU cache has buffers of this size, so the
- * request in vain walks over every live range with the domain's lock held; the
- * unmap before it is why the allocator cannot know that it is in vain.
+ * room for, @rounds times or for @seconds.  No per-CPU cache has buffers of this
+ * size, so the request in vain walks over every live range with the domain's lock
+ * held; the unmap before it is why the allocator cannot know that it is in vain.
  *
  *	insmod iova_dma_lockup.ko device=0000:00:0b.0	# a test machine: it will stall
  *	rmmod iova_dma_lockup				# if it came back
@@ -36,9 +36,13 @@ static char *device = "";
 module_param(device, charp, 0444);
 MODULE_PARM_DESC(device, "PCI address, as 0000:00:0b.0");
 
-static unsigned int rounds = 512;
+static unsigned int rounds = 4096;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "unmap, map, map in vain: so often on each CPU");
+
+static unsigned int seconds = 60;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "no round begins later than this");
 
 static struct pci_dev *pci;
 static struct page *page;
@@ -66,10 +70,11 @@ static bool failed(dma_addr_t address)
 /* @share: this CPU's own part of buffers[] */
 static u64 refill(dma_addr_t *share)
 {
+	u64 until = ktime_get_ns() + (u64)seconds * NSEC_PER_SEC;
 	u64 begin, worst = 0;
 	unsigned int i;
 
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; i < rounds && ktime_get_ns() < until; i++) {
 		dma_addr_t *victim = &share[i % NR_EACH], extra;
 
 		unmap(*victim, LARGE);

@@ -5,9 +5,9 @@
  * Uses what <linux/iova.h> exports and nothing else.  One domain, all its pages
  * below 4 GiB taken.  Then each CPU does what a driver does that refills a ring
  * in NAPI: with bottom halves off it unmaps a page, maps one, and maps one more
- * than there is room for, @rounds times.  The request in vain walks over every
- * live range, with the domain's lock held and interrupts off; the unmap before it
- * is why the allocator cannot know that it is in vain.
+ * than there is room for, @rounds times or for @seconds.  The request in vain
+ * walks over every live range, with the domain's lock held and interrupts off; the
+ * unmap before it is why the allocator cannot know that it is in vain.
  *
  *	make -C /lib/modules/$(uname -r)/build M=$PWD
  *	insmod iova_lockup.ko	# a test machine: it will stall
@@ -33,6 +33,10 @@ static unsigned int rounds = 4096;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "unmap, map, map in vain: so often on each CPU");
 
+static unsigned int seconds = 60;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "no round begins later than this");
+
 static struct iova_domain domain;
 static unsigned long *pfns;
 static atomic_t nr_running;
@@ -48,10 +52,11 @@ static unsigned long map_page(void)
 /* @share: this CPU's own part of pfns[], of @nr pages */
 static u64 refill(unsigned long *share, unsigned int nr)
 {
+	u64 until = ktime_get_ns() + (u64)seconds * NSEC_PER_SEC;
 	u64 begin, worst = 0;
 	unsigned int i;
 
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; i < rounds && ktime_get_ns() < until; i++) {
 		unsigned long *victim = &share[get_random_u32() % nr];
 		unsigned long extra;
 
