@@ -60,8 +60,6 @@ struct run {
 	struct replay_hot hot;
 	struct slot *slots;
 	struct rcache *rcaches;
-	/* Stored times are of code in which what follows is so far away. */
-	u64 unused[40];
 	struct judge **judges;
 	pthread_mutex_t judges_mutex;
 	struct own_ops *shares;
