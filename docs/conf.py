@@ -38,7 +38,7 @@ myst_links_external_new_tab = False
 
 html_theme = "furo"
 html_title = "iova-lab"
-html_favicon = None
+html_favicon = "favicon.svg"
 html_copy_source = False
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]

@@ -80,7 +80,11 @@ def reference(
     with measuring.alone_on_machine():
         asv_machine.remember(machine)
         failed = run.measure(todo)
-    click.echo(f"{results / machine}: whole; iova-lab report --machine {machine} writes its pages")
+    kinds = " and ".join(only or measuring.KINDS)
+    click.echo(
+        f"{results / machine}: {kinds} up to {sizes[-1]:,} live ranges are whole; "
+        f"iova-lab report --machine {machine} writes the pages"
+    )
     if failed:
         click.echo("some cells failed, and are stored so: build/asv.log", err=True)
         sys.exit(failed)

@@ -20,7 +20,7 @@ from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.latency import Bucket
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict
-from iova_lab.rendering.figures import FLOOR, STYLE
+from iova_lab.rendering.figures import FLOOR, STYLE, headline_above
 from iova_lab.rendering.looks import styles
 
 BASE_FILL = "#d0d0d0"
@@ -53,7 +53,7 @@ def ratios_figure(result: Comparison, title: str) -> Figure:
             f"time per op over that of {result.subjects[0].label}: left of 1 is faster,"
             " right is slower"
         )
-        figure.suptitle(title, fontweight="bold", wrap=True)
+        headline_above(figure, title)
     return figure
 
 
@@ -164,7 +164,7 @@ def calls_figure(result: Comparison, cell: CellResult, title: str) -> Figure | N
             if cell.clock_ns:
                 _clock(axes, cell.clock_ns)
         grid[0].set_ylabel("share of the calls")
-        figure.suptitle(title, fontweight="bold", wrap=True)
+        headline_above(figure, title)
     return figure
 
 

@@ -51,6 +51,13 @@ def headline(figure: Figure, text: str) -> None:
     )
 
 
+def headline_above(figure: Figure, text: str) -> None:
+    """As `headline`, above axes of a constrained layout; each line of ``text`` begins a line."""
+    width = figure.get_figwidth()
+    lines = [line for part in text.splitlines() for line in _title_lines(part, width)]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=11, fontweight="bold")
+
+
 def caption(figure: Figure, text: str) -> None:
     """Put what is drawn below a figure."""
     place = 0.05 / figure.get_figheight()

@@ -83,6 +83,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["table"] = table
+    environment.filters["sources"] = sources
     return environment
 
 
@@ -147,6 +148,16 @@ def _link_to_html(token: Token) -> None:
         token.attrs["href"] = glossary.NAME
     elif token.type == "link_open" and target:
         token.attrs["href"] = f"{target[1]}.html{target[2] or ''}"
+
+
+def sources(frame: pd.DataFrame) -> str:
+    """How each result was made, of `iova_lab.measuring.provenance.table`, as a Markdown list."""
+    lines = []
+    for row in frame.to_dict("records"):
+        name, command, *more = map(str, row.values())
+        facts = [f"{key} {text}" for key, text in zip(list(row)[2:], more, strict=True)]
+        lines.append(f"- {name}: {command}; {'; '.join(facts)}.")
+    return "\n".join(lines)
 
 
 def table(frame: pd.DataFrame) -> str:

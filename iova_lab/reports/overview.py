@@ -74,7 +74,7 @@ def worst_ops(frame: pd.DataFrame, fakes: frozenset[str]) -> Figure:
     height = top + bottom + 0.3 * nr_rows
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(WIDTH, height))
-        place = (0.12, bottom / height, 0.87, 1 - (top + bottom) / height)
+        place = (0.135, bottom / height, 0.855, 1 - (top + bottom) / height)
         axes = figure.add_axes(place)
         if grid.worst.size:
             _heat(axes, grid)
