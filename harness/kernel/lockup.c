@@ -12,6 +12,7 @@
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
+#include <linux/module.h>
 #include <linux/random.h>
 #include <linux/vmalloc.h>
 
@@ -19,11 +20,15 @@
 
 #define PFN_4G		(1UL << 20)	/* with 4 KiB pages */
 
+static unsigned int seconds = 60;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "for lockup=: no round begins later than this");
+
 struct lockup {
 	const struct iova_variant_ops *variant;
 	struct iova_domain *iovad;
 	unsigned long *pfns;
-	unsigned int nr_live, rounds, seconds;
+	unsigned int nr_live, rounds;
 	atomic_t nr_running;
 	struct completion all_done;
 };
@@ -50,7 +55,7 @@ static void lockup_unmap(const struct lockup *lockup, unsigned long pfn)
 static u64 lockup_refill(const struct lockup_cpu *cpu)
 {
 	const struct lockup *lockup = cpu->lockup;
-	u64 until = ktime_get_ns() + (u64)lockup->seconds * NSEC_PER_SEC;
+	u64 until = ktime_get_ns() + (u64)seconds * NSEC_PER_SEC;
 	u64 begin, worst = 0;
 	unsigned int i;
 
@@ -130,13 +135,12 @@ static void lockup_start(struct lockup *lockup, struct lockup_cpu *cpus)
 }
 
 int lab_lockup(const struct iova_variant_ops *variant, unsigned int nr_live,
-	       unsigned int rounds, unsigned int seconds)
+	       unsigned int rounds)
 {
 	struct lockup lockup = {
 		.variant = variant,
 		.nr_live = nr_live,
 		.rounds = rounds,
-		.seconds = seconds,
 	};
 	struct lockup_cpu *cpus;
 	int err;

@@ -29,10 +29,6 @@ static unsigned int rounds = 4096;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "for lockup=: of refilling, on each CPU");
 
-static unsigned int seconds = 60;
-module_param(seconds, uint, 0444);
-MODULE_PARM_DESC(seconds, "for lockup=: no round begins later than this");
-
 struct lab_memory {
 	char *start;
 	u64 bytes;
@@ -120,8 +116,7 @@ static int __init lab_init(void)
 		err = lab_use_memory();
 	} else {
 		variant = lab_find_variant(lockup);
-		err = variant ? lab_lockup(variant, nr_live, rounds, seconds) :
-				-ENOENT;
+		err = variant ? lab_lockup(variant, nr_live, rounds) : -ENOENT;
 	}
 	pr_notice("iova_lab: all done, %d\n", err);
 	return err;

@@ -26,6 +26,6 @@ void lab_replay(const struct iova_variant_ops *variant,
 
 /* Fill a domain with @nr_live pages, and have all CPUs ask for more; lockup.c. */
 int lab_lockup(const struct iova_variant_ops *variant, unsigned int nr_live,
-	       unsigned int rounds, unsigned int seconds);
+	       unsigned int rounds);
 
 #endif
