@@ -28,14 +28,13 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # The quick form leaves out sizes: asv knows them as not run.  Time at one size (near_empty and the
 # traces have no other than 100), mean nodes at two.  The worst op at two as well, and what is refused
-# or above the limit: the report's first page is about these, and counts are cheap.  Eight samples,
-# in two processes, are the fewest that give a 99 % interval.  Workloads of 7.3's DMA layer are counted
-# and not timed: their times take half a minute, and `make bench` is to end within six.
+# or above the limit: the report's first page is about these, and counts are cheap.  Workloads of 7.3's
+# DMA layer are counted and not timed: their times take half a minute, and `make bench` is to end
+# within six.
 UNTIMED	:= mixed_routes|nvme_gappy|nvme_iova_7_3|single_queue|unaligned_128k
 TIMED	:= (?!.*\W($(UNTIMED))\W).*
 ONLY_100 := (near_empty|trace_\w+)., 100\)$$
-QUICK	:= -a rounds=2 -a repeat=4 \
-	   --bench 'Latency$(TIMED), 10000\)$$' --bench 'Latency.*$(ONLY_100)' \
+QUICK	:= --bench 'Latency$(TIMED), 10000\)$$' --bench 'Latency.*$(ONLY_100)' \
 	   --bench 'Drift$(TIMED), 10000\)$$' --bench 'Load$(TIMED), 10000\)$$' \
 	   --bench 'NodesMean.*, (100|10000)\)$$' \
 	   --bench 'NodesWorst.*, (1000|10000)\)$$' --bench '(Failures|AboveLimit).*, 10000\)$$' \

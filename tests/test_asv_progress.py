@@ -79,5 +79,11 @@ def test_only_cells_that_exist_are_counted() -> None:
 
 def test_a_timed_cell_counts_once_a_round() -> None:
     label = r"Latency.*'anchor', 'ring', 100\)"
-    assert count_cells(label) == 4
+    assert count_cells(label) == 2
+    assert count_cells(label, rounds=4) == 4
+
+
+def test_asv_runs_a_count_as_often_as_its_rounds_are_set_to() -> None:
+    label = r"NodesMean.*'anchor', 'ring', 100\)"
+    assert count_cells(label) == 1
     assert count_cells(label, rounds=2) == 2

@@ -50,9 +50,7 @@ def count_cells(pattern: str, rounds: int | None = None, folder: Path = Path("be
     if (root := str(folder.resolve().parent)) not in sys.path:
         sys.path.insert(0, root)  # as asv does: the benchmarks import each other
     for benchmark in disc_benchmarks(str(folder)):
-        timed = benchmark.type == "time"
-        own = int(getattr(benchmark, "rounds", 1))
-        nr_rounds = (rounds or own) if timed else 1
+        nr_rounds = rounds or int(getattr(benchmark, "rounds", 1))
         exists = benchmark.func.__self__.exists
         for values in itertools.product(*benchmark.params):  # each as Python writes it
             label = f"{benchmark.name}({', '.join(values)})"

@@ -5,9 +5,9 @@ size: at most minutes, so that a run that is cut loses no more.  What is stored 
 again.  Beside asv's file of the commit, load.jsonl has a row for each part: how long it took, and
 what other programs and the hypervisor took of the CPUs meanwhile.
 
-Times are taken with eight samples, in two processes, as in `make bench`.  A part of times is
-measured again where other programs were busy; of one workload, where mainline's two times in that
-part have intervals without a common point.  After `MOST_TRIES` it stands, and its row says so.
+A part of times is measured again where other programs were busy; of one workload, where mainline's
+two times in that part have intervals without a common point.  After `MOST_TRIES` it stands, and
+its row says so.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ class Reference:
 
     def _run(self, part: Part, cells: set[Key]) -> tuple[int, Load, float]:
         arguments = ["run", "--machine", self.machine, f"{self.commit}^!"]
-        arguments += ["-a", "rounds=2", "-a", "repeat=4", "--bench", pattern(part, cells)]
+        arguments += ["--bench", pattern(part, cells)]
         watch, began = Watch(), time.monotonic()
         status = self.run_asv([sys.executable, "-m", "asv", *arguments])
         return status, watch.load(), time.monotonic() - began
