@@ -21,6 +21,7 @@ MACHINE, COMMIT = "toy", "0123456789abcdef0123456789abcdef01234567"
 VARIANTS = ["mainline", "null"]
 PART = Part(TIMES, 1_000, ("ring", "startup"))
 COUNTED = Part(COUNTS, 1_000, ("ring", "startup"))
+MEAN_NODES = "nodes.NodesMean.track_nodes_per_op"
 
 
 class Asv:
@@ -220,3 +221,14 @@ def test_the_smallest_sizes_come_first_and_their_counts_before_their_times() -> 
     assert [found[0].kind, found[1].kind] == [COUNTS, TIMES]
     timed = [name for part in found for name in part.workloads if part.nr_live == 1_000]
     assert "near_empty" not in timed  # it has one size
+
+
+def test_the_graphs_have_a_past_of_exact_counts() -> None:
+    """Nine earlier commits, each with the same cells, of one benchmark."""
+    folder = Path(__file__).resolve().parent.parent / "results" / "reference"
+    stored = [json.loads(path.read_text()) for path in sorted(folder.glob("*-*.json"))]
+    past = [one["results"] for one in stored if set(one["results"]) == {MEAN_NODES}]
+    assert len(past) >= 8
+    # What asv did not run is NaN; near_empty and the trace have one size.
+    cells = {tuple(value == value for value in one[MEAN_NODES][0]) for one in past}  # noqa: PLR0124
+    assert [sum(found) for found in cells] == [50]

@@ -63,7 +63,7 @@ def _machine(results_dir: Path, name: str) -> Machine:
     ratios = scaling.ratios(of_today, BASE, fakes)
     ratios = ratios[(ratios["metric"] == TIME) & (ratios["variant"] != BASE)]
     described = facts(run, BASE, None) | conditions(frame, run)
-    shown = ("machine", "commit", "compiler", "load", "drift", "times at", "measured by")
+    shown = ("machine", "commit", "code", "compiler", "load", "drift", "times at", "measured by")
     return Machine(
         name,
         {key: described[key] for key in shown},
