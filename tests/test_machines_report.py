@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,17 +86,21 @@ def of_two(folder: Path, by: float) -> Path:
     for path in (folder / "other").glob("*-*.json"):
         stored = json.loads(path.read_text())
         stored["params"]["machine"] = "other"
-        columns = stored["result_columns"]
-        row = stored["results"]["latency.Latency.time_window"]
-        variants, *others = row[columns.index("params")]
-        nr_cells = int(np.prod([len(one) for one in others]))
-        of_maple = variants.index("'maple'") * nr_cells
-        for name in ("result", "stats_ci_99_a", "stats_ci_99_b"):
-            values = row[columns.index(name)]
-            for index in range(of_maple, of_maple + nr_cells):
-                values[index] = values[index] and values[index] * by
+        if row := stored["results"].get("latency.Latency.time_window"):
+            multiply(row, stored["result_columns"], by)
         path.write_text(json.dumps(stored))
     return folder
+
+
+def multiply(row: list[Any], columns: list[str], by: float) -> None:
+    """Multiply maple's times, and their intervals, in a benchmark's row of asv's file."""
+    variants, *others = row[columns.index("params")]
+    nr_cells = int(np.prod([len(one) for one in others]))
+    of_maple = variants.index("'maple'") * nr_cells
+    for name in ("result", "stats_ci_99_a", "stats_ci_99_b"):
+        values = row[columns.index(name)]
+        for index in range(of_maple, of_maple + nr_cells):
+            values[index] = values[index] and values[index] * by
 
 
 @pytest.mark.slow
