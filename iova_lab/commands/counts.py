@@ -24,11 +24,11 @@ from iova_lab.rendering.console import progress
 def counts(
     variants: tuple[str, ...], largest: float, out: Path, rcache: str, instructions: bool
 ) -> None:
-    """Count the nodes that VARIANTS visit on all workloads and both traces, into one CSV file.
+    """Count the nodes that VARIANTS visit on all workloads and traces, into one CSV file.
 
     The counts are exact and the same on every machine.  Up to 10^6 live ranges take half an hour;
-    after Ctrl-C the file has the finished cells.  OUT.json has the command, the commit, the
-    compiler, the machine and its load.
+    after Ctrl-C the file has the finished cells.  OUT is compressed if its name ends in .gz, and
+    OUT.json has the command, the commit, the compiler, the machine and its load.
 
     From Python: iova_lab.measuring.counts.measure().
 
@@ -39,6 +39,8 @@ def counts(
     """
     import pandas as pd
 
+    from iova_lab.basics.packing import write_compressed
+    from iova_lab.basics.writing import write_whole
     from iova_lab.measuring import counts as counting
     from iova_lab.measuring import provenance
 
@@ -55,6 +57,7 @@ def counts(
             found = counting.measure(variants, sizes, instructions=instructions, rcache=rcache)
             rows.extend(bar.track(found, total, description="count"))
     finally:
-        pd.DataFrame(rows).to_csv(out, index=False, float_format="%.6g", lineterminator="\n")
+        text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        (write_compressed if out.suffix == ".gz" else write_whole)(out, text)
         provenance.write(out, provenance.here(invoked(), variants))
     click.echo(f"{len(rows)} cells: {out}")

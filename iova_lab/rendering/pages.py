@@ -32,6 +32,10 @@ _FIGURE = re.compile(r"(!\[[^\]]*\]\((?![a-z]+:)[^)]*)\.svg\)")
 _MADE_LINK = re.compile(r"\[([^\]]+\.(?:csv|mbox))\]\(\1\)")
 
 
+#: Characters of a line of text that need no scrolling.
+SCREEN = 100
+
+
 class PageError(IovaLabError, ValueError):
     """A page that does not begin with a question and its answer."""
 
@@ -161,6 +165,14 @@ def sources(frame: pd.DataFrame) -> str:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """Rows of text as a Markdown table: the first column to the left, the others to the right."""
+    """Rows of text as a Markdown table: the first column to the left, the others to the right.
+
+    In the text the columns are aligned where a line is no wider than a screen.
+    """
     align = ["left", *["right"] * (len(frame.columns) - 1)]
-    return str(frame.to_markdown(index=False, disable_numparse=True, colalign=align))
+    text = str(frame.to_markdown(index=False, disable_numparse=True, colalign=align))
+    head, rule, *rows = text.splitlines()
+    if len(head) <= SCREEN:
+        return text
+    rule = re.sub(r"-+", "---", rule)
+    return "\n".join(re.sub(r" *\| *", " | ", line).strip() for line in (head, rule, *rows))

@@ -101,7 +101,8 @@ def at_revision(revision: str) -> pd.DataFrame:
 def read(folder: Path) -> pd.DataFrame:
     """Columns: `KEYS`, value, lo and hi (the value for a count, NaN for a time without any)."""
     parts = [_asv(folder, machine) for machine in asv_runs.machines(folder)]
-    parts += [_csv(path, folder) for path in sorted(folder.rglob("*.csv"))]
+    tables = sorted([*folder.rglob("*.csv"), *folder.rglob("*.csv.gz")])
+    parts += [_csv(path, folder) for path in tables]
     parts += [_kernel(path, folder) for path in row_files(folder / "kernel", "*.jsonl")]
     parts += [_promises(folder / "promises")]
     found = [part for part in parts if len(part)]
@@ -124,7 +125,7 @@ def _asv(folder: Path, machine: str) -> pd.DataFrame:
 
 def _csv(path: Path, folder: Path) -> pd.DataFrame:
     frame = read_table(path, dict[str, str], written_by="a command of the lab", dtype=TEXT)
-    return _melted(frame, str(path.relative_to(folder)))
+    return _melted(frame, str(path.relative_to(folder)).removesuffix(".gz"))
 
 
 #: Columns of names that look like numbers.

@@ -22,7 +22,7 @@ from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.measuring.provenance import Provenance
 from iova_lab.reports import fidelity
 
-COUNTS = "counts.csv"
+COUNTS = "counts.csv.gz"
 INSTRUCTIONS = "instructions.csv"
 #: The plainest exact top-down search, where it can be paid for: whose span ours must have.
 EXACT = "no_cache.csv"

@@ -8,6 +8,6 @@ KIND = Kind(
     summary="the lab's own proposal: criteria, objections, numbers",
     results="",
     out="candidate",
-    needs={"candidate/counts.csv": "iova-lab counts"},
+    needs={"candidate/counts.csv.gz": "iova-lab counts"},
     write=page(__name__, "candidate.page:write_evidence"),
 )
