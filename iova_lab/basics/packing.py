@@ -6,12 +6,11 @@ ends, they go into a compressed file beside it; `iova_lab.basics.reading.read_ro
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 from iova_lab.basics.reading import Row, packed, read_rows
-from iova_lab.basics.writing import json_lines, last_of_each, replacing
+from iova_lab.basics.writing import json_lines, last_of_each, write_whole
 
 
 def pack_rows(
@@ -23,15 +22,7 @@ def pack_rows(
     same rows give the same bytes.  Without rows there is no file.
     """
     if rows := list(filter(keep, read_rows(path))):
-        write_compressed(packed(path), json_lines(rows) if key is None else last_of_each(rows, key))
+        write_whole(packed(path), json_lines(rows) if key is None else last_of_each(rows, key))
     else:
         packed(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
-
-
-def write_compressed(path: Path, text: str) -> Path:
-    """As `iova_lab.basics.writing.write_whole`; the same text gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        partial.write_bytes(gzip.compress(text.encode(), mtime=0))
-    return path

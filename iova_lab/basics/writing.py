@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -40,10 +41,15 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> Path:
-    """Write ``text`` as UTF-8, whole or not at all, in a folder that is made; returns ``path``."""
+    """Write ``text`` as UTF-8, whole or not at all, in a folder that is made; returns ``path``.
+
+    Compressed if the name ends in .gz, as `iova_lab.basics.reading` reads it; the same text gives
+    the same bytes.
+    """
+    data = text.encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return path
 
 

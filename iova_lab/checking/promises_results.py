@@ -17,8 +17,8 @@ import msgspec
 import pandas as pd
 
 import iova_variants
-from iova_lab.basics.packing import write_compressed
 from iova_lab.basics.reading import read_json
+from iova_lab.basics.writing import write_whole
 from iova_lab.checking import promises
 from iova_lab.checking.promises import GridRow
 from iova_lab.measuring import churn, peng
@@ -79,7 +79,7 @@ def save(measured: Measured, results_dir: Path) -> Path:
         "notes": measured.notes,
     }
     data |= {name: json.loads(frame.to_json(orient="split")) for name, frame in tables.items()}
-    return write_compressed(results_dir / FILE, json.dumps(data) + "\n")
+    return write_whole(results_dir / FILE, json.dumps(data) + "\n")
 
 
 class _Frame(msgspec.Struct):

@@ -39,7 +39,6 @@ def counts(
     """
     import pandas as pd
 
-    from iova_lab.basics.packing import write_compressed
     from iova_lab.basics.writing import write_whole
     from iova_lab.measuring import counts as counting
     from iova_lab.measuring import provenance
@@ -58,6 +57,6 @@ def counts(
             rows.extend(bar.track(found, total, description="count"))
     finally:
         text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        (write_compressed if out.suffix == ".gz" else write_whole)(out, text)
+        write_whole(out, text)
         provenance.write(out, provenance.here(invoked(), variants))
     click.echo(f"{len(rows)} cells: {out}")
