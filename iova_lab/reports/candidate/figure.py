@@ -110,8 +110,7 @@ def _pathological(axes: Axes, sources: Sources) -> None:
         ]
         axes.plot(wide[name].to_numpy(float), places, ls="", label=name, ms=7, **look)
     axes.axvline(WORST_NODES, color=FLOOR, lw=1)
-    words = f"nodes of the worst op, 10^5 to 10^6 live; line: the most allowed, {WORST_NODES}"
-    axes.set(xscale="log", xlabel=words)
+    axes.set(xscale="log", xlabel=f"nodes of the worst op, 10^5 to 10^6 live; limit: {WORST_NODES}")
     axes.xaxis.set_major_locator(FixedLocator([10**power for power in range(7)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
