@@ -28,7 +28,7 @@ from iova_lab.basics.reading import FileError
 from iova_lab.comparison import bars, latency, mail, mbox, notes, plots, store, view, words
 from iova_lab.comparison.counting import KINDS, Counts, KindCounts
 from iova_lab.comparison.page import inline
-from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at
+from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at, common_first
 from iova_lab.comparison.result import CellResult, OpTimes
 from iova_lab.measuring import statistics
 from iova_lab.rendering.looks import styles
@@ -592,7 +592,9 @@ def test_an_interrupted_comparison_says_so_everywhere(
 
 def test_the_common_case_stands_first_or_is_missed(golden: comparison.Comparison) -> None:
     assert golden.plan.cells[0].workload == "near_empty"
-    assert "near_empty, was not measured" in mail.render(made({"ring": 1.0}))
+    assert "near_empty, which reviewers check first, was not measured" in mail.render(
+        made({"ring": 1.0})
+    )
 
 
 class References(HTMLParser):
@@ -714,11 +716,10 @@ def test_labels_tell_two_of_one_name_apart() -> None:
     assert plan.nr_ratios == 3 * len(DEFAULT_CELLS)
 
 
-def test_common_cells_come_first_in_any_plan() -> None:
-    asked = (comparison.Cell("startup", 500), comparison.Cell("near_empty", 100))
-    assert [cell.workload for cell in comparison.Plan("a", ("b",), asked).cells] == [
-        *("near_empty", "startup"),
-    ]
+def test_cells_of_the_common_case_come_first_at_every_size() -> None:
+    asked = [comparison.Cell(name, 500) for name in ("high_limit", "ring", "near_empty")]
+    assert [cell.workload for cell in common_first(asked)] == ["ring", "near_empty", "high_limit"]
+    assert common_first(DEFAULT_CELLS) == DEFAULT_CELLS
 
 
 @pytest.mark.parametrize(

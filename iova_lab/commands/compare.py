@@ -127,17 +127,14 @@ def compare(
 
 
 def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell, ...]:
-    from iova_lab.comparison.plan import DEFAULT_CELLS, within
+    from iova_lab.comparison.plan import DEFAULT_CELLS, common_first, within
 
     if workloads is not None:
         names = [name.strip() for name in workloads.split(",") if name.strip()]
-        return tuple(_cell(name, nr_live) for name in names)
+        return common_first(_cell(name, nr_live) for name in names)
     if nr_live is None:
         return DEFAULT_CELLS
-    # The common case stays what it is at any size.
-    return tuple(
-        cell if cell.is_common else within(cell.workload, nr_live) for cell in DEFAULT_CELLS
-    )
+    return tuple(within(cell.workload, nr_live) for cell in DEFAULT_CELLS)
 
 
 def _cell(text: str, nr_live: int | None) -> comparison.Cell:

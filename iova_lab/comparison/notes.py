@@ -96,7 +96,7 @@ def warnings(result: Comparison) -> list[str]:
             " include that (docs/compare.md). Measure on an idle machine before you quote a time."
         )
     if not any(cell.cell.workload == "near_empty" for cell in result.cells):
-        lines.append("The common case, near_empty, was not measured: reviewers check it first.")
+        lines.append("near_empty, which reviewers check first, was not measured.")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from iova_lab.basics.errors import InvalidValueError
 from iova_lab.measuring.cells import COMMON_CASE
 from iova_variants.opstream import OpStream
 
-#: What a driver holds most of the time: shown first is what of the common case has no more.
+#: What a driver holds most of the time.
 FEW = 100
 
 #: Where a workload is looked at if nobody says: large enough that a linear walk shows.
@@ -45,10 +46,8 @@ class Cell:
 
     @property
     def is_common(self) -> bool:
-        """Is this the everyday case, as opposed to one that somebody complained about?"""
-        if self.is_trace or self.workload not in COMMON_CASE:
-            return self.is_trace
-        return workloads.get(self.workload).max_nr_live <= FEW
+        """Does it belong to the common case, as a user's trace does?"""
+        return self.is_trace or self.workload in COMMON_CASE
 
     def stream(self, seed: int = 0) -> OpStream:
         """Make its op stream.  Raises as `workloads.generate` does."""
@@ -68,6 +67,11 @@ DEFAULT_CELLS = (
     Cell("aligned_holes", NR_LIVE),
     Cell("high_limit", NR_LIVE),
 )
+
+
+def common_first(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The cells of the common case, and then the others, each in the order given."""
+    return tuple(sorted(cells, key=lambda cell: not cell.is_common))
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,6 @@ class Plan:
         twice = [name for name, count in Counter(c.name for c in self.cells).items() if count > 1]
         if twice:
             raise InvalidValueError(f"{twice[0]} stands there twice: name each workload once")
-        common_first = sorted(self.cells, key=lambda cell: not cell.is_common)
-        object.__setattr__(self, "cells", tuple(common_first))
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def _ratio_axis(axes: Axes, known: list[Verdict]) -> None:
         low, high = min(0.7, *ends) * 0.8, max(1.4, *ends)
         span = math.log2(high / low)
         axes.set_xlim(low, high * 2 ** (0.28 * span))  # names stand to the right
-        step = max(1, round(span / 9))
+        step = math.ceil(span / 8)
         powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
         ticks = [2.0**power for power in powers if power % step == 0]
         axes.xaxis.set_major_locator(FixedLocator(ticks))
