@@ -164,12 +164,17 @@ def sources(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _numbers(column: pd.Series[str]) -> bool:
+    """Does at least half of the column begin with a number, or stand for one that is not there?"""
+    return bool(column.astype(str).str.match(r"[-+x]?\d|-?$").mean() >= 0.5)
+
+
 def table(frame: pd.DataFrame) -> str:
-    """Rows of text as a Markdown table: the first column to the left, the others to the right.
+    """Rows of text as a Markdown table: the first column and words to the left, numbers right.
 
     In the text the columns are aligned where a line is no wider than a screen.
     """
-    align = ["left", *["right"] * (len(frame.columns) - 1)]
+    align = ["left", *("right" if _numbers(frame[name]) else "left" for name in frame.columns[1:])]
     text = str(frame.to_markdown(index=False, disable_numparse=True, colalign=align))
     head, rule, *rows = text.splitlines()
     if len(head) <= SCREEN:
