@@ -2,8 +2,7 @@
 
 Boots a kernel behind an emulated VT-d IOMMU, puts an allocator behind its DMA API by a livepatch
 (harness/kernel/io), creates every domain anew, and lets unmodified drivers do I/O whose data are
-compared.  One boot for each allocator: what one breaks is reported by its name, and the next
-begins afresh.
+compared.  One boot for each allocator, so that none suffers from what another broke.
 """
 
 from __future__ import annotations
@@ -40,11 +39,7 @@ _COMPLAINT = re.compile(
     r"|Detected Hardware Unit Hang|protection fault"
 )
 #: Without huge pages, how a buffer lies in memory does not depend on luck.
-#: IPv6 solicits routers at moments that it draws by chance: packets that no phase asked for.
-_APPEND = (
-    "loglevel=6 nowatchdog rcupdate.rcu_cpu_stall_suppress=1 transparent_hugepage=never "
-    "ipv6.disable=1"
-)
+_APPEND = "loglevel=6 nowatchdog rcupdate.rcu_cpu_stall_suppress=1 transparent_hugepage=never"
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,8 @@ class Settings:
     def append(self) -> str:
         """What the kernel is given beside the rest."""
         dac = " iommu.forcedac=1" if self.forcedac else ""
-        return f"{_APPEND} iommu.strict={int(self.strict)}{dac}"
+        # IPv6 solicits routers at moments that it draws by chance: packets that no phase asked for.
+        return f"{_APPEND} ipv6.disable=1 iommu.strict={int(self.strict)}{dac}"
 
 
 @dataclass(frozen=True)
