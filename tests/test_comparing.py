@@ -363,7 +363,7 @@ def test_the_command_writes_pages_and_samples(
     stem = "mainline-vs-mainline-2-crash"
     assert (tmp_path / "build" / "compare" / stem / "compare.html").exists()
     again = comparison.load(tmp_path / "results" / "compare" / stem)
-    assert [cell.cell.name for cell in again.cells] == ["near_empty@20", "startup@100"]
+    assert [cell.cell.name for cell in again.cells] == ["startup@100", "near_empty@20"]
     assert f"results/compare/{stem}" in done.stderr
 
 

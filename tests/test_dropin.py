@@ -233,7 +233,10 @@ BROKEN = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", BROKEN)
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=[pytest.mark.long] * (at > 3)) for at, what in enumerate(BROKEN)],
+)
 def test_a_broken_file_fails(tmp_path: Path, what: str) -> None:
     changes, case = BROKEN[what]
     name = f"linux:{dropin_tree.write(tmp_path / 'tree', changes=changes)}"

@@ -24,6 +24,7 @@ from click.testing import CliRunner
 
 from iova_lab.basics.reading import packed, read_rows, row_files
 from iova_lab.cli import main
+from tests.support.drawn import draw_nothing
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -216,6 +217,7 @@ def cells(text: str, names: str) -> Iterator[tuple[tuple[str, str, str], str]]:
 def test_every_number_in_a_table_comes_from_a_stored_value(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    draw_nothing(monkeypatch)
     page = PAGES[kind]
     before = made(page, RESULTS, tmp_path / "before")
     kept, seen = numbers(page, before), set()

@@ -304,7 +304,7 @@ def test_every_way_to_break_is_told(way: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("flavour", skeleton.FLAVOURS)
 def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
     skeleton.write("mine", flavour)
-    done = run("try", "mine.c", "--check-only", "--budget", "20")
+    done = run("try", "mine.c", "--check-only", "--budget", "8")
     assert done.exit_code == 0, done.output
     lines = [line for line in done.stdout.splitlines() if not line.startswith("    ")]
     assert lines[0] == "mine.c: nothing wrong found"
@@ -317,14 +317,14 @@ def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
 def test_a_variant_of_the_lab_is_right_by_what_it_claims(name: str, tmp_path: Path) -> None:
     """Claims nothing, answers above a limit, needs memory to free, is told the size of a free."""
     source = Path(iova_variants.__path__[0], f"{name}.c")
-    assert checking.check(source, out=tmp_path, seconds=20.0) is None
+    assert checking.check(source, out=tmp_path, seconds=8.0) is None
 
 
 @pytest.mark.slow
 def test_two_states_of_a_patch_are_counted_and_timed_against_each_other() -> None:
     write(name="before")
     write("iova_visit(search);", "iova_visit(search);\n\t\tiova_visit(update);", name="after")
-    done = run("try", "before.c", "after.c", "--budget", "20", "--json")
+    done = run("try", "before.c", "after.c", "--budget", "8", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert [row["file"] for row in found["files"]] == ["before.c", "after.c"]

@@ -303,7 +303,7 @@ def test_every_way_to_end_has_its_words() -> None:
 )
 def test_a_member_that_answers_nonsense_is_a_finding(old: str, new: str) -> None:
     path = write("mine", old, new)
-    done = run("try", path, "--check-only", "--budget", "600")
+    done = run("try", path, "--check-only", "--budget", "60")
     assert done.exit_code == 1
     assert done.stderr.startswith("mine.c: "), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 _COMMENT = re.compile(
@@ -13,6 +14,7 @@ _TOKEN = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\w+|[^\w\s]""")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.M)
 
 
+@cache
 def bare(source: str) -> str:
     """``source`` as tokens with one space between them, and each directive on a line of its own."""
     text = _COMMENT.sub(lambda found: found[1] or " ", source)

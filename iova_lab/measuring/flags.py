@@ -10,6 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from iova_lab import workloads
@@ -102,7 +103,12 @@ def _differs(path: str, then: str) -> bool:
 
 
 def _then(commit: str, path: str) -> str:
-    return repository.output("show", f"{commit}:{path}") or ""
+    return _shown(repository.ROOT, commit, path)
+
+
+@cache
+def _shown(root: Path, commit: str, path: str) -> str:
+    return repository.output("show", f"{commit}:{path}", root=root) or ""
 
 
 def _now(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 
 
 def without_imports(source: str) -> str:
@@ -21,6 +22,7 @@ def without_imports(source: str) -> str:
     return "\n".join(line for number, line in lines if number not in dropped)
 
 
+@cache
 def bare(source: str) -> str:
     """A module without its imports, comments, layout and docstrings."""
     tree = ast.parse(source)

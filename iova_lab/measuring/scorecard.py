@@ -53,20 +53,15 @@ def linear_scans(frame: pd.DataFrame, variant: str) -> list[Scan]:
     ]
 
 
-def worst_is_known(frame: pd.DataFrame, variant: str, workload: str) -> bool:
-    """Was the worst op counted where it can be judged: at 1,000 live ranges or more?
-
-    True as well for a workload that has no such size.
-    """
-    rows = frame[(frame["variant"] == variant) & (frame["workload"] == workload)]
-    rows = rows[(rows["metric"] == "worst_nodes") & (rows["nr_live"] >= PATHOLOGICAL_FROM)]
-    return bool((rows["status"] == NOT_APPLICABLE).all() or rows["value"].notna().any())
-
-
 def unknown_worst(frame: pd.DataFrame, variant: str) -> list[str]:
-    """Workloads whose worst op was not counted for this variant at 1,000 live ranges or more."""
-    names = sorted(set(frame["workload"]))
-    return [name for name in names if not worst_is_known(frame, variant, name)]
+    """Workloads whose worst op was not counted for this variant where it can be judged.
+
+    That is at 1,000 live ranges or more; a workload that has no such size is not among them.
+    """
+    rows = frame[(frame["metric"] == "worst_nodes") & (frame["variant"] == variant)]
+    rows = rows[(rows["nr_live"] >= PATHOLOGICAL_FROM) & (rows["status"] != NOT_APPLICABLE)]
+    counted = rows["value"].notna().groupby(rows["workload"]).any()
+    return sorted(counted.index[~counted])
 
 
 def nothing_known(frame: pd.DataFrame, variant: str) -> bool:
@@ -84,12 +79,13 @@ def verdicts(frame: pd.DataFrame, variant: str) -> dict[str, bool | None]:
         ]
         for metric in FAULTS
     }
+    unknown = set(unknown_worst(frame, variant))
     found = {}
     for workload in sorted(set(frame["workload"])):
         worst: float | Missing = 0.0
         if workload in walked:
             worst = walked[workload].worst_nodes
-        elif not worst_is_known(frame, variant, workload):
+        elif workload in unknown:
             worst = Missing.NOT_MEASURED
         nr_live = walked[workload].nr_live if workload in walked else PATHOLOGICAL_FROM
         spurious, above = (

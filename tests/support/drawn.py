@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,20 @@ def drawn(figure: Figure) -> tuple[str, list[Panel]]:
 
 def _points(data: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(f"{x:.6g}"), float(f"{y:.6g}")) for x, y in np.asarray(data, float))
+
+
+def draw_nothing(monkeypatch: pytest.MonkeyPatch, *, svg_alone: bool = False) -> None:
+    """Make every picture one pixel, where a test reads text; ``svg_alone``: every SVG empty."""
+    drawing = Figure.savefig
+
+    def savefig(figure: Figure, target: Any, **options: Any) -> None:
+        if isinstance(target, Path):
+            if svg_alone:
+                figure.draw_without_rendering()  # a layout settles with the first drawing
+            target.write_text("<svg></svg>", encoding="utf-8")
+        elif svg_alone:
+            drawing(figure, target, **options)
+        else:
+            Image.new("RGB", (1, 1)).save(target, "PNG")
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
