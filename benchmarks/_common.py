@@ -79,7 +79,7 @@ class ReplayClock:
 
 
 def begin_cell() -> None:
-    """Tell iova_lab/dashboard/progress.py, if that is how asv was started."""
+    """Tell iova_lab/measuring/asv_progress.py, if that is how asv was started."""
     path = os.environ.get("IOVA_LAB_PROGRESS")
     if path:
         with Path(path).open("a") as file:

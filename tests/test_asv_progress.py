@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from iova_lab import workloads
-from iova_lab.dashboard import progress
-from iova_lab.dashboard.progress import count_cells, remaining, troubles
+from iova_lab.measuring import asv_progress
+from iova_lab.measuring.asv_progress import count_cells, remaining, troubles
 
 #: Prints as asv does: steps, a table, and lines from a benchmark.
 NOISY = """
@@ -29,7 +29,7 @@ def run(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int
 ) -> str:
     monkeypatch.chdir(folder)
-    assert progress.run([sys.executable, "-c", NOISY, str(status)], 2) == status
+    assert asv_progress.run([sys.executable, "-c", NOISY, str(status)], 2) == status
     out, err = capfd.readouterr()
     return out + err
 
@@ -42,9 +42,9 @@ def test_asvs_table_is_kept_and_not_printed(
     status: int,
 ) -> None:
     printed = run(tmp_path, capfd, monkeypatch, status)
-    assert len(printed.splitlines()) <= progress.NR_SHOWN + 5
+    assert len(printed.splitlines()) <= asv_progress.NR_SHOWN + 5
     assert ("crash  ring  100  failed" in printed) == (status != 0)
-    assert len((tmp_path / progress.LOG).read_text(encoding="utf-8").splitlines()) == 5003
+    assert len((tmp_path / asv_progress.LOG).read_text(encoding="utf-8").splitlines()) == 5003
 
 
 def test_a_failed_cell_is_shown_and_a_missing_one_is_not(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from iova_lab.cli import main
 from iova_lab.contention import holds, study, sweep
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.published import fixed
-from iova_lab.contention.sweep import Cell, SweepError
+from iova_lab.contention.sweep import Cell
+from iova_lab.measuring import workers
+from iova_lab.measuring.workers import WorkersError
 from tests.support.lab import take_interrupts
 
 pytestmark = pytest.mark.slow
@@ -69,7 +71,7 @@ def by_cpus(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_every_cell_is_written_and_none_is_done_twice(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
-    local = sweep.executor_for(None, 2)
+    local = workers.executor_for(None, 2)
     assert sweep.run(cells(3), SERVICES, path, make_executor=local) == 3
     path.write_text(path.read_text() + '{"variant": "cut off')  # what a killed run leaves
     assert sweep.run(cells(), SERVICES, path, make_executor=local) == 3
@@ -80,16 +82,16 @@ def test_every_cell_is_written_and_none_is_done_twice(tmp_path: Path) -> None:
 def test_a_worker_that_dies_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IOVA_LAB_TEST_MARKER", str(tmp_path / "died"))
     path = tmp_path / "sweep.jsonl"
-    sweep.run(cells(), SERVICES, path, make_executor=sweep.executor_for(None, 2), work=die_once)
+    sweep.run(cells(), SERVICES, path, make_executor=workers.executor_for(None, 2), work=die_once)
     assert (tmp_path / "died").exists()
     assert by_cpus(read_rows(path)) == expected()
 
 
 def test_workers_that_always_die_are_given_up(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
-    local = sweep.executor_for(None, 1)
+    local = workers.executor_for(None, 1)
     sweep.run(cells(2), SERVICES, path, make_executor=local)
-    with pytest.raises(SweepError, match=r"workers died 4 times; 0 of 4 cells are in .*\.jsonl"):
+    with pytest.raises(WorkersError, match=r"workers died 4 times; 0 of 4 cells are in .*\.jsonl"):
         sweep.run(cells(), SERVICES, path, make_executor=local, work=die)
     assert len(read_rows(path)) == 2
 
@@ -100,7 +102,7 @@ def test_a_mistake_of_the_work_is_not_tried_again(tmp_path: Path) -> None:
             cells(),
             SERVICES,
             tmp_path / "sweep.jsonl",
-            make_executor=sweep.executor_for(None, 1),
+            make_executor=workers.executor_for(None, 1),
             work=fail,
         )
 
@@ -186,7 +188,7 @@ def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
     cluster: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "sweep.jsonl"
-    make_executor = sweep.executor_for(cluster)
+    make_executor = workers.executor_for(cluster)
     assert sweep.run(cells(), SERVICES, path, make_executor=make_executor, work=die_once) == 6
     assert (tmp_path / "died").exists()
     assert by_cpus(read_rows(path)) == expected()

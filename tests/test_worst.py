@@ -23,9 +23,9 @@ from iova_lab.checking.worst.known import KNOWN, Known
 from iova_lab.checking.worst.score import Goal, confirmed, costs, instructions, limit_class, score
 from iova_lab.cli import main
 from iova_lab.commands import worst as command
-from iova_lab.contention.sweep import local
 from iova_lab.measuring import instructions as callgrind
 from iova_lab.measuring import steps as stepping
+from iova_lab.measuring.workers import local
 from iova_variants import _possible
 from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT
 from tests.support.lab import source_with

@@ -101,8 +101,8 @@ def sweep_command(
       iova-lab contention sweep --scheduler tcp://10.0.0.1:8786
       iova-lab contention sweep --stored
     """
-    from iova_lab.contention import holds, host, study, sweep, tables
-    from iova_lab.measuring import provenance
+    from iova_lab.contention import holds, host, study, tables
+    from iova_lab.measuring import provenance, workers
 
     if stored and again:
         raise click.UsageError("--stored measures nothing, --again measures everything: choose one")
@@ -110,7 +110,7 @@ def sweep_command(
     names = variants.split(",") if variants else None
     asked = study.pictured(names, _sizes(chosen) if chosen else None)
     recipes = study.recipes(lockups) if lockups and not chosen else []
-    make_executor = sweep.executor_for(scheduler, jobs)
+    make_executor = workers.executor_for(scheduler, jobs)
     wanted = list(dict.fromkeys([*asked, *recipes]))
     stores = [results / f"{name}.jsonl" for name in ("host", "services", "sweep", "lockups")]
     with provenance.recorded(stores, invoked()), progress() as bar:

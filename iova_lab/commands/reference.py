@@ -51,8 +51,7 @@ def reference(
       iova-lab reference --largest 10000 --only counts
       iova-lab reference --status
     """
-    from iova_lab.dashboard import progress
-    from iova_lab.measuring import asv_machine
+    from iova_lab.measuring import asv_machine, asv_progress
     from iova_lab.measuring import reference as measuring
     from iova_variants import building
 
@@ -65,7 +64,7 @@ def reference(
         machine,
         commit or measuring.commit_of(results, machine),
         sorted(path.stem for path in building.variant_sources()),
-        progress.main,
+        asv_progress.main,
         lambda text: click.echo(text, err=True),
     )
     todo = measuring.parts(sizes, only or measuring.KINDS)

@@ -60,7 +60,7 @@ def worst(
       iova-lab worst candidate --rcache 6.7
     """
     from iova_lab.checking.worst.evolve import Search, Setting
-    from iova_lab.contention.sweep import executor_for
+    from iova_lab.measuring.workers import executor_for
 
     if instructions and rcache != "off":
         raise click.UsageError("instructions are counted without an rcache: leave out one of both")

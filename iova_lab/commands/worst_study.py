@@ -69,8 +69,8 @@ def worst_study(
     from iova_lab.basics.writing import write_rows
     from iova_lab.checking.worst import bounded, evolve, study
     from iova_lab.checking.worst.evolve import Search, Setting
-    from iova_lab.contention.sweep import executor_for
     from iova_lab.measuring import provenance
+    from iova_lab.measuring.workers import executor_for
 
     chosen = parts or PARTS
     settings = study.settings(variants)

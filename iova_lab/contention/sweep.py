@@ -11,31 +11,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import signal
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import Row, read_rows
 from iova_lab.basics.writing import append_row
 from iova_lab.contention import scenarios
 from iova_lab.contention.model import predict
 from iova_lab.contention.service import Service
-
-#: Each is tried so often: a worker may die under somebody else's load, but not every time.
-ATTEMPTS = 4
-
-
-class SweepError(IovaLabError, OSError):
-    """Workers that can't be had, or that died under every attempt."""
+from iova_lab.measuring.workers import ATTEMPTS, WorkersError, died
 
 
 @dataclass(frozen=True)
@@ -103,58 +92,6 @@ def cell_of(row: Row) -> Cell:
     return msgspec.convert(row, Cell)
 
 
-@contextlib.contextmanager
-def local(jobs: int | None = None) -> Iterator[Executor]:
-    """Processes on this machine; what has not begun is dropped at the end."""
-    executor = ProcessPoolExecutor(
-        jobs or len(os.sched_getaffinity(0)),
-        get_context("spawn"),  # no fork of a process that may have threads
-        initializer=signal.signal,  # Ctrl-C is for the one that hands out the work
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    """The workers of a Dask scheduler; they need this package.  Raises `SweepError`."""
-    try:
-        import distributed
-    except ImportError:
-        raise SweepError(
-            "a cluster needs Dask, which is not installed: pip install 'iova-lab[sweep]'"
-        ) from None
-    try:
-        connect: Any = distributed.Client  # untyped
-        client = connect(address, timeout=10, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise SweepError(f"no Dask scheduler at {address}: {error}") from None
-    with client:
-        if not client.scheduler_info(n_workers=-1)["workers"]:
-            raise SweepError(f"the Dask scheduler at {address} has no workers")
-        yield client.get_executor(pure=False, retries=ATTEMPTS)
-
-
-def executor_for(
-    scheduler: str | None, jobs: int | None = None
-) -> Callable[[], contextlib.AbstractContextManager[Executor]]:
-    """Return what makes an executor: a cluster's where there is an address, else processes."""
-    if scheduler:
-        return lambda: cluster(scheduler)
-    return lambda: local(jobs)
-
-
-def _died(error: BaseException) -> bool:
-    """Did the worker die, or did the work fail?  Dask's classes by name: it may not be there."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    return isinstance(error, BrokenProcessPool) or bool(
-        names & {"KilledWorker", "CancelledError", "FutureCancelledError", "CommClosedError"}
-    )
-
-
 def run(
     cells: Iterable[Cell],
     services: dict[str, dict[str, Any]],
@@ -167,7 +104,7 @@ def run(
     """Do what ``path`` does not have yet, a row as soon as it is there; returns how many.
 
     ``services`` are rows by digest.  Where workers die, what they had is done again.  Raises
-    `SweepError` when that does not help; all rows that were written stay.
+    `WorkersError` when that does not help; all rows that were written stay.
     """
     have = known(path)
     todo = [cell for cell in cells if cell.key not in have]
@@ -177,7 +114,7 @@ def run(
         if not todo:
             return nr_todo
     cell = todo[0]
-    raise SweepError(
+    raise WorkersError(
         f"workers died {ATTEMPTS} times; {nr_todo - len(todo)} of {nr_todo} cells are in {path},"
         f" among those that are not: {cell.variant} {cell.workload}, {cell.nr_cpus} CPUs"
     )
@@ -199,7 +136,7 @@ def _round(
         }
         for future in as_completed(futures):
             error = None if future.cancelled() else future.exception()
-            if future.cancelled() or (error is not None and _died(error)):
+            if future.cancelled() or (error is not None and died(error)):
                 lost.append(futures[future])
                 continue
             append_row(path, future.result())

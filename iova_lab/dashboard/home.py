@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import iova_variants
 from iova_lab import workloads
 from iova_lab.dashboard.report_pages import of_workload
 from iova_lab.dashboard.views import address
-from iova_lab.measuring.fakes import load
-from iova_lab.rendering.pages import Page, fragment, inline, read_page
-from iova_lab.reports.contents import find_pages
+from iova_lab.measuring import fakes
+from iova_lab.rendering.pages import Page, find_pages, fragment, inline, read_page
 
 #: Below the published folder.
 SOURCES = "sources"
@@ -92,13 +90,13 @@ def _answers(folder: Path, known: Iterable[str]) -> dict[str, str]:
 
 
 def _variants(report: Path, html: Path) -> Iterator[Row]:
-    names = iova_variants.names(fake=False)
+    names = fakes.allocators()
     found = _answers(report / "variants", names)
     for name in names:
         links = {"source": source} if (source := _source(name, html)) else {}
         if name != BASE:
             links[f"beside {BASE}"] = f"#/compare?left={BASE}&right={name}"
-        variant = load(name)
+        variant = fakes.load(name)
         summary = f"{variant.summary} ({variant.kernel_release})" if variant else ""
         yield Row(name, summary, found.get(name, ""), links)
 
@@ -118,9 +116,8 @@ def _workloads(report: Path, lab: dict[str, Any], machine: str) -> Iterator[Row]
 
 def _source(name: str, html: Path) -> str | None:
     """Write a variant's C as a page; its path below ``html``, None for one without a file."""
-    try:
-        path = iova_variants.find_source(name)
-    except LookupError:
+    path = fakes.source(name)
+    if path is None:
         return None
     from pygments import highlight
     from pygments.formatters import HtmlFormatter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import iova_variants
 
 #: Named where no variant's claims can be read: results may be of variants that are gone.
@@ -19,6 +21,14 @@ def load(name: str) -> iova_variants.Variant | None:
 def allocators() -> list[str]:
     """Names of this checkout's variants that keep ranges, sorted."""
     return iova_variants.names(fake=False)
+
+
+def source(name: str) -> Path | None:
+    """The C file of a variant of this checkout, or None."""
+    try:
+        return iova_variants.find_source(name)
+    except LookupError:
+        return None
 
 
 def claims(name: str) -> list[str] | None:

@@ -34,6 +34,8 @@ _MADE_LINK = re.compile(r"\[([^\]]+\.(?:csv|mbox))\]\(\1\)")
 
 #: Characters of a line of text that need no scrolling.
 SCREEN = 100
+#: The page of a folder that leads to all others there.
+INDEX = "index"
 
 
 class PageError(IovaLabError, ValueError):
@@ -152,6 +154,23 @@ def _link_to_html(token: Token) -> None:
         token.attrs["href"] = glossary.NAME
     elif token.type == "link_open" and target:
         token.attrs["href"] = f"{target[1]}.html{target[2] or ''}"
+
+
+def find_pages(reports: Path) -> dict[str, list[Page]]:
+    """Every page below ``reports``, by its folder: reports of machines, which have an index, first.
+
+    Pages of a report's own parts (one per workload, one per variant) are left to its index.
+    """
+    found: dict[str, list[Page]] = {}
+    paths = list(reports.glob("*/*.md"))
+    machines = {path.parent for path in paths if path.stem == INDEX}
+    paths.sort(key=lambda p: (p.parent not in machines, p.parent, p.stem != INDEX, p.stem))
+    for path in paths:
+        page = read_page(path)
+        found.setdefault(path.parent.name, []).append(
+            Page(path.relative_to(reports), page.question, page.answer)
+        )
+    return found
 
 
 def sources(frame: pd.DataFrame) -> str:

@@ -29,7 +29,7 @@ from iova_lab.checking.worst.score import (
     instructions,
     score,
 )
-from iova_lab.contention.sweep import local
+from iova_lab.measuring.workers import local
 
 #: Genomes that are tried in a round, by all islands: they see each other's finds after it.
 TRIES = 60

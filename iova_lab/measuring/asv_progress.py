@@ -4,7 +4,7 @@ asv prints a table of every cell, most of which do not exist.  This runs asv's c
 its output in a file, and shows how many of the cells that exist have begun: each adds a line to a
 file (`begin_cell` in benchmarks/_common.py), and the lines are counted.
 
-    python -m iova_lab.dashboard.progress asv run ...
+    python -m iova_lab.measuring.asv_progress asv run ...
 """
 
 from __future__ import annotations
