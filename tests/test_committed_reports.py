@@ -54,7 +54,10 @@ def committed(pattern: str) -> list[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", sorted(WRITERS))
+@pytest.mark.parametrize(
+    "part",
+    [pytest.param(one, marks=[pytest.mark.long] * (one == "reference")) for one in sorted(WRITERS)],
+)
 def test_a_report_is_what_its_results_say(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

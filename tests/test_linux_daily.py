@@ -98,6 +98,7 @@ def test_a_lock_that_is_taken_twice_shows_in_exact_numbers(tmp_path: Path) -> No
     assert counted[0].visits == counted[1].visits
 
 
+@pytest.mark.long
 def test_a_use_after_free_shows_before_its_fix_and_not_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

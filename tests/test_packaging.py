@@ -180,6 +180,7 @@ def test_an_installed_lab_compiles_a_tree_of_the_users_own(installed: Path, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_installed_lab_checks_a_new_users_file(installed: Path, tmp_path: Path) -> None:
     """In an empty folder: `new`, then `try` on what it wrote, and on the same with a mistake."""
     code = f"""

@@ -301,7 +301,10 @@ def test_every_way_to_break_is_told(way: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flavour", skeleton.FLAVOURS)
+@pytest.mark.parametrize(
+    "flavour",
+    [pytest.param(one, marks=[pytest.mark.long] * (one == "rbtree")) for one in skeleton.FLAVOURS],
+)
 def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
     skeleton.write("mine", flavour)
     done = run("try", "mine.c", "--check-only", "--budget", "8")
