@@ -60,8 +60,7 @@ def lockup(
         module.check_name(name)
     locking.stream(nr_live)  # a mistake shows here, before the long part
     path = results / rows.LOCKUPS
-    stores = [path, results / walks.WALKS]
-    with provenance.recorded(stores, invoked()), rows.packed_at_end([path]), progress() as bar:
+    with provenance.recorded([path], invoked()), rows.packed_at_end([path]), progress() as bar:
         task = bar.add_task("stock kernel: 1 minute", total=len(names) + 1)
         stock = locking.stock(found, nr_live, lambda line: None)
         bar.advance(task)
@@ -77,6 +76,7 @@ def lockup(
             if outcome.locked_up:
                 bar.console.print(f"{name}: {outcome.words[0]}", markup=False, highlight=False)
         walks.count_walks(results)
+        provenance.write(results / walks.WALKS, provenance.here(invoked(), []))
     click.echo(f"rows: {path}", err=True)
     click.echo("\n".join(stock.words) or "the stock kernel did not lock up")
     click.echo()
