@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+#: Seconds between two lines of progress where no terminal shows a bar.
+EVERY_S = 60.0
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -26,11 +32,35 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 def progress() -> Progress:
     """A bar on stderr, with the time left, that is gone when the work is done.
 
-    A file or a pipe gets nothing of it, not even the empty line that rich would leave there.
+    A file or a pipe gets a line every `EVERY_S`, and nothing of work that takes less.
     """
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     console = Console(stderr=True)
-    columns = Progress.get_default_columns()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    if console.is_terminal:
+        return Progress(*Progress.get_default_columns(), console=console, transient=True)
+
+    class Lines(Progress):
+        """Counts as a bar does, and prints where that has come to."""
+
+        printed = time.monotonic()
+
+        def advance(self, task_id: TaskID, advance: float = 1) -> None:
+            super().advance(task_id, advance)
+            self._tell(task_id)
+
+        def update(self, task_id: TaskID, **changes: Any) -> None:
+            super().update(task_id, **changes)
+            self._tell(task_id)
+
+        def _tell(self, task_id: TaskID) -> None:
+            if time.monotonic() - self.printed < EVERY_S:
+                return
+            self.printed = time.monotonic()
+            task = self._tasks[task_id]
+            left = task.time_remaining
+            left_words = f", about {timedelta(seconds=round(left))} left" if left else ""
+            print(f"{task.description}: {task.percentage:.0f} %{left_words}", file=sys.stderr)
+
+    return Lines(console=console, disable=True)
