@@ -81,7 +81,7 @@ def scramble_asv(folder: Path) -> None:
             variants, *others = row[columns.index("params")]
             nr_cells = math.prod(map(len, others))
             by = [
-                factor(variant.strip("'"), benchmark, index)
+                factor(variant.strip("'"), folder.name, benchmark, index)
                 for variant in variants
                 for index in range(nr_cells)
             ]
@@ -92,6 +92,12 @@ def scramble_asv(folder: Path) -> None:
                     continue
                 row[place] = [other(value, by[at]) for at, value in enumerate(row[place])]
         path.write_text(json.dumps(stored), encoding="utf-8")
+
+
+def scramble_machines(folder: Path) -> None:
+    """The same for each machine, by other factors."""
+    for machine in ("reference", "xeon"):
+        scramble_asv(folder / machine)
 
 
 def scramble_rows(folder: Path) -> None:
@@ -141,6 +147,7 @@ PAGES = {
         scramble_asv,
         r"live.*|.*class|vs .*|.*: exponent|nr_live",
     ),
+    "machines": Page("", ("report", "machines"), scramble_machines, r"cell|cells|opposite"),
     "kernel": Page(
         "kernel",
         ("report", "kernel"),
