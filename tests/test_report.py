@@ -24,8 +24,8 @@ from matplotlib.text import Text
 from iova_lab import workloads
 from iova_lab.cli import main
 from iova_lab.measuring import scaling, scorecard
+from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.cells import number
-from iova_lab.measuring.fakes import fake_variants
 from iova_lab.measuring.results import METRICS, ResultsError, find_run, tidy
 from iova_lab.measuring.scaling import exponents
 from iova_lab.measuring.statistics import Interval

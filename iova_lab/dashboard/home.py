@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iova_lab import workloads
 from iova_lab.dashboard.report_pages import of_workload
 from iova_lab.dashboard.views import address
-from iova_lab.measuring import fakes
+from iova_lab.measuring import catalogue
 from iova_lab.rendering.pages import Page, find_pages, fragment, inline, read_page
 
 #: Below the published folder.
@@ -90,13 +89,13 @@ def _answers(folder: Path, known: Iterable[str]) -> dict[str, str]:
 
 
 def _variants(report: Path, html: Path) -> Iterator[Row]:
-    names = fakes.allocators()
+    names = catalogue.allocators()
     found = _answers(report / "variants", names)
     for name in names:
         links = {"source": source} if (source := _source(name, html)) else {}
         if name != BASE:
             links[f"beside {BASE}"] = f"#/compare?left={BASE}&right={name}"
-        variant = fakes.load(name)
+        variant = catalogue.load(name)
         summary = f"{variant.summary} ({variant.kernel_release})" if variant else ""
         yield Row(name, summary, found.get(name, ""), links)
 
@@ -110,13 +109,13 @@ def _workloads(report: Path, lab: dict[str, Any], machine: str) -> Iterator[Row]
             for benchmark, words in GRAPHS.items()
             if (view := lab["views"].get(benchmark)) and name in found
         }
-        known = workloads.find(name)
-        yield Row(name, known.summary if known else "", found.get(name, ""), links)
+        summary, _ = catalogue.words_of(name) or ("", "")
+        yield Row(name, summary.replace("`", ""), found.get(name, ""), links)
 
 
 def _source(name: str, html: Path) -> str | None:
     """Write a variant's C as a page; its path below ``html``, None for one without a file."""
-    path = fakes.source(name)
+    path = catalogue.source(name)
     if path is None:
         return None
     from pygments import highlight

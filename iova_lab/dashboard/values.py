@@ -16,7 +16,7 @@ from typing import Any
 from asv.graph import Graph
 
 from iova_lab.dashboard.views import SIZE, VARIANT, View
-from iova_lab.measuring.fakes import fake_variants
+from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.results import nr_measured
 
 WORKLOAD = "workload"

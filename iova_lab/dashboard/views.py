@@ -50,7 +50,7 @@ def add_to_index(
 
 def looks(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, width, dashes and marker of each variant, as in the report's figures."""
-    from iova_lab.measuring.fakes import fake_variants
+    from iova_lab.measuring.catalogue import fake_variants
     from iova_lab.rendering import figures
     from iova_lab.rendering.looks import styles
 
@@ -202,7 +202,7 @@ def _spans_decades(cells: pd.Series) -> bool:
 
 def _real(cells: pd.Series) -> pd.Series:
     """Without the floor, whose values say nothing about allocators."""
-    from iova_lab.measuring.fakes import fake_variants
+    from iova_lab.measuring.catalogue import fake_variants
 
     variants = cells.index.get_level_values(VARIANT).str.strip("'")
     return cells[~variants.isin(fake_variants(set(variants)))]

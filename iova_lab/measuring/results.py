@@ -24,8 +24,8 @@ from iova_lab.measuring.asv_runs import WRITTEN_BY, read_file
 from iova_lab.measuring.asv_runs import ResultsError as ResultsError
 from iova_lab.measuring.asv_runs import Run as Run
 from iova_lab.measuring.asv_runs import find_run as find_run
+from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.cells import Missing
-from iova_lab.measuring.fakes import fake_variants
 from iova_lab.measuring.frames import columns_of, rows_of
 from iova_variants.opstream import Op
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab import workloads
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.basics.reading import row_files
 from iova_lab.contention import holds, plausible, store, validation
@@ -17,6 +16,7 @@ from iova_lab.contention.scenarios import SCENARIOS, THINK_NS
 from iova_lab.contention.study import SCENARIO
 from iova_lab.contention.tables import LOADED_IN_PART, duration, loaded_lines
 from iova_lab.measuring import provenance
+from iova_lab.measuring.catalogue import words_of
 from iova_lab.measuring.cells import HARD_LOCKUP_S, SOFT_LOCKUP_S
 from iova_lab.measuring.code_digest import is_old
 from iova_lab.measuring.flags import OLD
@@ -178,7 +178,7 @@ def _picture(frame: pd.DataFrame, out_dir: Path, refused: dict[str, list[str]]) 
     return {
         "workload": workload,
         "finding": finding,
-        "summary": workloads.get(workload).summary.replace("``", "`"),
+        "summary": (words_of(workload) or (workload, ""))[0],
         "left_out": [name.removesuffix(cell) for name in refused if name.endswith(cell)],
     }
 

@@ -13,9 +13,9 @@ from iova_lab.basics.reading import row_files
 from iova_lab.kernel.fidelity import counterpart
 from iova_lab.kernel.layout import series
 from iova_lab.measuring import provenance, rows, windows
+from iova_lab.measuring.catalogue import allocators
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.code_digest import is_old, is_old_in_module
-from iova_lab.measuring.fakes import allocators
 from iova_lab.measuring.frames import columns_of
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save

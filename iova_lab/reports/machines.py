@@ -12,8 +12,8 @@ import pandas as pd
 
 from iova_lab.basics.errors import NoResultsError
 from iova_lab.measuring import asv_runs, flags, results, scaling
+from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.cells import number
-from iova_lab.measuring.fakes import fake_variants
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.reports.machines_figure import figure

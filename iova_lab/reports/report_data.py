@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from iova_lab import workloads
 from iova_lab.measuring import asv_runs, flags, results, scaling
-from iova_lab.measuring.fakes import claims, fake_variants, load
+from iova_lab.measuring.catalogue import claims, fake_variants, load, words_of
 from iova_lab.rendering import tables
 from iova_lab.reports import finding, thread_2017, thread_2026
 from iova_lab.reports.report_facts import GONE, HARNESS, conditions, facts
@@ -232,11 +231,8 @@ def _section(
 
 def _words(workload: str) -> tuple[str, str]:
     """A workload's own first line, and what follows it."""
-    found = workloads.find(workload)
-    if found is None:
-        return "A workload that this checkout does not have.", ""
-    doc = found.doc.replace("``", "`")
-    return found.summary.replace("``", ""), doc.partition("\n")[2].strip("\n")
+    summary, doc = words_of(workload) or ("A workload that this checkout does not have.", "")
+    return summary.replace("`", ""), doc
 
 
 def _size(nr_live: int | None) -> str:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from iova_lab import workloads
-from iova_lab.measuring import asv_runs, drift, flags, provenance, reference_load, results
+from iova_lab.measuring import (
+    asv_runs,
+    catalogue,
+    drift,
+    flags,
+    provenance,
+    reference_load,
+    results,
+)
 from iova_lab.measuring.cells import number
 from iova_lab.rendering import tables
 
@@ -82,7 +89,7 @@ def _wide(frame: pd.DataFrame) -> str:
 
 def _workloads(measured: set[str]) -> str:
     """How many there were to measure, and which have come since: these have no cell at all."""
-    known = set(workloads.names())
+    known = set(catalogue.asked())
     text = f"{len(measured)}"
     later = sorted(known - measured)
     return f"{text}; not measured: {', '.join(later)}" if later else text

@@ -1,10 +1,11 @@
-"""Which variants are in this checkout, what do they say of themselves, and which keep no ranges?"""
+"""Which variants and workloads are in this checkout, and what do they say of themselves?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import iova_variants
+from iova_lab import workloads
 
 #: Named where no variant's claims can be read: results may be of variants that are gone.
 FLOOR = "null"
@@ -29,6 +30,20 @@ def source(name: str) -> Path | None:
         return iova_variants.find_source(name)
     except LookupError:
         return None
+
+
+def asked() -> list[str]:
+    """Names of this checkout's workloads, sorted."""
+    return workloads.names()
+
+
+def words_of(workload: str) -> tuple[str, str] | None:
+    """A workload's first line and what follows it, in Markdown; None for one that is gone."""
+    found = workloads.find(workload)
+    if found is None:
+        return None
+    doc = found.doc.replace("``", "`").partition("\n")[2].strip("\n")
+    return found.summary.replace("``", "`"), doc
 
 
 def claims(name: str) -> list[str] | None:
