@@ -33,7 +33,7 @@ _MADE_LINK = re.compile(r"\[([^\]]+\.(?:csv|mbox))\]\(\1\)")
 
 
 #: Characters of a line of text that need no scrolling.
-SCREEN = 100
+SCREEN = 80
 #: The page of a folder that leads to all others there.
 INDEX = "index"
 

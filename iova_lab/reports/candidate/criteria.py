@@ -68,7 +68,7 @@ def criteria(sources: Sources) -> list[Criterion]:
 
 
 def _ratio(what: str, found: list[CellRatio]) -> Criterion:
-    asked = f"{what}: at most {MOST:g} of {TODAY}'s, aim {AIM:g}"
+    asked = f"{what}: at most x{MOST:g} of {TODAY}'s, aim x{AIM:g}"
     ends = extremes(found)
     if ends is None:
         return Criterion(asked, NOTHING, None)
