@@ -32,7 +32,7 @@ def source(name: str) -> Path | None:
         return None
 
 
-def asked() -> list[str]:
+def workload_names() -> list[str]:
     """Names of this checkout's workloads, sorted."""
     return workloads.names()
 

@@ -89,7 +89,7 @@ def _wide(frame: pd.DataFrame) -> str:
 
 def _workloads(measured: set[str]) -> str:
     """How many there were to measure, and which have come since: these have no cell at all."""
-    known = set(catalogue.asked())
+    known = set(catalogue.workload_names())
     text = f"{len(measured)}"
     later = sorted(known - measured)
     return f"{text}; not measured: {', '.join(later)}" if later else text
