@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines of progress where no terminal shows a bar.
 EVERY_S = 60.0
+#: The time left follows from the speed of so many seconds: a boot may take minutes.
+SPEED_S = 600.0
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -39,7 +41,8 @@ def progress() -> Progress:
 
     console = Console(stderr=True)
     if console.is_terminal:
-        return Progress(*Progress.get_default_columns(), console=console, transient=True)
+        columns = Progress.get_default_columns()
+        return Progress(*columns, console=console, transient=True, speed_estimate_period=SPEED_S)
 
     class Lines(Progress):
         """Counts as a bar does, and prints where that has come to."""
@@ -63,4 +66,4 @@ def progress() -> Progress:
             left_words = f", about {timedelta(seconds=round(left))} left" if left else ""
             print(f"{task.description}: {task.percentage:.0f} %{left_words}", file=sys.stderr)
 
-    return Lines(console=console, disable=True)
+    return Lines(console=console, disable=True, speed_estimate_period=SPEED_S)
