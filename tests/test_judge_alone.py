@@ -193,6 +193,23 @@ def test_ranges_in_order_make_no_list(library: c.CDLL) -> None:
     library.judge_put(judge)
 
 
+def test_churn_makes_no_list(library: c.CDLL) -> None:
+    """Nor does a treap grow deep by what is taken out of it, from either end or between."""
+    judge = library.judge_new(0, False, (c.c_uint64 * 1)(1), 1)
+    rng = random.Random(3)
+    for pfn in range(4096):
+        assert library.judge_add(judge, 2 * pfn, 2 * pfn) is None
+    halves = [rng.sample(range(4096), 2048) for _ in range(4)]
+    for live in (range(0, 4096, 4), range(4095, 0, -4), *halves):
+        for pfn in live:
+            library.judge_free(judge, 2 * pfn)
+        assert library.inside_depth(judge) < 48
+        for pfn in live:
+            assert library.judge_add(judge, 2 * pfn, 2 * pfn) is None
+        assert library.inside_depth(judge) < 48
+    library.judge_put(judge)
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_judge_that_gets_no_memory_leaves_none_behind(library: c.CDLL, number: int) -> None:
     library.inside_refuse(number)
