@@ -47,14 +47,14 @@ endif
 SOURCES	:= iova_variants harness iova_lab pyproject.toml setup.py
 
 .PHONY: bench reports docs site contention html dashboard offline check test lint sanitize fuzz build tools
-.PHONY: machine lock clean test-all tests
+.PHONY: machine lock clean test-all tests mutants
 .DELETE_ON_ERROR:
 
 bench: .venv/installed tools machine
 	@test -z "$$(git status --porcelain -- $(SOURCES))" || echo \
 	  "note: asv measures the last commit: what is not committed is left out (git status)"
 	@status=0; \
-	 $(BIN)/python -m iova_lab.dashboard.progress \
+	 $(BIN)/python -m iova_lab.measuring.asv_progress \
 	   $(BIN)/asv run HEAD --machine '$(MACHINE)' $(QUICK) || status=$$?; \
 	 test $$status -eq 0 -o $$status -eq 2 || exit $$status; \
 	 report=$$($(BIN)/iova-lab report --machine '$(MACHINE)' --out 'build/reports/$(MACHINE)') || exit; \
@@ -147,6 +147,11 @@ fuzz: build
 	$(BIN)/python -m tests.support.fuzz_run -runs=$(FUZZ_RUNS) -max_len=2500 -timeout=300 \
 	  -rss_limit_mb=2000 -print_final_stats=1 -artifact_prefix=build/fuzz/finds/ build/fuzz/corpus
 	$(BIN)/python -m tests.support.fuzz_blind diagnose --runs $(FUZZ_RUNS)
+
+# Ten minutes: how many faults of the judge and of the statistics would their tests miss?
+mutants: build
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[mutation]'
+	$(BIN)/python -m tests.support.mutants
 
 # `make test-all` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
 # environment is told there: leaks are off, because CPython frees little of its own at exit, and the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import pkgutil
 import re
 import shlex
@@ -296,3 +297,12 @@ def test_every_name_in_the_table_of_commands_exists() -> None:
     assert len(names) > 20
     for name in names:
         pkgutil.resolve_name(name)
+
+
+def test_the_mutants_that_lived_are_those_of_the_last_survey() -> None:
+    found = json.loads(read("results/mutants.json"))["found"]
+    assert len(found) == 2
+    for one in found:
+        assert len(one["lived"]) == one["nr_lived"]
+        counts = f"{one['nr_lived']} of {one['nr_tried']} in {one['source']}"
+        assert counts in read("CONTRIBUTING.md")
