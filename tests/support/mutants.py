@@ -30,6 +30,7 @@ import click
 import pytest
 from scipy import stats
 
+from iova_lab.basics.writing import write_whole
 from iova_lab.measuring import provenance
 from iova_lab.rendering.console import progress
 from iova_variants import building
@@ -124,7 +125,6 @@ def _test(mutant: Path, tests: str) -> int:
         assert spec.loader is not None
         sys.modules[_STATISTICS] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        importlib.import_module("iova_lab.measuring").statistics = module  # type: ignore[attr-defined]
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", tests]))
 
 
@@ -139,8 +139,7 @@ def survey(subject: Subject, nr: int, seed: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="iova-lab-mutants-") as folder:
         every = mutants(subject, Path(folder))
         tried = random.Random(seed).sample(every, min(nr, len(every)))
-        bar = progress()
-        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with progress() as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
             task = bar.add_task(subject.source, total=len(tried))
             found = []
             for one in pool.map(lambda path: is_found(subject, path), tried):
@@ -170,7 +169,8 @@ def main(sample: int, seed: int, test: tuple[str, str] | None) -> None:
         sys.exit(_test(Path(test[0]), test[1]))
     made = replace(provenance.here([], []), command="make mutants")
     found = [survey(subject, sample, seed) for subject in SUBJECTS]
-    RESULTS.write_text(json.dumps({**asdict(made), "seed": seed, "found": found}, indent=1) + "\n")
+    stored = {**asdict(made), "seed": seed, "found": found}
+    write_whole(RESULTS, json.dumps(stored, indent=1) + "\n")
     for one in found:
         click.echo(f"{one['source']}: {one['nr_lived']} of {one['nr_tried']} mutants live")
 
