@@ -56,6 +56,7 @@ def is_private_elsewhere(name: str, path: Path) -> bool:
     return not path.parent.is_relative_to(ROOT.joinpath(*parts[:private]))
 
 
+@pytest.mark.slow
 def test_nothing_private_is_imported_from_another_package() -> None:
     variants = ROOT / "iova_variants" / "_variant.py"
     assert is_private_elsewhere("iova_variants._rcache.OWN", ROOT / "iova_lab" / "cli.py")

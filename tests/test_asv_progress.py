@@ -34,6 +34,7 @@ def run(
     return out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [0, 1, 2])
 def test_asvs_table_is_kept_and_not_printed(
     tmp_path: Path,

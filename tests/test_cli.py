@@ -145,6 +145,7 @@ def test_exit_status_and_one_line(
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_list_and_replay_speak_json() -> None:
     listed = json.loads(CliRunner().invoke(main, ["list", "--json"]).stdout)
     assert [row["name"] for row in listed["variants"]] == iova_variants.names()
@@ -159,6 +160,7 @@ def test_list_and_replay_speak_json() -> None:
         assert (replayed["rcache"] is None) == (rcache == "off")
 
 
+@pytest.mark.slow
 def test_a_size_is_written_behind_an_at_and_the_former_option_prints_a_note() -> None:
     at = CliRunner().invoke(main, ["replay", "null", "ring@1000", "--json"])
     former = CliRunner().invoke(main, ["replay", "null", "ring", "--nr-live", "1000", "--json"])
@@ -210,6 +212,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(monkeypatch: pytest.MonkeyPatc
     assert "Fit to measure on." in fit.stdout
 
 
+@pytest.mark.slow
 def test_doctor_looks_at_this_machine() -> None:
     done = CliRunner().invoke(main, ["doctor", "--seconds", "0", "--json"])
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
@@ -234,6 +237,7 @@ def test_new_refuses_to_overwrite(
     assert (tmp_path / "mine.c").read_bytes() == written
 
 
+@pytest.mark.slow
 def test_doctor_says_so_when_there_was_no_time_to_measure() -> None:
     found = noise(trial.noise(0.5, lambda text, share: None), 0.5)
     assert (found.status, found.found) == ("bad", "not known")

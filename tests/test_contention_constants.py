@@ -227,6 +227,7 @@ def test_validation_rows_without_a_calm_round_are_left_out() -> None:
 # ---- the sweep ----
 
 
+@pytest.mark.slow
 def test_a_stored_sweep_measures_nothing_and_drops_rows_of_other_constants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +286,7 @@ def burn(tell: child.Tell) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_what_a_child_used_is_not_another_programs() -> None:
     before = load._spent_by_us()
     child.run_in_child(burn, Limits(wall_s=600))

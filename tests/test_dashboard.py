@@ -246,6 +246,7 @@ def list_of(site: Site) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_times_are_those_of_the_reports(site: Site) -> None:
     """Seen: seconds per window, which nobody compares with anything."""
     benchmarks = json.loads((site.html / "index.json").read_text())["benchmarks"]
@@ -266,6 +267,7 @@ def test_times_are_those_of_the_reports(site: Site) -> None:
     assert 1 < row["last_value"] < 1e6
 
 
+@pytest.mark.slow
 def test_the_list_can_be_read(site: Site) -> None:
     """Seen: 18,980 rows, most of them without a value."""
     rows = list_of(site)
@@ -277,6 +279,7 @@ def test_the_list_can_be_read(site: Site) -> None:
     assert {row["name"] for row in rows} >= {NODES, LATENCY}
 
 
+@pytest.mark.slow
 def test_a_change_between_commits_is_one_of_counts(site: Site) -> None:
     """Seen: 94 "improvements", null among them, between two runs of the same code."""
     changed = {row["pretty_name"] for row in list_of(site) if row["prev_value"] is not None}
@@ -285,6 +288,7 @@ def test_a_change_between_commits_is_one_of_counts(site: Site) -> None:
     assert {name for name, *_ in found} == changed
 
 
+@pytest.mark.slow
 def test_what_was_never_measured_is_listed_as_that(site: Site) -> None:
     index = json.loads((site.html / "index.json").read_text())
     assert index["iova_lab"]["unmeasured"] == [asv_site.UNMEASURED]

@@ -269,6 +269,7 @@ def maker(name: str) -> Any:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["api", "cli", "diagnose"])
 def test_a_page_that_is_made_is_of_this_source(name: str) -> None:
     assert maker(f"make_{name}").page() == read(f"docs/{name}.md"), "`make docs` writes it again"

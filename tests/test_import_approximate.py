@@ -329,6 +329,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(main, ["trace", *words])
 
 
+@pytest.mark.slow
 def test_it_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text(texts.IOMMU["tracefs"])
     trace = str(tmp_path / "t.npz")

@@ -81,6 +81,7 @@ def test_ratios_are_of_the_measured_pass_and_of_the_last_boot(tmp_path: Path) ->
     assert "500 |" in text[text.index("## The detour") :]
 
 
+@pytest.mark.slow
 def test_what_went_wrong_and_other_settings_are_shown(tmp_path: Path) -> None:
     broken = boot("mainline", mode="strict", errors=["mixed: 3 words read were not"])
     crowd = boot("stock", crowd="1000")

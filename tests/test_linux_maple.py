@@ -51,6 +51,7 @@ def tree(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_address_is_that_of_the_retelling(tree: Path) -> None:
     """`maple` has the same rule on a B-tree of its own."""
     name = f"linux:{tree}"
@@ -171,6 +172,7 @@ def test_what_is_wrong_with_it_is_found(tree: Path) -> None:
         iova_variants.replay(f"linux:{tree}", OpStream(ops), judge=True)
 
 
+@pytest.mark.slow
 def test_an_op_that_does_not_return_leaves_it_usable(tree: Path) -> None:
     """The nodes, the sheaf and what waits for a grace period have gone with their cache."""
     small_maple.write(
@@ -271,6 +273,7 @@ def test_neither_tree(tmp_path: Path) -> None:
         iova_variants.load(f"linux:{folder}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sanitizers", [[], ["-fsanitize=address,undefined"]])
 def test_the_shims_own_parts(tmp_path: Path, sanitizers: list[str]) -> None:
     """Sheaves, bulk and grace periods: CI fetches no package that has all of them."""

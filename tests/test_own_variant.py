@@ -166,6 +166,7 @@ def test_a_crash_while_draining_is_told(tmp_path: Path) -> None:
         iova_variants.replay(path, STREAM, timeout=20)
 
 
+@pytest.mark.slow
 def test_a_hang_is_told_with_its_op(tmp_path: Path) -> None:
     path = write(tmp_path, AT_ALLOC=at_op_7("for (;;) READ_ONCE(iovad->nr);"))
     with pytest.raises(
@@ -174,6 +175,7 @@ def test_a_hang_is_told_with_its_op(tmp_path: Path) -> None:
         iova_variants.replay(path, STREAM, timeout=0.5)
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_not_given_back_is_a_hang(tmp_path: Path) -> None:
     path = write(tmp_path, AT_UNLOCK="(void)flags;")
     with pytest.raises(VariantCrashedError, match=r"does not return .* at op 1 of 20"):

@@ -61,6 +61,7 @@ NUMBERS = EDGES | st.integers(0, 2**64 - 1) | st.integers(0, 300)
 # ---- the terms are the C ----
 
 
+@pytest.mark.slow
 @given(lo=NUMBERS, end=NUMBERS)
 @example(lo=0, end=2**63)
 @example(lo=2**64 - 4, end=2**64 - 2)
@@ -74,6 +75,7 @@ def test_the_term_of_aligned_room_is_the_compiled_function(
     assert value(terms.room, lo=lo, end=end).as_long() == unit.aligned_room(lo, end)
 
 
+@pytest.mark.slow
 @given(lo=NUMBERS, end=NUMBERS, size=NUMBERS, high=NUMBERS, aligned=st.booleans(), other=NUMBERS)
 def test_the_terms_of_a_request_are_the_compiled_functions(
     unit: Unit,

@@ -69,6 +69,7 @@ def changed(tmp_path: Path, **others: int) -> Path:
     return path.parent
 
 
+@pytest.mark.slow
 def test_the_page_has_what_is_stored(tmp_path: Path) -> None:
     text = write_rcache(RESULTS, tmp_path).with_suffix(".md").read_text()
     assert "takes 12 MiB of magazines on 6.12 and none on 7.3, which takes 1 MiB" in text
@@ -79,6 +80,7 @@ def test_the_page_has_what_is_stored(tmp_path: Path) -> None:
     assert re.search(r"\| +19 \|", text)
 
 
+@pytest.mark.slow
 def test_different_parking_has_a_table_for_each_kernel(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (RESULTS / "memory.jsonl").read_text().splitlines()]
     rows = [row | {"parked": row["parked"] + (row["kernel"] == "7.3")} for row in rows]

@@ -197,6 +197,7 @@ def test_where_asv_fails_nothing_is_said_to_be_whole(measuring: Reference, asv: 
     assert rows_of(measuring) == []
 
 
+@pytest.mark.slow
 def test_two_cannot_measure_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     hold = (

@@ -70,6 +70,7 @@ def test_any_short_history_keeps_the_tree(
         assert_holds(shim, kind, sorted(live))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", [PLAIN, MAX, SUM])
 def test_long_histories_keep_the_tree(shim: c.CDLL, kind: int, seed: int) -> None:

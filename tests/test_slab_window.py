@@ -8,6 +8,7 @@ import iova_variants
 from iova_lab import workloads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", [w for w in workloads.names() if not w.startswith("trace_")])
 def test_no_arena_is_taken_within_a_window(workload: str) -> None:
     for nr_live in (100, 1000, 3500):

@@ -161,6 +161,7 @@ def soaking(folder: Path, nr_ops: int = 300_000) -> soak.Soak:
     return soak.Soak(["no_cache", "anchor"], seed=3, nr_ops=nr_ops, out=folder, timeout=300)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = soaking(tmp_path)
     run.run()

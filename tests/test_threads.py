@@ -265,6 +265,7 @@ def test_a_variant_that_gives_a_range_away_twice_is_caught(tmp_path: Path) -> No
         iova_variants.replay_threads(path, stream, threads=2, judge=True)
 
 
+@pytest.mark.slow
 def test_a_variant_that_never_unlocks_is_given_up(tmp_path: Path) -> None:
     stuck = UNLOCKED.replace("((flags) = 0)", "do { (flags) = 0; spin_lock(lock); } while (0)")
     path = write(tmp_path, "stuck", stuck)

@@ -71,6 +71,7 @@ def test_a_short_replay_is_repeated_and_a_long_one_is_not(monkeypatch: pytest.Mo
     assert nr_replays(1.5) == 2
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_interval() -> None:
     done = CliRunner().invoke(main, ["replay", "null", "near_empty", "--json"])
     assert done.exit_code == 0, done.output
@@ -80,6 +81,7 @@ def test_the_command_prints_the_interval() -> None:
     assert found["nr_samples"] == timing.NR_SAMPLES == 8
 
 
+@pytest.mark.slow
 def test_the_command_prints_three_digits_of_a_time() -> None:
     done = CliRunner().invoke(main, ["replay", "mainline", "random_replace@3000"])
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("time ")]

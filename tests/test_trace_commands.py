@@ -104,6 +104,7 @@ def test_pieces_change_nothing(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert trace_info(path) == whole
 
 
+@pytest.mark.slow
 def test_the_curve_is_the_live_set() -> None:
     """Against the obvious way, on a real recording."""
     info = trace_info(RECORDED)
@@ -334,6 +335,7 @@ def test_the_function_that_frees_is_the_one_that_the_kernel_has() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_trace_of_the_lab_has_a_name_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

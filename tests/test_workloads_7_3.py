@@ -77,6 +77,7 @@ def nr_live_after(stream: OpStream) -> npt.NDArray[np.int64]:
     return np.cumsum(np.where(stream.ops["op"] == Op.FREE, -1, 1))
 
 
+@pytest.mark.slow
 def test_a_request_is_freed_on_the_cpu_that_made_it() -> None:
     for name in ("nvme_iova_7_3", "nvme_gappy", "unaligned_128k"):
         ops = workloads.generate(name, SMALL).ops
@@ -179,6 +180,7 @@ def test_unaligned_128k_takes_the_room_of_64_pages(nr_live: int) -> None:
     assert span == nr_live * unaligned_128k.ROOM - (unaligned_128k.ROOM - unaligned_128k.BLOCK)
 
 
+@pytest.mark.slow
 def test_unaligned_128k_is_a_search_over_a_good_part_of_the_space() -> None:
     assert growth("mainline", "unaligned_128k") == pytest.approx(10, rel=0.1)
     assert growth("augmented", "unaligned_128k") < 1.5

@@ -263,6 +263,7 @@ def test_ranges_in_the_caches_of_others_are_a_fault_behind_an_rcache() -> None:
 NEEDS_STEPS = pytest.mark.skipif(not stepping.possible(), reason="decodes x86-64")
 
 
+@pytest.mark.slow
 @NEEDS_STEPS
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is missing")
 def test_instructions_of_single_ops_sum_up_to_those_of_callgrind() -> None:

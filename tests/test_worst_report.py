@@ -87,6 +87,7 @@ def test_the_longest_hold_of_each_variant_is_of_a_workload_and_of_a_find(tmp_pat
     assert table.index("| candidate") < table.index("| mainline")
 
 
+@pytest.mark.slow
 def test_a_find_that_no_workload_has_is_named_with_its_stream(tmp_path: Path) -> None:
     write(tmp_path, study.SEARCHES, search("islands", 0, {}))
     code = code_digest("mainline", "counted")
