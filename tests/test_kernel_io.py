@@ -153,6 +153,56 @@ def test_overlaps_are_found_at_each_level() -> None:
     ]
 
 
+FILES = """\
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* Nothing of this machine is dropped. */
+#define open(path, ...) open(*(path) == '/' ? "/dev/null" : (path), __VA_ARGS__)
+#include "files.c"
+int main(void)
+{
+	char *words[] = { ".", "70", "2", "5", NULL };
+	struct load_counts *counts =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct rlimit limit = { LIMIT, RLIM_INFINITY };
+	int status;
+
+	if (chdir("FOLDER") || setrlimit(RLIMIT_FSIZE, &limit))
+		return 2;
+	rendezvous_make();
+	if (!fork()) {
+		dup2(1, 2);
+		load_files(counts, words);
+		load_done();
+	}
+	rendezvous_wait(1);
+	rendezvous_begin();
+	rendezvous_wait(1);
+	rendezvous_end();
+	wait(&status);
+	printf("%llu calls, %llu wrong", (unsigned long long)counts->nr_ops,
+	       (unsigned long long)counts->nr_corrupt);
+}
+"""
+
+
+def test_files_take_the_same_room_at_any_scale(tmp_path: Path) -> None:
+    guest = building.HARNESS_DIR / "guest"
+    sources = [str(guest / f"{name}.c") for name in ("pattern", "rendezvous")]
+    (tmp_path / "files").mkdir()
+    code = FILES.replace("FOLDER", str(tmp_path / "files"))
+    whole = compiled(tmp_path, code.replace("LIMIT", "1 << 20", 1), f"-I{guest}", *sources)
+    assert whole == "280 calls, 0 wrong"
+    assert len(list((tmp_path / "files").iterdir())) <= 16
+    short = compiled(tmp_path, code.replace("LIMIT", "100000", 1), f"-I{guest}", *sources)
+    assert "iova_lab: load failed: write: fewer bytes than asked for" in short
+
+
 # ---- what the guest prints ----
 
 

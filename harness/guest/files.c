@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * files - a filesystem: files are written, synced, dropped from memory, read.
+ *
+ * A few at a time, so that the room they take does not grow with their number.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -11,22 +13,35 @@
 #include "loads.h"
 #include "rendezvous.h"
 
+/* Written before any is read, and the names that are written again. */
+#define FILES_AT_ONCE	16
+
 struct files {
 	const char *folder;
 	uint64_t nr_chunks, seed;
 	char *data;
 };
 
+struct files_path {
+	char text[256];
+};
+
+static struct files_path files_path(const struct files *files, uint64_t index)
+{
+	struct files_path path;
+
+	snprintf(path.text, sizeof(path.text), "%s/%llu", files->folder,
+		 (unsigned long long)index % FILES_AT_ONCE);
+	return path;
+}
+
 static int files_open(const struct files *files, uint64_t index, int flags)
 {
-	char path[256];
-	int file;
+	struct files_path path = files_path(files, index);
+	int file = open(path.text, flags, 0600);
 
-	snprintf(path, sizeof(path), "%s/%llu", files->folder,
-		 (unsigned long long)index);
-	file = open(path, flags, 0600);
 	if (file < 0)
-		load_die(path);
+		load_die(path.text);
 	return file;
 }
 
@@ -75,15 +90,28 @@ static void files_drop(void)
 
 static void files_remove(const struct files *files, uint64_t index)
 {
-	char path[256];
+	struct files_path path = files_path(files, index);
 
-	snprintf(path, sizeof(path), "%s/%llu", files->folder,
-		 (unsigned long long)index);
-	if (unlink(path))
-		load_die(path);
+	if (unlink(path.text))
+		load_die(path.text);
 }
 
-/* FOLDER NR_FILES CHUNKS_EACH SEED; every second file is removed again */
+/* Every second one is removed again; the others, when their name comes again. */
+static void files_round(struct load_counts *counts, const struct files *files,
+			uint64_t first, uint64_t end)
+{
+	uint64_t i;
+
+	for (i = first; i < end; i++)
+		files_write(counts, files, i);
+	files_drop();
+	for (i = first; i < end; i++)
+		files_read(counts, files, i);
+	for (i = first; i < end; i += 2)
+		files_remove(files, i);
+}
+
+/* FOLDER NR_FILES CHUNKS_EACH SEED */
 void load_files(struct load_counts *counts, char *const *words)
 {
 	uint64_t nr_files = strtoull(words[1], NULL, 0), i;
@@ -97,11 +125,8 @@ void load_files(struct load_counts *counts, char *const *words)
 	if (!files.data)
 		load_die("memory");
 	load_ready();
-	for (i = 0; i < nr_files; i++)
-		files_write(counts, &files, i);
-	files_drop();
-	for (i = 0; i < nr_files; i++)
-		files_read(counts, &files, i);
-	for (i = 0; i < nr_files; i += 2)
-		files_remove(&files, i);
+	for (i = 0; i < nr_files; i += FILES_AT_ONCE)
+		files_round(counts, &files, i,
+			    nr_files - i < FILES_AT_ONCE ? nr_files :
+							   i + FILES_AT_ONCE);
 }

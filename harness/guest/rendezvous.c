@@ -46,7 +46,7 @@ _Noreturn void load_done(void)
 _Noreturn void load_die(const char *what)
 {
 	fprintf(stderr, "iova_lab: load failed: %s: %s\n", what,
-		strerror(errno));
+		errno ? strerror(errno) : "fewer bytes than asked for");
 	/* The parent waits for both bytes of each load. */
 	if (!ready)
 		tell_parent();
