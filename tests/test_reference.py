@@ -225,6 +225,12 @@ def test_the_smallest_sizes_come_first_and_their_counts_before_their_times() -> 
     assert "near_empty" not in timed  # it has one size
 
 
+def test_a_run_that_is_cut_at_the_largest_size_loses_one_workload() -> None:
+    found = reference.parts([10_000, 1_000_000], reference.KINDS)
+    assert {len(part.workloads) for part in found if part.nr_live == 1_000_000} == {1}
+    assert len([part for part in found if (part.kind, part.nr_live) == (COUNTS, 10_000)]) == 1
+
+
 def test_the_graphs_have_a_past_of_exact_counts() -> None:
     """Nine earlier commits, each with the same cells, of one benchmark."""
     folder = Path(__file__).resolve().parent.parent / "results" / "reference"

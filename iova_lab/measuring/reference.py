@@ -1,9 +1,9 @@
 """The reference: every cell of the asv grid, a part at a time, the smallest sizes first.
 
-A part is the exact counts of all workloads at one size, or the times of a few workloads at one
-size: at most minutes, so that a run that is cut loses no more.  What is stored is not measured
-again.  Beside asv's file of the commit, load.jsonl has a row for each part: how long it took, and
-what other programs and the hypervisor took of the CPUs meanwhile.
+A part is the exact counts or the times of some workloads at one size, fewer of them the longer a
+cell takes: at most minutes, so that a run that is cut loses no more.  What is stored is not
+measured again.  Beside asv's file of the commit, load.jsonl has a row for each part: how long it
+took, and what other programs and the hypervisor took of the CPUs meanwhile.
 
 A part of times is measured again where other programs were busy; of one workload, where mainline's
 two times in that part have intervals without a common point.  After `MOST_TRIES` it stands, and
@@ -41,8 +41,10 @@ BENCHMARKS = {
     TIMES: [name for name in results.METRICS if name.startswith(("drift.", "latency."))],
     COUNTS: [name for name in results.METRICS if not name.startswith(("drift.", "latency."))],
 }
-#: Workloads whose times are one part.
-NR_WORKLOADS = 6
+#: Workloads in a part of times or of large counts, and in a part at `SLOW_CELLS` live ranges.
+NR_WORKLOADS, NR_SLOW = 6, 1
+#: From these sizes on counts take longer than asv itself, and every cell takes seconds.
+LARGE_COUNTS, SLOW_CELLS = 100_000, 1_000_000
 #: A window that takes longer is not timed, at this many ns for a node.
 WINDOW_S, NODE_NS = 10.0, 20.0
 #: What decides about a measured value; other commits may come between two parts.
@@ -102,11 +104,18 @@ def parts(sizes: Sequence[int], kinds: Sequence[str]) -> list[Part]:
     found = []
     for nr_live in sizes:
         names = [name for name in workloads.names() if not workloads.get(name).why_not(nr_live)]
-        counts = [Part(COUNTS, nr_live, tuple(names))] if names else []
-        batches = [names[i : i + NR_WORKLOADS] for i in range(0, len(names), NR_WORKLOADS)]
-        times = [Part(TIMES, nr_live, tuple(batch)) for batch in batches]
-        found += [part for part in (*counts, *times) if part.kind in kinds]
+        for kind in (COUNTS, TIMES):
+            each = _per_part(kind, nr_live)
+            batches = [tuple(names[i : i + each]) for i in range(0, len(names), each)]
+            found += [Part(kind, nr_live, batch) for batch in batches if kind in kinds]
     return found
+
+
+def _per_part(kind: str, nr_live: int) -> int:
+    """How many workloads are one part; asv starts for each, which takes ten seconds or more."""
+    if nr_live >= SLOW_CELLS:
+        return NR_SLOW
+    return NR_WORKLOADS if kind == TIMES or nr_live >= LARGE_COUNTS else len(workloads.names())
 
 
 def stored(results_dir: Path, machine: str, commit: str) -> pd.DataFrame | None:
