@@ -72,6 +72,7 @@ def test_the_base_package_tries_a_file(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_base_package_compares_and_names_what_is_left_out(tmp_path: Path) -> None:
     line = "compare mainline mainline --workloads near_empty --budget 3"

@@ -105,6 +105,7 @@ def test_find_and_continuous_name_the_step(series: tuple[Path, Asv, list[str]]) 
     asv("continuous", "--machine=here", "--bench=NodesMean", f"{mistake}^", mistake, status=1)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_run_compare_and_publish_over_the_axis(series: tuple[Path, Asv, list[str]]) -> None:
     out, asv, commits = series

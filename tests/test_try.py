@@ -323,6 +323,7 @@ def test_a_variant_of_the_lab_is_right_by_what_it_claims(name: str, tmp_path: Pa
     assert checking.check(source, out=tmp_path, seconds=8.0) is None
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_states_of_a_patch_are_counted_and_timed_against_each_other() -> None:
     write(name="before")

@@ -88,6 +88,7 @@ def test_a_file_that_ends_the_process_while_loaded_is_no_success(command: str) -
     assert "exit0.c: ends the process (exit status 0) while being loaded" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_sleeper_is_told_though_it_uses_no_cpu_time() -> None:
     done = run("try", in_alloc("sleeper", REST), "--check-only", "--budget", "600")
