@@ -111,7 +111,7 @@ def test_a_damaged_file_is_written_again(text: str, replays: Replays) -> None:
 def counted() -> pd.DataFrame:
     """Rows of `iova-lab counts`, by variant, workload and live ranges."""
     frame = pd.concat(
-        pd.read_csv(RESULTS / "candidate" / name) for name in ("counts.csv.gz", "no_cache.csv")
+        pd.read_csv(RESULTS / "candidate" / name) for name in ("counts.csv.gz", "no_cache.csv.gz")
     )
     return frame.dropna(subset="nodes").set_index(["variant", "workload", "nr_live"])
 

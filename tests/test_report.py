@@ -179,6 +179,8 @@ def test_number(value: float, text: str) -> None:
         (Interval(0.769, 0.6, 1.1), "( none shown [-40.0..+10.0%] )"),
         (Interval(0.99999, 0.99999, 0.99999), "( +0.0% )"),
         (Interval(930.0, 519.0, 954.0), "( x930 [519..954] )"),
+        (Interval(0.00042, 0.00042, 0.00042), "( x0.000420 )"),
+        (Interval(0.00042, 0.0004, 0.0005), "( x0.000420 [0.000400..0.000500] )"),
         (Interval(math.nan, math.nan, math.nan), "-"),
     ],
 )

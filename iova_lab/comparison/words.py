@@ -10,9 +10,10 @@ from iova_lab.comparison.counting import Counts
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.statistics import SAME, Interval, Ratio, ratio
+from iova_lab.rendering.tables import PERCENT_FROM
 
-#: Between these a ratio is printed as a change in per cent, outside as a factor.
-PERCENT_FROM, PERCENT_TO = 0.01, 2.0
+#: From here on a ratio of times is printed as a factor; +99 % is the largest change in per cent.
+PERCENT_TO = 2.0
 
 FAILED = "failed"
 WITHDRAWN = "withdrawn"

@@ -32,6 +32,8 @@ SHOWN = {
     "above_limit": "answers above the limit",
 }
 NOTHING = "-"
+#: Between these a ratio is a change in per cent, outside a factor: below, all are -99 and some.
+PERCENT_FROM, PERCENT_TO = 0.01, 10
 
 
 def change(ratio: Interval) -> str:
@@ -43,7 +45,8 @@ def change(ratio: Interval) -> str:
     if not ratio.known:
         return NOTHING
     three = (ratio.value, ratio.lo, ratio.hi)
-    if ratio.value < 10:
+    in_percent = PERCENT_FROM <= ratio.value < PERCENT_TO
+    if in_percent:
         value, lo, hi = (f"{100 * (x - 1):+.1f}".replace("-0.0", "+0.0") for x in three)
         value += "%"
     else:
@@ -52,7 +55,7 @@ def change(ratio: Interval) -> str:
     if ratio.lo == ratio.hi:
         return f"( {value} )"
     if ratio.lo <= 1 <= ratio.hi:
-        return f"( none shown [{lo}..{hi}{'%' if ratio.value < 10 else ''}] )"
+        return f"( none shown [{lo}..{hi}{'%' if in_percent else ''}] )"
     return f"( {value} [{lo}..{hi}] )"
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from iova_lab.claims.claim import ORIGINS, Claim, Finding, Quantity, Verdict
-from iova_lab.rendering.figures import STYLE
+from iova_lab.rendering.figures import STYLE, headline_above
 from iova_lab.rendering.looks import COLOURS
 
 #: Told apart by shape first, and by colour.
@@ -30,6 +30,7 @@ class Drawn(NamedTuple):
     """One row of the figure."""
 
     name: str
+    origin: str
     published: Quantity
     measured: Quantity
     verdict: Verdict
@@ -38,7 +39,7 @@ class Drawn(NamedTuple):
 def drawable(found: Sequence[tuple[Claim, Finding]]) -> list[Drawn]:
     """Claims that have a number on both sides, and a verdict."""
     return [
-        Drawn(claim.id, claim.published, finding.measured, finding.verdict)
+        Drawn(claim.id, claim.origin, claim.published, finding.measured, finding.verdict)
         for claim, finding in found
         if claim.published and finding.measured and finding.verdict in LOOKS
     ]
@@ -54,7 +55,7 @@ def figure(found: Sequence[tuple[Claim, Finding]]) -> Figure:
         for axes, (kind, panel) in zip(drawn.subplots(1, 2), kinds.items(), strict=True):
             _panel(axes, panel)
             AXES[kind](axes)
-        drawn.suptitle(title(found), fontweight="bold", fontsize=11)
+        headline_above(drawn, title(found))
         drawn.legend(
             handles=_legend({row.verdict for row in rows}),
             loc="outside lower center",
@@ -79,6 +80,11 @@ def title(found: Sequence[tuple[Claim, Finding]]) -> str:
     )
 
 
+def _label(row: Drawn) -> str:
+    """The title counts what was published, so the other rows name their origin."""
+    return row.name if row.origin == ORIGINS[0] else f"{row.name}\n({row.origin})"
+
+
 def _panel(axes: Axes, rows: Sequence[Drawn]) -> None:
     for y, row in enumerate(rows):
         low, high = row.published.lo, row.published.hi
@@ -89,7 +95,7 @@ def _panel(axes: Axes, rows: Sequence[Drawn]) -> None:
         axes.plot(ends, [y, y], color=look["color"], linewidth=2)
         edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 0.8, "zorder": 3}
         axes.plot([_middle(row.measured)], [y], linestyle="none", markersize=8, **(edge | look))
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
 
 

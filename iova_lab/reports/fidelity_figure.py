@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from iova_lab.rendering.figures import STYLE
+from iova_lab.rendering.figures import STYLE, headline_above
 from iova_lab.rendering.looks import COLOURS, MARKERS
 from iova_lab.reports.fidelity_ratios import BASE, CLOSE, CONTENDERS, within
 
@@ -23,7 +23,7 @@ def figure(ratios: pd.DataFrame) -> Figure:
         left, right = drawn.subplots(1, 2, width_ratios=[1, 1.25])
         _scatter(left, ratios)
         _by_workload(right, ratios, workloads)
-        drawn.suptitle(_title(ratios), fontweight="bold")
+        headline_above(drawn, _title(ratios))
     return drawn
 
 
@@ -87,7 +87,7 @@ def _by_workload(axes: Any, ratios: pd.DataFrame, workloads: list[str]) -> None:
     axes.axvspan(1 / CLOSE, CLOSE, color="#eeeeee", zorder=0)
     axes.axvline(1, color="#777777", lw=1)
     low, high = ratios["off"].min(), ratios["off"].max()
-    axes.set(xscale="log", xlim=(low / 2, high * 1.9))
+    axes.set(xscale="log", xlim=(low / 2, high * 2.3))
     axes.set_xlabel("user space's ratio / the kernel's; named: the furthest off")
     axes.xaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(_times))

@@ -26,7 +26,7 @@ from iova_lab.kernel.walks import WALKS, load_walks
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, number
 from iova_lab.measuring.frames import grouped, rows_of
-from iova_lab.rendering.figures import STYLE
+from iova_lab.rendering.figures import STYLE, headline_above
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
@@ -193,15 +193,14 @@ def figure(frame: pd.DataFrame) -> Figure:
             xlabel="live ranges, all below 4 GiB",
             ylabel="nodes visited by the worst request",
         )
-        axes.set_xlim(wide.index[0] / 1.3, wide.index[-1] * 12)
+        axes.set_xlim(wide.index[0] / 1.3, wide.index[-1] * 16)
         axes.set_xticks(wide.index, [f"{nr_live:,}" for nr_live in wide.index], minor=False)
         axes.xaxis.set_minor_locator(NullLocator())
         linear = int((wide.iloc[-1] > wide.index[-1] / 10).sum())
-        drawn.suptitle(
+        headline_above(
+            drawn,
             f"Full 32-bit space: in {linear} of {wide.shape[1]} allocators a request that fails "
             "visits every live range",
-            fontweight="bold",
-            fontsize=10,
         )
     return drawn
 

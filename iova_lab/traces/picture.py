@@ -48,7 +48,7 @@ def picture(info: TraceInfo, style: Any, colours: Sequence[str], lines: Sequence
         limits = Counter({f"{limit:#x}": nr for limit, nr in info.total.limits.items()})
         _bars(panels["limits"], dict(limits.most_common(NR_BARS)), "limit_pfn", colours[0])
         _hits(panels["hits"], info.total, colours[2])
-        figure.suptitle(title(info), fontsize=9, fontweight="bold", wrap=True)
+        figure.suptitle(title(info), x=0.01, ha="left", fontsize=9, fontweight="bold", wrap=True)
     return figure
 
 

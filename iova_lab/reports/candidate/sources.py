@@ -23,12 +23,12 @@ from iova_lab.measuring.provenance import Provenance
 from iova_lab.reports import fidelity
 
 COUNTS = "counts.csv.gz"
-INSTRUCTIONS = "instructions.csv"
+INSTRUCTIONS = "instructions.csv.gz"
 #: The plainest exact top-down search, where it can be paid for: whose span ours must have.
-EXACT = "no_cache.csv"
+EXACT = "no_cache.csv.gz"
 SOAK = "soak.json"
 #: Nodes of what reaches the tree through the rcache of 6.7, and its hits.
-RCACHE = "rcache.csv"
+RCACHE = "rcache.csv.gz"
 
 #: Contention, measured and simulated.
 CONTENTION = ("validation.jsonl", "sweep.jsonl", "lockups.jsonl")
