@@ -185,8 +185,7 @@ int main(void)
 	rendezvous_wait(1);
 	rendezvous_end();
 	wait(&status);
-	printf("%llu calls, %llu wrong", (unsigned long long)counts->nr_ops,
-	       (unsigned long long)counts->nr_corrupt);
+	printf("%d calls, %d wrong", (int)counts->nr_ops, (int)counts->nr_corrupt);
 }
 """
 

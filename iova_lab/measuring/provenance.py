@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_RECORDED = "not recorded"
+#: Stands in the stored description of an earlier run for what it shares with the newest.
+_SAME = "as in the newest run"
 #: What a measurement depends on, in the checkout.
 SOURCES = ("iova_variants", "iova_lab", "harness")
 
@@ -114,7 +116,13 @@ def beside(path: Path) -> Path:
 
 def write(path: Path, made: Provenance) -> Path:
     """Store the description of the result ``path`` beside it, whole or not at all."""
-    return write_whole(beside(path), json.dumps(asdict(made), indent=1, sort_keys=True) + "\n")
+    stored = asdict(made)
+    for one in stored["earlier"]:
+        if one["compiler"] == made.compiler:
+            one["compiler"] = _SAME
+        if one["machine"] == made.machine:
+            one["machine"] = {"": _SAME}
+    return write_whole(beside(path), json.dumps(stored, indent=1, sort_keys=True) + "\n")
 
 
 def read(path: Path) -> Provenance:
@@ -130,7 +138,17 @@ def read(path: Path) -> Provenance:
 
 def read_file(source: Path) -> Provenance:
     """The description that the JSON file ``source`` holds, among other members."""
-    return read_json(source, Provenance, written_by="the command that made the result")
+    made = read_json(source, Provenance, written_by="the command that made the result")
+    return replace(made, earlier=[_whole(one, made) for one in made.earlier])
+
+
+def _whole(one: Provenance, newest: Provenance) -> Provenance:
+    """An earlier run's description with what it shares with the newest."""
+    return replace(
+        one,
+        compiler=newest.compiler if one.compiler == _SAME else one.compiler,
+        machine=newest.machine if one.machine == {"": _SAME} else one.machine,
+    )
 
 
 def table(found: Mapping[str, Provenance]) -> pd.DataFrame:
