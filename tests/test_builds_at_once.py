@@ -57,6 +57,7 @@ def test_processes_compile_one_variant_at_once(tmp_path: Path) -> None:
     assert not list((variants / "_built").rglob(".*"))
 
 
+@pytest.mark.long
 def test_two_installs_of_one_folder_build_the_same_files(tmp_path: Path) -> None:
     source = copy(tmp_path)
     for path in sorted((source / "iova_variants").glob("*.c"))[4:]:

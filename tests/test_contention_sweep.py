@@ -206,7 +206,9 @@ def test_a_cluster_says_what_processes_say_though_a_worker_is_killed(
     }
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
+@pytest.mark.parametrize(
+    "address", [pytest.param("tcp://127.0.0.1:9", marks=pytest.mark.long), "nonsense://x"]
+)
 def test_a_scheduler_that_is_not_there_is_one_line(address: str, tmp_path: Path) -> None:
     out = CliRunner().invoke(
         main,

@@ -367,6 +367,7 @@ def test_reports_and_dashboard_lead_to_each_other(browser: Browser) -> None:
     assert browser.complaints() == []
 
 
+@pytest.mark.long
 def test_every_report_loads_and_links_to_what_is_there(browser: Browser, site: Site) -> None:
     pages = sorted((site.html / "reports").rglob("*.html"))
     markdown = list((site.html.parents[1] / "reports").rglob("*.md"))

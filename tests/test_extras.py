@@ -64,6 +64,7 @@ def test_the_base_package_is_enough(tmp_path: Path, line: str) -> None:
     assert done.returncode == 0 or "doctor" in line
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_base_package_tries_a_file(tmp_path: Path) -> None:
     assert run(tmp_path, "new", "mine").returncode == 0

@@ -116,6 +116,7 @@ def test_a_name_in_tables_and_names_of_files_has_no_folder(name: str, short: str
     assert iova_variants.short_name(name) == short
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_trees_are_compared(tree: Path, tmp_path: Path) -> None:
     other = small_tree.write(tmp_path / "other" / "tree", "5.14")

@@ -94,6 +94,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Asv, list[st
     return out, asv, commits
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_find_and_continuous_name_the_step(series: tuple[Path, Asv, list[str]]) -> None:
     _, asv, commits = series

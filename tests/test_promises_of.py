@@ -33,6 +33,7 @@ def answers(output: str) -> dict[str, str]:
     return {row[0].strip(): row[1].strip() for row in rows}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_copy_of_a_variant_has_its_row_and_its_examples(tmp_path: Path) -> None:
     copy = tmp_path / "mine.c"

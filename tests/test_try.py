@@ -316,7 +316,13 @@ def test_what_new_writes_is_right(flavour: skeleton.Flavour) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mainline", "cached32", "maple", "candidate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "candidate",
+        *(pytest.param(one, marks=pytest.mark.long) for one in ("mainline", "cached32", "maple")),
+    ],
+)
 def test_a_variant_of_the_lab_is_right_by_what_it_claims(name: str, tmp_path: Path) -> None:
     """Claims nothing, answers above a limit, needs memory to free, is told the size of a free."""
     source = Path(iova_variants.__path__[0], f"{name}.c")
