@@ -596,7 +596,14 @@ def test_a_pair_of_the_same_variant_is_no_different_by_much() -> None:
     from iova_lab.claims.families.typical import near_empty
     from iova_lab.claims.timing import paired
 
-    measured = paired(Run(quick=True), ("mainline", "mainline"), near_empty, short=True)
+    for _ in range(10):  # beside other work a round may be no longer than the clock takes
+        try:
+            measured = paired(Run(quick=True), ("mainline", "mainline"), near_empty, short=True)
+        except iova_variants.VariantError as error:
+            if "took no time at all" not in str(error):
+                raise
+        else:
+            break
     assert set(measured["ns"]) == {"alloc", "free", "both"}
     assert len(measured["log_ratios"]["alloc"]) == 2
 
