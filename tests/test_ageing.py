@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import iova_variants
 from iova_lab import workloads
+from iova_lab.checking import promises
 from iova_variants import Domain
 from iova_variants.opstream import Op, OpFlag, OpStream
 from tests.support.lab import REAL, Row, alloc, free, stream_of
@@ -125,9 +126,7 @@ def test_any_future_is_the_same(variant: str, stream: OpStream) -> None:
 def packed_workloads() -> list[str]:
     """The workloads that place ranges; a recording, which takes long to read, never does."""
     found = []
-    for name in workloads.names():
-        if name.startswith("trace_"):
-            continue
+    for name in promises.grid():
         nr_live = min(workloads.get(name).max_nr_live, 200)
         ops = workloads.generate(name, nr_live).ops
         if ((ops["flags"] & OpFlag.PACKED) > 0).any():
