@@ -87,7 +87,7 @@ def mutants(subject: Subject, folder: Path) -> list[Path]:
     source = ROOT / subject.source
     subprocess.run(
         [
-            str(Path(sys.executable).with_name("mutate")),
+            str(ROOT / "build/mutator/bin/mutate"),
             str(source),
             subject.language,
             "--noCheck",
