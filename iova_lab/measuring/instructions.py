@@ -61,7 +61,7 @@ def count(variant: str, stream: OpStream, rcache: Rcache | str = "off") -> int:
         write_stream(stream, path)
         end = run_program(
             [
-                *(valgrind(), "--tool=callgrind", "--callgrind-out-file=/dev/null"),
+                *(valgrind(), "--vgdb=no", "--tool=callgrind", "--callgrind-out-file=/dev/null"),
                 *("--collect-atstart=no", *(f"--toggle-collect={loop}*" for loop in LOOPS)),
                 *(building.compile_program(DRIVER, "timed"), loaded.path, path),
                 *config,
