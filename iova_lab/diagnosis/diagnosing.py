@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict as struct_as_dict
+
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.diagnosis import release as releases
 from iova_lab.diagnosis.matching import Answer, Match, Verdict, match_all
@@ -53,15 +55,11 @@ class Diagnosis:
             "verdict": self.answer.verdict.name.lower(),
             "why": self.answer.why,
             "pathologies": [_match_json(one) for one in self.answer.matches],
-            "advice": [{"name": name, **_struct(one)} for name, one in self.advice],
+            "advice": [{"name": name, **struct_as_dict(one)} for name, one in self.advice],
             "reproduce": [asdict(one) for one in self.reproductions],
-            "record": [{"name": name, **_struct(one)} for name, one in self.records],
+            "record": [{"name": name, **struct_as_dict(one)} for name, one in self.records],
             "notes": self.seen.notes,
         }
-
-
-def _struct(one: Advice | Record) -> dict[str, str]:
-    return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
 def _match_json(one: Match) -> dict[str, Any]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 ALLOC, FREE, RESERVE = "alloc", "free", "reserve"
-INVALIDATION, MEMORY, SWIOTLB, LOCK, GENERIC, OTHER = (
-    *("invalidation", "memory", "swiotlb", "lock"),
-    *("generic", "other"),
-)
+INVALIDATION, MEMORY, SWIOTLB = "invalidation", "memory", "swiotlb"
+LOCK, GENERIC, OTHER = "lock", "generic", "other"
 
 _ALLOCS = """
     alloc_iova alloc_iova_fast __alloc_and_insert_iova_range iommu_dma_alloc_iova alloc_iova_mem

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from iova_lab.diagnosis.pathology import Pathology, pathologies
-from iova_lab.diagnosis.release import Release
+from iova_lab.diagnosis.release import Release, is_before
 from iova_lab.diagnosis.seen import Observation, Seen
 
 
@@ -44,6 +44,9 @@ _IN_ALLOCATOR = {
     *("bug_in_magazine", "leak_in_alloc", "leak_of_magazine", "trace_full_32bit", "map_fails"),
 }
 
+#: Signs that the allocator may be at fault, and no more.
+_WEAK = {"stack_in_alloc", "stack_in_free", "cpu_a_little", "driver_map_fails"}
+
 
 @dataclass(frozen=True)
 class Match:
@@ -65,7 +68,7 @@ class Answer:
     verdict: Verdict
     why: str
     matches: tuple[Match, ...]
-    best: tuple[Match, ...] = field(default=())
+    best: tuple[Match, ...]
 
 
 def match_all(seen: Seen) -> Answer:
@@ -83,14 +86,13 @@ def match_all(seen: Seen) -> Answer:
 def _match(
     name: str, one: Pathology, signs: dict[str, Observation], release: Release | None
 ) -> Match:
-    reasons = [
-        (s.weight, f"{s.says} ({_at(signs[s.sign])})") for s in one.symptom if s.sign in signs
-    ]
-    objections = [
-        (s.weight, f"{s.says} ({_at(signs[s.sign])})") for s in one.against if s.sign in signs
-    ]
-    score = sum(weight for weight, _ in reasons) - sum(weight for weight, _ in objections)
-    said, against = [text for _, text in reasons], [text for _, text in objections]
+    reasons, objections = (
+        [symptom for symptom in symptoms if symptom.sign in signs]
+        for symptoms in (one.symptom, one.against)
+    )
+    score = sum(s.weight for s in reasons) - sum(s.weight for s in objections)
+    said = [f"{s.says} ({_at(signs[s.sign])})" for s in reasons]
+    against = [f"{s.says} ({_at(signs[s.sign])})" for s in objections]
     is_in = one.is_in(release) if release else None
     if release is None and one.until:
         score -= 1
@@ -135,7 +137,7 @@ def _not_in(one: Pathology, release: Release) -> str:
             since = fix.stable.get(series, fix.mainline)
             commit = f"{fix.commit}, " if fix.commit else ""
             return f"kernel {release} does not have it: mended by {commit}in {since} and later"
-    if one.until and release.numbers >= tuple(map(int, one.until.split("."))):
+    if one.until and not is_before(release, one.until):
         return f"kernel {release} does not have it: mended in v{one.until}"
     return f"kernel {release} does not have it: it came with v{one.since}"
 
@@ -152,13 +154,7 @@ def _verdict(best: tuple[Match, ...], signs: dict[str, Observation]) -> tuple[Ve
     if inside:
         return Verdict.SEVERAL, f"the allocator is at work ({signs[inside[0]].text})"
     elsewhere = [signs[sign] for sign in sorted(_ELSEWHERE & signs.keys())]
-    only_weak = {
-        "stack_in_alloc",
-        "stack_in_free",
-        "cpu_a_little",
-        "driver_map_fails",
-    } & signs.keys()
-    if elsewhere and not only_weak:
+    if elsewhere and not _WEAK & signs.keys():
         return Verdict.OTHER, elsewhere[0].text
     return Verdict.UNKNOWN, _why_unknown(best, signs)
 

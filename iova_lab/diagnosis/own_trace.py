@@ -60,8 +60,9 @@ def _limits(seen: Seen, total: DomainInfo, place: Place, granule: int) -> None:
     shift = granule.bit_length() - 1
     for limit, nr in sorted(total.limits.items()):
         bits = ((limit + 1) << shift).bit_length() - 1
+        text = f"{nr:,} requests with a limit of {bits} bits"
         # 48 and 39 bits are what an IOMMU translates, so they stand for "all".
         if bits < 32:
-            seen.add("short_limit", f"{nr:,} requests with a limit of {bits} bits", [place])
+            seen.add("short_limit", text, [place])
         elif _ODD_BITS[0] <= bits <= _ODD_BITS[1] and bits not in (39, 46, 48, 52):
-            seen.add("odd_limit", f"{nr:,} requests with a limit of {bits} bits", [place])
+            seen.add("odd_limit", text, [place])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from iova_lab.diagnosis.functions import ALLOC, FREE, INVALIDATION, IOVA, LOCK, class_of, plain
 from iova_lab.diagnosis.readers import BaseReader
@@ -67,14 +68,12 @@ def note(seen: Seen, shares: Shares, kind: str) -> None:
         said = True
     total = sum(shares.of[part] for part in IOVA if part in shares.of)
     lock = shares.of[LOCK]
-    if said or total >= SMALL:
-        if not said:
-            place = shares.most[ALLOC if ALLOC in shares.most else FREE][2]
-            seen.add(
-                "cpu_a_little",
-                f"{kind}: {total:.1f} % of the samples are in the allocator",
-                [place],
-            )
+    if said:
+        return
+    if total >= SMALL:
+        place = shares.most[ALLOC if ALLOC in shares.most else FREE][2]
+        text = f"{kind}: {total:.1f} % of the samples are in the allocator"
+        seen.add("cpu_a_little", text, [place])
         return
     share, name = shares.hottest
     text = f"{kind}: {total:.2f} % of the samples are in the allocator"
@@ -98,21 +97,13 @@ class Samples:
         """One stack, the innermost function first."""
         self.total += weight
         self.first = self.first or place
-        part = part_of(stack)
+        # The part that the innermost function of a known part is of.
+        part = next((part for part in map(class_of, stack) if part in _PARTS), "")
         if part in self.of:
             self.of[part] += weight
             self.example.setdefault(part, place)
             if class_of(stack[0]) == LOCK:
                 self.waiting += weight
-
-
-def part_of(stack: list[str]) -> str:
-    """The part that the innermost function of a known part is of."""
-    for name in stack:
-        part = class_of(name)
-        if part in _PARTS:
-            return part
-    return ""
 
 
 def note_samples(seen: Seen, samples: Samples, kind: str) -> None:
@@ -125,14 +116,9 @@ def note_samples(seen: Seen, samples: Samples, kind: str) -> None:
         share = 100 * count / samples.total
         allocator += share if part in IOVA else 0
         if share >= GOOD and count >= MINOR * max(samples.of.values()):
-            text = (
-                f"{kind}: {share:.1f} % of {samples.total:,.0f} samples are in {_WORDS[part]}"
-                + (
-                    f"; {100 * samples.waiting / samples.total:.1f} % wait for its lock"
-                    if samples.waiting
-                    else ""
-                )
-            )
+            text = f"{kind}: {share:.1f} % of {samples.total:,.0f} samples are in {_WORDS[part]}"
+            if samples.waiting:
+                text += f"; {100 * samples.waiting / samples.total:.1f} % wait for its lock"
             seen.add(_SIGN[part], text, [samples.example[part]], {"per_cent": round(share, 2)})
     if allocator < SMALL and samples.of[INVALIDATION] * 100 < GOOD * samples.total:
         text = f"{kind}: {allocator:.2f} % of {samples.total:,.0f} samples are in the allocator"
@@ -142,17 +128,16 @@ def note_samples(seen: Seen, samples: Samples, kind: str) -> None:
         seen.add("cpu_a_little", text, [samples.first])
 
 
+@dataclass(eq=False)
 class StackReader(BaseReader):
     """Of samples whose stacks have a function a line, the innermost first."""
 
     #: Functions of a stack that are kept.
-    MOST = 128
+    MOST: ClassVar[int] = 128
 
-    def __init__(self, seen: Seen, file: str) -> None:
-        super().__init__(seen, file)
-        self._samples = Samples()
-        self._stack: list[str] = []
-        self._at: tuple[bytes, int] | None = None
+    _samples: Samples = field(default_factory=Samples)
+    _stack: list[str] = field(default_factory=list)
+    _at: tuple[bytes, int] | None = None
 
     @property
     def has_begun(self) -> bool:

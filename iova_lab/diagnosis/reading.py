@@ -90,9 +90,7 @@ def _take(
 
 
 def _clean(line: bytes) -> bytes:
-    if line.endswith(CUT):
-        line = line.removesuffix(CUT)
-    line = line[:LONGEST_LINE].removesuffix(b"\r")
+    line = line.removesuffix(CUT)[:LONGEST_LINE].removesuffix(b"\r")
     if line.lstrip()[:1] in (b">", b"|") or b"\x1b" in line:
         line = _AROUND(b"", line)
     return line.translate(_SHOWABLE)

@@ -29,23 +29,19 @@ class Block:
 
 def blocks(found: Diagnosis) -> Iterator[Block]:
     """All that a diagnosis says."""
-    yield Block("title", "What was seen")
-    yield from _seen(found)
-    yield Block("title", "What fits")
-    yield from _fits(found)
-    if found.advice:
-        sure = found.answer.verdict != Verdict.UNKNOWN
-        yield Block("title", _TODAY if sure else f"{_TODAY}, if one of these is confirmed")
-        yield from _today(found)
-    if found.reproductions:
-        yield Block("title", "How to reproduce it here")
-        yield from _reproduce(found)
-    if found.records:
-        yield Block("title", "What to record to be surer")
-        yield from _record(found)
-    if found.seen.notes:
-        yield Block("title", "Notes")
-        yield from (Block("item", note) for note in found.seen.notes)
+    sure = found.answer.verdict != Verdict.UNKNOWN
+    parts = (
+        ("What was seen", _seen(found)),
+        ("What fits", _fits(found)),
+        (_TODAY if sure else f"{_TODAY}, if one of these is confirmed", _today(found)),
+        ("How to reproduce it here", _reproduce(found)),
+        ("What to record to be surer", _record(found)),
+        ("Notes", (Block("item", note) for note in found.seen.notes)),
+    )
+    for title, part in parts:
+        if body := list(part):
+            yield Block("title", title)
+            yield from body
 
 
 def _seen(found: Diagnosis) -> Iterator[Block]:
@@ -121,7 +117,7 @@ def _today(found: Diagnosis) -> Iterator[Block]:
 
 def _reproduce(found: Diagnosis) -> Iterator[Block]:
     titles = {one.name: one.pathology.title for one in found.answer.best}
-    if found.seen.machine.release is None:
+    if found.reproductions and found.seen.machine.release is None:
         yield Block("text", "The kernel is unknown, so the commands are for today's mainline.")
     for one in found.reproductions:
         yield Block("item", f"{titles[one.pathology]} ({one.says}):")
@@ -147,11 +143,10 @@ def lines(found: Iterable[Block]) -> Iterator[tuple[Block, str]]:
         if block.kind == "command":
             yield block, f"      {block.text}"
             continue
-        first, after = {"item": ("- ", "  "), "detail": ("    ", "    ")}.get(block.kind, ("", ""))
         if block.kind == "quote":
-            first = after = "    "
             yield block, _cut(f"    {block.text}")
             continue
+        first, after = {"item": ("- ", "  "), "detail": ("    ", "    ")}.get(block.kind, ("", ""))
         for line in textwrap.wrap(
             block.text,
             _WIDTH,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from iova_lab.diagnosis.release import Release
@@ -74,7 +74,6 @@ SIGNS = {
 MOST_OF_A_SIGN = 4
 #: The share of its throughput that a run keeps, and has still fallen.
 DROP = 0.9
-_SHOWN = 160
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ class Seen:
         sign: str,
         text: str,
         places: Iterable[Place],
-        numbers: dict[str, float | int | str] | None = None,
+        numbers: Mapping[str, float | int | str] | None = None,
     ) -> None:
         """Note one observation; the same text again is counted."""
         of_sign = [one for one in self.observations if one.sign == sign]
@@ -145,7 +144,7 @@ class Seen:
         if same is not None:
             same.times += 1
             return
-        self.observations.append(Observation(sign, text, list(places), numbers or {}))
+        self.observations.append(Observation(sign, text, list(places), dict(numbers or {})))
 
     @property
     def nr_recognised(self) -> int:
@@ -189,10 +188,3 @@ class Seen:
         for one in self.observations:
             found.setdefault(one.sign, one)
         return found
-
-
-def shown(line: bytes) -> str:
-    """A line as it can stand in a message: short, without what a terminal would obey."""
-    words = " ".join(line[: 4 * _SHOWN].decode("utf-8", errors="replace").split())
-    printable = "".join(char if char.isprintable() else "?" for char in words)
-    return printable if len(printable) <= _SHOWN else printable[: _SHOWN - 3] + "..."

@@ -13,18 +13,23 @@ from iova_lab.diagnosis.functions import (
     LOCK,
     MEMORY,
     OTHER,
-    SWIOTLB,
     class_of,
     plain,
 )
 from iova_lab.diagnosis.seen import Place, Seen
 
-STALLS = ("soft lockup", "hard lockup", "hung task", "RCU stall")
 #: The reports that describe a wrong access or a failed assertion.
 FAULTS = ("KASAN report", "oops", "warning")
 #: A tree of 2^20 ranges is searched in 33 ms at most; a queue of a thousand CPUs takes half a
 #: minute of that.  A CPU that is in the search for longer does not end.
 ENDLESS_S = 120
+
+#: Signs of a stall, and of a stack without the report around it, by the part that was at work.
+_AT_WORK = {
+    ALLOC: ("stall_in_alloc", "stack_in_alloc"),
+    FREE: ("stall_in_free", "stack_in_free"),
+    INVALIDATION: ("stall_in_invalidation", "stall_in_invalidation"),
+}
 
 _DMA_API = ("iommu_dma_", "__iommu_dma", "dma_map_", "__dma_map", "dma_unmap", "dma_ops_", "map_sg")
 _KEEPERS = {
@@ -96,7 +101,7 @@ class Report:
         return words + (f", task {self.comm}" if self.comm else "")
 
 
-def note(seen: Seen, report: Report, kind: str) -> None:
+def note(seen: Seen, report: Report) -> None:
     """Note what a report says."""
     if report.kind == "stack" and report.top() is None:
         return
@@ -124,38 +129,26 @@ def _places(report: Report, frame: Frame | None) -> list[Place]:
     return places
 
 
-def _numbers(report: Report) -> dict[str, float | int | str]:
-    every = {"cpu": report.cpu, "seconds": report.seconds, "jiffies": report.jiffies}
-    return {name: value for name, value in every.items() if value is not None}
-
-
 def _note_stall(seen: Seen, report: Report) -> None:
-    top, numbers = report.top(), _numbers(report)
+    top = report.top()
+    every = {"cpu": report.cpu, "seconds": report.seconds, "jiffies": report.jiffies}
+    numbers = {name: value for name, value in every.items() if value is not None}
     is_stack = report.kind == "stack"
-    where = top.part if top else OTHER
-    says = report.named()
-    if is_stack:
-        says = "a stack"
+    says = "a stack" if is_stack else report.named()
     if top is None:
         seen.add("stall_elsewhere", f"{says}: no readable stack", _places(report, None), numbers)
         return
     how = f"in {plain(top.name)}(){', waiting for a lock' if report.waits() else ''}"
-    if where in (ALLOC, FREE) and is_stack:
-        sign = "stack_in_alloc" if where == ALLOC else "stack_in_free"
-    elif where == ALLOC:
-        sign = "stall_in_alloc"
-    elif where == FREE:
-        sign = "stall_in_free"
-    elif where == INVALIDATION:
-        sign = "stall_in_invalidation"
-    elif where == MEMORY and _below(report, top) == ALLOC:
+    if top.part in _AT_WORK:
+        sign = _AT_WORK[top.part][is_stack]
+    elif top.part == MEMORY and _below(report, top) == ALLOC:
         sign = "memory_in_alloc_iova"
     elif is_stack:
         return
     else:
         sign = "stall_elsewhere"
     seen.add(sign, f"{says}: {how}", _places(report, top), numbers)
-    if where in (ALLOC, FREE):
+    if top.part in (ALLOC, FREE):
         _note_callers(seen, report)
     if sign == "stall_in_alloc" and (report.seconds or 0) >= ENDLESS_S and not report.waits():
         seen.add("endless_search", f"{says}: {how}", _places(report, top), numbers)
@@ -197,16 +190,13 @@ def _note_fault(seen: Seen, report: Report) -> None:
     places = _places(report, top)
     part = top.part if top else OTHER
     if "iova.c" in report.at or (report.at and name == "iova_magazine_free_pfns"):
-        sign = "bug_in_magazine" if "magazine" in name else "fault_elsewhere"
-        sign = "bug_in_magazine" if part == FREE else sign
+        sign = "bug_in_magazine" if "magazine" in name or part == FREE else "fault_elsewhere"
     elif report.kind == "KASAN report" and "free" in report.what and name in _KEEPERS:
         sign = "uaf_cached_node"
     elif "NULL" in report.what and part == FREE:
         sign = "null_in_free"
     elif part == MEMORY and top and _below(report, top) == ALLOC:
         sign = "memory_in_alloc_iova"
-    elif part == SWIOTLB:
-        sign = "fault_elsewhere"
     elif report.kind == "oops" and report.what and _walks(report):
         sign = "uaf_cached_node"
     else:
@@ -233,8 +223,6 @@ def _note_leak(seen: Seen, report: Report) -> None:
         seen.add("leak_elsewhere", f"{text}, allocated by {top}()", [report.header])
         return
     magazine = any("magazine" in name or "rcache" in name for name in names)
-    magazine = (
-        magazine or "(size 1024)" in report.header.quote or "(size 2048)" in report.header.quote
-    )
+    magazine |= any(size in text for size in ("(size 1024)", "(size 2048)"))
     sign = "leak_of_magazine" if magazine else "leak_in_alloc"
     seen.add(sign, f"{text}, allocated by {plain(iova.name)}()", [report.header, iova.place])

@@ -13,16 +13,22 @@ be mended from the recording itself, and every mend is named:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
-from iova_lab.traces.trace import Trace
-from iova_variants.opstream import Op, OpStream
+from iova_lab.traces.trace import Trace, chosen
+from iova_variants.opstream import Op
+
+#: Indices of ops in a trace.
+Places = npt.NDArray[np.int64]
+#: A value for each op of a trace.
+Mask = npt.NDArray[np.bool_]
 
 #: Records further apart than this did not race for a lock: a call takes a few microseconds on the
 #: emulated machine that the traces come from.
@@ -33,6 +39,11 @@ BATCH_GAP_NS = 20_000
 
 #: The longest that a call is taken to have been interrupted for.
 INTERRUPTED_NS = 20_000_000
+
+_SET_UP_BEFORE = (
+    "domain {dom}: set up before the recording began, so its {nr} reserved ranges are not in the"
+    " trace; taken from the other domains, which all have the same"
+)
 
 
 @dataclass(frozen=True)
@@ -49,32 +60,34 @@ def table(trace: Trace, pfns: npt.NDArray[np.uint64]) -> pd.DataFrame:
     Columns: ``dom``, ``nr_allocs``, ``nr_agree``, ``share``, and ``first_row``, the row in the
     file of the first disagreement (-1 if there is none).
     """
-    allocs = trace.stream.ops["op"] == Op.ALLOC
-    frame = pd.DataFrame(
-        {
-            "dom": trace.stream.ops["dom"][allocs],
-            "agree": (pfns == trace.recorded)[allocs],
-            "row": trace.rows[allocs],
-        }
-    )
-    first = frame[~frame["agree"]].groupby("dom")["row"].min()
-    by_dom = frame.groupby("dom")["agree"]
-    rows = pd.DataFrame(
-        {"nr_allocs": by_dom.size(), "nr_agree": by_dom.sum(), "share": by_dom.mean()}
-    ).reset_index()
-    rows["first_row"] = rows["dom"].map(first).fillna(-1).astype(int)
-    return rows
+    allocs, agree = trace.stream.ops["op"] == Op.ALLOC, pfns == trace.recorded
+    frame = shares(trace, agree, allocs, ["nr_allocs", "nr_agree", "share"])
+    return with_first_row(frame, trace, np.flatnonzero(allocs & ~agree))
+
+
+def shares(trace: Trace, agree: Mask, of: Mask, columns: list[str]) -> pd.DataFrame:
+    """Of some ops, by domain: their number, that of those that agree, and the share of these."""
+    groups = pd.Series(agree[of]).groupby(trace.stream.ops["dom"][of])
+    found = groups.agg(["size", "sum", "mean"])
+    return found.set_axis(columns, axis=1).rename_axis("dom")
+
+
+def with_first_row(frame: pd.DataFrame, trace: Trace, wrong: Places) -> pd.DataFrame:
+    """Add the row in the file of the first of the ops ``wrong`` of each domain, -1 for none."""
+    first = pd.Series(trace.rows[wrong]).groupby(trace.stream.ops["dom"][wrong]).min()
+    frame["first_row"] = first.reindex(frame.index).fillna(-1).astype(int)
+    return frame.reset_index()
 
 
 def _answers(variant: str, trace: Trace) -> npt.NDArray[np.uint64]:
     return iova_variants.replay(variant, trace.stream, pfns=True, timeout=math.inf).pfns
 
 
-def _disagreements(variant: str, trace: Trace) -> npt.NDArray[np.int64]:
+def _disagreements(variant: str, trace: Trace) -> Places:
     return np.flatnonzero(_answers(variant, trace) != trace.recorded)
 
 
-def common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
+def _common_reserves(trace: Trace) -> Places:
     """One domain's reserves, by index, if all domains that have any begin with the same."""
     ops = trace.stream.ops
     reserves = np.flatnonzero(ops["op"] == Op.RESERVE)
@@ -88,55 +101,38 @@ def common_reserves(trace: Trace) -> npt.NDArray[np.int64]:
     return shortest if same else reserves[:0]
 
 
-def with_reserves(trace: Trace, dom: int, reserves: npt.NDArray[np.int64]) -> Trace:
+def _with_reserves(trace: Trace, dom: int, reserves: Places) -> Trace:
     """Prefix the reserves of another domain, for ``dom``."""
-    ops = trace.stream.ops
-    added = ops[reserves].copy()
+    nr_added, nr_slots = len(reserves), trace.stream.nr_slots
+    longer = chosen(trace, np.concatenate([reserves, np.arange(len(trace.rows))]))
+    added = longer.stream.ops[:nr_added]
     added["dom"] = dom
-    added["slot"] = trace.stream.nr_slots + np.arange(len(added))
-    stream = OpStream(
-        np.concatenate([added, ops]),
-        nr_domains=trace.stream.nr_domains,
-        granule=trace.stream.granule,
-        start_pfn=trace.stream.start_pfn,
-    )
-    return replace(
-        trace,
-        stream=stream,
-        recorded=np.concatenate([trace.recorded[reserves], trace.recorded]),
-        rows=np.concatenate([np.full(len(added), -1), trace.rows]),
-        t_ns=np.concatenate([trace.t_ns[reserves], trace.t_ns]),
-    )
+    added["slot"] = nr_slots + np.arange(nr_added)
+    longer.rows[:nr_added] = -1
+    return replace(longer, stream=replace(longer.stream, nr_slots=nr_slots + nr_added))
 
 
-def _mend_reserves(trace: Trace, variant: str) -> Mended:
+def mend_reserves(trace: Trace, wrong: Places, note: str) -> Mended:
+    """Give the domains of the ops ``wrong`` the reserves that all others have, if they have none.
+
+    ``note`` is about one domain: {dom} is its number, {nr} that of its reserves.
+    """
     ops = trace.stream.ops
-    reserved = ops["dom"][ops["op"] == Op.RESERVE]
-    wrong = ops["dom"][_disagreements(variant, trace)]
     notes = []
-    for dom in np.setdiff1d(wrong, reserved):
-        reserves = common_reserves(trace)
+    for dom in np.setdiff1d(ops["dom"][wrong], ops["dom"][ops["op"] == Op.RESERVE]):
+        reserves = _common_reserves(trace)
         if not len(reserves):
             break
-        trace = with_reserves(trace, int(dom), reserves)
-        notes.append(
-            f"domain {dom}: set up before the recording began, so its {len(reserves)} reserved"
-            " ranges are not in the trace; taken from the other domains, which all have the same"
-        )
+        trace = _with_reserves(trace, int(dom), reserves)
+        notes.append(note.format(dom=dom, nr=len(reserves)))
     return Mended(trace, tuple(notes))
 
 
-def moved(trace: Trace, index: int, to: int) -> Trace:
+def _moved(trace: Trace, index: int, to: int) -> Trace:
     """Put op ``index`` before op ``to``."""
     order = np.arange(len(trace.rows))
     order[to : index + 1] = [index, *range(to, index)]
-    return replace(
-        trace,
-        stream=replace(trace.stream, ops=trace.stream.ops[order]),
-        recorded=trace.recorded[order],
-        rows=trace.rows[order],
-        t_ns=trace.t_ns[order],
-    )
+    return chosen(trace, order)
 
 
 def _batches(trace: Trace, index: int) -> Iterator[int]:
@@ -155,7 +151,7 @@ def _batches(trace: Trace, index: int) -> Iterator[int]:
             yield int(before[at])
 
 
-def places(trace: Trace, index: int) -> Iterator[tuple[int, int]]:
+def _moves(trace: Trace, index: int) -> Iterator[tuple[int, int]]:
     """Moves (which op, before which) that could mend op ``index``, the likeliest first."""
     yield from ((index, begin) for begin in _batches(trace, index))
     ops, times = trace.stream.ops, trace.t_ns.astype(np.int64)
@@ -175,7 +171,7 @@ def places(trace: Trace, index: int) -> Iterator[tuple[int, int]]:
                 yield one, other
 
 
-def note(trace: Trace, op: int, to: int) -> str:
+def _why_moved(trace: Trace, op: int, to: int) -> str:
     """Say why op ``op`` was put before op ``to``."""
     ops = trace.stream.ops
     where = f"domain {ops['dom'][op]}: row {trace.rows[op]}"
@@ -190,16 +186,18 @@ def note(trace: Trace, op: int, to: int) -> str:
     )
 
 
-def _mend_order(trace: Trace, variant: str) -> Mended:
-    """Move calls as long as that leaves fewer that disagree."""
+def mend_order(
+    trace: Trace, wrong_of: Callable[[Trace], Places], badness: Callable[[Places], float]
+) -> Mended:
+    """Move calls as long as that lessens the ``badness`` of those that disagree."""
     notes: list[str] = []
-    wrong = _disagreements(variant, trace)
+    wrong = wrong_of(trace)
     while len(wrong):
-        for op, to in places(trace, int(wrong[0])):
-            attempt = moved(trace, op, to)
-            still_wrong = _disagreements(variant, attempt)
-            if len(still_wrong) < len(wrong):
-                notes.append(note(trace, op, to))
+        for op, to in _moves(trace, int(wrong[0])):
+            attempt = _moved(trace, op, to)
+            still_wrong = wrong_of(attempt)
+            if badness(still_wrong) < badness(wrong):
+                notes.append(_why_moved(trace, op, to))
                 trace, wrong = attempt, still_wrong
                 break
         else:
@@ -209,8 +207,9 @@ def _mend_order(trace: Trace, variant: str) -> Mended:
 
 def mend(trace: Trace, variant: str = "mainline") -> Mended:
     """Mend what the recording lacks; ``variant`` is the one that the recorded kernel had."""
-    reserves = _mend_reserves(trace, variant)
-    order = _mend_order(reserves.trace, variant)
+    wrong_of = partial(_disagreements, variant)
+    reserves = mend_reserves(trace, wrong_of(trace), _SET_UP_BEFORE)
+    order = mend_order(reserves.trace, wrong_of, badness=len)
     return Mended(order.trace, reserves.notes + order.notes)
 
 

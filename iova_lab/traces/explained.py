@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ import numpy.typing as npt
 import iova_variants
 from iova_lab.traces.fast_agreement import rcache_for
 from iova_lab.traces.file import Rows, open_trace, write_trace
-from iova_lab.traces.trace import REFUSED, Trace, forget_traces, read_fast_trace
-from iova_variants.opstream import Op, OpStream
+from iova_lab.traces.trace import REFUSED, Trace, chosen, forget_traces, read_fast_trace
+from iova_variants.opstream import Op
 
 VARIANT = "mainline"
 _Mask = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ def explained(path: str | Path) -> float:
     Raises `TraceError` for a file that is none, or has no fast level.
     """
     trace = read_fast_trace(path).trace
-    return _share(_agree(trace).sum(), _nr_allocs(trace))
+    return _share(trace, _agree(trace))
 
 
 def settle(path: Path) -> Settled:
@@ -50,30 +50,26 @@ def settle(path: Path) -> Settled:
     written again where it helps.  Raises as `explained` does.
     """
     trace = read_fast_trace(path).trace
-    nr_allocs, with_them = _nr_allocs(trace), _agree(trace)
+    with_them = _agree(trace)
     untaken = _untaken(trace)
     if not untaken.any():
-        return Settled(_share(with_them.sum(), nr_allocs))
-    without = _agree(_without(trace, untaken))
+        return Settled(_share(trace, with_them))
+    without = _agree(chosen(trace, ~untaken))
     better = without > with_them
-    share = _share(np.maximum(with_them, without).sum(), nr_allocs)
     if better.any():
         gone = trace.rows[untaken & better[trace.stream.ops["dom"]]]
         _write_without(path, gone)
-    return Settled(share, int(better.sum()))
+    return Settled(_share(trace, np.maximum(with_them, without)), int(better.sum()))
 
 
-def _share(nr_agree: int, nr_allocs: int) -> float:
-    return float(nr_agree / nr_allocs) if nr_allocs else 0.0
+def _share(trace: Trace, agree: npt.NDArray[np.int64]) -> float:
+    nr_allocs = int(_is_alloc(trace).sum())
+    return float(agree.sum() / nr_allocs) if nr_allocs else 0.0
 
 
 def _is_alloc(trace: Trace) -> _Mask:
     mask: _Mask = (trace.stream.ops["op"] == Op.ALLOC) & (trace.recorded != REFUSED)
     return mask
-
-
-def _nr_allocs(trace: Trace) -> int:
-    return int(_is_alloc(trace).sum())
 
 
 def _agree(trace: Trace) -> npt.NDArray[np.int64]:
@@ -93,23 +89,6 @@ def _untaken(trace: Trace) -> _Mask:
     return mask
 
 
-def _without(trace: Trace, gone: _Mask) -> Trace:
-    stream, kept = trace.stream, ~gone
-    return replace(
-        trace,
-        stream=OpStream(
-            stream.ops[kept],
-            nr_slots=stream.nr_slots,
-            nr_domains=stream.nr_domains,
-            granule=stream.granule,
-            start_pfn=stream.start_pfn,
-        ),
-        recorded=trace.recorded[kept],
-        rows=trace.rows[kept],
-        t_ns=trace.t_ns[kept],
-    )
-
-
 def _write_without(path: Path, gone: npt.NDArray[np.int64]) -> None:
     """Write the file again without the rows of these numbers."""
     file = open_trace(path)
@@ -117,10 +96,7 @@ def _write_without(path: Path, gone: npt.NDArray[np.int64]) -> None:
     def pieces() -> Iterator[Rows]:
         first = 0
         for piece in file.pieces():
-            kept = np.ones(len(piece), bool)
-            here = gone[(gone >= first) & (gone < first + len(piece))]
-            kept[here - first] = False
-            yield piece[kept]
+            yield piece[~np.isin(np.arange(first, first + len(piece)), gone)]
             first += len(piece)
 
     write_trace(path, file.nr_rows - len(gone), pieces(), file.meta)

@@ -18,33 +18,33 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.traces.agreement import common_reserves, moved, note, places, with_reserves
+from iova_lab.traces.agreement import (
+    Mask,
+    Mended,
+    Places,
+    mend_order,
+    mend_reserves,
+    shares,
+    with_first_row,
+)
 from iova_lab.traces.trace import FastTrace, Trace
 from iova_variants import Rcache
 from iova_variants.opstream import Op
 
 
 @dataclass(frozen=True)
-class MendedFast:
-    """A fast-level trace after mending, and what was done to it, one line each."""
-
-    fast: FastTrace
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Agreement:
     """Per op of the trace: is the address the recorded one, and did the call go equally far?"""
 
-    address: npt.NDArray[np.bool_]
-    reach: npt.NDArray[np.bool_]
+    address: Mask
+    reach: Mask
 
 
 def rcache_for(trace: Trace) -> Rcache:
@@ -87,9 +87,8 @@ def compare(fast: FastTrace, variant: str = "mainline", rcache: Rcache | None = 
     )
 
 
-def _wrong(fast: FastTrace, variant: str) -> npt.NDArray[np.int64]:
+def _wrong(fast: FastTrace, agreement: Agreement) -> Places:
     """Calls that do not agree; a free of a wrong address is only a consequence."""
-    agreement = compare(fast, variant)
     allocs = fast.trace.stream.ops["op"] == Op.ALLOC
     return np.flatnonzero((allocs & ~agreement.address) | ~agreement.reach)
 
@@ -103,72 +102,48 @@ def table(fast: FastTrace, variant: str = "mainline") -> pd.DataFrame:
     """
     ops, agreement = fast.trace.stream.ops, compare(fast, variant)
     allocs, calls = ops["op"] == Op.ALLOC, ops["op"] != Op.RESERVE
-    address = pd.Series(agreement.address[allocs]).groupby(ops["dom"][allocs])
-    frame = pd.DataFrame(
-        {"nr_allocs": address.size(), "nr_agree": address.sum(), "share": address.mean()}
-    ).rename_axis("dom")
-    reach = pd.Series(agreement.reach[calls]).groupby(ops["dom"][calls])
-    frame = frame.join(
-        pd.DataFrame(
-            {"nr_calls": reach.size(), "nr_reach_agree": reach.sum(), "reach_share": reach.mean()}
-        )
+    trace = fast.trace
+    address = shares(trace, agreement.address, allocs, ["nr_allocs", "nr_agree", "share"])
+    columns = ["nr_calls", "nr_reach_agree", "reach_share"]
+    reach = shares(trace, agreement.reach, calls, columns)
+    return with_first_row(address.join(reach), trace, _wrong(fast, agreement))
+
+
+def mend(fast: FastTrace, variant: str = "mainline") -> Mended:
+    """Mend what the recording lacks; ``variant`` is the one that the recorded kernel had.
+
+    Calls are moved as long as that moves the first wrong one of a domain further on.
+    """
+
+    def wrong_of(trace: Trace) -> Places:
+        attempt = replace(fast, trace=trace)
+        return _wrong(attempt, compare(attempt, variant))
+
+    def wrong_in(dom: int, trace: Trace) -> Places:
+        wrong = wrong_of(trace)
+        inside: Places = wrong[trace.stream.ops["dom"][wrong] == dom]
+        return inside
+
+    mended = mend_reserves(
+        fast.trace,
+        wrong_of(fast.trace),
+        "domain {dom}: reserved ranges taken from the other domains",
     )
-    wrong = np.flatnonzero((allocs & ~agreement.address) | ~agreement.reach)
-    first = pd.Series(fast.trace.rows[wrong]).groupby(ops["dom"][wrong]).min()
-    frame["first_row"] = first.reindex(frame.index).fillna(-1).astype(int)
-    return frame.reset_index()
-
-
-def _mend_reserves(fast: FastTrace, variant: str) -> MendedFast:
-    ops = fast.trace.stream.ops
-    wrong = ops["dom"][_wrong(fast, variant)]
-    notes = []
-    for dom in np.setdiff1d(wrong, ops["dom"][ops["op"] == Op.RESERVE]):
-        reserves = common_reserves(fast.trace)
-        if not len(reserves):
-            break
-        fast = replace(fast, trace=with_reserves(fast.trace, int(dom), reserves))
-        notes.append(f"domain {dom}: reserved ranges taken from the other domains")
-    return MendedFast(fast, tuple(notes))
-
-
-def _first_in(dom: int, fast: FastTrace, variant: str) -> int:
-    """Index of the first wrong op of a domain; beyond the last op if there is none."""
-    wrong = _wrong(fast, variant)
-    return int(min(wrong[fast.trace.stream.ops["dom"][wrong] == dom], default=len(fast.went_on)))
-
-
-def _mend_domain(fast: FastTrace, dom: int, variant: str) -> MendedFast:
-    """Move calls as long as that moves the first wrong one of the domain further on."""
-    notes: list[str] = []
-    index = _first_in(dom, fast, variant)
-    while index < len(fast.trace.rows):
-        for op, to in places(fast.trace, index):
-            attempt = replace(fast, trace=moved(fast.trace, op, to))
-            first = _first_in(dom, attempt, variant)
-            if first > index:
-                notes.append(note(fast.trace, op, to))
-                fast, index = attempt, first
-                break
-        else:
-            break
-    return MendedFast(fast, tuple(notes))
-
-
-def mend(fast: FastTrace, variant: str = "mainline") -> MendedFast:
-    """Mend what the recording lacks; ``variant`` is the one that the recorded kernel had."""
-    mended = _mend_reserves(fast, variant)
-    doms = mended.fast.trace.stream.ops["dom"]
-    for dom in np.unique(doms[_wrong(mended.fast, variant)]).tolist():
-        ordered = _mend_domain(mended.fast, dom, variant)
-        mended = MendedFast(ordered.fast, mended.notes + ordered.notes)
+    doms = mended.trace.stream.ops["dom"]
+    for dom in np.unique(doms[wrong_of(mended.trace)]).tolist():
+        ordered = mend_order(
+            mended.trace,
+            partial(wrong_in, dom),
+            badness=lambda wrong: -int(wrong[0]) if len(wrong) else -math.inf,
+        )
+        mended = Mended(ordered.trace, mended.notes + ordered.notes)
     return mended
 
 
-def report(fast: FastTrace, variant: str = "mainline") -> tuple[pd.DataFrame, MendedFast]:
+def report(fast: FastTrace, variant: str = "mainline") -> tuple[pd.DataFrame, Mended]:
     """Per domain: agreement as recorded, and after mending (``share_mended`` ...)."""
     mended = mend(fast, variant)
-    after = table(mended.fast, variant)
+    after = table(replace(fast, trace=mended.trace), variant)
     frame = table(fast, variant)
     for name in ("share", "reach_share", "first_row"):
         frame[f"{name}_mended"] = after[name]

@@ -40,7 +40,6 @@ TRACE_DTYPE = np.dtype(
 OPS = ("alloc_fast", "free_fast", "alloc", "free", "reserve")
 #: Codes 0 and 1 are the fast level: alloc_iova_fast and free_iova_fast.
 ALLOC_FAST, FREE_FAST, ALLOC, FREE, RESERVE = range(len(OPS))
-NR_CODES = len(OPS)
 WENT_ON, IN_INTERRUPT, SIZE_ALIGNED = 1 << 0, 1 << 1, 1 << 3
 
 ROWS_AT_ONCE = 1 << 18
@@ -94,7 +93,7 @@ class TraceFile:
 
 
 def _check_codes(path: Path, rows: Rows, first: int) -> None:
-    unknown = np.flatnonzero(rows["op"] >= NR_CODES)
+    unknown = np.flatnonzero(rows["op"] >= len(OPS))
     if len(unknown):
         row = unknown[0]
         raise TraceError(f"{path}: row {first + row} has the unknown op code {rows['op'][row]}")
@@ -130,7 +129,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise TraceError(f"{path}: not a trace: {error}") from None
 
 
-def _npy_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(path: Path, file: IO[bytes]) -> int:
     try:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -140,11 +139,6 @@ def _npy_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise TraceError(f"{path}: not a trace: {reason}") from None
-    return shape, dtype
-
-
-def _header(path: Path, file: IO[bytes]) -> int:
-    shape, dtype = _npy_header(path, file)
     if dtype != TRACE_DTYPE:
         raise TraceError(f"{path}: ops have dtype {dtype}, not {TRACE_DTYPE}")
     if len(shape) != 1:

@@ -214,13 +214,7 @@ def read(path: Path) -> Saved:
             raise wrong(path, reason, "`iova-lab try`")
     if row.granule & (row.granule - 1):
         raise wrong(path, f"granule: {row.granule} is not a power of two", "`iova-lab try`")
-    steps = tuple(
-        Step(
-            *(Op[one.op.upper()], one.slot, int(one.size, 16), int(one.limit_pfn, 16)),
-            *(one.aligned, one.cpu, one.past),
-        )
-        for one in row.steps
-    )
+    steps = tuple(step_from_json(msgspec.structs.asdict(one)) for one in row.steps)
     doms = tuple(one.dom for one in row.steps)
     history = History(
         steps,

@@ -220,5 +220,4 @@ class _Gather:
 
 def _count(counter: Counter[int], values: npt.NDArray[Any]) -> None:
     found, counts = np.unique(values, return_counts=True)
-    for value, count in zip(found.tolist(), counts.tolist(), strict=True):
-        counter[value] += count
+    counter.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError
@@ -119,7 +118,6 @@ def _replay(
     variant: str, trace: Trace, level: Level, nr_timings: int, timeout: float | None
 ) -> VariantReplay:
     rcache: iova_variants.Rcache | str = "off" if level == "tree" else rcache_for(trace)
-
     run = partial(iova_variants.replay, variant, trace.stream, rcache=rcache, timeout=timeout)
     judged = iova_variants.replay(
         variant,
@@ -131,7 +129,8 @@ def _replay(
         timeout=timeout,
     )
     nr_ops = max(judged.nr_ops, 1)
-    nr_allocs, wrong = _disagreements(trace, judged)
+    allocs = trace.stream.ops["op"] == Op.ALLOC
+    nr_allocs, wrong = int(allocs.sum()), np.flatnonzero(allocs & (judged.pfns != trace.recorded))
     hits = judged.rcache
     return VariantReplay(
         variant=variant,
@@ -148,11 +147,3 @@ def _replay(
         first_row=None if trace.synthetic else int(trace.rows[wrong[0]]) if len(wrong) else -1,
         hit_rate=sum(hits.nr_hits) / max(sum(hits.nr_allocs), 1) if hits else None,
     )
-
-
-def _disagreements(
-    trace: Trace, result: iova_variants.TimedReplay
-) -> tuple[int, npt.NDArray[np.int64]]:
-    """How many allocations there are, and which got another answer than the recorded one."""
-    allocs = trace.stream.ops["op"] == Op.ALLOC
-    return int(allocs.sum()), np.flatnonzero(allocs & (result.pfns != trace.recorded))

@@ -38,7 +38,7 @@ from iova_lab.traces.file import (
 from iova_lab.traces.names import HOWS
 from iova_lab.traces.replay import level_of
 from iova_lab.traces.trace import REFUSED, Trace, read_fast_trace, read_trace
-from iova_variants.opstream import Op, OpFlag, OpStream
+from iova_variants.opstream import Op, OpFlag
 
 #: All copies begin within this share of the trace, so that their live sets add up.
 WITHIN = 0.02
@@ -84,8 +84,9 @@ def scale_trace(
     if stagger_ns is None:
         stagger_ns = int(times[-1] * WITHIN / copies)
     many = _interleave(trace, times, copies, how, stagger_ns)
-    answers = _answers(many, fast)
-    rows = _rows(many, answers)
+    rcache = rcache_for(many) if fast else "off"
+    answers = iova_variants.replay(VARIANT, many.stream, pfns=True, rcache=rcache, tree_ops=fast)
+    rows = _rows(many, answers, fast)
     meta = {key: header.meta[key] for key in ("kernel", "granule", "start_pfn")}
     meta |= _label(header, copies, how, stagger_ns)
     pieces = (rows[at : at + ROWS_AT_ONCE] for at in range(0, len(rows), ROWS_AT_ONCE))
@@ -143,35 +144,23 @@ def _interleave(
         at.append(times[keep] + np.uint64(copy * stagger_ns))
     t_ns = np.concatenate(at)
     order = np.argsort(t_ns, kind="stable")
-    many = OpStream(
-        np.concatenate(parts)[order],
+    many = replace(
+        stream,
+        ops=np.concatenate(parts)[order],
         nr_slots=stream.nr_slots * copies,
         nr_domains=nr_domains,
-        granule=stream.granule,
-        start_pfn=stream.start_pfn,
     )
     return replace(trace, stream=many, t_ns=t_ns[order])
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """One pfn per op; the ops that reached the tree through the rcache, None without one."""
-
-    pfns: npt.NDArray[np.uint64]
-    tree_ops: npt.NDArray[np.void] | None
-
-
-def _answers(trace: Trace, fast: bool) -> _Answers:
-    rcache = rcache_for(trace) if fast else "off"
-    result = iova_variants.replay(VARIANT, trace.stream, pfns=True, rcache=rcache, tree_ops=fast)
-    return _Answers(result.pfns, result.tree_ops if fast else None)
-
-
-def _rows(trace: Trace, answers: _Answers) -> Rows:
+def _rows(trace: Trace, answers: iova_variants.TimedReplay, fast: bool) -> Rows:
     """The file's rows: what was asked, and around it what then reached the tree."""
-    asked = _asked(trace, answers)
-    if answers.tree_ops is None:
-        return asked[~_unanswered(trace, answers)]
+    asked = _asked(trace, answers.pfns, fast)
+    # No frees of what was refused: no driver unmaps what it could not map.
+    keep = (trace.stream.ops["op"] != Op.FREE) | (answers.pfns != REFUSED)
+    if not fast:
+        answered: Rows = asked[keep]
+        return answered
     tree_ops = answers.tree_ops[answers.tree_ops["index"] < len(asked)]  # the rest ends the replay
     asked["flags"][np.unique(tree_ops["index"])] |= WENT_ON
     asked["flags"][asked["op"] == RESERVE] = 0
@@ -179,33 +168,25 @@ def _rows(trace: Trace, answers: _Answers) -> Rows:
     # What an alloc caused came before its return; a free's entry before what it caused.
     index = tree_ops["index"].astype(np.int64)
     after = asked["op"][index] == FREE_FAST
-    keep = ~_unanswered(trace, answers)
-    keys = np.concatenate([2 * np.arange(len(asked)), 2 * index + np.where(after, 1, -1)])
-    keys = np.concatenate([keys[: len(asked)][keep], keys[len(asked) :]])
+    keys = np.concatenate([2 * np.flatnonzero(keep), 2 * index + np.where(after, 1, -1)])
     return np.concatenate([asked[keep], tree])[np.argsort(keys, kind="stable")]
 
 
-def _asked(trace: Trace, answers: _Answers) -> Rows:
+def _asked(trace: Trace, pfns: npt.NDArray[np.uint64], fast: bool) -> Rows:
     ops = trace.stream.ops
     rows = np.zeros(len(ops), TRACE_DTYPE)
     for name in ("size", "dom", "cpu"):
         rows[name] = ops[name]
-    is_fast = answers.tree_ops is not None
-    codes = [ALLOC_FAST, FREE_FAST, RESERVE] if is_fast else [ALLOC, FREE, RESERVE]
+    codes = [ALLOC_FAST, FREE_FAST, RESERVE] if fast else [ALLOC, FREE, RESERVE]
     rows["op"] = np.choose(ops["op"], codes)
     rows["t_ns"] = trace.t_ns
-    rows["pfn"] = np.where(answers.pfns == REFUSED, 0, answers.pfns)
+    rows["pfn"] = np.where(pfns == REFUSED, 0, pfns)
     allocs = ops["op"] == Op.ALLOC
     rows["limit_pfn"] = np.where(allocs, ops["limit_pfn"], 0)
     rows["flags"] = np.where(ops["flags"] & OpFlag.SIZE_ALIGNED > 0, SIZE_ALIGNED, 0)
     reserves = ops["op"] == Op.RESERVE
     rows["pfn"][reserves] = (ops["limit_pfn"] - ops["size"] + np.uint64(1))[reserves]
     return rows
-
-
-def _unanswered(trace: Trace, answers: _Answers) -> npt.NDArray[np.bool_]:
-    """Frees of what was refused: no driver unmaps what it could not map."""
-    return np.asarray((trace.stream.ops["op"] == Op.FREE) & (answers.pfns == REFUSED))
 
 
 def _tree(trace: Trace, tree_ops: npt.NDArray[np.void]) -> Rows:

@@ -9,7 +9,7 @@ variant's answers can be held against them.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,18 @@ class Trace:
         return int((~frees & answered).sum()) - int(frees.sum())
 
 
+def chosen(trace: Trace, places: npt.NDArray[Any]) -> Trace:
+    """The ops at these places, in this order, or those of a mask; their slots stay as they are."""
+    stream = trace.stream
+    return replace(
+        trace,
+        stream=replace(stream, ops=stream.ops[places]),
+        recorded=trace.recorded[places],
+        rows=trace.rows[places],
+        t_ns=trace.t_ns[places],
+    )
+
+
 @dataclass(frozen=True)
 class FastTrace:
     """The fast level of one trace, the drivers' requests to the rcache, and the reserved ranges.
@@ -130,12 +142,12 @@ def read_fast_trace(path: str | Path) -> FastTrace:
 
 def has_tree_level(path: str | Path) -> bool:
     """Is there a call in it that reached the tree?  Ranges that were reserved are none."""
-    return any(nr_rows for nr_rows in _nr_rows(path)[ALLOC:RESERVE])
+    return any(_nr_rows(path)[ALLOC:RESERVE])
 
 
 def has_fast_level(path: str | Path) -> bool:
     """Is there a call of a driver in it?"""
-    return any(nr_rows for nr_rows in _nr_rows(path)[ALLOC_FAST:ALLOC])
+    return any(_nr_rows(path)[ALLOC_FAST:ALLOC])
 
 
 @lru_cache(maxsize=4)

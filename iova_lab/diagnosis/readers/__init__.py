@@ -14,24 +14,36 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from iova_lab.diagnosis.seen import Place, Seen, shown
+from iova_lab.diagnosis import release
+from iova_lab.diagnosis.seen import Place, Seen
+from iova_lab.traces.importer.dropped import shown
+
+#: So much of a line is quoted.
+_QUOTED = 160
 
 
+@dataclass(eq=False)
 class BaseReader:
     """What the readers share: where they are, and how they note it."""
 
     KIND: ClassVar[str] = ""
     WORDS: ClassVar[tuple[bytes, ...]] = ()
 
-    def __init__(self, seen: Seen, file: str) -> None:
-        self.seen, self.file = seen, file
+    seen: Seen
+    file: str
 
     def place(self, line: bytes, number: int) -> Place:
         """The place of a line."""
-        return Place(self.file, number, shown(line))
+        return Place(self.file, number, shown(line, _QUOTED))
+
+    def named(self, kernel: bytes, line: bytes, number: int) -> None:
+        """A line names the kernel's release."""
+        found = release.parse(kernel.decode(errors="replace"))
+        self.seen.named(found, self.place(line, number))
 
     def take(self, line: bytes, number: int) -> bool:
         """Read one line; True if the next one is wanted whatever it has."""

@@ -34,9 +34,7 @@ class Reader(BaseReader):
         b"bits/sec",
     )
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
-        self._threads = b""
+    _threads = b""
 
     def take(self, line: bytes, number: int) -> bool:
         """Read one result."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from iova_lab.diagnosis import release
 from iova_lab.diagnosis.readers import BaseReader
 from iova_lab.diagnosis.seen import Place
 
@@ -99,8 +98,7 @@ class Reader(BaseReader):
             return False
         if match := _VERSION.search(line) or _UNAME.match(line):
             self.seen.recognised("kernel messages")
-            found = release.parse(match["release"].decode(errors="replace"))
-            self.seen.named(found, self.place(line, number))
+            self.named(match["release"], line, number)
         if match := _CPUS.search(line):
             cpus = int(next(part for part in match.groups() if part)[:7])
             if 0 < cpus < 1 << 16:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from iova_lab.diagnosis.profiles import Samples, note_samples
 from iova_lab.diagnosis.readers import BaseReader
 
 _MOST_FRAMES = 512
 
 
+@dataclass(eq=False)
 class Reader(BaseReader):
     """See the package's docstring."""
 
     KIND = "folded stacks"
     WORDS = (b";",)
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
-        self._samples = Samples()
+    _samples: Samples = field(default_factory=Samples)
 
     def take(self, line: bytes, number: int) -> bool:
         """Read one stack."""

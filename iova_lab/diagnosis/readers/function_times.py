@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from iova_lab.diagnosis.functions import IOVA, class_of, plain
 from iova_lab.diagnosis.readers import BaseReader
@@ -28,15 +28,14 @@ class _Calls:
     most_us: float = 0.0
 
 
+@dataclass(eq=False)
 class Reader(BaseReader):
     """See the package's docstring."""
 
     KIND = "function times"
     WORDS = (b"iova",)
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
-        self._graph: dict[str, _Calls] = {}
+    _graph: dict[str, _Calls] = field(default_factory=dict)
 
     def take(self, line: bytes, number: int) -> bool:
         """Read one call, or one row of the profiler."""

@@ -41,9 +41,11 @@ class Reader(BaseReader):
     def take(self, line: bytes, number: int) -> bool:
         """Read a name, or a row below it."""
         if self._open is not None:
-            match = _ROW.match(line) or _BCC_ROW.match(line)
-            if match:
-                self._row(match)
+            if match := _ROW.match(line) or _BCC_ROW.match(line):
+                low = _number(match["low"])
+                high = _number(match["high"]) if match["high"] else low + 1
+                if len(self._open.rows) < _MOST_ROWS:
+                    self._open.rows.append((low, high, int(match["count"][:15])))
                 return True
             if not line.strip() and not self._open.rows:
                 return True
@@ -63,13 +65,6 @@ class Reader(BaseReader):
             self._open = _Histogram(_text(at[0]), self.place(*at), _UNITS[_text(match["unit"])])
             return True
         return False
-
-    def _row(self, match: re.Match[bytes]) -> None:
-        assert self._open is not None
-        low = _number(match["low"])
-        high = _number(match["high"]) if match["high"] else low + 1
-        if len(self._open.rows) < _MOST_ROWS:
-            self._open.rows.append((low, high, int(match["count"][:15])))
 
     def end(self) -> None:
         """Note the histogram that is open."""
@@ -95,7 +90,7 @@ class Reader(BaseReader):
             f" {_time(mode[1] * one.unit)}; {tail:,} of 1 ms or more, up to"
             f" {_time(highest * one.unit)}"
         )
-        numbers: dict[str, float | int | str] = {"calls": total, "tail": tail}
+        numbers = {"calls": total, "tail": tail}
         self.seen.add("latency_tail" if tail else "latency_flat", text, [one.place], numbers)
 
 

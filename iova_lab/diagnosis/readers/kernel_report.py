@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from iova_lab.diagnosis import release
 from iova_lab.diagnosis.readers import BaseReader
-from iova_lab.diagnosis.seen import Place
 from iova_lab.diagnosis.stacks import Frame, Report, note
 
 #: A report ends after so many lines; a kmemleak or KASAN report has fewer.
@@ -63,14 +60,6 @@ _JIFFIES = re.compile(rb"\(t=(\d+) jiffies|detected by \d+, t=(\d+) jiffies")
 _END = (b"end trace", b"Allocated by task", b"Freed by task", b"Memory state around")
 
 
-@dataclass
-class _Open:
-    """A report that is being read."""
-
-    report: Report
-    nr_lines: int = 0
-
-
 class Reader(BaseReader):
     """See the package's docstring."""
 
@@ -81,40 +70,34 @@ class Reader(BaseReader):
         *(b"general protection", b"WARNING: ", b"iova", b"CPU: "),
     )
 
-    _open: _Open | None = None
+    #: The report that is being read, and how many lines have followed its first one.
+    _open: Report | None = None
+    _nr_lines = 0
 
     def take(self, line: bytes, number: int) -> bool:
         """Read a line: a header, a line of the open report, or a frame without a header."""
         header = self._header(line, number)
         if header is not None:
-            self._close()
-            self._open = _Open(header)
-            self._details(line, number)
+            self.end()
+            self._open, self._nr_lines = header, 0
+            self._details(header, line, number)
             return True
         if self._open is None:
-            if b"iova" in line and _is_stack_line(line):
-                self._open = _Open(Report("stack", self.place(line, number)))
-            else:
+            if not (b"iova" in line and _is_stack_line(line)):
                 self._machine(line, number)
                 return False
-        return self._continue(line, number)
+            self._open, self._nr_lines = Report("stack", self.place(line, number)), 0
+        self._nr_lines += 1
+        if self._nr_lines > LONGEST or any(word in line for word in _END):
+            self.end()
+            return False
+        self._details(self._open, line, number)
+        return True
 
     def end(self) -> None:
         """Close what is open."""
-        self._close()
-
-    def _continue(self, line: bytes, number: int) -> bool:
-        assert self._open is not None
-        self._open.nr_lines += 1
-        if self._open.nr_lines > LONGEST or any(word in line for word in _END):
-            self._close()
-            return False
-        self._details(line, number)
-        return True
-
-    def _close(self) -> None:
         if self._open is not None:
-            note(self.seen, self._open.report, self.KIND)
+            note(self.seen, self._open)
         self._open = None
 
     def _header(self, line: bytes, number: int) -> Report | None:
@@ -136,19 +119,18 @@ class Reader(BaseReader):
             return report
         return None
 
-    def _machine(self, line: bytes, number: int) -> Place:
-        place = self.place(line, number)
-        if match := _CPU.search(line):
+    def _machine(self, line: bytes, number: int) -> re.Match[bytes] | None:
+        """Note the CPU and the kernel that a line names; the match of the CPU and the task."""
+        match = _CPU.search(line)
+        if match:
             self.seen.cpu(int(match[1]))
             if found := _RELEASE.search(line):
-                self.seen.named(release.parse(_text(found[1])), place)
-        return place
+                self.named(found[1], line, number)
+        return match
 
-    def _details(self, line: bytes, number: int) -> None:
-        assert self._open is not None
-        report = self._open.report
-        place = self._machine(line, number)
-        if match := _CPU.search(line):
+    def _details(self, report: Report, line: bytes, number: int) -> None:
+        place = self.place(line, number)
+        if match := self._machine(line, number):
             report.cpu = int(match[1]) if report.cpu is None else report.cpu
             report.comm = report.comm or _text(match[2])
         if report.kind == "RCU stall":
@@ -157,8 +139,7 @@ class Reader(BaseReader):
             if report.cpu is None and (match := _RCU_CPU.match(line)):
                 report.cpu = int(match[1])
         if match := _POINTER.search(line):
-            if not report.pointer:
-                report.pointer = Frame(_text(match[1]), True, "", place)
+            report.pointer = report.pointer or Frame(_text(match[1]), True, "", place)
             return
         if match := _LINK.search(line):
             report.link = report.link or Frame(_text(match[1]), True, "", place)

@@ -9,24 +9,10 @@ from iova_lab.diagnosis.readers import BaseReader
 
 #: Since version 0.4; before, the two averages are missing.
 _COLUMNS = (
-    *(
-        "con-bounces",
-        "contentions",
-        "waittime-min",
-        "waittime-max",
-        "waittime-total",
-        "waittime-avg",
-    ),
-    *(
-        "acq-bounces",
-        "acquisitions",
-        "holdtime-min",
-        "holdtime-max",
-        "holdtime-total",
-        "holdtime-avg",
-    ),
-)
-_OLDER = tuple(name for name in _COLUMNS if not name.endswith("-avg"))
+    "con-bounces contentions waittime-min waittime-max waittime-total waittime-avg"
+    " acq-bounces acquisitions holdtime-min holdtime-max holdtime-total holdtime-avg"
+).split()
+_OLDER = [name for name in _COLUMNS if not name.endswith("-avg")]
 _NAME = re.compile(rb"^\s*\S*iova_rbtree_lock\S{0,20}?:(?=\s|$)(?P<rest>.*)$")
 _NUMBERS = re.compile(rb"^(?:\s*\d+(?:\.\d+)?(?=\s|$))+\s*$")
 #: A mail wraps a row into so many lines at most.
@@ -85,10 +71,9 @@ class Reader(BaseReader):
             ("lock_busy", held >= _BUSY and average < _SHORT_US),
             ("lock_quiet", share < _CONTENDED and row["holdtime-max"] < _LONG_US),
         ]
-        numbers: dict[str, float | int | str] = {**row}
         for sign, holds in signs:
             if holds:
-                self.seen.add(sign, text, [self.place(*self._at)], numbers)
+                self.seen.add(sign, text, [self.place(*self._at)], row)
 
 
 def _us(value: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from iova_lab.diagnosis import release
 from iova_lab.diagnosis.profiles import StackReader
 
 _SYMBOL = re.compile(rb'^\s*"symbol": "(?P<name>[A-Za-z_][\w.]*)"')
@@ -27,6 +26,5 @@ class Reader(StackReader):
         elif cpu := _CPU.match(line):
             self.seen.cpu(int(cpu[1]))
         elif match := _RELEASE.match(line):
-            found = release.parse(match["release"].decode(errors="replace"))
-            self.seen.named(found, self.place(line, number))
+            self.named(match["release"], line, number)
         return False

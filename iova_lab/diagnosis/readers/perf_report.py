@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
-from iova_lab.diagnosis import release
 from iova_lab.diagnosis.functions import ALLOC, FREE, INVALIDATION, LOCK, class_of
 from iova_lab.diagnosis.profiles import Shares, note
 from iova_lab.diagnosis.readers import BaseReader
@@ -25,16 +25,15 @@ _RELEASE = re.compile(rb"^# os ?release\s*: (\S{1,64})")
 _CPUS = re.compile(rb"^# nrcpus (?:online|avail)\s*: (\d{1,5})")
 
 
+@dataclass(eq=False)
 class Reader(BaseReader):
     """See the package's docstring."""
 
     KIND = "perf report"
     WORDS = (b"%", b"# os release", b"# nrcpus")
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
-        self._shares = Shares()
-        self._lock_share = 0.0
+    _shares: Shares = field(default_factory=Shares)
+    _lock_share: float = 0.0
 
     def take(self, line: bytes, number: int) -> bool:
         """Read a row, a line of a call graph, or a line of the header."""
@@ -63,9 +62,7 @@ class Reader(BaseReader):
 
     def _header(self, line: bytes, number: int) -> None:
         if match := _RELEASE.match(line):
-            self.seen.named(
-                release.parse(match[1].decode(errors="replace")), self.place(line, number)
-            )
+            self.named(match[1], line, number)
         if (match := _CPUS.match(line)) and int(match[1]):
             self.seen.machine.cpus = int(match[1])
 

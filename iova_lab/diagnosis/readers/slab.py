@@ -46,9 +46,8 @@ class Reader(BaseReader):
             size *= 1024
         nr_bytes = int(match["objects"][:14]) * size
         if active < _MOST and nr_bytes < 1 << 60:
-            (self._magazines if b"magazine" in match["name"] else self._ranges)(
-                active, nr_bytes, line, number
-            )
+            note = self._magazines if b"magazine" in match["name"] else self._ranges
+            note(active, nr_bytes, line, number)
         return False
 
     def _out_of_memory(self, match: re.Match[bytes], line: bytes, number: int) -> bool:
@@ -64,19 +63,17 @@ class Reader(BaseReader):
         machine = self.seen.machine
         machine.live_ranges = max(machine.live_ranges or 0, active)
         text = f"{active:,} ranges in the trees of all domains, {_size(nr_bytes)}"
-        numbers: dict[str, float | int | str] = {"live_ranges": active, "bytes": nr_bytes}
-        sign = "many_live_ranges" if active >= _MANY else "few_live_ranges"
-        if not _FEW <= active < _MANY:
-            self.seen.add(sign, text, [self.place(line, number)], numbers)
-        else:
-            self.seen.add("machine", text, [self.place(line, number)], numbers)
+        numbers = {"live_ranges": active, "bytes": nr_bytes}
+        sign = "many_live_ranges" if active >= _MANY else "machine"
+        sign = "few_live_ranges" if active < _FEW else sign
+        self.seen.add(sign, text, [self.place(line, number)], numbers)
 
     def _magazines(self, active: int, nr_bytes: float, line: bytes, number: int) -> None:
         text = (
             f"{active:,} magazines, {_size(nr_bytes)}; they have room for"
             f" {active * _MAGAZINE:,} ranges that are in the tree and in no one's use"
         )
-        numbers: dict[str, float | int | str] = {"magazines": active, "bytes": nr_bytes}
+        numbers = {"magazines": active, "bytes": nr_bytes}
         sign = "many_magazines" if nr_bytes >= _MANY_BYTES else "machine"
         self.seen.add(sign, text, [self.place(line, number)], numbers)
 

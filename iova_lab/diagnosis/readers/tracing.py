@@ -15,7 +15,7 @@ _MAP = re.compile(rb"\b(?P<what>map|unmap): +IOMMU: iova=0x[0-9a-f]+.*?size=(?P<
 _DMA = re.compile(
     rb"\bdma_(?:un)?map_(?:phys|page|sg|resource)\w*: |\bdma_(?:alloc|free)\w*: \S+(?: |$)"
 )
-_CACHED_PAGES, _32BIT, _ALL = 32, (1 << 20) - 1, 1 << 57
+_CACHED_PAGES, _32BIT = 32, (1 << 20) - 1
 _SHARE = 0.02
 
 
@@ -33,12 +33,10 @@ class Reader(BaseReader):
         b"dma_free",
     )
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
-        self._nr_maps = self._nr_large = self._nr_events = 0
-        self._first: Place | None = None
-        self._large: Place | None = None
-        self._is_ours = False
+    _nr_maps = _nr_large = _nr_events = 0
+    _first: Place | None = None
+    _large: Place | None = None
+    _is_ours = False
 
     def take(self, line: bytes, number: int) -> bool:
         """Count one event."""

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from iova_lab.traces.importer.assumed import SHIFT, Assumed
+from iova_lab.traces.importer.assumed import SHIFT, Assumed, pages_of
 from iova_lab.traces.importer.dropped import Drops
 from iova_lab.traces.importer.text import Event, whole
 
@@ -27,7 +27,7 @@ _NO_ADDRESS = (1 << 64) - 1
 
 _IOMMU = ("map", "unmap")
 ATTACH = "attach_device_to_domain"
-_DMA_MAPS = ("dma_map_page", "dma_map_phys", "dma_map_resource", "dma_alloc", "dma_alloc_pages")
+DMA_MAPS = ("dma_map_page", "dma_map_phys", "dma_map_resource", "dma_alloc", "dma_alloc_pages")
 _DMA_UNMAPS = (
     "dma_unmap_page",
     "dma_unmap_phys",
@@ -36,7 +36,7 @@ _DMA_UNMAPS = (
     "dma_free_pages",
 )
 _DMA_SG, _DMA_UNSG = "dma_map_sg", "dma_unmap_sg"
-DMA_NAMES = frozenset([*_DMA_MAPS, *_DMA_UNMAPS, _DMA_SG, _DMA_UNSG])
+DMA_NAMES = frozenset([*DMA_MAPS, *_DMA_UNMAPS, _DMA_SG, _DMA_UNSG])
 IOMMU_NAMES = frozenset([*_IOMMU, ATTACH])
 
 UNREADABLE = "events of iommu or dma without the address or size that they need"
@@ -53,6 +53,7 @@ _SIZE = re.compile(rb"\bsize=(?P<size>0x[0-9a-f]{1,16}|\d{1,19})(?=\s|$)")
 _DEVICE = re.compile(rb"\bdma_\w+: +(?P<device>\S{1,100}) ")
 _ADDRESS = re.compile(rb"\bdma_addr=(?:0x)?(?P<address>[0-9a-f]{1,16})(?=\s|$)")
 _PHYSICAL = re.compile(rb"\bphys_addr=(?:0x)?(?P<address>[0-9a-f]{1,16})(?=\s|$)")
+_NUMBER = re.compile(rb"\d+|0x[0-9a-f]{1,16}")
 _LIST = re.compile(rb"\b(?P<name>dma_addrs|sizes|phys_addrs)=\{(?P<values>[0-9a-fx,]{0,4000})\}")
 
 
@@ -135,7 +136,7 @@ class Approximate:
             return end <= self._unmapped[before.start]
         if start in self._unmapped:
             return False
-        pages = (end - before.start + (1 << SHIFT) - 1) >> SHIFT
+        pages = pages_of(0, end - before.start)
         return (before.start >> SHIFT) % (1 << (pages - 1).bit_length()) == 0
 
     def _unmap(self, event: Event, start: int, end: int) -> Iterator[Event]:
@@ -143,7 +144,7 @@ class Approximate:
             self._unmapped[start] = end
         dom = next((k for k, live in enumerate(self._live) if start in live), 0)
         mapped = self._live[dom].pop(start, end) if self._live else end
-        yield from self._free(event, dom, start, end - start)
+        yield self._free(event, dom, start, end - start)
         if mapped > end:  # two ranges were taken for one
             self._live[dom][end] = mapped
             yield self._alloc(event, dom, end, mapped - end)
@@ -186,7 +187,7 @@ class Approximate:
             self.drops.add(AT_ZERO, event.number, event.text)
             return
         if event.name in _DMA_UNMAPS:
-            yield from self._free(event, dom, start, length)
+            yield self._free(event, dom, start, length)
             return
         physical = _PHYSICAL.search(event.text)
         if physical and int(physical["address"], 16) == start:
@@ -203,7 +204,7 @@ class Approximate:
             if starts is None:
                 self.drops.add(UNKNOWN_LIST, event.number, event.text)
             for start in starts or ():
-                yield from self._free(event, dom, start, 1)
+                yield self._free(event, dom, start, 1)
             return
         starts, sizes = lists.get(b"dma_addrs") or [], lists.get(b"sizes") or []
         if not starts or len(starts) != len(sizes):
@@ -228,42 +229,22 @@ class Approximate:
         self.assumed.nr_ranges += 1
         refused = start == _NO_ADDRESS
         end = 0 if refused else start + max(length, 1)
-        first = 0 if refused else start >> SHIFT
-        pages = ((0 if refused else start) % (1 << SHIFT) + length + (1 << SHIFT) - 1) >> SHIFT
-        fields: dict[str, int | None] = {
-            "dom": dom,
-            "pfn": first,
-            "size": pages,
-            "limit": self.assumed.limit(dom, end, refused=refused),
-        }
-        return self._event(event, "iova_alloc_fast", fields)
+        fields = _range(dom, 0 if refused else start, length)
+        fields["limit"] = self.assumed.limit(dom, end, refused=refused)
+        return replace(event, name="iova_alloc_fast", fields=fields)
 
-    def _free(self, event: Event, dom: int, start: int, length: int) -> Iterator[Event]:
-        pages = (start % (1 << SHIFT) + length + (1 << SHIFT) - 1) >> SHIFT
-        fields: dict[str, int | None] = {"dom": dom, "pfn": start >> SHIFT, "size": pages}
-        yield self._event(event, "iova_free_fast", fields)
+    def _free(self, event: Event, dom: int, start: int, length: int) -> Event:
+        return replace(event, name="iova_free_fast", fields=_range(dom, start, length))
 
-    def _event(self, event: Event, name: str, fields: dict[str, int | None]) -> Event:
-        return Event(
-            event.time_ns,
-            event.cpu,
-            event.thread,
-            event.in_interrupt,
-            name,
-            fields,
-            event.number,
-            event.text,
-        )
+
+def _range(dom: int, start: int, length: int) -> dict[str, int | None]:
+    return {"dom": dom, "pfn": start >> SHIFT, "size": pages_of(start, length)}
 
 
 def _numbers(text: bytes) -> list[int]:
     """Numbers of a list: addresses have 0x, sizes are decimal."""
-    found = [int(part, 16 if part[:2] == b"0x" else 10) for part in text.split(b",") if _is(part)]
+    found = [whole(part) for part in text.split(b",") if _NUMBER.fullmatch(part)]
     return [number for number in found if number < 1 << 64]
-
-
-def _is(part: bytes) -> bool:
-    return part.isdigit() or re.fullmatch(rb"0x[0-9a-f]{1,16}", part) is not None
 
 
 def _joined(starts: list[int], sizes: list[int]) -> Iterator[tuple[int, int]]:

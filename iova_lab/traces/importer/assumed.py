@@ -9,6 +9,11 @@ SHIFT = 12
 _32BIT = 32
 
 
+def pages_of(start: int, length: int) -> int:
+    """How many pages has a range of ``length`` bytes that begins at the address ``start``?"""
+    return (start % (1 << SHIFT) + length + (1 << SHIFT) - 1) >> SHIFT
+
+
 @dataclass
 class Assumed:
     """``bits`` is the limit that was given, None where the addresses show it.

@@ -7,7 +7,7 @@ needs those pages again, so they are reserved for good, and no answer contradict
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from iova_lab.traces.file import RESERVE
@@ -34,18 +34,15 @@ def rows_before(freed: Mapping[Place, Row], seen: Mapping[Place, int]) -> list[R
         ends = [(pfn, end) for _, pfn, end in ranges]
         low = [one for one in ends if one[0] < _32BIT]
         high = [one for one in ends if one[0] >= _32BIT]
-        for part, top in ((low, _32BIT), (high, 1 << _bits(high))):
-            found += (_reserved(dom, pfn, size) for pfn, size in _holes(part, top))
+        highest = max((end - 1 for _, end in high), default=0)
+        for part, top in ((low, _32BIT), (high, 1 << highest.bit_length())):
+            found += (Row(0, pfn, 0, size, dom, 0, RESERVE, 0) for pfn, size in _holes(part, top))
     return found
 
 
 def _taken(size: int) -> int:
     """Pages that the fast API takes for a request: small ones are rounded up."""
     return 1 << (size - 1).bit_length() if size < _ROUNDED else size
-
-
-def _bits(ranges: Iterable[tuple[int, int]]) -> int:
-    return max((end - 1 for _, end in ranges), default=0).bit_length()
 
 
 def _holes(ranges: list[tuple[int, int]], top: int) -> Iterator[tuple[int, int]]:
@@ -59,7 +56,3 @@ def _holes(ranges: list[tuple[int, int]], top: int) -> Iterator[tuple[int, int]]
             yield covered, size
             covered += size
         covered = max(covered, end)
-
-
-def _reserved(dom: int, pfn: int, size: int) -> Row:
-    return Row(0, pfn, 0, size, dom, 0, RESERVE, 0)

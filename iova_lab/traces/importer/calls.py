@@ -71,14 +71,6 @@ class Row(NamedTuple):
     flags: int
 
 
-class _FastFree(NamedTuple):
-    """The last fast free of a thread, to be told if its range goes on to the tree at once."""
-
-    row: int
-    dom: int
-    pfn: int
-
-
 @dataclass
 class Calls:
     """Rows from events, with what was seen on the way.
@@ -98,7 +90,8 @@ class Calls:
     seen: dict[tuple[int, int], int] = field(default_factory=dict)
     _open: dict[int, list[Event]] = field(default_factory=dict)  # by thread
     _tree: dict[tuple[int, bool], Row] = field(default_factory=dict)  # last tree row of a context
-    _fast_free: dict[tuple[int, bool], _FastFree] = field(default_factory=dict)
+    #: The last fast free of a context and its index, to be told if its range goes on to the tree.
+    _fast_free: dict[tuple[int, bool], tuple[int, Row]] = field(default_factory=dict)
 
     def rows(self, events: Iterable[Event]) -> Iterator[Row]:
         """Rows in the order of the records; a call's row is where it returned."""
@@ -118,13 +111,13 @@ class Calls:
     def _note(self, row: Row, event: Event) -> None:
         """Does this row tell that the fast free before it, of this thread, went on to the tree?"""
         context = event.thread, event.in_interrupt
-        before = self._fast_free.pop(context, None)
+        index, before = self._fast_free.pop(context, (0, None))
         if row.op == FREE_FAST:
             if len(self._fast_free) > MOST_THREADS:
                 self._fast_free.clear()
-            self._fast_free[context] = _FastFree(self.nr_rows, row.dom, row.pfn)
+            self._fast_free[context] = self.nr_rows, row
         elif before and row.op == FREE and (before.dom, before.pfn) == (row.dom, row.pfn):
-            self.went_on.append(before.row)
+            self.went_on.append(index)
 
     def _rows(self, event: Event) -> tuple[Row, ...]:
         name = event.name

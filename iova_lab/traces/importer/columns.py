@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 
-from iova_lab.traces.importer.assumed import SHIFT, Assumed
+from iova_lab.traces.importer.assumed import SHIFT, Assumed, pages_of
+from iova_lab.traces.importer.dropped import printable
 from iova_lab.traces.importer.source import CUT, ImportTextError
 from iova_lab.traces.importer.text import CUT_LINE, Event, Tally
 
@@ -108,7 +109,7 @@ def _event(
     dom = doms.setdefault(row.get("dom", ""), len(doms))
     start = _address(row)
     nr_bytes = _bytes(row, start)
-    pfn, pages = start >> SHIFT, (start % (1 << SHIFT) + nr_bytes + (1 << SHIFT) - 1) >> SHIFT
+    pfn, pages = start >> SHIFT, pages_of(start, nr_bytes)
     fields: dict[str, int | None] = {"dom": dom, "pfn": pfn, "size": pages}
     name = _OPS[op]
     if name == "iova_reserve":
@@ -157,5 +158,4 @@ def _time_ns(row: dict[str, str]) -> int:
 
 def shown(text: str) -> str:
     """A value as it can stand in a message."""
-    printable = "".join(char if char.isprintable() else "?" for char in text[:40])
-    return repr(printable)
+    return repr(printable(text[:40]))

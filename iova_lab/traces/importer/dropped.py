@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -26,15 +27,13 @@ class Dropped:
 class Drops:
     """Counts by reason; only the first line of each is kept."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     _first: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
-    def add(self, reason: str, number: int, text: bytes, count: int = 1) -> None:
+    def add(self, reason: str, number: int, text: bytes) -> None:
         """Count ``reason``, seen in line ``number``, which is ``text``."""
-        if reason not in self.counts:
-            self._first[reason] = number, text[: 4 * _SHOWN]
-            self.counts[reason] = 0
-        self.counts[reason] += count
+        self._first.setdefault(reason, (number, text[: 4 * _SHOWN]))
+        self.counts[reason] += 1
 
     def __iter__(self) -> Iterator[Dropped]:
         for reason, count in self.counts.items():
@@ -42,8 +41,12 @@ class Drops:
             yield Dropped(reason, count, number, shown(text))
 
 
-def shown(text: bytes) -> str:
+def shown(text: bytes, most: int = _SHOWN) -> str:
     """A line as it can stand in a message: short, and without what a terminal would obey."""
-    words = " ".join(text.decode("utf-8", errors="replace").split())
-    printable = "".join(char if char.isprintable() else "?" for char in words)
-    return printable if len(printable) <= _SHOWN else printable[: _SHOWN - 3] + "..."
+    words = printable(" ".join(text[: 4 * most].decode("utf-8", errors="replace").split()))
+    return words if len(words) <= most else words[: most - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for each character that a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -33,31 +33,23 @@ class Order:
 
     def events(self, events: Iterable[Event]) -> Iterator[Event]:
         """The same events, by time; those of the same time as they came."""
-        latest_ns, is_sorted = 0, True
+        latest_ns = 0
         for event in events:
             if event.time_ns >= latest_ns:
                 latest_ns = event.time_ns
             elif latest_ns - event.time_ns > FALLS_NS:
                 self.nr_breaks += 1
-                yield from self._all()
-                latest_ns, is_sorted = event.time_ns, True
+                yield from self._sorted()
+                latest_ns = event.time_ns
             else:
                 self.nr_sorted += 1
                 self.most_ns = max(self.most_ns, latest_ns - event.time_ns)
-                is_sorted = False
             self._kept.append(event)
             if len(self._kept) >= 2 * WINDOW:
-                yield from self._first(is_sorted)
-                is_sorted = True
-        yield from self._all()
+                yield from self._sorted(WINDOW)
+        yield from self._sorted()
 
-    def _all(self) -> Iterator[Event]:
+    def _sorted(self, most: int | None = None) -> Iterator[Event]:
         self._kept.sort(key=attrgetter("time_ns"))
-        yield from self._kept
-        self._kept.clear()
-
-    def _first(self, is_sorted: bool) -> Iterator[Event]:
-        if not is_sorted:
-            self._kept.sort(key=attrgetter("time_ns"))
-        yield from self._kept[:WINDOW]
-        del self._kept[:WINDOW]
+        yield from self._kept[:most]
+        del self._kept[:most]

@@ -23,7 +23,7 @@ bytes in hexadecimal there; they are left out, and counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from iova_lab.traces.importer.records import script_line
 from iova_lab.traces.importer.source import CUT
@@ -86,7 +86,8 @@ def script_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _line(sample: Mapping[str, bytes]) -> bytes:
-    time, name = sample.get("timestamp", b""), _name(sample.keys())
+    time = sample.get("timestamp", b"")
+    name = next((name for known, name in _EVENTS if known <= sample.keys()), None)
     if not time.isdigit() or name is None:
         return b""
     tid, cpu = _whole(sample.get("tid", b"")), _whole(sample.get("cpu", b"")) % 100_000
@@ -94,10 +95,6 @@ def _line(sample: Mapping[str, bytes]) -> bytes:
     # Without what is needed, so that it is counted as such.
     lacking = b"perf-%d [%03d] %s: %s: -" % (tid, cpu, at, name.encode())
     return script_line(name, tid, cpu, at, sample) or lacking
-
-
-def _name(fields: Collection[str]) -> str | None:
-    return next((name for known, name in _EVENTS if known <= set(fields)), None)
 
 
 def _whole(value: bytes) -> int:

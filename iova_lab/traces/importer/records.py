@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from iova_lab.traces.importer.approximate import DMA_MAPS
 from iova_lab.traces.importer.text import whole
 
-_DMA_MAPS = frozenset(
-    "dma_map_page dma_map_phys dma_map_resource dma_alloc dma_alloc_pages".split()
-)
 _MOST = 1 << 64
 #: Fields of an event that are read.
 NAMES = ("perf_tid", "iova", "size", "device", "dma_addr", "addr", "phys_addr")
@@ -52,6 +50,6 @@ def script_line(
         return None
     line = head + b"%s dma_addr=%x size=%d" % (device, start, size)
     physical = number(fields.get("phys_addr", b""))
-    if name in _DMA_MAPS and physical is not None:
+    if name in DMA_MAPS and physical is not None:
         line += b" phys_addr=%x" % physical
     return line

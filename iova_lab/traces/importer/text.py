@@ -133,11 +133,11 @@ def events(lines: Iterable[bytes], names: frozenset[str], tally: Tally) -> Itera
 def _event(match: re.Match[bytes], name: str, number: int, line: bytes) -> Event:
     pid, cpu, flags, seconds, fraction, _, text = match.groups()
     cpu_number = int(cpu)
-    fields: dict[str, int | None] = {}
-    for key, value in _FIELD(text):
-        key = _KEYS.get(key)
-        if key is not None:
-            fields[key] = _number(value)
+    fields = {
+        _KEYS[key]: None if value == _FAULT else whole(value)
+        for key, value in _FIELD(text)
+        if key in _KEYS
+    }
     return Event(
         int(seconds + fraction) * _NS[len(fraction)],
         cpu_number,
@@ -153,12 +153,6 @@ def _event(match: re.Match[bytes], name: str, number: int, line: bytes) -> Event
 def whole(value: bytes) -> int:
     """A hexadecimal number with 0x, or a decimal one, which may begin with zeros."""
     return int(value, 16 if value[:2] == b"0x" else 10)
-
-
-def _number(value: bytes) -> int | None:
-    if value[1:2] == b"x":
-        return int(value, 16)
-    return None if value == _FAULT else int(value)
 
 
 def _pass_over(line: bytes, number: int, known: dict[bytes, str], tally: Tally) -> None:
