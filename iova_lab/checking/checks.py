@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import iova_variants
@@ -26,7 +27,7 @@ from iova_lab.checking.finding import Finding
 from iova_lab.checking.reduce import reduce
 from iova_lab.checking.search import DEPTHS, search
 from iova_lab.checking.soak_chunk import run_chunk
-from iova_lab.checking.soak_streams import make_chunk
+from iova_lab.checking.soak_streams import Chunk, make_chunk
 from iova_lab.checking.standalone import Verdict
 from iova_lab.checking.subject import LONG_MS, NR_LIVE, SHRINK_S, OnProgress, Subject
 from iova_lab.traces.history import read
@@ -38,13 +39,12 @@ _WORKLOAD_MS = 60_000
 
 
 def _compiles(subject: Subject) -> Finding | None:
-    builds: tuple[Callable[[], Path], ...] = (
-        lambda: building.compile_variant(subject.source, "counted"),
-        lambda: building.compile_variant(subject.source, "timed"),
-        lambda: building.compile_standalone(subject.source),
-    )
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(build) for build in builds]
+        jobs = [
+            pool.submit(building.compile_variant, subject.source, "counted"),
+            pool.submit(building.compile_variant, subject.source, "timed"),
+            pool.submit(building.compile_standalone, subject.source),
+        ]
         for done, job in enumerate(jobs, start=1):
             try:
                 job.result()
@@ -87,8 +87,7 @@ def _races(subject: Subject) -> Finding | None:
     try:
         for seed in range(races.NR_SEEDS):
             subject.on_progress("threads", seed / races.NR_SEEDS)
-            race = races.run(subject.source, races.stream_of(seed))
-            if race:
+            if race := races.run(subject.source, races.stream_of(seed)):
                 return subject.finding("threads", race.says, lines=race.frames)
     except (races.UnavailableError, BuildError) as error:
         subject.facts.append(f"threads: NOT CHECKED ({str(error).splitlines()[0]})")
@@ -104,8 +103,7 @@ def _builds(subject: Subject) -> Finding | None:
         if not builds.can_trace():
             subject.facts.append("counts: NOT CHECKED (no -fsanitize-coverage, -fsanitize=thread)")
         elif Claim.FAKE not in subject.variant.claims:
-            wrong = builds.uncounted(subject.source)
-            if wrong:
+            if wrong := builds.uncounted(subject.source):
                 return subject.finding("builds", wrong)
             subject.facts.append("the timed build uses no more objects than nodes are counted")
     except BuildError as error:
@@ -125,17 +123,10 @@ def _contract(subject: Subject) -> Finding | None:
     return subject.finding("contract", says, lines=lines)
 
 
-def _histories(subject: Subject) -> Finding | None:
-    return _search(subject, "histories", 0.35)
-
-
-def _memory(subject: Subject) -> Finding | None:
-    return _search(subject, "no memory", 0.2, fails_memory=True)
-
-
 def _search(
     subject: Subject, check: str, share: float, *, fails_memory: bool = False
 ) -> Finding | None:
+    """Search for a history that breaks it, with ``share`` of the seconds."""
     total = sum(nr_tried for _, _, nr_tried in DEPTHS)
     nr = iter(range(1, total + 1))
     searched = search(
@@ -145,10 +136,8 @@ def _search(
         shrink_s=min(subject.seconds / 2, SHRINK_S),
         on_progress=lambda: subject.on_progress(check, next(nr, total) / total),
     )
-    if searched.found:
-        finding = subject.broken(check, *searched.found)
-        if finding:
-            return replace(finding, shrunk=not searched.cut_short)
+    if searched.found and (finding := subject.broken(check, *searched.found)):
+        return replace(finding, shrunk=not searched.cut_short)
     how = "judge, sanitizers" if fails_memory else "judge, verify(), model, sanitizers"
     refused = ", memory refused" if fails_memory else ""
     subject.facts.append(
@@ -169,8 +158,7 @@ def _workloads(subject: Subject) -> Finding | None:
         verdict = standalone.run(subject.source, stream, verify=False, cpu_ms=_WORKLOAD_MS)
         nr_ops += len(stream.ops)
         if not verdict:
-            differs = _differs(subject, stream, verdict)
-            if differs:
+            if differs := _differs(subject, stream, verdict):
                 return subject.finding("builds", f"{name} with {nr_live:,} live ranges: {differs}")
             continue
         reduced = None if verdict.kind == "hang" else reduce(stream, verdict, subject.quickly)
@@ -204,21 +192,19 @@ def _soak(subject: Subject) -> Finding | None:
         try:
             run_chunk(str(subject.source), chunk, timeout=60.0)
         except VariantError as error:
-            return _soaked(subject, index, error)
+            return _soaked(subject, chunk, error)
         nr_ops += len(chunk.stream.ops)
         index += 1
     subject.facts.append(f"{index} random streams, {nr_ops:,} ops: judge, with rcaches and without")
     return None
 
 
-def _soaked(subject: Subject, index: int, error: VariantError) -> Finding | None:
-    chunk = make_chunk(0, index)
+def _soaked(subject: Subject, chunk: Chunk, error: VariantError) -> Finding | None:
     verdict = standalone.run(subject.source, chunk.stream, verify=chunk.verify, cpu_ms=_WORKLOAD_MS)
     judged = subject.judged if chunk.verify else subject.quickly
-    reduced = reduce(chunk.stream, verdict, judged) if verdict else None
-    if reduced:
+    if verdict and (reduced := reduce(chunk.stream, verdict, judged)):
         return subject.broken("soak", *reduced)
-    again = f"iova-lab soak {shlex.quote(subject.given)} --seed 0 --chunk {index}"
+    again = f"iova-lab soak {shlex.quote(subject.given)} --seed 0 --chunk {chunk.index}"
     return subject.finding("soak", str(error), again=again)
 
 
@@ -227,10 +213,10 @@ CHECKS: dict[str, tuple[Callable[[Subject], Finding | None], float]] = {
     "compiles": (_compiles, 0.1),
     "table": (_table, 0.01),
     "symbols": (_symbols, 0.02),
-    "histories": (_histories, 0.32),
+    "histories": (partial(_search, check="histories", share=0.35), 0.32),
     "contract": (_contract, 0.02),
     "threads": (_races, 0.05),
-    "no memory": (_memory, 0.15),
+    "no memory": (partial(_search, check="no memory", share=0.2, fails_memory=True), 0.15),
     "workloads": (_workloads, 0.2),
     "builds": (_builds, 0.05),
     "soak": (_soak, 0.2),
@@ -259,8 +245,7 @@ def again(path: Path, variant: str | None = None) -> Finding | None:
     """What does a saved history break now, in the file that broke on it or in another?"""
     saved = read(path)
     subject = subject_of(variant or saved.variant, path.parent)
-    wrong = _compiles(subject) or _table(subject)
-    if wrong:
+    if wrong := _compiles(subject) or _table(subject):
         return wrong
     verdict = subject.judged(saved.history, LONG_MS)
     return subject.told("again", saved.history, verdict) if verdict else None
@@ -275,8 +260,7 @@ def check_all(subject: Subject, on_progress: OnProgress) -> Finding | None:
             name, (begun + min(part, 1) * share) / total
         )
         subject.on_progress(name, 0.0)
-        finding = run(subject)
-        if finding:
+        if finding := run(subject):
             return finding
         done += share
         if name == "table" and Claim.FAKE in subject.variant.claims:

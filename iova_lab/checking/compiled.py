@@ -57,7 +57,6 @@ def _blocks(lines: list[str]) -> list[list[str]]:
 
 
 def _short(line: str) -> str:
-    head = _HEAD.match(line)
-    if head:
+    if head := _HEAD.match(line):
         return Path(head["path"]).name + line[head.end("path") :]
     return re.sub(r"/\S*/([\w.-]+\.[och])\b", r"\1", line)

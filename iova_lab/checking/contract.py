@@ -17,6 +17,7 @@ import iova_variants
 from iova_variants import Claim, Variant
 from iova_variants.child import Tell, run_in_child
 from iova_variants.making import LIMIT_32BIT, LIMIT_48BIT, LIMIT_64BIT
+from iova_variants.opstream import Op, OpStream, new_ops
 from iova_variants.watch import Limits
 
 #: Of one domain: more is a mistake in the table, and would be taken a dozen times.
@@ -47,13 +48,9 @@ class Calls:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, int):
-        return hex(value) if value > 9 else str(value)
     if isinstance(value, tuple):
         return f"{value[0]:#x}..{value[1]:#x}"
-    return str(value)
+    return hex(value) if isinstance(value, int) and value > 9 else str(value)
 
 
 def _expect(got: object, wanted: object) -> None:
@@ -202,9 +199,6 @@ def _dump(variant: Variant, tell: Tell) -> None:
 
 @_scenario("all but a free may be refused for want of memory; a free only if it says so")
 def _memory_to_free(variant: Variant, tell: Tell) -> None:
-    from iova_variants.opstream import Op, new_ops
-    from iova_variants.opstream import OpStream as Stream
-
     if Claim.FREE_NEEDS_MEM in variant.claims:
         return
     nr = 200
@@ -213,7 +207,7 @@ def _memory_to_free(variant: Variant, tell: Tell) -> None:
     ops["op"][nr:] = Op.FREE
     tell(f"a stream of {nr} allocs and as many frees")
     asked = [
-        iova_variants.replay(variant, Stream(ops[:end]), build="counted").nr_memory_requests
+        iova_variants.replay(variant, OpStream(ops[:end]), build="counted").nr_memory_requests
         for end in (nr, 2 * nr)
     ]
     if asked[1] > asked[0]:
@@ -225,7 +219,7 @@ def _memory_to_free(variant: Variant, tell: Tell) -> None:
 
 @dataclass(frozen=True)
 class Broken:
-    """A promise that was not kept, what the last call did, and all calls up to it."""
+    """A promise that was not kept, what the last call did, and all calls on its domain up to it."""
 
     promise: str
     says: str
@@ -238,9 +232,9 @@ def run(variant: Variant) -> Broken | None:
         report = run_in_child(functools.partial(_try, promise, variant), _LIMITS)
         if report.error:
             raise report.error
-        says = report.died or report.answer
-        if says:
-            return Broken(promise, says, tuple(_since_the_last_domain(report.told)))
+        if says := report.died or report.answer:
+            domains = [i for i, text in enumerate(report.told) if text.startswith("d = ")]
+            return Broken(promise, says, tuple(report.told[max(domains, default=0) :]))
     return None
 
 
@@ -257,11 +251,6 @@ def _try(promise: str, variant: Variant, tell: Tell) -> str | None:
     except _NothingToTryError:
         pass
     return None
-
-
-def _since_the_last_domain(told: list[str]) -> list[str]:
-    first = max((i for i, text in enumerate(told) if text.startswith("d = ")), default=0)
-    return told[first:]
 
 
 def table_is_wrong(variant: iova_variants.Variant) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from iova_lab.basics.errors import NotFoundError
 from iova_lab.traces.history import Step, step_from_json, step_to_json, stream_of
 from iova_variants import REFUSED
 from iova_variants.making import DMA_32BIT_PFN
-from iova_variants.opstream import Op, OpStream
+from iova_variants.opstream import Op
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 
@@ -34,14 +34,14 @@ class Outcome(NamedTuple):
     """
 
     pfn: int | None
-    visits: int
-    searched: int
-    spurious: int
-    not_highest: int
-    above_limit: int
-    below_start: int
-    leaked: int
-    endless: int
+    visits: int = 0
+    searched: int = 0
+    spurious: int = 0
+    not_highest: int = 0
+    above_limit: int = 0
+    below_start: int = 0
+    leaked: int = 0
+    endless: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,13 @@ class Example:
         """What `iova-lab example` calls it, and the anchor on the page."""
         return f"{self.variant}-{self.question}"
 
-    def stream(self, nr_ageing: int = 0) -> OpStream:
-        """The op stream, at a granule of 4 KiB."""
-        return stream_of(self.steps, self.start_pfn, nr_ageing)
-
     def moved(self) -> Example:
         """The same geometry `MOVE` pfns higher: domain, limits, reserved ranges."""
-        return Example(
-            self.variant,
-            self.question,
-            self.start_pfn + MOVE,
-            tuple(
-                step if step.op == Op.FREE else step._replace(limit_pfn=step.limit_pfn + MOVE)
-                for step in self.steps
-            ),
-            self.fail_alloc_at,
+        steps = tuple(
+            step if step.op == Op.FREE else step._replace(limit_pfn=step.limit_pfn + MOVE)
+            for step in self.steps
         )
+        return replace(self, start_pfn=self.start_pfn + MOVE, steps=steps)
 
 
 def outcomes(example: Example) -> list[Outcome]:
@@ -98,7 +89,7 @@ def outcome_of(example: Example, last: int) -> Outcome:
             build="counted",
         )
     except iova_variants.EndlessError:
-        return Outcome(None, 0, 0, 0, 0, 0, 0, 0, endless=1)
+        return Outcome(None, endless=1)
     pfn = int(result.pfns[-1])
     return Outcome(
         pfn=None if pfn == REFUSED else pfn,
@@ -109,7 +100,6 @@ def outcome_of(example: Example, last: int) -> Outcome:
         above_limit=result.nr_above_limit,
         below_start=int(steps[-1].op == Op.ALLOC and pfn < example.start_pfn),
         leaked=result.nr_leaked,
-        endless=0,
     )
 
 
@@ -117,7 +107,7 @@ def judged(example: Example) -> iova_variants.CountedReplay:
     """Replay all of an example at once, with everything watched."""
     return iova_variants.replay(
         example.variant,
-        example.stream(),
+        stream_of(example.steps, example.start_pfn),
         judge=True,
         pfns=True,
         op_visits=True,

@@ -109,13 +109,8 @@ def _frequency() -> Check:
     if governor == "performance":
         return Check("CPU frequency", "fine", "governor performance")
     means = "the clock goes up and down with the load, and times with it"
-    return Check(
-        "CPU frequency",
-        "bad",
-        f"governor {governor}",
-        means,
-        "cpupower frequency-set -g performance",
-    )
+    do = "cpupower frequency-set -g performance"
+    return Check("CPU frequency", "bad", f"governor {governor}", means, do)
 
 
 def _turbo() -> Check:
@@ -126,10 +121,9 @@ def _turbo() -> Check:
         return Check("turbo", "note", "no switch for it here", means)
     if no_turbo == "1" or boost == "0":
         return Check("turbo", "fine", "off")
-    path = "intel_pstate/no_turbo" if no_turbo else "cpufreq/boost"
+    value, file = (1, "intel_pstate/no_turbo") if no_turbo else (0, "cpufreq/boost")
     means = "the clock depends on heat and on what other cores do"
-    value = "1" if no_turbo else "0"
-    do = f"echo {value} > /sys/devices/system/cpu/{path}"
+    do = f"echo {value} > /sys/devices/system/cpu/{file}"
     return Check("turbo", "bad", "on", means, do)
 
 
@@ -261,20 +255,8 @@ def _python() -> Check:
 
 
 _LOOKS: tuple[Callable[[], Check], ...] = (
-    *(
-        _python,
-        _load,
-        _cpus,
-        _virtual,
-        _frequency,
-        _turbo,
-        _smt,
-        _isolation,
-        _clock,
-        _counters,
-        _memory,
-    ),
-    *(_pyperf, _compiler, _git, _extras, _valgrind),
+    *(_python, _load, _cpus, _virtual, _frequency, _turbo, _smt, _isolation, _clock, _counters),
+    *(_memory, _pyperf, _compiler, _git, _extras, _valgrind),
 )
 
 

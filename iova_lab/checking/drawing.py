@@ -38,14 +38,14 @@ def draw(example: Example) -> str:
     """The whole example: what it shows, and every request with the gaps after it."""
     question = QUESTIONS[example.question]
     title = f"{example.name} breaks this promise:"
-    parts = [title, _fill(question.promise + "."), "", _one(example)]
+    parts = [title, _fill(f"{question.promise}."), "", _one(example)]
     if question.key.startswith("moved"):
         parts += ["", "The same, 4 GiB higher:", "", _one(example.moved())]
     return "\n".join(parts)
 
 
-def _fill(text: str, indent: str = "  ") -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+def _fill(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _one(example: Example) -> str:
@@ -55,8 +55,7 @@ def _one(example: Example) -> str:
         _answer(example, step, outcome, before)
         for step, outcome, before in zip(example.steps, found, [{}, *states], strict=False)
     ]
-    head = _domain(example.start_pfn, example.fail_alloc_at)
-    return "\n".join([head, *_rows(example.steps, states, notes, example.start_pfn)])
+    return _drawn(example.steps, states, notes, example.start_pfn, example.fail_alloc_at)
 
 
 def draw_steps(
@@ -67,56 +66,56 @@ def draw_steps(
     ``wrong`` is the index of that request, and what is wrong with it.
     """
     at, says = wrong
-    found = [
-        Outcome(None if pfn == REFUSED else pfn, *[0] * (len(Outcome._fields) - 1)) for pfn in pfns
-    ]
-    notes = [
-        f"WRONG: {says}" if index == at else _plain_answer(step, outcome)
-        for index, (step, outcome) in enumerate(zip(steps, found, strict=True))
-    ]
-    states = list(_states(steps, found))
-    return "\n".join([_domain(start_pfn), *_rows(steps, states, notes, start_pfn)])
+    states, answers = _given(steps, pfns)
+    notes = [f"WRONG: {says}" if index == at else text for index, text in enumerate(answers)]
+    return _drawn(steps, states, notes, start_pfn)
 
 
 def draw_visits(
     steps: Sequence[Step], pfns: Sequence[int], visits: Sequence[int], start_pfn: int
 ) -> str:
     """Requests with the answers that somebody gave, and the nodes that each visited."""
-    found = [
-        Outcome(None if pfn == REFUSED else pfn, *[0] * (len(Outcome._fields) - 1)) for pfn in pfns
-    ]
+    states, answers = _given(steps, pfns)
     notes = [
-        f"{_plain_answer(step, outcome)}; {nr} node{'s' * (nr != 1)} visited"
-        for step, outcome, nr in zip(steps, found, visits, strict=True)
+        f"{text}; {nr} node{'s' * (nr != 1)} visited"
+        for text, nr in zip(answers, visits, strict=True)
     ]
-    states = list(_states(steps, found))
-    return "\n".join([_domain(start_pfn), *_rows(steps, states, notes, start_pfn)])
+    return _drawn(steps, states, notes, start_pfn)
 
 
-def _rows(
-    steps: Sequence[Step], states: Sequence[Live], notes: Sequence[str], start_pfn: int
-) -> Iterator[str]:
-    """A legend, and for each step the request, a note, and the gaps after it."""
-    cells = _cells(steps, states, start_pfn)
-    yield _fill(", ".join(_legend(cells)))
-    yield "        " + _labels(cells)
-    for step, note, live in zip(steps, notes, states, strict=True):
-        yield f"    {_request(step)}"
-        yield textwrap.fill(note, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 10)
-        yield f"        {_gaps(cells, live, start_pfn)}"
+def _given(steps: Sequence[Step], pfns: Sequence[int]) -> tuple[list[Live], list[str]]:
+    """The live ranges after each request, and its answer, where addresses are all that is known."""
+    answers = [
+        "done" if step.op != Op.ALLOC else "refused" if pfn == REFUSED else f"{pfn:#x}"
+        for step, pfn in zip(steps, pfns, strict=True)
+    ]
+    found = [Outcome(None if pfn == REFUSED else pfn) for pfn in pfns]
+    return list(_states(steps, found)), answers
 
 
-def _plain_answer(step: Step, outcome: Outcome) -> str:
-    if step.op == Op.ALLOC:
-        return "refused" if outcome.pfn is None else f"{outcome.pfn:#x}"
-    return "done"
-
-
-def _domain(start_pfn: int, fail_alloc_at: int = 0) -> str:
-    text = f"Domain from pfn {start_pfn:#x}, pages of 4 KiB; highest address on the left."
+def _drawn(
+    steps: Sequence[Step],
+    states: Sequence[Live],
+    notes: Sequence[str],
+    start_pfn: int,
+    fail_alloc_at: int = 0,
+) -> str:
+    """The domain, a legend, and for each step the request, a note, and the gaps after it."""
+    domain = f"Domain from pfn {start_pfn:#x}, pages of 4 KiB; highest address on the left."
     if fail_alloc_at:
-        text += f" Request {fail_alloc_at} for memory is refused."
-    return _fill(text)
+        domain += f" Request {fail_alloc_at} for memory is refused."
+    cells = _cells(steps, states, start_pfn)
+    named = list(zip(string.ascii_lowercase, cells, strict=False))
+    legend = ", ".join(f"{name}={lo:#x}" + f"..{hi:#x}" * (lo != hi) for name, (lo, hi) in named)
+    labels = "".join(" " + name.ljust(_width(cell)) for name, cell in named).rstrip()
+    lines = [_fill(domain), _fill(legend), f"        {labels}"]
+    for step, note, live in zip(steps, notes, states, strict=True):
+        lines += [
+            f"    {_request(step)}",
+            textwrap.fill(note, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 10),
+            f"        {_gaps(cells, live, start_pfn)}",
+        ]
+    return "\n".join(lines)
 
 
 def _states(steps: Sequence[Step], found: Sequence[Outcome]) -> Iterator[Live]:
@@ -148,31 +147,15 @@ def _width(cell: tuple[int, int]) -> int:
     return min(cell[1] - cell[0] + 1, WIDEST)
 
 
-def _legend(cells: Sequence[tuple[int, int]]) -> list[str]:
-    return [
-        f"{name}={lo:#x}" if lo == hi else f"{name}={lo:#x}..{hi:#x}"
-        for name, (lo, hi) in zip(string.ascii_lowercase, cells, strict=False)
-    ]
-
-
-def _labels(cells: Sequence[tuple[int, int]]) -> str:
-    names = zip(string.ascii_lowercase, cells, strict=False)
-    return "".join(" " + name.ljust(_width(cell)) for name, cell in names).rstrip()
-
-
-def _letter(slot: int) -> str:
-    return string.ascii_uppercase[slot]
-
-
 def _request(step: Step) -> str:
+    letter = string.ascii_uppercase[step.slot]
     if step.op in (Op.FREE, Op.FIND):
-        return f"{step.op.name.lower()} {_letter(step.slot)}"
+        return f"{step.op.name.lower()} {letter}"
     if step.op == Op.RESERVE:
-        lo = step.limit_pfn - step.size + 1
-        return f"{_letter(step.slot)} = reserve {lo:#x}..{step.limit_pfn:#x}"
+        return f"{letter} = reserve {step.limit_pfn - step.size + 1:#x}..{step.limit_pfn:#x}"
     aligned = ", aligned" if step.aligned else ""
     size = f"{step.size:#x} ({_bytes(step.size)})"
-    return f"{_letter(step.slot)} = alloc {size}, limit {step.limit_pfn:#x}{aligned}"
+    return f"{letter} = alloc {size}, limit {step.limit_pfn:#x}{aligned}"
 
 
 def _bytes(size: int) -> str:
@@ -224,7 +207,7 @@ def _gaps(cells: Sequence[tuple[int, int]], live: Live, start_pfn: int) -> str:
 
 
 def _letter_at(pfn: int, live: Live, start_pfn: int) -> str:
-    letters = [_letter(slot) for slot, (lo, hi) in live.items() if lo <= pfn <= hi]
-    if letters:
-        return letters[0] if len(letters) == 1 else "#"
+    slots = [slot for slot, (lo, hi) in live.items() if lo <= pfn <= hi]
+    if slots:
+        return string.ascii_uppercase[slots[0]] if len(slots) == 1 else "#"
     return "." if pfn >= start_pfn else "-"

@@ -32,10 +32,8 @@ DEPTHS = {3: 150, 6: 300, 8: 400, 12: 100}
 
 def _requests(pool: Pool) -> list[Step]:
     """All requests of a pool, the plainest first; for a free, ``slot`` says which."""
-    sized = list(itertools.product(pool.limits, pool.sizes))
-    allocs = [
-        Step(Op.ALLOC, 0, size, limit, aligned) for aligned in pool.aligned for limit, size in sized
-    ]
+    asked = itertools.product(pool.aligned, pool.limits, pool.sizes)
+    allocs = [Step(Op.ALLOC, 0, size, limit, aligned) for aligned, limit, size in asked]
     placed = itertools.product(pool.reserves, pool.sizes)
     reserves = [Step(Op.RESERVE, 0, size, pfn) for pfn, size in placed]
     return [*allocs, *reserves, *(Step(Op.FREE, which) for which in pool.freed)]
@@ -45,12 +43,11 @@ def _number(drawn: list[Step]) -> tuple[Step, ...]:
     """Give slots to the ranges, and to each free one that is filled; a free without one goes."""
     steps: list[Step] = []
     filled: list[int] = []
-    nr_slots = 0
+    slots = itertools.count()
     for step in drawn:
         if step.op != Op.FREE:
-            steps.append(step._replace(slot=nr_slots))
-            filled.append(nr_slots)
-            nr_slots += 1
+            filled.append(next(slots))
+            steps.append(step._replace(slot=filled[-1]))
         elif -len(filled) <= step.slot < len(filled):
             steps.append(step._replace(slot=filled.pop(step.slot)))
     return tuple(steps)
@@ -87,13 +84,11 @@ def search(variant: str, question: str, depths: dict[int, int] = DEPTHS) -> Exam
 
 def grows(variant: str) -> bool:
     """Does a request under a mask of 40 bits cost more the more lies above its limit?"""
-    few, many = (_nodes(variant, nr_live) for nr_live in (1_000, 10_000))
+    few, many = (
+        iova_variants.replay(variant, workloads.generate("high_limit", nr), build="counted").nodes
+        for nr in (1_000, 10_000)
+    )
     return many > 2 * few
-
-
-def _nodes(variant: str, nr_live: int) -> int:
-    stream = workloads.generate("high_limit", nr_live)
-    return iova_variants.replay(variant, stream, build="counted").nodes
 
 
 def is_pointless(variant: str, question: str, found: list[Example]) -> bool:
@@ -110,8 +105,7 @@ def search_all(on_progress: Callable[[str], object]) -> list[Example]:
         for question in QUESTIONS:
             if is_pointless(variant, question, found):
                 continue
-            example = search(variant, question)
-            if example:
+            if example := search(variant, question):
                 found.append(example)
                 on_progress(f"{example.name}: {len(example.steps)} ops")
     return found

@@ -82,15 +82,10 @@ def _shortened(lines: tuple[str, ...]) -> list[str]:
 def says_of(history: History, verdict: Verdict) -> str:
     """One line: what is wrong, and at which op of how many."""
     nr_ops = len(history.steps)
-    what = verdict.says
     if verdict.op >= nr_ops:
-        return f"after {_ops(nr_ops)}, at the end of the domain: {what}"
+        return f"after {nr_ops:,} op{'s' * (nr_ops != 1)}, at the end of the domain: {verdict.says}"
     fails = f", if request {history.fail_alloc_at} for memory is refused"
-    return f"op {verdict.op} of {nr_ops}{fails * bool(history.fail_alloc_at)}: {what}"
-
-
-def _ops(count: int) -> str:
-    return "1 op" if count == 1 else f"{count:,} ops"
+    return f"op {verdict.op} of {nr_ops}{fails * bool(history.fail_alloc_at)}: {verdict.says}"
 
 
 def draw(history: History, verdict: Verdict) -> str:

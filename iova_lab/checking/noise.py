@@ -20,9 +20,8 @@ def noise(found: Ratio | None, seconds: float) -> Check:
     said += f" ({found.lo - 1:+.1%} .. {found.hi - 1:+.1%}), {found.nr_processes} processes"
     means = f"differences below {share:.1%} can't be seen here in {seconds:g} s"
     if found.outcome != "no difference found":
-        return Check(
-            name, "bad", said, "a difference is shown where there is none", "measure later"
-        )
+        means = "a difference is shown where there is none"
+        return Check(name, "bad", said, means, "measure later")
     if share > _MOST_NOISE:
         return Check(name, "bad", said, means, "more time (--seconds), or a quieter machine")
     return Check(name, "fine", said, means)

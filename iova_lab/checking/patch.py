@@ -7,6 +7,7 @@ of range_variant.h works as well.  However the paths in the diff are written
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 import subprocess
@@ -40,9 +41,9 @@ def apply(diff: Path, onto: str, folder: Path) -> tuple[Path, Path]:
         raise NotFoundError(f"no such file: {diff}")
     before, after = (_copy(onto, folder / name) for name in ("before", "after"))
     _apply(diff.resolve(), after.parent)
-    changed = [
-        path.name for path in sorted(after.parent.iterdir()) if _differs(path, before.parent)
-    ]
+    names = [path.name for path in after.parent.iterdir()]
+    _, differ, new = filecmp.cmpfiles(after.parent, before.parent, names, shallow=False)
+    changed = sorted(differ + new)
     if _CONTRACT in changed:
         raise PatchError(
             f"{diff}: {_CONTRACT} is the contract of all variants: it can't be patched"
@@ -103,8 +104,7 @@ def _kernels_own(diff: Path) -> str | None:
     kernel = [path for path in files if re.search(r"(^|/)(drivers|include|lib|mm|kernel)/", path)]
     if not kernel:
         return None
-    heads = re.findall(r"^@@[^@]*@@.*?(\w+)\(", text, re.M)
-    functions = list(dict.fromkeys(heads))
+    functions = list(dict.fromkeys(re.findall(r"^@@[^@]*@@.*?(\w+)\(", text, re.M)))
     lab = [
         f"{', '.join(found)} is {home}"
         for home, names in _IN_THE_LAB.items()
@@ -147,8 +147,3 @@ def _reason(said: list[str]) -> str:
         if found:
             return str(min(found, key=len) if found is missing else found[0])
     return (said[0].strip().splitlines() or ["git says nothing"])[-1]
-
-
-def _differs(path: Path, other: Path) -> bool:
-    twin = other / path.name
-    return not twin.exists() or twin.read_bytes() != path.read_bytes()

@@ -152,12 +152,9 @@ def _cell(variant: str, workload: str, nr_live: int, given_up: set[str]) -> Grid
 
 def growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Exponent and class of nodes_per_op or worst_nodes over the sizes: see `scaling.exponents`."""
-    counts = frame.rename(columns={metric: "value"}).assign(
-        # scaling knows one exact count by name; the worst op is another.
-        metric="nodes_per_op",
-        ci_lo=np.nan,
-        ci_hi=np.nan,
-    )
+    # scaling knows one exact count by name; the worst op is another.
+    counts = frame.rename(columns={metric: "value"})
+    counts = counts.assign(metric="nodes_per_op", ci_lo=np.nan, ci_hi=np.nan)
     return scaling.exponents(counts, frozenset())
 
 
@@ -189,18 +186,18 @@ def _promise(
     curves: pd.DataFrame,
     known: Mapping[str, Example],
 ) -> Cell:
-    keys = [key for key, question in QUESTIONS.items() if question.column == column]
-    found = [f"{variant}-{key}" for key in keys if f"{variant}-{key}" in known]
+    names = [f"{variant}-{key}" for key, one in QUESTIONS.items() if one.column == column]
+    found = [name for name in names if name in known]
     if column == "any mask":
         return _any_mask(variant, found, counts, curves)
     if not iova_variants.is_foreign(variant):
         _agree(variant, column, found, counts)
-    elif not found and _is_counted_or_declared(variant, column, counts):
+    elif not found and (_is_counted(column, counts) or _claims_it(variant, column, DECLARED)):
         return Cell(variant, column, "no", (_evidence(column),))
     if found:
         cost_only = column == "no 32-bit special case" and found == [f"{variant}-moved-cost"]
         return Cell(variant, column, "in cost only" if cost_only else "no", tuple(found))
-    promised = column in DECLARED or CLAIMED.get(column, Claim(0)) & _claims(variant)
+    promised = column in DECLARED or _claims_it(variant, column, CLAIMED)
     return Cell(variant, column, "yes" if promised else "none found", (_evidence(column),))
 
 
@@ -212,27 +209,27 @@ def _claims(variant: str) -> Claim:
     return iova_variants.load(variant, build="counted").claims
 
 
-def _is_counted_or_declared(variant: str, column: str, counts: pd.DataFrame) -> bool:
-    """Was it broken in the grid, or does the variant itself declare that it does not keep it?"""
-    counter = COUNTED.get(column)
-    declared = DECLARED.get(column, Claim(0)) & _claims(variant)
-    return bool(declared) or bool(counter and counts[counter].sum() > 0)
+def _claims_it(variant: str, column: str, by_column: Mapping[str, Claim]) -> bool:
+    """Does the variant have the claim that `CLAIMED` or `DECLARED` has for this column?"""
+    return bool(by_column.get(column, Claim(0)) & _claims(variant))
+
+
+def _is_counted(column: str, counts: pd.DataFrame) -> bool:
+    """Was it broken in the grid?"""
+    return column in COUNTED and bool(counts[COUNTED[column]].sum() > 0)
 
 
 def _agree(variant: str, column: str, found: list[str], counts: pd.DataFrame) -> None:
     """Examples, claims and counts of one cell must not contradict each other."""
     mend = "run `python -m iova_lab.checking.example_search`, or mend the claim"
-    claims = _claims(variant)
-    declared = DECLARED.get(column)
-    if declared is not None and bool(declared & claims) != bool(found):
+    if column in DECLARED and _claims_it(variant, column, DECLARED) != bool(found):
         raise PromiseError(
-            f"{variant}: {declared.name} is claimed without an example, or"
+            f"{variant}: {DECLARED[column].name} is claimed without an example, or"
             f" an example is there without the claim; {mend}"
         )
-    if CLAIMED.get(column, Claim(0)) & claims and found:
+    if found and _claims_it(variant, column, CLAIMED):
         raise PromiseError(f"{variant}: claims to be {column}, but there is {found[0]}; {mend}")
-    counter = COUNTED.get(column)
-    if counter and counts[counter].sum() > 0 and not found:
+    if not found and _is_counted(column, counts):
         raise PromiseError(f"{variant}: {column} is broken in the grid, without an example; {mend}")
 
 
@@ -254,19 +251,15 @@ def _measured(variant: str, counts: pd.DataFrame, curves: pd.DataFrame, span: fl
     common = counts[(counts["workload"] == COMMON) & (counts["status"] == MEASURED)]
     memory = counts[(counts["workload"] == MEMORY) & (counts["status"] == MEASURED)]
     largest = memory.sort_values("nr_live").iloc[-1]
-    values = {
-        "worst case": worst_case(curves),
-        "nodes/op near_empty": number(common["nodes_per_op"].iloc[0]),
-        "node bytes": f"{largest['node_bytes']:.0f}",
-        "slab bytes/range": number(largest["bytes_per_range"]),
-        "span in churn": number(round(span, 2)),
-        "free() takes": free_takes(variant),
-    }
-    anchors = ("growth", "common-case", "memory", "memory", "address-span", "common-case")
-    return [
-        Cell(variant, column, answer, (anchor,))
-        for (column, answer), anchor in zip(values.items(), anchors, strict=True)
-    ]
+    cells = (
+        ("worst case", worst_case(curves), "growth"),
+        ("nodes/op near_empty", number(common["nodes_per_op"].iloc[0]), "common-case"),
+        ("node bytes", f"{largest['node_bytes']:.0f}", "memory"),
+        ("slab bytes/range", number(largest["bytes_per_range"]), "memory"),
+        ("span in churn", number(round(span, 2)), "address-span"),
+        ("free() takes", free_takes(variant), "common-case"),
+    )
+    return [Cell(variant, column, answer, (anchor,)) for column, answer, anchor in cells]
 
 
 def free_takes(variant: str) -> str:

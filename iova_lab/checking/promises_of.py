@@ -25,7 +25,6 @@ from iova_variants.child import Tell, in_child
 class Found:
     """A row of the table for each variant, and the examples that its answers stand on, by name."""
 
-    variants: tuple[str, ...]
     cells: list[Cell]
     examples: dict[str, Example]
 
@@ -60,7 +59,7 @@ def promises_of(
         known |= _examples_of(variant, on_progress)
     frame = promises.measure(sizes, on_progress, variants)
     span = {variant: churn.span(variant) for variant in variants}
-    return Found(tuple(variants), promises.answers(frame, span, known), known)
+    return Found(promises.answers(frame, span, known), known)
 
 
 def _examples_of(variant: str, on_progress: Callable[[], object]) -> dict[str, Example]:
@@ -70,8 +69,7 @@ def _examples_of(variant: str, on_progress: Callable[[], object]) -> dict[str, E
     for question in QUESTIONS:
         work = partial(_look_for, variant, question, list(found.values()))
         where = partial(_where, question)
-        example = in_child(work, variant, where, wall_s=math.inf)
-        if example:
+        if example := in_child(work, variant, where, wall_s=math.inf):
             found[example.name] = example
         on_progress()
     return found

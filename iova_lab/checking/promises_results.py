@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pandas as pd
@@ -34,25 +33,17 @@ class Measured:
     """The grid (see `promises.measure`), span in churn by variant, Peng's recipes as text."""
 
     largest: int
-    grid: pd.DataFrame
     span: dict[str, float]
+    notes: list[str]
+    grid: pd.DataFrame
     sixths: pd.DataFrame
     recipes: pd.DataFrame
-    notes: list[str]
-
-    @property
-    def sizes(self) -> list[int]:
-        """Live ranges of the grid."""
-        return promises.sizes_up_to(self.largest)
 
 
 def nr_ticks(largest: int) -> int:
     """How many cells of the grid there are."""
-    return (
-        len(promises.grid())
-        * len(promises.sizes_up_to(largest))
-        * len(iova_variants.names(fake=False))
-    )
+    variants = iova_variants.names(fake=False)
+    return len(promises.grid()) * len(promises.sizes_up_to(largest)) * len(variants)
 
 
 def measure(largest: int, on_progress: Callable[[], object]) -> Measured:
@@ -72,14 +63,10 @@ def measure(largest: int, on_progress: Callable[[], object]) -> Measured:
 
 def save(measured: Measured, results_dir: Path) -> Path:
     """Write it into ``results_dir``, whole or not at all; the path of the file."""
-    tables = {name: getattr(measured, name) for name in ("grid", "sixths", "recipes")}
-    data: dict[str, Any] = {
-        "largest": measured.largest,
-        "span": measured.span,
-        "notes": measured.notes,
-    }
-    data |= {name: json.loads(frame.to_json(orient="split")) for name, frame in tables.items()}
-    return write_whole(results_dir / FILE, json.dumps(data) + "\n")
+    text = json.dumps(
+        vars(measured), default=lambda frame: json.loads(frame.to_json(orient="split"))
+    )
+    return write_whole(results_dir / FILE, f"{text}\n")
 
 
 class _Frame(msgspec.Struct):
@@ -126,11 +113,5 @@ def path_in(results_dir: Path) -> Path:
 def load(results_dir: Path) -> Measured:
     """Read what `save` wrote.  Raises `FileError` with one line if it can't."""
     stored = read_json(path_in(results_dir), _Stored, written_by=f"`{COMMAND}`")
-    return Measured(
-        largest=stored.largest,
-        grid=stored.grid.frame(),
-        span=stored.span,
-        sixths=stored.sixths.frame().astype(str),
-        recipes=stored.recipes.frame().astype(str),
-        notes=stored.notes,
-    )
+    texts = (table.frame().astype(str) for table in (stored.sixths, stored.recipes))
+    return Measured(stored.largest, stored.span, stored.notes, stored.grid.frame(), *texts)

@@ -6,12 +6,9 @@ apart in this run.  The streams let every member of the ops table run beside eve
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +16,7 @@ import numpy as np
 
 import iova_variants
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.checking.standalone import own_frames, stream_bytes
+from iova_lab.checking.standalone import files, own_frames, stream_bytes
 from iova_variants import Deal, building
 from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
@@ -75,7 +72,7 @@ def run(source: Path, stream: OpStream) -> Race | None:
     source = source.resolve()
     program = building.compile_standalone(source, "tsan")
     dealt = iova_variants.deal(stream, NR_THREADS)
-    with _files(dealt) as (asked, plan):
+    with files(stream=stream_bytes(dealt.stream), plan=_plan(dealt)) as (asked, plan):
         command = [str(program), str(asked), str(plan)]
         environment = {**os.environ, "TSAN_OPTIONS": _OPTIONS}
         end = run_program(command, _LIMITS, env=environment)
@@ -91,16 +88,11 @@ def _does_not_fit(end: End) -> bool:
     return b"FATAL: ThreadSanitizer" in end.stderr or b"error while loading shared" in end.stderr
 
 
-@contextlib.contextmanager
-def _files(dealt: Deal) -> Iterator[tuple[Path, Path]]:
-    allowed = sorted(os.sched_getaffinity(0))
-    cpus = np.array([allowed[i % len(allowed)] for i in range(NR_THREADS)], np.uint32)
+def _plan(dealt: Deal) -> bytes:
+    """Which thread makes which op, in which turn, and on which CPU each runs."""
+    cpus = np.resize(sorted(os.sched_getaffinity(0)), NR_THREADS).astype(np.uint32)
     head = np.uint64(NR_THREADS).tobytes()
-    with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
-        stream, plan = Path(name, "stream"), Path(name, "plan")
-        stream.write_bytes(stream_bytes(dealt.stream))
-        plan.write_bytes(head + dealt.turn.tobytes() + cpus.tobytes() + dealt.thread.tobytes())
-        yield stream, plan
+    return head + dealt.turn.tobytes() + cpus.tobytes() + dealt.thread.tobytes()
 
 
 def _race(source: Path, end: End) -> Race | None:
@@ -117,7 +109,6 @@ def _race(source: Path, end: End) -> Race | None:
             f"two threads use the same memory without a lock in common ({what}): {where}",
             tuple(own_frames(source, said)),
         )
-    wrong = re.search(r"^threads: (.*)", said, re.M)
-    if end.status == _WRONG and wrong:
+    if end.status == _WRONG and (wrong := re.search(r"^threads: (.*)", said, re.M)):
         return Race(f"with {NR_THREADS} threads: {wrong[1]}")
     return Race(f"with {NR_THREADS} threads: {end.words}", tuple(own_frames(source, said)))

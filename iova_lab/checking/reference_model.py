@@ -81,8 +81,7 @@ class ReferenceModel:
 
     def free(self, pfn: int) -> None:
         """The range that contains ``pfn`` goes; nothing happens if none does."""
-        found = self.lookup(pfn)
-        if found:
+        if found := self.lookup(pfn):
             self.remove(found)
 
     def reserve(self, lo: int, hi: int) -> None:

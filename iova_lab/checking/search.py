@@ -7,6 +7,7 @@ small as they get.  The search has no randomness of its own.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -94,7 +95,7 @@ def steps_of(runs: Sequence[Run], start_pfn: int, first_slot: int = 0) -> tuple[
     """Number the slots; what no kernel would ask is left out."""
     steps: list[Step] = []
     filled: list[int] = []
-    next_slot = first_slot
+    slots = itertools.count(first_slot)
     for run in runs:
         if run.op in (Op.FREE, Op.FIND):
             first, stride = run.which
@@ -104,9 +105,8 @@ def steps_of(runs: Sequence[Run], start_pfn: int, first_slot: int = 0) -> tuple[
                     filled.remove(slot)
         elif run.limit_pfn >= start_pfn and not _begins_below_0(run):
             for _ in range(run.times):
-                steps.append(Step(run.op, next_slot, run.size, run.limit_pfn, run.aligned))
-                filled.append(next_slot)
-                next_slot += 1
+                filled.append(next(slots))
+                steps.append(Step(run.op, filled[-1], run.size, run.limit_pfn, run.aligned))
     return tuple(steps)
 
 
@@ -124,63 +124,31 @@ def _scaled(pfn: int, shift: int) -> int:
     return pfn
 
 
-def _moved(run: Run, shift: int) -> Run:
-    return run._replace(limit_pfn=_scaled(run.limit_pfn, shift)) if run.limit_pfn else run
-
-
-def _interleaved(steps: Sequence[Step], doms: Sequence[int]) -> tuple[list[Step], list[int]]:
-    """The domains' steps in turn, each domain's in its own order."""
-    queues: dict[int, list[Step]] = {}
-    for dom, step in zip(doms, steps, strict=True):
-        queues.setdefault(dom, []).append(step)
-    placed = [
-        (queue[index], dom)
-        for index in range(max(map(len, queues.values()), default=0))
-        for dom, queue in queues.items()
-        if index < len(queue)
-    ]
-    return [step for step, _ in placed], [dom for _, dom in placed]
-
-
-def _together(
-    parts: Sequence[Sequence[Run]],
-    start_pfn: int,
-    fail_alloc_at: int,
-    shift: int = 12,
-    *,
-    in_turn: bool = False,
-) -> History:
-    """Several domains in one process: starting that is what takes time.
-
-    One after the other, or in turn.
-    """
-    start_pfn = _scaled(start_pfn, shift)
-    parts = [[_moved(run, shift) for run in runs] for runs in parts]
-    steps: list[Step] = []
-    doms: list[int] = []
-    dom = 0
-    for runs in parts:
-        nr_slots = max((step.slot + 1 for step in steps), default=0)
-        more = steps_of(runs, start_pfn, nr_slots)
-        steps += more
-        doms += [dom] * len(more)
-        dom += bool(more)
-    if in_turn:
-        steps, doms = _interleaved(steps, doms)
-    return History(
-        tuple(steps), start_pfn, 1 << shift, fail_alloc_at, tuple(doms) if dom > 1 else ()
-    )
-
-
 @st.composite
 def histories(draw: st.DrawFn, most_runs: int, most: int, *, fails_memory: bool) -> History:
-    """Short histories of runs, up to a dozen at once."""
+    """Short histories of runs, up to a dozen at once: starting a process is what takes time.
+
+    Each is a domain of its own; they come one after the other, or in turn.
+    """
     one = st.lists(_runs(most), min_size=1, max_size=most_runs)
     parts = draw(st.lists(one, min_size=1, max_size=1 if fails_memory else MOST_AT_ONCE))
     start_pfn = draw(st.sampled_from(_STARTS))
     fail_alloc_at = draw(st.integers(1, 2 * most_runs)) if fails_memory else 0
     shift, in_turn = draw(st.sampled_from(_GRANULES)), draw(st.booleans())
-    return _together(parts, start_pfn, fail_alloc_at, shift, in_turn=in_turn)
+    start_pfn = _scaled(start_pfn, shift)
+    domains: list[list[tuple[int, Step]]] = []
+    nr_slots = 0
+    for runs in parts:
+        moved = [run._replace(limit_pfn=_scaled(run.limit_pfn, shift)) for run in runs]
+        if steps := steps_of(moved, start_pfn, nr_slots):
+            domains.append([(len(domains), step) for step in steps])
+            nr_slots = max(step.slot for step in steps) + 1
+    placed = list(itertools.chain.from_iterable(domains))
+    if in_turn:
+        placed = [at for turn in itertools.zip_longest(*domains) for at in turn if at]
+    doms = tuple(dom for dom, _ in placed) if len(domains) > 1 else ()
+    steps = tuple(step for _, step in placed)
+    return History(steps, start_pfn, 1 << shift, fail_alloc_at, doms)
 
 
 @dataclass
@@ -241,7 +209,9 @@ def search(
                 )
                 break
     if searched.found:
-        searched.found = _without_the_rest(*_alone(*searched.found, judged))
+        history, verdict = _alone(*searched.found, judged)
+        # Nothing after the op that broke has to do with it.
+        searched.found = history.until(verdict.op + 1), verdict
     return searched
 
 
@@ -260,15 +230,9 @@ def _alone(
     history: History, verdict: Verdict, judged: Callable[[History], Verdict]
 ) -> tuple[History, Verdict]:
     """Only its own domain, if that is enough: a search that ran out of time did not try."""
-    if history.nr_domains == 1 or verdict.op >= len(history.steps):
-        return history, verdict
-    alone = history.only(history.doms[verdict.op])
-    found = judged(alone)
-    return (alone, found) if found.kind == verdict.kind else (history, verdict)
-
-
-def _without_the_rest(history: History, verdict: Verdict) -> tuple[History, Verdict]:
-    """Nothing after the op that broke has to do with it."""
-    if verdict.op + 1 >= len(history.steps):
-        return history, verdict
-    return history.until(verdict.op + 1), verdict
+    if history.nr_domains > 1 and verdict.op < len(history.steps):
+        alone = history.only(history.doms[verdict.op])
+        found = judged(alone)
+        if found.kind == verdict.kind:
+            return alone, found
+    return history, verdict

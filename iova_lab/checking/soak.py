@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
 import iova_variants
 from iova_lab.basics.reading import read_rows
@@ -147,15 +147,13 @@ COLUMNS = {
 }
 
 
-def table(frame: pd.DataFrame, by: str = "variant") -> Table:
+def table(frame: pd.DataFrame) -> Table:
     """Sum up the replays of `Soak.frame`: counts, and shares of them.  It prints as markdown."""
-    shown = Table(box=box.MARKDOWN)
-    shown.add_column(by)
-    for column in COLUMNS:
-        shown.add_column(column, justify="right")
+    counts = (Column(name, justify="right") for name in COLUMNS)
+    shown = Table("variant", *counts, box=box.MARKDOWN)
     if not len(frame):
         return shown
-    totals = frame.groupby(by).sum(numeric_only=True)
+    totals = frame.groupby("variant").sum(numeric_only=True)
     for name, row in totals.iterrows():
         shown.add_row(str(name), *(_cell(row, *counted) for counted in COLUMNS.values()))
     return shown

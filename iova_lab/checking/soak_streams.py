@@ -28,6 +28,7 @@ from iova_variants import Rcache
 from iova_variants.opstream import OP_DTYPE, Op, OpFlag, OpStream
 
 #: Ops of a chunk, and of one whose invariants are checked after every op (linear in live ranges).
+#: About so many: look-ups of empty slots are left out.
 NR_OPS, NR_OPS_VERIFIED = 200_000, 20_000
 #: Every so many chunks one is verified: 11 is prime to the turn of the rcaches.
 VERIFY_EVERY = 11
@@ -67,19 +68,11 @@ class _Space:
     reserves: Reserves
 
 
-def nr_ops_of(index: int) -> int:
-    """About how many ops chunk ``index`` has: look-ups of empty slots are left out of it."""
-    return NR_OPS_VERIFIED if _verified(index) else NR_OPS
-
-
-def _verified(index: int) -> bool:
-    return index % VERIFY_EVERY == VERIFY_EVERY - 1
-
-
 def make_chunk(seed: int, index: int) -> Chunk:
     """Draw chunk ``index`` of the soak that ``seed`` stands for."""
     rng = np.random.default_rng([seed, index])
-    verify = _verified(index)
+    verify = index % VERIFY_EVERY == VERIFY_EVERY - 1
+    nr_ops = NR_OPS_VERIFIED if verify else NR_OPS
     rcache = _draw_rcache(rng, RCACHES[index % len(RCACHES)])
     small = rcache != "off" and rng.random() < 0.5  # what an rcache takes at all
     space = _draw_space(rng, most_slots=128 if verify else 600, small=small)
@@ -87,7 +80,7 @@ def make_chunk(seed: int, index: int) -> Chunk:
     nr_cpus = int(rng.choice([1, 2, 4, 16]))
     parts = []
     for dom in range(nr_domains):
-        ops = _domain_ops(rng, space, nr_ops_of(index) // nr_domains)
+        ops = _domain_ops(rng, space, nr_ops // nr_domains)
         ops["dom"] = dom
         ops["slot"] += np.uint32(dom * space.nr_slots)
         ops["cpu"] = rng.integers(nr_cpus, size=len(ops))

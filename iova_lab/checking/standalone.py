@@ -87,13 +87,12 @@ def stream_bytes(stream: OpStream) -> bytes:
 
 
 @contextlib.contextmanager
-def _files(stream: OpStream) -> Iterator[tuple[Path, Path]]:
-    with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
-        folder = Path(name)
-        (folder / "stream").write_bytes(stream_bytes(stream))
-        pfns = np.full(len(stream.ops), _UNANSWERED, np.uint64)
-        (folder / "answers").write_bytes(bytes(_HEADER_BYTES) + pfns.tobytes())
-        yield folder / "stream", folder / "answers"
+def files(**contents: bytes) -> Iterator[list[Path]]:
+    """Files of these names in a folder of their own, which goes with them."""
+    with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
+        for name, content in contents.items():
+            Path(folder, name).write_bytes(content)
+        yield [Path(folder, name) for name in contents]
 
 
 def run(
@@ -117,7 +116,9 @@ def run(
         asleep_s=ASLEEP_S,
         last_words=signal.SIGABRT,
     )
-    with _files(stream) as (asked, answered):
+    pfns = np.full(len(stream.ops), _UNANSWERED, np.uint64)
+    unanswered = bytes(_HEADER_BYTES) + pfns.tobytes()
+    with files(stream=stream_bytes(stream), answers=unanswered) as (asked, answered):
         command = [*map(str, (program, asked, answered, flags, fail_alloc_at, cpu_ms))]
         end = run_program(command, limits, env={**os.environ, **_ENVIRONMENT})
         answers = answered.read_bytes()
@@ -130,20 +131,18 @@ def _verdict(source: Path, stream: OpStream, end: End, answers: bytes) -> Verdic
     pfns = np.frombuffer(answers, np.uint64, offset=_HEADER_BYTES).copy()
     said = end.stderr.decode(errors="replace")
     if end.status == 0 and finished:
-        wrong = result.error.decode(errors="replace")
-        if wrong:
-            op = min(result.error_op, len(stream.ops))
+        kind, says, op = "", "", len(stream.ops)
+        if wrong := result.error.decode(errors="replace"):
+            op = min(result.error_op, op)
             pfns[op + 1 :] = native.REFUSED
             kind = wrong.rpartition(": ")[2] or "verify() answers an empty text"
-            return Verdict(kind, _without_name(wrong) or kind, op, pfns)
-        if warning := re.search(rf"WARNING at \S*?({_TREE}\S+:\d+)", said):
-            says = f"warns: WARN() at {warning[1]}"
-            return Verdict("WARN", says, len(stream.ops), pfns)
-        if end.first_line:
+            says = _without_name(wrong) or kind
+        elif warning := re.search(rf"WARNING at \S*?({_TREE}\S+:\d+)", said):
+            kind, says = "WARN", f"warns: WARN() at {warning[1]}"
+        elif end.first_line:
             kind = f"writes to {_where(end)}"
             says = f"{kind}, where a kernel has none: {end.first_line!r}"
-            return Verdict(kind, says, len(stream.ops), pfns)
-        return Verdict("", "", len(stream.ops), pfns)
+        return Verdict(kind, says, op, pfns)
     # The last op has answered, and nothing came after it but the end of the domain.
     over = finished or (progress == len(pfns) - 1 and pfns[-1] != _UNANSWERED)
     op = len(stream.ops) if over else progress
@@ -173,11 +172,9 @@ def _death(end: End, said: str) -> tuple[str, str]:
         return end.words.partition(":")[0], end.words
     if "AddressSanitizer: ABRT" in said:
         return "hang", "does not return: an endless loop, or a lock that is not given back"
-    runtime = re.search(r"([^/\s]+:\d+):\d+: runtime error: (.*)", said)
-    if runtime:
+    if runtime := re.search(r"([^/\s]+:\d+):\d+: runtime error: (.*)", said):
         return "undefined behaviour", f"undefined behaviour: {runtime[2]} ({runtime[1]})"
-    found = re.search(r"(?:Address|Leak)Sanitizer: (.*)", said)
-    if found:
+    if found := re.search(r"(?:Address|Leak)Sanitizer: (.*)", said):
         return _sanitizer_says(found[1], said)
     return end.died, end.died
 
@@ -194,12 +191,6 @@ def _sanitizer_says(report: str, said: str) -> tuple[str, str]:
     return kind, kind
 
 
-def _shown_path(source: Path, path: Path) -> Path:
-    """The path in a kernel tree of a file of that, else the name."""
-    below = path.is_relative_to(source.parent)
-    return path.relative_to(source.parent) if below else Path(path.name)
-
-
 def own_frames(source: Path, said: str) -> list[str]:
     """Calls in the user's own files, innermost first: `mine_alloc(), mine.c:42`.
 
@@ -207,9 +198,11 @@ def own_frames(source: Path, said: str) -> list[str]:
     """
     frames = []
     stack = r"^ *#\d+ (?:0x\S+ in )?(\S+) (/\S+?):(\d+)"
-    for function, path, line in re.findall(stack, said, re.M):
-        is_own = not Path(path).is_relative_to(building.HARNESS_DIR)
-        shown = _shown_path(source, Path(path))
-        if is_own and (source.parent / shown).exists():
+    for function, name, line in re.findall(stack, said, re.M):
+        path = Path(name)
+        # The path in a kernel tree of a file of that, else the name.
+        below = path.is_relative_to(source.parent)
+        shown = path.relative_to(source.parent) if below else Path(path.name)
+        if not path.is_relative_to(building.HARNESS_DIR) and (source.parent / shown).exists():
             frames.append(f"{function}(), {shown}:{line}")
     return list(dict.fromkeys(frames))

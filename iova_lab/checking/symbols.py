@@ -40,9 +40,8 @@ def foreign(source: Path) -> str | None:
         with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
             target = Path(folder, "variant.o")
             building.compile_object(source, target, build)
-            found = _unknown(source, target) or _instruction(target)
-        if found:
-            return found
+            if found := _unknown(source, target) or _instruction(target):
+                return found
     return None
 
 
@@ -68,11 +67,9 @@ def offered() -> frozenset[str]:
 def _instruction(target: Path) -> str | None:
     function = "?"
     for line in _tool("objdump", "-d", "--no-show-raw-insn", target):
-        head = _FUNCTION.match(line)
-        if head:
+        if head := _FUNCTION.match(line):
             function = head[1]
-        found = _FOREIGN_INSTRUCTION.search(line)
-        if found:
+        if found := _FOREIGN_INSTRUCTION.search(line):
             return f"uses the instruction {found[1].split()[0]} in {function}()"
     return None
 

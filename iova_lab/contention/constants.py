@@ -55,27 +55,26 @@ class Constants:
         return msgspec.convert(row, cls)
 
 
-def measure(
-    handoff_ns: float | None = None, remote_ns: float | None = None, *, rounds: int = NR_ROUNDS
-) -> Constants:
+def measure(handoff_ns: float | None = None, remote_ns: float | None = None) -> Constants:
     """Measure what is not given.  Raises `ConstantsError` where the rounds disagree."""
     how = []
     if handoff_ns is None:
-        handoff_ns = _agreed(handoffs(rounds), "the hand-over", "--handoff-ns", rounds)
+        handoff_ns = _agreed(handoffs(NR_ROUNDS), "the hand-over", "--handoff-ns")
         how.append("hand-over")
     if remote_ns is None:
-        remote_ns = _agreed(_remotes(rounds), "the remote cache cost", "--remote-ns", rounds)
+        remote_ns = _agreed(_remotes(), "the remote cache cost", "--remote-ns")
         how.append("remote cache cost")
-    measured = f"{' and '.join(how)}: median of {rounds} rounds" if how else ""
+    measured = f"{' and '.join(how)}: median of {NR_ROUNDS} rounds" if how else ""
     given = "" if len(how) == 2 else f"{'the other ' * len(how)}given on the command line"
     return Constants(handoff_ns, remote_ns, "; ".join(filter(None, (measured, given))))
 
 
-def _digits(value: float) -> float:
+def digits(value: float) -> float:
+    """Four significant digits."""
     return float(f"{value:.4g}")
 
 
-def handoffs(rounds: int = NR_ROUNDS) -> list[float]:
+def handoffs(rounds: int) -> list[float]:
     """Time from a release to the next holder's start, per round in which the threads met.
 
     Two threads take one lock around nothing; a round counts if most acquisitions had to queue.
@@ -91,14 +90,14 @@ def handoffs(rounds: int = NR_ROUNDS) -> list[float]:
     return found
 
 
-def _remotes(rounds: int) -> list[float]:
+def _remotes() -> list[float]:
     """By round: the median over ops of what a hold takes longer when two threads take turns."""
     if len(os.sched_getaffinity(0)) < 2:
         return []
     variant, workload, nr_live = REFERENCE
     stream = workloads.generate(workload, nr_live)
     found = []
-    for _ in range(rounds):
+    for _ in range(NR_ROUNDS):
         holds = []
         for threads in (1, 2):
             dealt = iova_variants.deal(stream, threads)
@@ -116,13 +115,13 @@ def _remotes(rounds: int) -> list[float]:
     return found
 
 
-def _agreed(values: list[float], what: str, option: str, rounds: int) -> float:
+def _agreed(values: list[float], what: str, option: str) -> float:
     """Median of the rounds.  Raises `ConstantsError` if too few succeeded, or they disagree."""
     remedy = f"measure on an idle machine with two CPUs, or pass {option}"
-    if len(values) < max(3, rounds // 2):
+    if len(values) < max(3, NR_ROUNDS // 2):
         raise ConstantsError(
             f"{what} can't be measured: two threads met on the lock in {len(values)} of"
-            f" {rounds} rounds; {remedy}"
+            f" {NR_ROUNDS} rounds; {remedy}"
         )
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     if high > AGREE * low + plausible.CLOCK_NS:
@@ -130,7 +129,7 @@ def _agreed(values: list[float], what: str, option: str, rounds: int) -> float:
             f"{what} can't be measured: {low:.0f} to {high:.0f} ns in half of {len(values)}"
             f" rounds; {remedy}"
         )
-    return _digits(float(middle))
+    return digits(float(middle))
 
 
 def from_services(rows: Iterable[dict[str, Any]]) -> Constants:
@@ -145,15 +144,15 @@ def from_services(rows: Iterable[dict[str, Any]]) -> Constants:
     if not usual:
         raise ConstantsError("no row of services.jsonl has a hand-over: iova-lab contention sweep")
     alike = [row for row in found if plausible.is_near(row["handoff_ns"], usual)]
+    taken = [row["handoff_ns"] for row in alike]
     remotes = [
-        row[kind]["remote_ns"] for row in alike for kind in ("alloc", "free") if row[kind]["nr"]
+        row[kind]["remote_ns"] for row in alike for kind in plausible.KINDS if row[kind]["nr"]
     ]
     return Constants(
-        handoff_ns=_digits(float(np.median([row["handoff_ns"] for row in alike]))),
-        remote_ns=_digits(float(np.median(remotes))),
+        handoff_ns=digits(float(np.median(taken))),
+        remote_ns=digits(float(np.median(remotes))),
         source=(
             f"medians over the {len(alike)} of {len(found)} stored cells in which the hand-over"
-            f" took {min(row['handoff_ns'] for row in alike):.0f} to"
-            f" {max(row['handoff_ns'] for row in alike):.0f} ns"
+            f" took {min(taken):.0f} to {max(taken):.0f} ns"
         ),
     )

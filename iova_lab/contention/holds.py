@@ -66,11 +66,11 @@ def measured(
 
 def stored(results: Path) -> dict[Asked, dict[str, Any]]:
     """Every cell that services.jsonl has, whatever code it was measured with."""
-    found = {}
-    for row in store.read(results, "services"):
-        variant, workload, nr_live = row["asked"]
-        found[variant, workload, int(nr_live)] = row
-    return found
+    return {
+        (variant, workload, int(nr_live)): row
+        for row in store.read(results, "services")
+        for variant, workload, nr_live in [row["asked"]]
+    }
 
 
 def with_holds(
@@ -97,21 +97,18 @@ def with_nodes(
 
 def refused(found: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
     """Reasons by cell, ``mainline on ring at 1,000``, of all rows that `with_holds` leaves out."""
-    reasons = {}
-    for row in found:
-        why = [row["too_long"]] if "too_long" in row else plausible.service_doubts(row)
-        if why:
-            variant, workload, nr_live = row["asked"]
-            reasons[f"{variant} on {workload} at {nr_live:,}"] = why
-    return reasons
+    return {
+        "{} on {} at {:,}".format(*row["asked"]): why
+        for row in found
+        if (why := [row["too_long"]] if "too_long" in row else plausible.service_doubts(row))
+    }
 
 
 def _measure(asked: Asked, constants: Constants, seconds: float) -> dict[str, Any]:
     """One cell, with the load meanwhile; measured again while its samples aren't plausible."""
     for _ in range(ATTEMPTS):
         watch = Watch()
-        handoffs = machine.handoffs(3)
-        now = min(handoffs, default=0.0)
+        now = min(machine.handoffs(3), default=0.0)
         try:
             row = services.measure(*asked, constants=constants, seconds=seconds).as_row()
         except iova_variants.TooLongError as error:

@@ -61,10 +61,10 @@ def smallest(service_row: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any
         if section < HARD_LOCKUP_S * 1e9 if hard else stretch < SOFT_LOCKUP_S * 1e9:
             return False
         most = asked.max_sections
-        if watchdog == "hard":  # a queue is as long as it gets after a few rounds
+        if hard:  # a queue is as long as it gets after a few rounds
             most = min(most, ROUNDS * nr_cpus)
         found = predict(service, scenario, seed=asked.seed, max_sections=most, stop_at=watchdog)
-        return (found.hard_at_ns if watchdog == "hard" else found.soft_at_ns) is not None
+        return (found.hard_at_ns if hard else found.soft_at_ns) is not None
 
     return cell | {
         **sweep.constants_of(service),

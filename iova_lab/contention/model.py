@@ -106,10 +106,10 @@ class LockQueue:
         service: Service,
         scenario: Scenario,
         *,
-        seed: int = 0,
-        soft_s: float = SOFT_LOCKUP_S,
-        hard_s: float = HARD_LOCKUP_S,
-        stop_at: StopAt = "",
+        seed: int,
+        soft_s: float,
+        hard_s: float,
+        stop_at: StopAt,
     ) -> None:
         self.scenario = scenario
         self.env = simpy.Environment()
@@ -199,9 +199,9 @@ class LockQueue:
             self.env.process(self._timer())
         self.lock.most = max_sections
         self.env.run(self.all_done | self.lock.enough)
-        return self._prediction(self.all_done.triggered)
+        return self._prediction()
 
-    def _prediction(self, finished: bool) -> Prediction:
+    def _prediction(self) -> Prediction:
         lock, nr_cpus = self.lock, self.scenario.nr_cpus
         ns = max(self.env.now, 1.0)
         waits = sorted(lock.waits) or [0.0]
@@ -223,7 +223,7 @@ class LockQueue:
             hard_at_ns=lock.hard_at if math.isfinite(lock.hard_at) else None,
             soft_at_ns=self.soft_at if math.isfinite(self.soft_at) else None,
             nr_flushes=self.nr_flushes,
-            finished=finished,
+            finished=self.all_done.triggered,
         )
 
 

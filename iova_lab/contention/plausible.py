@@ -7,9 +7,10 @@ out, and the page names it with the reason).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
+
+from iova_lab.basics.reading import Row
 
 #: Resolution of the clock that holds are read with, ns.
 CLOCK_NS = 10.0
@@ -28,7 +29,6 @@ INTERRUPTED_NS, INTERRUPTED = 50_000.0, 3.0
 #: Another CPU's caches can't cost more than this many hand-overs and the whole hold once more.
 MOST_LINES = 20
 
-Row = dict[str, Any]
 KINDS = ("alloc", "free")
 
 
@@ -105,8 +105,7 @@ def set_aside(rows: Iterable[Row]) -> dict[str, list[str]]:
             doubts = remote_doubts(kind, row["handoff_ns"]) + fit_doubts(kind) + hold_doubts(kind)
             why += [f"{name}: {doubt}" for doubt in doubts]
         if why:
-            variant, workload, nr_live = row["asked"]
-            reasons[f"{variant} on {workload} at {nr_live:,}"] = why
+            reasons["{} on {} at {:,}".format(*row["asked"])] = why
     return reasons
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from iova_lab.contention.model import FLUSH_QUEUE, MAGAZINE, Scenario, predict
+from iova_lab.contention.model import FLUSH_QUEUE, MAGAZINE, Prediction, Scenario, predict
 from iova_lab.contention.service import Kind, Service
 
 
@@ -42,13 +42,8 @@ def fixed(alloc_ns: float, free_ns: float, *, handoff_ns: float = 0.0) -> Servic
 
 #: One NVMe machine of 448 cores, flush-queue timer: a flush of 31 s, a single wait of 85.6 ms,
 #: which was given as about 36,300 hand-overs of the lock at 2.36 us each.
-NVME_CPUS, NVME_FLUSH_S, NVME_WAIT_MS, NVME_HANDOVER_US, NVME_HANDOVERS = (
-    448,
-    31,
-    85.6,
-    2.36,
-    36_300,
-)
+NVME_CPUS, NVME_FLUSH_S, NVME_WAIT_MS = 448, 31, 85.6
+NVME_HANDOVER_US, NVME_HANDOVERS = 2.36, 36_300
 #: AMD machine that soft lockups were reported on.
 AMD_CPUS = 384
 #: 16-core EPYC, August 2026: mean hold with mainline and with the maple tree.
@@ -58,10 +53,15 @@ EPYC_CPUS, EPYC_MAINLINE_US, EPYC_MAPLE_US = 16, 0.32, 1.56
 FREE_US = NVME_WAIT_MS * 1e3 / (NVME_CPUS - 1) / MAGAZINE
 
 
+def _queue(nr_cpus: int, hold_us: float, think_ns: float = 0.0) -> Prediction:
+    """CPUs that free and allocate single ranges, each hold as long as the others."""
+    service = fixed(hold_us * 1e3, hold_us * 1e3)
+    return predict(service, Scenario(nr_cpus, think_ns), max_sections=60_000)
+
+
 def _fair_queue() -> Iterator[Case]:
     """One wait behind everybody else, each of whom holds the lock for as long as published."""
-    hold = NVME_HANDOVER_US * 1e3
-    found = predict(fixed(hold, hold), Scenario(NVME_CPUS, think_ns=0.0), max_sections=60_000)
+    found = _queue(NVME_CPUS, NVME_HANDOVER_US)
     yield Case(
         f"NVMe, {NVME_CPUS} cores",
         "longest wait, each hold 2.36 us",
@@ -77,8 +77,7 @@ def _fair_queue() -> Iterator[Case]:
 
 def _magazines() -> Iterator[Case]:
     """The depot full: each hold frees a magazine; how long is one free?"""
-    hold = MAGAZINE * FREE_US * 1e3
-    found = predict(fixed(hold, hold), Scenario(NVME_CPUS, think_ns=0.0), max_sections=60_000)
+    found = _queue(NVME_CPUS, MAGAZINE * FREE_US)
     yield Case(
         f"NVMe, {NVME_CPUS} cores",
         f"longest wait, each hold a magazine of {MAGAZINE} frees",
@@ -142,23 +141,16 @@ def _timer() -> Iterator[Case]:
 
 def _epyc() -> Iterator[Case]:
     for name, hold in (("mainline", EPYC_MAINLINE_US), ("maple", EPYC_MAPLE_US)):
-        service = fixed(hold * 1e3, hold * 1e3)
-        busy = predict(service, Scenario(EPYC_CPUS, think_ns=0.0), max_sections=60_000)
         yield Case(
             f"EPYC, 16 cores, {name}",
             f"mean wait, each hold {hold} us",
             "us",
             None,
-            busy.mean_wait_ns / 1e3,
+            _queue(EPYC_CPUS, hold).mean_wait_ns / 1e3,
             "no time between requests, hand-over free of charge: the published hold has it in it",
             f"(N - 1) holds, as a fair queue that is never empty must give; at 100,000 requests a"
-            f" second and CPU it is {_wait_at_rate(service):.2f} us.",
+            f" second and CPU it is {_queue(EPYC_CPUS, hold, 10_000.0).mean_wait_ns / 1e3:.2f} us.",
         )
-
-
-def _wait_at_rate(service: Service) -> float:
-    found = predict(service, Scenario(EPYC_CPUS, think_ns=10_000.0), max_sections=60_000)
-    return found.mean_wait_ns / 1e3
 
 
 CASES: tuple[Callable[[], Iterator[Case]], ...] = (_fair_queue, _magazines, _timer, _epyc)

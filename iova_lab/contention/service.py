@@ -10,7 +10,7 @@ add is measured with two threads that take turns, so that nobody waits.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import msgspec
@@ -22,7 +22,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.contention import plausible
-from iova_lab.contention.constants import Constants
+from iova_lab.contention.constants import Constants, digits
 from iova_lab.contention.plausible import fit_doubts
 from iova_lab.measuring.cells import SHORT_NODE_BUDGET
 from iova_lab.measuring.counts import count
@@ -120,8 +120,8 @@ class Service:
 
     def as_row(self) -> dict[str, Any]:
         """Plain JSON, in four digits."""
-        row = {field.name: getattr(self, field.name) for field in fields(self)}
-        return row | {kind: _kind_row(row[kind]) for kind in ("alloc", "free")}
+        row = asdict(self)
+        return row | {kind: _rounded(row[kind]) for kind in plausible.KINDS}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
@@ -149,17 +149,12 @@ def require_plausible(service: Service, load: Load, ns_per_node: float = 0.0) ->
         )
 
 
-def _kind_row(kind: Kind) -> dict[str, Any]:
-    row = {field.name: getattr(kind, field.name) for field in fields(kind)}
+def _rounded(kind: dict[str, Any]) -> dict[str, Any]:
     for weighted in ("holds", "nodes"):
-        row[weighted] = [[_digits(value), count] for value, count in row[weighted]]
+        kind[weighted] = [[digits(value), count] for value, count in kind[weighted]]
     return {
-        name: _digits(value) if isinstance(value, float) else value for name, value in row.items()
+        name: digits(value) if isinstance(value, float) else value for name, value in kind.items()
     }
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 def parts(values: Floats) -> Weighted:
@@ -258,7 +253,7 @@ def measure(
     }
     return Service(
         *(iova_variants.load(variant).name, workload, nr_live, kinds[Op.ALLOC], kinds[Op.FREE]),
-        think_ns=_digits(think),
-        lock_ns=_digits(lock),
+        think_ns=digits(think),
+        lock_ns=digits(lock),
         handoff_ns=constants.handoff_ns,
     )

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from iova_lab.basics.reading import packed
 from iova_lab.contention import lockups, plausible, store, sweep
 from iova_lab.contention.holds import Asked
 from iova_lab.contention.service import Service
-from iova_lab.contention.sweep import Cell
+from iova_lab.contention.sweep import Cell, MakeExecutor
 from iova_lab.measuring.cells import NS_PER_NODE
 
 #: Of the pictures: recipes that differ in what they make a lock's holder do, and their sizes.
@@ -41,7 +39,6 @@ SCENARIO = "lazy"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 #: ns a node, published for linear scans of 10^6 nodes (Peng, 2022), so for no other size.
 PUBLISHED_AT = 1_000_000
-MakeExecutor = Callable[[], AbstractContextManager[Executor]]
 
 
 def pictured(

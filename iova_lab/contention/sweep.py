@@ -8,11 +8,11 @@ computed again: not after Ctrl-C, and not after a worker has died.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,7 @@ def constants_of(service: Service) -> dict[str, float]:
 
 #: What is done with a cell: `simulate`, or another function of the same shape.
 Work = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
-
-
-def known(path: Path) -> set[str]:
-    """Return the keys of all cells that have a row in ``path``."""
-    found = read_rows(path, Cell, written_by="`iova-lab contention sweep`")
-    return {cell_of(row).key for row in found}
+MakeExecutor = Callable[[], AbstractContextManager[Executor]]
 
 
 def cell_of(row: Row) -> Cell:
@@ -97,7 +92,7 @@ def run(
     services: dict[str, dict[str, Any]],
     path: Path,
     *,
-    make_executor: Callable[[], contextlib.AbstractContextManager[Executor]],
+    make_executor: MakeExecutor,
     work: Work = simulate,
     on_progress: Callable[[], object] = lambda: None,
 ) -> int:
@@ -106,11 +101,24 @@ def run(
     ``services`` are rows by digest.  Where workers die, what they had is done again.  Raises
     `WorkersError` when that does not help; all rows that were written stay.
     """
-    have = known(path)
+    rows = read_rows(path, Cell, written_by="`iova-lab contention sweep`")
+    have = {cell_of(row).key for row in rows}
     todo = [cell for cell in cells if cell.key not in have]
     nr_todo = len(todo)
     for _ in range(ATTEMPTS):
-        todo = _round(todo, services, path, make_executor, work, on_progress)
+        lost = []  # those whose worker died
+        with make_executor() as executor:
+            futures = {
+                executor.submit(work, services[cell.service], asdict(cell)): cell for cell in todo
+            }
+            for future in as_completed(futures):
+                error = None if future.cancelled() else future.exception()
+                if future.cancelled() or (error is not None and died(error)):
+                    lost.append(futures[future])
+                    continue
+                append_row(path, future.result())
+                on_progress()
+        todo = lost
         if not todo:
             return nr_todo
     cell = todo[0]
@@ -118,27 +126,3 @@ def run(
         f"workers died {ATTEMPTS} times; {nr_todo - len(todo)} of {nr_todo} cells are in {path},"
         f" among those that are not: {cell.variant} {cell.workload}, {cell.nr_cpus} CPUs"
     )
-
-
-def _round(
-    todo: list[Cell],
-    services: dict[str, dict[str, Any]],
-    path: Path,
-    make_executor: Callable[[], contextlib.AbstractContextManager[Executor]],
-    work: Work,
-    on_progress: Callable[[], object],
-) -> list[Cell]:
-    """Try each once; returns those whose worker died."""
-    lost = []
-    with make_executor() as executor:
-        futures = {
-            executor.submit(work, services[cell.service], asdict(cell)): cell for cell in todo
-        }
-        for future in as_completed(futures):
-            error = None if future.cancelled() else future.exception()
-            if future.cancelled() or (error is not None and died(error)):
-                lost.append(futures[future])
-                continue
-            append_row(path, future.result())
-            on_progress()
-    return lost

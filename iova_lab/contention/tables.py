@@ -84,20 +84,17 @@ def loaded_lines(found: Iterable[dict[str, Any]]) -> list[str]:
 
 def lock_rows(found: Contention) -> list[tuple[str, ...]]:
     """One row per class of locks that was taken at all."""
-    rows = []
-    for name, lock in found.locks.items():
-        if lock.nr:
-            rows.append(
-                (
-                    _NAMES[name],
-                    f"{lock.nr:,}",
-                    f"{lock.nr_queued / lock.nr:.1%}",
-                    *(duration(ns / lock.nr) for ns in (lock.wait_ns, lock.hold_ns)),
-                    *(duration(ns) for ns in (lock.max_wait_ns, lock.max_hold_ns)),
-                    duration(lock.max_section_ns),
-                )
-            )
-    return rows
+    return [
+        (
+            _NAMES[name],
+            f"{lock.nr:,}",
+            f"{lock.nr_queued / lock.nr:.1%}",
+            *map(duration, (lock.wait_ns / lock.nr, lock.hold_ns / lock.nr)),
+            *map(duration, (lock.max_wait_ns, lock.max_hold_ns, lock.max_section_ns)),
+        )
+        for name, lock in found.locks.items()
+        if lock.nr
+    ]
 
 
 LOCK_COLUMNS = (
@@ -106,22 +103,22 @@ LOCK_COLUMNS = (
 )
 
 HISTOGRAM_COLUMNS = ("below", "waits", "", "holds", "")
+#: Characters of the longest bar.
+BAR = 24
 
 
-def histogram_rows(lock: LockTimes, width: int = 24) -> list[tuple[str, ...]]:
+def histogram_rows(lock: LockTimes) -> list[tuple[str, ...]]:
     """Both log2 histograms side by side, from the first bin that is used to the last."""
     used = [i for i, pair in enumerate(zip(lock.waits, lock.holds, strict=True)) if any(pair)]
     if not used:
         return []
     most = max(*lock.waits, *lock.holds)
+
+    def bar(count: int) -> tuple[str, str]:
+        return f"{count:,}", "#" * round(BAR * count / most)
+
     return [
-        (
-            duration(2**index),
-            f"{lock.waits[index]:,}",
-            "#" * round(width * lock.waits[index] / most),
-            f"{lock.holds[index]:,}",
-            "#" * round(width * lock.holds[index] / most),
-        )
+        (duration(2**index), *bar(lock.waits[index]), *bar(lock.holds[index]))
         for index in range(used[0], used[-1] + 1)
     ]
 
@@ -181,8 +178,8 @@ def prediction_row(found: Prediction) -> tuple[str, ...]:
     """One number of CPUs; what the end of the simulation cut off is at least so long."""
     return (
         f"{found.nr_cpus:,}",
-        *(duration(ns) for ns in (found.mean_wait_ns, found.p99_wait_ns, found.max_wait_ns)),
-        *(duration(ns) for ns in (found.max_section_ns, found.max_stretch_ns)),
+        *map(duration, (found.mean_wait_ns, found.p99_wait_ns, found.max_wait_ns)),
+        *map(duration, (found.max_section_ns, found.max_stretch_ns)),
         f"{found.lock_share:.0%}",
         f"{found.cpu_share:.0%}",
         *(

@@ -167,8 +167,6 @@ class Expressions:
         value = self.evaluate(node.rvalue, path)
         if node.op != "=":
             old = self.read(name, kind, path)
-            assert isinstance(old, Int)
-            assert isinstance(value, Int)
             value = c.arithmetic(node.op[:-1], old, value, path.demands.append)
         self.assign(name, kind, value, path)
         return self.read(name, kind, path)
@@ -181,7 +179,6 @@ class Expressions:
         if node.op in ("p++", "p--", "++", "--"):
             name, kind = self.place(node.expr, path)
             old = self.read(name, kind, path)
-            assert isinstance(old, Int)
             new = c.arithmetic(node.op[-1], old, c.number(1, INT), path.demands.append)
             self.assign(name, kind, new, path)
             return old if node.op[0] == "p" else self.read(name, kind, path)
@@ -195,7 +192,7 @@ class Expressions:
         left = self.integer(node.left, path)
         if node.op in ("&&", "||"):
             taken = c.truth(left) if node.op == "&&" else z3.Not(c.truth(left))
-            right = c.truth(self.integer_if(taken, node.right, path))
+            right = c.term(self.guarded(taken, node.right, path)) != 0
             both = z3.And(c.truth(left), right) if node.op == "&&" else z3.Or(c.truth(left), right)
             return c.from_truth(both)
         return c.arithmetic(node.op, left, self.integer(node.right, path), path.demands.append)
@@ -208,12 +205,6 @@ class Expressions:
             raise ProofError("an assignment inside a condition is not translated")
         inside = path.demands[nr_demands:]
         path.demands[nr_demands:] = [z3.Implies(condition, each) for each in inside]
-        return value
-
-    def integer_if(self, condition: Any, node: Any, path: Path) -> Int:
-        """The same, for an expression that has to be an integer."""
-        value = self.guarded(condition, node, path)
-        assert isinstance(value, Int)
         return value
 
     def _ternaryop(self, node: Any, path: Path) -> Value:
@@ -237,8 +228,6 @@ class Expressions:
             return Ref(result, kind) if kind else c.number(0, INT)
         if name in ("min", "max"):
             left, right = arguments
-            assert isinstance(left, Int)
-            assert isinstance(right, Int)
             first = c.arithmetic("<" if name == "min" else ">", left, right, path.demands.append)
             return c.choose(c.truth(first), left, right)
         if name == "__builtin_clzll":

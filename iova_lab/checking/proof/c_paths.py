@@ -15,10 +15,7 @@ from pycparser import c_ast
 
 from iova_lab.checking.proof import c_values as c
 from iova_lab.checking.proof.c_expressions import Expressions
-from iova_lab.checking.proof.c_text import (
-    ProofError,
-    type_of,
-)
+from iova_lab.checking.proof.c_text import ProofError, type_of
 from iova_lab.checking.proof.c_values import Path, Value
 
 
@@ -94,10 +91,8 @@ class Translator(Expressions):
         if isinstance(node, c_ast.Return):
             path.value = self.evaluate(node.expr, path) if node.expr else None
             path.ended = "return"
-        elif isinstance(node, c_ast.Break):
-            path.ended = "break"
-        elif isinstance(node, c_ast.Continue):
-            path.ended = "continue"
+        elif isinstance(node, c_ast.Break | c_ast.Continue):
+            path.ended = type(node).__name__.lower()
         elif isinstance(node, c_ast.DeclList | c_ast.Decl):
             for decl in node.decls if isinstance(node, c_ast.DeclList) else [node]:
                 self.declare(decl, path)

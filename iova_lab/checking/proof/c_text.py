@@ -6,7 +6,6 @@ pycparser parses one definition at a time, so macros of other definitions are in
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +27,8 @@ SHIM_FILES = ("linux/bitops.h", "linux/log2.h")
 PRELUDE = "typedef _Bool bool; typedef struct spinlock spinlock_t;\n"
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 _NOT_C = re.compile(r"\b(?:static|inline|__always_inline|noinline)\b")
+#: Where the definition of a function begins.
+_HEAD = r"^static [^;{{}}()=#]*?\b{}\([^;{{}}]*?\)\s*^\{{"
 
 
 class ProofError(IovaLabError):
@@ -98,9 +99,10 @@ class Text:
     """The C of the candidate, from ``folder``; of the kernel's API, from the shim."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        paths = [(folder or variant_folder()) / name for name in VARIANT_FILES]
-        paths += [HARNESS_DIR / "userspace" / name for name in SHIM_FILES]
-        self.paths: Sequence[Path] = paths
+        self.paths = [(folder or variant_folder()) / name for name in VARIANT_FILES]
+        self.paths += [HARNESS_DIR / "userspace" / name for name in SHIM_FILES]
+        #: Members of structs without a tag of their own.
+        self._own: dict[str, dict[str, CType]] = {}
 
     @cached_property
     def _text(self) -> str:
@@ -125,18 +127,20 @@ class Text:
 
     def function(self, name: str) -> Any:
         """The definition of a function, a ``c_ast.FuncDef``."""
-        pattern = rf"^static [^;{{}}()=#]*?\b{name}\([^;{{}}]*?\)\s*^\{{.*?^\}}"
-        match = self._only(pattern, f"{name}()")
+        match = self._only(rf"{_HEAD.format(name)}.*?^\}}", f"{name}()")
         return self._parsed(_NOT_C.sub("", match[0]), f"{name}()")
 
     def has_function(self, name: str) -> bool:
         """Whether these files define a function of this name."""
-        return bool(
-            re.search(rf"^static [^;{{}}()=#]*?\b{name}\([^;{{}}]*?\)\s*^\{{", self._text, re.M)
-        )
+        return bool(re.search(_HEAD.format(name), self._text, re.M))
 
-    def fields(self, tag: str) -> dict[str, CType]:
-        """Members of a struct; those of an anonymous union belong to it."""
+    def members(self, tag: str) -> dict[str, CType]:
+        """Members of a struct, also of one without a tag of its own.
+
+        Those of an anonymous union belong to it.
+        """
+        if tag in self._own:
+            return self._own[tag]
         match = self._only(rf"^struct {tag} \{{.*?^\}};", f"struct {tag}")
         members: dict[str, CType] = {}
         waiting = list(self._parsed(match[0], f"struct {tag}").type.decls)
@@ -144,27 +148,16 @@ class Text:
             if isinstance(decl.type, c_ast.Union):
                 waiting.extend(decl.type.decls)
             elif not isinstance(decl.type, c_ast.Struct):
-                array_of_structs = isinstance(decl.type, c_ast.ArrayDecl) and getattr(
-                    decl.type.type.type, "decls", None
-                )
-                members[decl.name] = (
-                    self._nested(tag, decl.name, decl.type.type.type)
-                    if array_of_structs
-                    else type_of(decl.type)
-                )
+                parts = None
+                if isinstance(decl.type, c_ast.ArrayDecl):
+                    parts = getattr(decl.type.type.type, "decls", None)
+                if parts:
+                    own = Struct(f"{tag}.{decl.name}")
+                    self._own[own.tag] = {part.name: type_of(part.type) for part in parts}
+                    members[decl.name] = Pointer(own)
+                else:
+                    members[decl.name] = type_of(decl.type)
         return members
-
-    def _nested(self, tag: str, name: str, struct: Any) -> CType:
-        self._own[f"{tag}.{name}"] = {part.name: type_of(part.type) for part in struct.decls}
-        return Pointer(Struct(f"{tag}.{name}"))
-
-    @cached_property
-    def _own(self) -> dict[str, dict[str, CType]]:
-        return {}
-
-    def members(self, tag: str) -> dict[str, CType]:
-        """Members of a struct, also of one without a tag of its own."""
-        return self._own[tag] if tag in self._own else self.fields(tag)
 
     def macro(self, name: str) -> Any | None:
         """The expression that a macro without arguments stands for."""

@@ -7,14 +7,7 @@ from typing import Any
 
 import z3
 
-from iova_lab.checking.proof.c_text import (
-    INT,
-    ULONG,
-    CType,
-    ProofError,
-    Scalar,
-    Struct,
-)
+from iova_lab.checking.proof.c_text import INT, ULONG, CType, ProofError, Scalar, Struct
 
 
 @dataclass(frozen=True)
@@ -82,12 +75,17 @@ def variable(name: str, kind: Scalar = ULONG) -> Int:
     return Int(z3.BitVec(name, kind.bits), kind)
 
 
+def term(value: Any) -> Any:
+    """The term of an integer."""
+    assert isinstance(value, Int)
+    return value.term
+
+
 def truth(value: Value) -> Any:
     """Whether a value is not 0; a pointer is one thing or the other, by its name."""
     if isinstance(value, Ref):
         return z3.BoolVal(False) if value == NULL else z3.Bool(f"{value.name} is not NULL")
-    assert isinstance(value, Int)
-    return value.term != 0
+    return term(value) != 0
 
 
 def from_truth(condition: Any) -> Int:
@@ -142,8 +140,10 @@ def leading_zeros(term: Any) -> Any:
     return zeros
 
 
-def arithmetic(op: str, left: Int, right: Int, demand: Any) -> Int:
-    """A binary operation of C."""
+def arithmetic(op: str, left: Value, right: Value, demand: Any) -> Int:
+    """A binary operation of C, on integers."""
+    assert isinstance(left, Int)
+    assert isinstance(right, Int)
     if op in ("<<", ">>"):
         left = promote(left)
         amount = convert(promote(right), Scalar(left.type.bits, right.type.signed)).term

@@ -10,14 +10,14 @@ from pycparser import c_ast
 
 from iova_lab.checking.proof import c_values as c
 from iova_lab.checking.proof.c_paths import Translator
-from iova_lab.checking.proof.c_text import BOOL, ULONG, Pointer, Struct, Text
-from iova_lab.checking.proof.c_values import Int, Path, Ref, Value
+from iova_lab.checking.proof.c_text import BOOL, ULONG, Pointer, Struct
+from iova_lab.checking.proof.c_values import Int, Path, Ref, Value, term
 from iova_lab.checking.proof.lemma import Lemma
-from iova_lab.checking.proof.node_text import NODE, OPAQUE, NodeText, term
+from iova_lab.checking.proof.node_text import NODE, OPAQUE, NodeText
 
 
 class Counts(NodeText):
-    """The lemmas of one text."""
+    """The lemmas of one text about the number of nodes."""
 
     def lemmas(self) -> Iterator[Lemma]:
         """All of this module."""
@@ -38,9 +38,6 @@ class Counts(NodeText):
         shows = {"holes": m, "nodes": n, "other holes": others, "other nodes": nodes}
         each = (branch - 1) * leaf
 
-        def subtree(holes: Any, nr_nodes: Any) -> Any:
-            return z3.And(nr_nodes >= 1, branch * holes >= each * nr_nodes + leaf)
-
         def row(holes: Any, nr_nodes: Any, nr_children: Any) -> Any:
             law = branch * holes >= each * nr_nodes + leaf * nr_children
             return z3.And(nr_nodes >= nr_children, law)
@@ -50,14 +47,14 @@ class Counts(NodeText):
             "count-leaf",
             f"A leaf that is not the root, n = 1, has {law}.",
             m >= leaf,
-            subtree(m, 1),
+            row(m, 1, 1),
             shows,
         )
         yield Lemma(
             "count-child",
             f"One child more, which has {law}: c children in a row have "
             f"{branch} m >= {each} n + {leaf} c.",
-            z3.And(row(others, nodes, children), subtree(m, n), children >= 0),
+            z3.And(row(others, nodes, children), row(m, n, 1), children >= 0),
             row(others + m, nodes + n, children + 1),
             shows | {"children": children},
         )
@@ -65,7 +62,7 @@ class Counts(NodeText):
             "count-branch",
             f"A branch that is not the root, of {branch} children at least, has {law} again.",
             z3.And(row(m, n, children), children >= branch),
-            subtree(m, n + 1),
+            row(m, n + 1, 1),
             shows | {"children": children},
         )
         yield Lemma(
@@ -92,6 +89,7 @@ class Counts(NodeText):
         live, covered = z3.BitVecs("nr_live nr_covered", 64)
         covers = self.constant("NODE_COVERS")
         domain = Struct("hole_domain")
+        given: dict[str, Value] = {"domain": Ref("domain", domain)}
         counts: dict[str, Value] = {
             "domain.nr_live": Int(live, ULONG),
             "domain.nr_covered": Int(covered, ULONG),
@@ -99,8 +97,7 @@ class Counts(NodeText):
         shows = {"nr_live": live, "nr_covered": covered}
         function = self.text.function("hole_alloc")
         loop = next(each for each in function.body.block_items if isinstance(each, c_ast.While))
-        path = Path(dict(counts), {"domain": Pointer(domain)}, z3.BoolVal(True))
-        path.env["domain"] = Ref("domain", domain)
+        path = Path(counts | given, {"domain": Pointer(domain)}, z3.BoolVal(True))
         again = c.truth(self.c.evaluate(loop.cond, path))
         yield Lemma(
             "stock-alloc",
@@ -111,7 +108,7 @@ class Counts(NodeText):
             shows,
         )
         yield from self.of_surplus(counts, covers, shows)
-        ends = self.c.paths("stock_up", {"domain": Ref("domain", domain)}, counts)
+        ends = self.c.paths("stock_up", given, counts)
         grown = [
             z3.Implies(
                 z3.And(end.condition, c.truth(end.value)),
@@ -162,8 +159,3 @@ class Counts(NodeText):
             z3.And(*(term(end.env["domain.nr_covered"]) == covered - covers for end in ends)),
             shows,
         )
-
-
-def lemmas(text: Text) -> Iterator[Lemma]:
-    """All lemmas about the number of nodes."""
-    return Counts(text).lemmas()

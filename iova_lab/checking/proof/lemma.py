@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import z3
@@ -27,12 +28,26 @@ class Lemma:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the solver made of a lemma; ``values`` are a counterexample's."""
+    """What the solver made of one lemma, in words; ``values`` are a counterexample's."""
 
-    lemma: Lemma
+    name: str
+    says: str
+    needed: bool
     holds: bool
     reason: str
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def text(self) -> str:
+        """Two lines, or three."""
+        verdict = "NOT PROVED" if not self.holds else "refuted" if self.needed else "proved"
+        values = ", ".join(f"{name} = {value}" for name, value in self.values.items())
+        lines = [f"{verdict:10} {self.name}, {self.seconds:.1f} s of CPU", f"    {self.says}"]
+        if values:
+            lines.append(f"    counterexample: {values}")
+        elif self.reason:
+            lines.append(f"    {self.reason}")
+        return "\n".join(lines)
 
 
 def _shown(value: Any) -> str:
@@ -45,14 +60,15 @@ def _shown(value: Any) -> str:
 
 def check(lemma: Lemma) -> Verdict:
     """Ask the solver.  It fails where the assumptions exclude each other: that proves nothing."""
+    verdict = partial(Verdict, lemma.name, lemma.says, lemma.refuted)
     solver = z3.Solver()
     solver.add(lemma.given)
     if solver.check() != z3.sat:
-        return Verdict(lemma, False, "no values meet the assumptions", {})
+        return verdict(False, "no values meet the assumptions")
     solver.add(z3.Not(lemma.shown))
     answer = solver.check()
     if answer == z3.unknown:
-        return Verdict(lemma, False, f"the solver gave up: {solver.reason_unknown()}", {})
+        return verdict(False, f"the solver gave up: {solver.reason_unknown()}")
     values: dict[str, str] = {}
     if answer == z3.sat:
         model = solver.model()
@@ -61,6 +77,5 @@ def check(lemma: Lemma) -> Verdict:
             for name, term in lemma.shows.items()
         }
     if lemma.refuted:
-        reason = "" if values else "it holds without the assumption"
-        return Verdict(lemma, bool(values), reason, values)
-    return Verdict(lemma, not values, "there is a counterexample" if values else "", values)
+        return verdict(bool(values), "" if values else "it holds without the assumption", values)
+    return verdict(not values, "there is a counterexample" if values else "", values)

@@ -9,7 +9,7 @@ import z3
 from iova_lab.checking.proof import c_values as c
 from iova_lab.checking.proof.c_paths import Translator
 from iova_lab.checking.proof.c_text import UINT, ProofError, Struct, Text
-from iova_lab.checking.proof.c_values import Int, Path, Value
+from iova_lab.checking.proof.c_values import Int, Path, Value, term
 
 NODE = Struct("btree_node")
 OPAQUE = (
@@ -17,12 +17,6 @@ OPAQUE = (
     *("btree_child_renew", "btree_pack", "spare_pop", "spare_push", "kmem_cache_alloc"),
     *("spin_lock_irqsave", "spin_unlock_irqrestore"),
 )
-
-
-def term(value: Any) -> Any:
-    """The term of an integer."""
-    assert isinstance(value, Int)
-    return value.term
 
 
 def wide(value: Any) -> Any:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import z3
 
 from iova_lab.checking.proof import c_values as c
 from iova_lab.checking.proof.c_paths import Translator
-from iova_lab.checking.proof.c_text import UINT, Text
-from iova_lab.checking.proof.c_values import Call, Int, Ref, Value
+from iova_lab.checking.proof.c_text import UINT
+from iova_lab.checking.proof.c_values import Call, Int, Ref, Value, term
 from iova_lab.checking.proof.lemma import Lemma
-from iova_lab.checking.proof.node_text import NODE, NodeText, term, wide
+from iova_lab.checking.proof.node_text import NODE, NodeText, wide
 
 
 class Nodes(NodeText):
-    """The lemmas of one text."""
+    """The lemmas of one text about the shape of nodes."""
 
     def lemmas(self) -> Iterator[Lemma]:
         """All of this module."""
@@ -112,9 +113,6 @@ class Nodes(NodeText):
     ) -> Any:
         """The item number ``index`` of both nodes in a row, after these moves."""
 
-        def original(node: int) -> Callable[[Any], Any]:
-            return lambda at: item(node, at)
-
         def moved(
             old: Callable[[Any], Any], start: Callable[[Any], Any], call: Call
         ) -> Callable[[Any], Any]:
@@ -123,7 +121,7 @@ class Nodes(NodeText):
                 z3.And(z3.UGE(at, to), z3.ULT(at - to, nr)), start(at - to + slot), old(at)
             )
 
-        nodes = [original(0), original(1)]
+        nodes: list[Callable[[Any], Any]] = [partial(item, node) for node in (0, 1)]
         for call in calls:
             to, start = (names[call.arguments[which].name] for which in (0, 2))
             nodes[to] = moved(nodes[to], nodes[start], call)
@@ -194,8 +192,3 @@ class Nodes(NodeText):
                 z3.And(*claims),
                 {"level": self.level, "nr": nr, "slot": slot, "first": first},
             )
-
-
-def lemmas(text: Text) -> Iterator[Lemma]:
-    """All lemmas about the shape of nodes."""
-    return Nodes(text).lemmas()

@@ -62,19 +62,17 @@ def as_int(term: Any) -> Int:
 
 
 class Rooms:
-    """The lemmas of one text."""
+    """The lemmas of one text about what fits into one hole.
+
+    ``room`` is what the C of aligned_room makes of the hole [LO, END).
+    """
 
     def __init__(self, text: Text) -> None:
         self.c = Translator(text)
         self.demands: list[Any] = []
-        self.room = self.aligned_room(LO, END, self.demands)
+        hole = (as_int(LO), as_int(END))
+        self.room = c.term(self.c.value("aligned_room", *hole, demands=self.demands))
         self.request, self.asked = self.make_request()
-
-    def aligned_room(self, lo: Any, end: Any, demands: list[Any] | None = None) -> Any:
-        """What the C of aligned_room makes of a hole."""
-        value = self.c.value("aligned_room", as_int(lo), as_int(end), demands=demands)
-        assert isinstance(value, Int)
-        return value.term
 
     def make_request(self) -> tuple[dict[str, Value], list[Any]]:
         """The request that hole_alloc() makes of its arguments, and what C asks for on the way."""
@@ -112,9 +110,7 @@ class Rooms:
     def granted(self) -> Iterator[tuple[Path, Any]]:
         """Ways through take_top(), and the pfn that is written on the way, 0 if none is."""
         for path in self.take_top():
-            pfn = path.env.get("*pfn_lo", c.number(0))
-            assert isinstance(pfn, Int)
-            yield path, pfn.term
+            yield path, c.term(path.env.get("*pfn_lo", c.number(0)))
 
     def takes(self) -> Any:
         """Whether take_top() answers at all."""
@@ -191,8 +187,7 @@ class Rooms:
 
     def of_take_top(self) -> Iterator[Lemma]:
         cut = z3.If(z3.ULT(HIGH, END), HIGH, END)
-        mask = self.request["*request.mask"]
-        assert isinstance(mask, Int)
+        mask = c.term(self.request["*request.mask"])
         found, refused = [], []
         for path, pfn in self.granted():
             assert path.value is not None
@@ -206,8 +201,8 @@ class Rooms:
             "hole_alloc() makes the mask that clears the offset within the alignment, and no shift "
             "in it is undefined.",
             self.request_given,
-            z3.And(*self.asked, mask.term == ~(ALIGN - 1)),
-            {"size": SIZE, "size_aligned": ALIGNED, "mask": mask.term},
+            z3.And(*self.asked, mask == ~(ALIGN - 1)),
+            {"size": SIZE, "size_aligned": ALIGNED, "mask": mask},
         )
         given = z3.And(HOLE, self.request_given)
         yield Lemma(
@@ -224,8 +219,3 @@ class Rooms:
             z3.And(*refused),
             LIMITED | {"pfn": PFN},
         )
-
-
-def lemmas(text: Text) -> Iterator[Lemma]:
-    """All lemmas about what fits into one hole."""
-    return Rooms(text).lemmas()

@@ -10,7 +10,7 @@ from pycparser import c_ast
 
 from iova_lab.checking.proof import c_values as c
 from iova_lab.checking.proof.c_paths import Translator
-from iova_lab.checking.proof.c_text import UINT, ProofError, Struct, Text
+from iova_lab.checking.proof.c_text import UINT, ProofError, Struct
 from iova_lab.checking.proof.c_values import Int, Path, Value
 from iova_lab.checking.proof.lemma import Lemma
 from iova_lab.checking.proof.rooms import (
@@ -34,7 +34,7 @@ from iova_lab.checking.proof.rooms import (
 
 
 class Searches(Rooms):
-    """The lemmas of one text."""
+    """The lemmas of one text about what a search skips."""
 
     def lemmas(self) -> Iterator[Lemma]:
         """All of this module."""
@@ -110,7 +110,7 @@ class Searches(Rooms):
         start = self.c.start(function, {}, {})
         for each in items[: items.index(loops[0])]:
             self.c.declare(each, start)
-        first = [start.env[f"most.{name}"].term == 0 for name in ("anywhere", "aligned")]  # type: ignore[union-attr]
+        first = [c.term(start.env[f"most.{name}"]) == 0 for name in ("anywhere", "aligned")]
         yield Lemma(
             "node-first", "btree_node_room() begins with no room.", z3.BoolVal(True), z3.And(*first)
         )
@@ -120,25 +120,24 @@ class Searches(Rooms):
     def node_step(self, start: Path, body: Any, *, leaf: bool) -> Lemma:
         """One item more, in a leaf or in a branch."""
         anywhere, aligned, bound, more = z3.BitVecs("anywhere aligned bound bound_aligned", 64)
-        slot = "i"
         memory: dict[str, Value] = {
             "level": c.number(0 if leaf else 1, UINT),
             "most.anywhere": as_int(anywhere),
             "most.aligned": as_int(aligned),
             "bound.anywhere": as_int(bound),
             "bound.aligned": as_int(more),
-            f"*hole[{slot}].lo": as_int(LO),
-            f"*hole[{slot}].end": as_int(END),
+            "*hole[i].lo": as_int(LO),
+            "*hole[i].end": as_int(END),
         }
         room = self.hole_room()
-        child = {name: z3.BitVec(f"*node.child[{slot}].room.{name}", 64) for name in room}
-        memory |= {f"**node.child[{slot}].room.{name}": as_int(child[name]) for name in child}
+        child = {name: z3.BitVec(f"*node.child[i].room.{name}", 64) for name in room}
+        memory |= {f"**node.child[i].room.{name}": as_int(child[name]) for name in child}
         item = room if leaf else child
         path = start.copy(z3.BoolVal(True))
         path.env = memory
         steps = []
         for end in self.c.run(body, path):
-            after = {name: end.env[f"most.{name}"].term for name in room}  # type: ignore[union-attr]
+            after = {name: c.term(end.env[f"most.{name}"]) for name in room}
             exact = [
                 after[name] == greater(old, item[name])
                 for name, old in (("anywhere", anywhere), ("aligned", aligned))
@@ -230,8 +229,3 @@ class Searches(Rooms):
             z3.And(*bounds),
             shows,
         )
-
-
-def lemmas(text: Text) -> Iterator[Lemma]:
-    """All lemmas about what a search skips."""
-    return Searches(text).lemmas()

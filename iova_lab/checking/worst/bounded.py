@@ -51,8 +51,7 @@ def levels(nr_holes: int) -> int:
 
 def most_visits(nr_live: int) -> int:
     """The most nodes that one op visits with so many live ranges, which leave a hole more."""
-    nr = levels(nr_live + 1)
-    return 5 * nr + 5
+    return 5 * levels(nr_live + 1) + 5
 
 
 def search_bound(
@@ -61,10 +60,10 @@ def search_bound(
     """Search until so many seconds are spent in all; then store a row for each of `SIZES`."""
     search.run(seconds=seconds, on_progress=on_progress)
     for nr_live in SIZES:
-        append_row(results / BOUND, _measured(search, nr_live))
+        append_row(results / BOUND, msgspec.to_builtins(_measured(search, nr_live)))
 
 
-def _measured(search: Search, nr_live: int) -> Row:
+def _measured(search: Search, nr_live: int) -> BoundRow:
     most = {Op.ALLOC: 0, Op.FREE: 0}
     most_live = 0
     for stream in _streams(search.elites, nr_live):
@@ -76,12 +75,11 @@ def _measured(search: Search, nr_live: int) -> Row:
         steps = np.where(kinds == Op.FREE, -1, 1)
         most_live = max(most_live, int(np.cumsum(steps).max(initial=0)))
     variant = search.setting.variant
-    row = BoundRow(
+    return BoundRow(
         *(variant, code_digest(variant, "counted"), search.seed, search.nr_tried),
         round(search.seconds, 1),
         *(nr_live, most_live, most[Op.ALLOC], most[Op.FREE]),
     )
-    return dict(msgspec.to_builtins(row))
 
 
 def _streams(elites: Elites, nr_live: int) -> list[OpStream]:

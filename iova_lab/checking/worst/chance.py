@@ -31,18 +31,6 @@ def _bits(rng: Random) -> int:
     return rng.choice((24, 40, 48, 64)) if kind < 0.6 else rng.randint(16, 64)
 
 
-def _below(rng: Random) -> int:
-    return 0 if rng.random() < 0.6 else rng.choice((1, 2, 3, rng.randint(1, 40), 1000))
-
-
-def _depth(rng: Random) -> float:
-    return 0.0 if rng.random() < 0.6 else rng.choice((0.25, 0.5, 1.0, 2.0, 4.0))
-
-
-def _stride(rng: Random) -> int:
-    return rng.choice((1, 1, 2, 2, 3, 5, 7, 37, 61, -1, -1, -2))
-
-
 def _part(rng: Random) -> float:
     """A share of a row; the last is the golden section, whose multiples are spread evenly."""
     return 0.0 if rng.random() < 0.6 else rng.choice((0.1, 0.25, 0.5, 0.75, 0.9, 0.618))
@@ -55,11 +43,13 @@ _FIELDS: dict[str, _Draw] = {
     "size": _size,
     "other": _size,
     "bits": _bits,
-    "below": _below,
-    "depth": _depth,
+    "below": lambda rng: (
+        0 if rng.random() < 0.6 else rng.choice((1, 2, 3, rng.randint(1, 40), 1000))
+    ),
+    "depth": lambda rng: 0.0 if rng.random() < 0.6 else rng.choice((0.25, 0.5, 1.0, 2.0, 4.0)),
     "aligned": lambda rng: rng.random() < 0.5,
     "first": lambda rng: rng.choice((0, 0, 1, -1, rng.randint(0, 50))),
-    "stride": _stride,
+    "stride": lambda rng: rng.choice((1, 1, 2, 2, 3, 5, 7, 37, 61, -1, -1, -2)),
     "at": _part,
     "step": _part,
     "per_range": lambda rng: 0.0 if rng.random() < 0.7 else rng.choice((0.25, 0.5, 1.0)),
@@ -132,13 +122,8 @@ def _mutated_once(genome: Genome, mate: Genome, rng: Random, cached: bool) -> Ge
 
 def _alike(gene: Gene, other: Gene) -> Gene:
     """The same request as another gene makes."""
-    return gene._replace(
-        size=other.size,
-        other=other.other,
-        bits=other.bits,
-        aligned=other.aligned,
-        below=other.below,
-    )
+    request = ("size", "other", "bits", "aligned", "below")
+    return gene._replace(**{name: getattr(other, name) for name in request})
 
 
 def simpler(genome: Genome) -> list[Genome]:
@@ -159,27 +144,27 @@ def simpler(genome: Genome) -> list[Genome]:
     return found
 
 
-#: Fields that a plain gene has at their defaults.
-_PLAIN = (
-    *("times", "below", "depth", "aligned", "first", "stride", "at", "step", "per_range"),
-    *("cpu", "free_cpu", "past"),
-)
+#: Fields that a plain gene has at their defaults, and these.
+_PLAIN = {
+    name: value
+    for name, value in Gene._field_defaults.items()
+    if name not in ("share", "size", "other", "bits")
+}
 
 
 def _plainer(gene: Gene) -> list[Gene]:
     """The same gene with one field as plain as it gets."""
-    plain = Gene(gene.kind)
     changes = [
-        gene._replace(**{name: getattr(plain, name)})
-        for name in _PLAIN
-        if getattr(gene, name) != getattr(plain, name)
+        gene._replace(**{name: plain})
+        for name, plain in _PLAIN.items()
+        if getattr(gene, name) != plain
     ]
     if gene.other != gene.size:
         changes.append(gene._replace(other=gene.size))
-    smaller = [size for size in (1, 2, 3, gene.size // 2) if 0 < size < gene.size]
     changes += [
         gene._replace(size=size, other=size if gene.other == gene.size else gene.other)
-        for size in smaller
+        for size in (1, 2, 3, gene.size // 2)
+        if 0 < size < gene.size
     ]
     changes += [gene._replace(bits=bits) for bits in (48, 32) if gene.bits not in (48, 32, bits)]
     return [change for change in changes if change != gene]

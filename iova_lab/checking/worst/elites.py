@@ -70,22 +70,15 @@ def best_of_each_name(elites: Elites) -> Elites:
 def write(path: Path, nr_rounds: int, seconds: float, elites: Elites) -> None:
     """Keep the state of a search."""
     rows = [
-        {
-            "goal": goal.name,
-            "limit": goal.limit,
-            "aligned": goal.aligned,
-            "mix": goal.mix,
-            "value": elite.value,
-            "nr_tried": elite.nr_tried,
-            "seconds": round(elite.seconds, 3),
-            "first_tried": elite.first_tried,
-            "first_seconds": round(elite.first_seconds, 3),
-            "start_pfn": elite.genome.start_pfn,
-            "genes": [list(gene) for gene in elite.genome.genes],
-        }
+        _Row(
+            *(goal.name, goal.limit, goal.aligned, goal.mix),
+            *(elite.value, elite.nr_tried, round(elite.seconds, 3)),
+            *(elite.first_tried, round(elite.first_seconds, 3)),
+            *(elite.genome.start_pfn, list(elite.genome.genes)),
+        )
         for goal, elite in elites.items()
     ]
-    state = {"nr_rounds": nr_rounds, "seconds": round(seconds, 3), "elites": rows}
+    state = msgspec.to_builtins(_State(nr_rounds, round(seconds, 3), rows))
     write_whole(path, json.dumps(state, indent=1) + "\n")
 
 

@@ -7,10 +7,11 @@ so a search that was stopped continues.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -59,26 +60,12 @@ class Setting:
         """Searches that go on at once, each unaware of the others until the round ends."""
         return 1 if self.method == "one island" else ISLANDS
 
-    @property
-    def nr_tries(self) -> int:
-        """Genomes that each of them tries in a round."""
-        return TRIES // self.nr_islands
 
-
-@dataclass(frozen=True)
-class Visit:
-    """What an island needs for one round."""
-
-    setting: Setting
-    seed: str
-    elites: Elites
-
-
-def explore(visit: Visit) -> Elites:
-    """One round of one island: the genomes that are better than what it was given."""
-    rng = Random(visit.seed)
-    setting, elites, found = visit.setting, dict(visit.elites), {}
-    for index in range(setting.nr_tries):
+def explore(setting: Setting, elites: Elites, seed: str) -> Elites:
+    """One round of one island: the genomes that are better than the ``elites`` it is given."""
+    rng = Random(seed)
+    elites, found = dict(elites), {}
+    for index in range(TRIES // setting.nr_islands):
         genome, counts = _next(setting, elites, rng)
         for goal, value in _scores(setting, genome, elites, counts=counts).items():
             if stored.better(value, genome, elites.get(goal)):
@@ -156,14 +143,13 @@ class Search:
         with self.make_executor() as executor:
             while not self._done(seconds, rounds):
                 begin = monotonic()
-                found = list(executor.map(explore, list(self._visits())))
+                islands = range(self.setting.nr_islands)
+                seeds = [f"{self.seed}/{self.nr_rounds}/{island}" for island in islands]
+                work = partial(explore, self.setting, self.elites)
+                found = list(executor.map(work, seeds))
                 self.seconds += monotonic() - begin
                 self._take(found)
                 on_progress()
-
-    def _visits(self) -> Iterator[Visit]:
-        for island in range(self.setting.nr_islands):
-            yield Visit(self.setting, f"{self.seed}/{self.nr_rounds}/{island}", self.elites)
 
     def _done(self, seconds: float | None, rounds: int | None) -> bool:
         spent = seconds is not None and self.seconds >= seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import iova_variants
@@ -82,13 +82,8 @@ class Find:
             history = self.genome.history(nr)
             if history.nr_slots <= MOST_LETTERS:
                 try:
-                    result = iova_variants.replay(
-                        self.setting.variant,
-                        history.stream(),
-                        op_visits=True,
-                        pfns=True,
-                        timeout=scoring.timeout_of(self.setting.variant),
-                        rcache=self.setting.rcache,
+                    result = scoring.replayed(
+                        self.setting.variant, history.stream(), rcache=self.setting.rcache
                     )
                 except VariantError:
                     break
@@ -159,17 +154,13 @@ def records(elites: Elites) -> list[str]:
     At `NR_LIVE` live ranges; of a cost, the niche of the most nodes.
     """
     best = best_of_each_name(elites)
-    lines = []
-    for goal, elite in best.items():
-        if goal.is_fault:
-            continue
-        value = (
-            f"{elite.value:.2f} nodes per live range"
-            if goal.name in COSTS
-            else (f"{elite.value:,.0f}" if goal.name in INSTRUCTIONS else f"{elite.value:,.1f}")
-        )
-        lines.append(f"{goal.name}: {value}")
-    return lines
+    forms = dict.fromkeys(COSTS, "{:.2f} nodes per live range")
+    forms |= dict.fromkeys(INSTRUCTIONS, "{:,.0f}")
+    return [
+        f"{goal.name}: {forms.get(goal.name, '{:,.1f}').format(elite.value)}"
+        for goal, elite in best.items()
+        if not goal.is_fault
+    ]
 
 
 def _merged(found: Iterable[Find]) -> Iterable[Find]:
@@ -177,9 +168,7 @@ def _merged(found: Iterable[Find]) -> Iterable[Find]:
     first: dict[tuple[object, ...], Find] = {}
     for find in found:
         key = (find.goal.name, find.goal.mix, tuple(gene.kind for gene in find.genome.genes))
-        if key in first:
-            kept = first[key]
-            first[key] = Find(**{**vars(kept), "also": (*kept.also, find.goal)})
-        else:
-            first[key] = find
+        kept = first.setdefault(key, find)
+        if kept is not find:
+            first[key] = replace(kept, also=(*kept.also, find.goal))
     return first.values()

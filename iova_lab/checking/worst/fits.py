@@ -6,6 +6,7 @@ predict that is reported as wrong.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,9 @@ def fitted(variant: str, genome: Genome, goal: Goal, rcache: str = "off") -> Fit
         return None
     nodes = np.array([cost.nodes for cost in points], float)
     line = stats.linregress(live, nodes)
-    ten = _measured(variant, genome, goal, rcache)
+    ten: Cost | None = None
+    with suppress(VariantError):  # too long, for one
+        ten = scoring.costs(variant, genome, VERIFIED_AT, rcache=rcache).get(goal)
     if ten and ten.live > live[-1]:  # the class has all that was measured; the line has not
         live, nodes = np.append(live, ten.live), np.append(nodes, ten.nodes)
     growth = grow(live, np.repeat(nodes[:, None], 3, axis=1)).supported
@@ -73,10 +76,3 @@ def fitted(variant: str, genome: Genome, goal: Goal, rcache: str = "off") -> Fit
     return Fit(
         growth, float(line.slope), float(line.intercept), at, predicted, ten.nodes if ten else None
     )
-
-
-def _measured(variant: str, genome: Genome, goal: Goal, rcache: str) -> Cost | None:
-    try:
-        return scoring.costs(variant, genome, VERIFIED_AT, rcache=rcache).get(goal)
-    except VariantError:  # too long, for one
-        return None

@@ -86,19 +86,16 @@ class _Maker:
     def add(self, gene: Gene) -> None:
         """The steps of one gene."""
         self.limit = gene.limit(self.nr_live, self.start_pfn)
-        if gene.kind == "fill":
-            for index in range(self.count(gene)):
-                self.alloc(gene, gene.other if index % 2 else gene.size)
+        if gene.kind in ("fill", "ask"):
+            for index in range(self.count(gene) if gene.kind == "fill" else self.times(gene)):
+                self.alloc(gene, index)
         elif gene.kind == "free":
             for slot in self.picked(gene):
                 self.free(gene, slot)
         elif gene.kind == "churn":
             for index in range(self.times(gene) if self.filled else 0):
                 self.free(gene, self.filled.pop(self.place(gene, index)))
-                self.alloc(gene, gene.other if index % 2 else gene.size)
-        elif gene.kind == "ask":
-            for index in range(self.times(gene)):
-                self.alloc(gene, gene.other if index % 2 else gene.size)
+                self.alloc(gene, index)
         else:
             size = min(gene.size, self.limit + 1)
             self.steps.append(Step(Op.RESERVE, self.new_slot(), size, self.limit))
@@ -136,9 +133,10 @@ class _Maker:
         self.filled.append(self.nr_slots - 1)
         return self.nr_slots - 1
 
-    def alloc(self, gene: Gene, size: int) -> None:
-        """One request."""
+    def alloc(self, gene: Gene, index: int) -> None:
+        """One request; of every two the second has the other size."""
         slot = self.new_slot()
+        size = gene.other if index % 2 else gene.size
         if gene.past:
             self.past.add(slot)
         self.steps.append(Step(Op.ALLOC, slot, size, self.limit, gene.aligned, gene.cpu, gene.past))

@@ -7,7 +7,6 @@ fault without ``published`` is one that this lab has not found published anywher
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from iova_lab.checking.worst.elites import Elite, Elites, is_pathological
@@ -223,6 +222,6 @@ KNOWN = (
 )
 
 
-def searched(known: Iterable[Known] = KNOWN) -> Iterator[tuple[str, str]]:
+def searched() -> list[tuple[str, str]]:
     """The variants that have a known fault, each with the rcache in front, once."""
-    return iter(dict.fromkeys((one.variant, one.rcache) for one in known))
+    return list(dict.fromkeys((one.variant, one.rcache) for one in KNOWN))

@@ -6,6 +6,7 @@ best genome of each niche, so a find that is common does not push out one that i
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,8 +34,6 @@ FEWEST_LIVE = 50
 MOST_VISITS = 2_000_000_000
 #: Seconds until a replay of a user's file counts as hung.
 HUNG_S = 60.0
-#: Goals whose value is a state after the stream; the span of requests that are alike in limit.
-STATES = ("pfns of span per pfn", "bytes per range")
 #: Goals that count instructions, of one op and of its longest section under the lock.
 INSTRUCTIONS = ("instructions of an alloc", "instructions of a free", "lock hold")
 #: Ops of each kind of which the search counts instructions: those that visit the most nodes.
@@ -109,31 +108,32 @@ def limit_class(limit_pfn: int) -> str:
     return "32-bit limit" if limit_pfn == LIMIT_32BIT else "limit above 32 bits"
 
 
-def score(
-    variant: str, genome: Genome, nr_live: int, *, judge: bool = True, rcache: str = "off"
-) -> Scores:
+def replayed(
+    variant: str, stream: OpStream, *, rcache: str, judge: bool = False, max_visits: int = 0
+) -> CountedReplay:
+    """Nodes and pfn of every op.  Raises as `iova_variants.replay`."""
+    return iova_variants.replay(
+        loaded(variant),
+        stream,
+        judge=judge,
+        op_visits=True,
+        pfns=True,
+        timeout=timeout_of(variant),
+        max_visits=max_visits,
+        rcache=rcache,
+    )
+
+
+def score(variant: str, genome: Genome, nr_live: int, *, rcache: str = "off") -> Scores:
     """Values of all goals but `INSTRUCTIONS`; nothing for a stream that is empty."""
     stream = genome.history(nr_live).stream()
-    if not len(stream.ops):
-        return {}
-    return score_stream(variant, stream, judge=judge, rcache=rcache)
+    return score_stream(variant, stream, rcache=rcache) if len(stream.ops) else {}
 
 
-def score_stream(
-    variant: str, stream: OpStream, *, judge: bool = True, rcache: str = "off"
-) -> Scores:
+def score_stream(variant: str, stream: OpStream, *, rcache: str = "off") -> Scores:
     """The same for a stream, in its window; a stream that breaks the contract is a fault."""
     try:
-        result = iova_variants.replay(
-            loaded(variant),
-            stream,
-            build="counted",
-            judge=judge,
-            op_visits=True,
-            pfns=True,
-            timeout=timeout_of(variant),
-            rcache=rcache,
-        )
+        result = replayed(variant, stream, judge=True, rcache=rcache)
     except EndlessError:
         return {Goal("endless"): 1.0}
     except VariantError:
@@ -143,24 +143,26 @@ def score_stream(
     limits = stream.ops["limit_pfn"][stream.ops["op"] == Op.ALLOC]
     if result.nr_live_pfns >= FEWEST_LIVE and len(np.unique(limits)) == 1:
         scores[Goal("pfns of span per pfn")] = result.span / result.nr_live_pfns
-    return scores | _faults(stream, result, judge=judge, cached=rcache != "off")
+    return scores | _faults(stream, result, cached=rcache != "off")
 
 
-def _faults(stream: OpStream, result: CountedReplay, *, judge: bool, cached: bool) -> Scores:
+def _faults(stream: OpStream, result: CountedReplay, *, cached: bool) -> Scores:
     """The share of the requests of the window with each fault."""
     ops, pfns = stream.ops[stream.nr_ageing :], result.pfns[stream.nr_ageing :]
     nr_allocs = max(int((ops["op"] == Op.ALLOC).sum()), 1)
     granted = (ops["op"] == Op.ALLOC) & (pfns != REFUSED)
     below = pfns[granted] < stream.start_pfn
     above = pfns[granted] + ops["size"][granted] - 1 > ops["limit_pfn"][granted]
-    counts = {Goal("below start_pfn"): int(below.sum()), Goal("above the limit"): int(above.sum())}
-    if judge:
-        counts[Goal("not the highest fit")] = result.nr_not_highest
-        if result.nr_spurious:
-            named = _by_kind("spurious refusal", stream, result, cached)
-            counts |= named or {Goal("spurious refusal"): result.nr_spurious}
-        elif cached and result.nr_failures:
-            counts |= _by_kind("refused, held in caches", stream, result, cached)
+    counts = {
+        Goal("below start_pfn"): int(below.sum()),
+        Goal("above the limit"): int(above.sum()),
+        Goal("not the highest fit"): result.nr_not_highest,
+    }
+    if result.nr_spurious:
+        named = _by_kind("spurious refusal", stream, result, cached)
+        counts |= named or {Goal("spurious refusal"): result.nr_spurious}
+    elif cached and result.nr_failures:
+        counts |= _by_kind("refused, held in caches", stream, result, cached)
     return {goal: count / nr_allocs for goal, count in counts.items() if count}
 
 
@@ -168,11 +170,7 @@ def _by_kind(name: str, stream: OpStream, result: CountedReplay, cached: bool) -
     """How many of the refused requests had room, by niche."""
     rows = refusals.with_room(stream, result.pfns, cached=cached)
     mixes = _mixes(stream.ops)
-    found: dict[Goal, int] = {}
-    for row in rows:
-        goal = _goal(name, stream.ops[row], int(mixes[row]))
-        found[goal] = found.get(goal, 0) + 1
-    return found
+    return Counter(_goal(name, stream.ops[row], int(mixes[row])) for row in rows)
 
 
 def instructions(variant: str, genome: Genome, nr_live: int) -> Scores:
@@ -186,11 +184,7 @@ def instructions(variant: str, genome: Genome, nr_live: int) -> Scores:
     replayed = iova_variants.replay(loaded(variant), stream, op_visits=True)
     counts = steps(variant, stream, costliest(stream, replayed.op_visits, STEPPED))
     kinds = stream.ops["op"]
-    values = (
-        counts.instructions[kinds == Op.ALLOC],
-        counts.instructions[kinds == Op.FREE],
-        counts.holds,
-    )
+    values = [counts.instructions[kinds == op] for op in (Op.ALLOC, Op.FREE)] + [counts.holds]
     return {
         Goal(name): float(value.max(initial=0))
         for name, value in zip(INSTRUCTIONS, values, strict=True)
@@ -203,16 +197,7 @@ def costs(variant: str, genome: Genome, nr_live: int, *, rcache: str = "off") ->
     Raises `TooLongError` for a stream that visits more than `MOST_VISITS` nodes.
     """
     stream = genome.history(nr_live).stream()
-    result = iova_variants.replay(
-        loaded(variant),
-        stream,
-        op_visits=True,
-        pfns=True,
-        timeout=timeout_of(variant),
-        max_visits=MOST_VISITS,
-        rcache=rcache,
-    )
-    return _costs(stream, result)
+    return _costs(stream, replayed(variant, stream, max_visits=MOST_VISITS, rcache=rcache))
 
 
 def confirmed(variant: str, genome: Genome, scores: Scores, *, rcache: str = "off") -> Scores:

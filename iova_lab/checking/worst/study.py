@@ -19,7 +19,7 @@ import msgspec
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.basics.reading import Row, read_rows
+from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row
 from iova_lab.checking.worst import finds as finding
 from iova_lab.checking.worst.elites import Elites
@@ -93,8 +93,7 @@ class HoldRow(msgspec.Struct):
 
 def stored(results: Path, name: str, schema: type[Any]) -> list[Any]:
     """Rows of a store; none where there is no file."""
-    path = results / name
-    rows = read_rows(path, schema, written_by=COMMAND)
+    rows = read_rows(results / name, schema, written_by=COMMAND)
     return [msgspec.convert(row, schema) for row in rows]
 
 
@@ -126,23 +125,22 @@ def search_all(
         if (seed, setting) not in have:
             search = Search(setting, seed, out, lambda: nullcontext(executor))
             search.run(rounds=rounds)
-            append_row(results / SEARCHES, _search_row(search))
+            append_row(results / SEARCHES, msgspec.to_builtins(_search_row(search)))
         on_progress()
 
 
-def _search_row(search: Search) -> Row:
+def _search_row(search: Search) -> SearchRow:
     setting = search.setting
-    found = {}
-    for one in KNOWN:
-        if (one.variant, one.rcache) == (setting.variant, setting.rcache):
-            elite = one.first(search.elites)
-            if elite:
-                found[one.key] = (elite.first_tried, round(elite.first_seconds, 1))
-    row = SearchRow(
+    found = {
+        one.key: (elite.first_tried, round(elite.first_seconds, 1))
+        for one in KNOWN
+        if (one.variant, one.rcache) == (setting.variant, setting.rcache)
+        and (elite := one.first(search.elites))
+    }
+    return SearchRow(
         *(setting.method, setting.variant, setting.rcache, search.seed, search.nr_tried),
         *(round(search.seconds, 1), found),
     )
-    return dict(msgspec.to_builtins(row))
 
 
 def settings(variants: Sequence[str] = ()) -> list[Setting]:
@@ -179,31 +177,27 @@ def find_all(
             search = Search(setting, seed, out, lambda: nullcontext(executor))
             search.run(rounds=rounds)
             for row in _find_rows(setting, seed, code, search.elites):
-                append_row(results / FINDS, row)
+                append_row(results / FINDS, msgspec.to_builtins(row))
         on_progress()
 
 
-def _find_rows(setting: Setting, seed: int, code: str, elites: Elites) -> Iterator[Row]:
+def _find_rows(setting: Setting, seed: int, code: str, elites: Elites) -> Iterator[FindRow]:
     """Finds, and the genomes of the most instructions."""
-    shown: list[tuple[str, float, int, float, Genome, finding.Find | None]] = [
-        (str(find.goal), find.value, find.first_tried, find.first_seconds, find.genome, find)
-        for find in finding.finds(setting, elites)
-    ]
+    shown = finding.finds(setting, elites)
     for niche, elite in elites.items():
         if niche.name in INSTRUCTIONS:
-            when = (elite.nr_tried, elite.seconds)
-            shown.append((niche.name, elite.value, *when, elite.genome, None))
-    for goal, value, tried, seconds, genome, find in shown:
-        row = FindRow(
-            *(setting.variant, setting.rcache, seed, code, goal, round(value, 4), tried),
-            round(seconds, 1),
-            fit=str(find.fit) if find and find.fit else "",
-            alike=list(find.alike) if find else [],
-            also=list(map(str, find.also)) if find else [],
-            start_pfn=genome.start_pfn,
-            genes=list(genome.genes),
+            what = (niche, elite.genome, elite.value, elite.nr_tried, elite.seconds)
+            shown.append(finding.Find(setting, *what, fit=None, alike=()))
+    for find in shown:
+        yield FindRow(
+            *(setting.variant, setting.rcache, seed, code, str(find.goal), round(find.value, 4)),
+            *(find.first_tried, round(find.first_seconds, 1)),
+            fit=str(find.fit) if find.fit else "",
+            alike=list(find.alike),
+            also=list(map(str, find.also)),
+            start_pfn=find.genome.start_pfn,
+            genes=list(find.genome.genes),
         )
-        yield dict(msgspec.to_builtins(row))
 
 
 def hold_all(results: Path, on_progress: Progress = lambda: None) -> None:
@@ -213,7 +207,7 @@ def hold_all(results: Path, on_progress: Progress = lambda: None) -> None:
         key = (variant, code_digest(variant, "counted"), name)
         if key not in have:
             with suppress(EndlessError):
-                append_row(results / HOLDS, hold_of(variant, name, stream))
+                append_row(results / HOLDS, msgspec.to_builtins(_hold_row(variant, name, stream)))
         on_progress()
 
 
@@ -230,25 +224,20 @@ def streams(results: Path) -> Iterator[tuple[str, str, OpStream]]:
     for variant in names:
         for row in found:
             if row.variant == variant:
-                name = f"find: {row.goal}"
-                yield variant, name, row.genome.history(_live(row)).stream()
+                nr_live = NR_LIVE if row.goal in INSTRUCTIONS else HOLDS_AT
+                yield variant, f"find: {row.goal}", row.genome.history(nr_live).stream()
 
 
-def _live(row: FindRow) -> int:
-    return NR_LIVE if row.goal in INSTRUCTIONS else HOLDS_AT
-
-
-def hold_of(variant: str, name: str, stream: OpStream) -> Row:
-    """The `HoldRow` of a stream: ops that visit the most nodes are stepped.
+def _hold_row(variant: str, name: str, stream: OpStream) -> HoldRow:
+    """Ops that visit the most nodes are stepped.
 
     Raises `EndlessError` for a request that never returns.
     """
     replayed = iova_variants.replay(variant, stream, op_visits=True)
     counts = steps(variant, stream, costliest(stream, replayed.op_visits, STEPPED, STEPPED_NODES))
-    row = HoldRow(
+    return HoldRow(
         *(variant, code_digest(variant, "counted"), name, replayed.nr_live),
         hold=int(counts.holds.max(initial=0)),
         instructions=int(counts.instructions.max(initial=0)),
         nodes=replayed.worst_visits,
     )
-    return dict(msgspec.to_builtins(row))
