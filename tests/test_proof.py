@@ -10,6 +10,7 @@ import itertools
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ MUTATIONS = [
     (NODE, "#define NODE_COVERS\t12U", "#define NODE_COVERS\t13U", "count-root"),
     (NODE, "#define LEAF_HOLES\t31U", "#define LEAF_HOLES\t27U", "count-root"),
     (NODE, "#define BRANCH_CHILDREN\t15U", "#define BRANCH_CHILDREN\t5U", "count-root"),
+    (NODE, "struct room most = { 0, 0 }", "struct room most = { 0, 1 }", "node-first"),
     (NODE, "room.anywhere <= most.aligned", "room.anywhere <= most.aligned + 1", "node-hole"),
     (EDIT, "change->lost >= room.aligned", "change->lost > room.aligned", "change-kept"),
     (EDIT, "room = most_room(room, change->gained);", "", "change-bound"),
@@ -228,6 +230,14 @@ def test_assumptions_that_exclude_each_other_prove_nothing() -> None:
     nothing = lemma.Lemma("nothing", "", z3.And(x == 1, x == 2), x == 3)
     assert not lemma.check(nothing).holds
     assert lemma.check(nothing).reason == "no values meet the assumptions"
+
+
+def test_a_statement_that_shows_no_values_can_fail() -> None:
+    x = z3.BitVec("x", 8)
+    wrong = lemma.Lemma("wrong", "", z3.BoolVal(True), x == 3)
+    assert not lemma.check(wrong).holds
+    assert lemma.check(wrong).reason == "there is a counterexample"
+    assert lemma.check(replace(wrong, refuted=True)).holds
 
 
 @pytest.mark.slow

@@ -70,12 +70,12 @@ def check(lemma: Lemma) -> Verdict:
     if answer == z3.unknown:
         return verdict(False, f"the solver gave up: {solver.reason_unknown()}")
     values: dict[str, str] = {}
-    if answer == z3.sat:
+    if refuted := answer == z3.sat:
         model = solver.model()
         values = {
             name: _shown(model.eval(term, model_completion=True))
             for name, term in lemma.shows.items()
         }
     if lemma.refuted:
-        return verdict(bool(values), "" if values else "it holds without the assumption", values)
-    return verdict(not values, "there is a counterexample" if values else "", values)
+        return verdict(refuted, "" if refuted else "it holds without the assumption", values)
+    return verdict(not refuted, "there is a counterexample" if refuted else "", values)

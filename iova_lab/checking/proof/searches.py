@@ -110,9 +110,13 @@ class Searches(Rooms):
         start = self.c.start(function, {}, {})
         for each in items[: items.index(loops[0])]:
             self.c.declare(each, start)
-        first = [c.term(start.env[f"most.{name}"]) == 0 for name in ("anywhere", "aligned")]
+        first = {name: c.term(start.env[f"most.{name}"]) for name in ("anywhere", "aligned")}
         yield Lemma(
-            "node-first", "btree_node_room() begins with no room.", z3.BoolVal(True), z3.And(*first)
+            "node-first",
+            "btree_node_room() begins with no room.",
+            z3.BoolVal(True),
+            z3.And(*(term == 0 for term in first.values())),
+            first,
         )
         for leaf in (True, False):
             yield self.node_step(start, loops[0].stmt, leaf=leaf)
