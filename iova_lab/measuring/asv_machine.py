@@ -16,11 +16,6 @@ from asv.util import UserError
 from iova_lab.measuring import provenance
 
 
-def describe(name: str) -> dict[str, str]:
-    """Return what asv stores of a machine, with strings that do not change by themselves."""
-    return provenance.machine() | {"machine": name, "compiler": provenance.compiler_version()}
-
-
 def remember(name: str) -> None:
     """Store this machine as ``name`` where asv looks.
 
@@ -32,7 +27,7 @@ def remember(name: str) -> None:
         known = {}
     # Asked for the host's name, asv answers with its only entry, whatever that is called.
     if known.get("machine") != name:
-        known = describe(name)
+        known = provenance.machine() | {"machine": name}
     MachineCollection.save(name, known | {"compiler": provenance.compiler_version()})
 
 

@@ -18,13 +18,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from asv_runner.discovery import disc_benchmarks
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 #: The environment variable that names the file.
 PROGRESS_FILE = "IOVA_LAB_PROGRESS"
@@ -67,19 +66,13 @@ def remaining(nr_begun: int, nr_cells: int, seconds: float) -> str:
     return "less than a minute left" if left < 60 else f"about {left / 60:.0f} min left"
 
 
-def _forward(stream: IO[str], log: IO[str], show: Callable[[str], object]) -> None:
+def _forward(stream: IO[str], log: IO[str], bar: Progress, task: TaskID) -> None:
     """Keep what asv prints, and show the step that it is at."""
     for line in stream:
         log.write(line)
         log.flush()
-        step = _STEP.match(line)
-        if step:
-            show(step[1].rstrip())
-
-
-def _nr_begun(path: Path) -> int:
-    # asv runs every cell in a process of its own, and sets it up once per sample.
-    return len(set(path.read_text().split()))
+        if step := _STEP.match(line):
+            bar.update(task, description=step[1].rstrip()[:40])
 
 
 def _watch(command: list[str], nr_cells: int, path: Path, bar: Progress) -> int:
@@ -93,17 +86,14 @@ def _watch(command: list[str], nr_cells: int, path: Path, bar: Progress) -> int:
         ) as asv,
     ):
         assert asv.stdout is not None
-
-        def show(step: str) -> None:
-            bar.update(task, description=step[:40])
-
-        reader = threading.Thread(target=_forward, args=(asv.stdout, log, show))
+        reader = threading.Thread(target=_forward, args=(asv.stdout, log, bar, task))
         reader.start()
         printed, began = time.monotonic(), 0.0
         while asv.poll() is None:
             time.sleep(0.5)
             now = time.monotonic()
-            nr_begun = min(_nr_begun(path), nr_cells)
+            # asv runs every cell in a process of its own, and sets it up once per sample.
+            nr_begun = min(len(set(path.read_text().split())), nr_cells)
             began = began or (now if nr_begun else 0.0)
             left = remaining(nr_begun, nr_cells, now - began) if began else "estimating"
             bar.update(task, completed=nr_begun, left=left)
@@ -114,14 +104,12 @@ def _watch(command: list[str], nr_cells: int, path: Path, bar: Progress) -> int:
         return asv.returncode
 
 
-def troubles(log: Path, status: int) -> Iterator[str]:
+def troubles(log: Path, status: int) -> list[str]:
     """Lines of asv's output that show why it failed, at most `NR_SHOWN` of them."""
     lines = log.read_text(encoding="utf-8").splitlines()
     if status == 2:  # some cells failed
-        lines = [line for line in lines if _FAILED.search(line)]
-        yield from lines[:NR_SHOWN]
-    else:
-        yield from lines[-NR_SHOWN:]
+        return [line for line in lines if _FAILED.search(line)][:NR_SHOWN]
+    return lines[-NR_SHOWN:]
 
 
 def run(command: list[str], nr_cells: int) -> int:

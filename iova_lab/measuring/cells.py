@@ -181,8 +181,8 @@ def is_pathological(
     """
     found = [
         exceeds_share(nr_live, worst_nodes),
-        _is_any(spurious_failures),
-        _is_any(above_limit),
+        _exceeds(spurious_failures, 0),
+        _exceeds(above_limit, 0),
     ]
     if True in found:
         return True
@@ -193,15 +193,13 @@ def exceeds_share(nr_live: int, worst_nodes: float | Missing) -> bool | None:
     """Does an op visit more than 10 % of at least 1,000 live ranges?  None if it is unknown."""
     if nr_live < PATHOLOGICAL_FROM:
         return False
-    if isinstance(worst_nodes, Missing):
-        return False if worst_nodes is Missing.NOT_APPLICABLE else None
-    return worst_nodes > PATHOLOGICAL_SHARE * nr_live
+    return _exceeds(worst_nodes, PATHOLOGICAL_SHARE * nr_live)
 
 
-def _is_any(count: float | Missing) -> bool | None:
+def _exceeds(count: float | Missing, most: float) -> bool | None:
     if isinstance(count, Missing):
         return False if count is Missing.NOT_APPLICABLE else None
-    return count > 0
+    return count > most
 
 
 def number(value: float, *, exact: bool = True) -> str:

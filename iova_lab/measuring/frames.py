@@ -24,14 +24,11 @@ def columns_of(row: Callable[..., object]) -> list[str]:
 
 def grouped(names: Iterable[object], alike: Callable[[str, str], bool]) -> list[list[str]]:
     """Put each name into the first group whose first name is ``alike``; order is kept."""
-    groups: list[list[str]] = []
+    groups: dict[str, list[str]] = {}  # by their first names
     for name in map(str, names):
-        group = next((known for known in groups if alike(name, known[0])), None)
-        if group is None:
-            groups.append([name])
-        else:
-            group.append(name)
-    return groups
+        first = next((known for known in groups if alike(name, known)), name)
+        groups.setdefault(first, []).append(name)
+    return list(groups.values())
 
 
 def rows_of(frame: pd.DataFrame, row: Callable[..., Row]) -> Iterator[Row]:

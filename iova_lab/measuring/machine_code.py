@@ -96,12 +96,8 @@ class _Program:
 
     def text(self) -> str:
         lines = []
-        at = 0
-        while at < len(self._queue):  # it grows meanwhile
-            unit, name = self._queue[at]
-            lines.append(f"@{at}:")
-            lines += self._block(unit, self._units[unit].blocks[name])
-            at += 1
+        for at, (unit, name) in enumerate(self._queue):  # it grows meanwhile
+            lines += [f"@{at}:", *self._block(unit, self._units[unit].blocks[name])]
         return "\n".join(lines) + "\n"
 
     def _block(self, unit: int, lines: list[str]) -> list[str]:
@@ -118,8 +114,7 @@ class _Program:
 
         result = []
         for line in lines:
-            label = _LABEL.match(line)
-            if label:
+            if label := _LABEL.match(line):
                 if label[1] in words:
                     result.append(labels.setdefault(label[1], f"L{len(labels)}") + ":")
             elif _TEXT.match(line):

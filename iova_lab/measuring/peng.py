@@ -48,10 +48,10 @@ def nr_calls_for(nr_live: int) -> int:
     return int(np.clip(2_000_000_000 // nr_live, 5_000, 100_000))
 
 
-def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
+def sixth(nr_live: int, nr_calls: int | None = None) -> Sixth:
     """Replace random ranges ``nr_calls`` times and count what mainline searches."""
     nr_calls = nr_calls or nr_calls_for(nr_live)
-    stream = _replaced(nr_live, nr_calls, seed)
+    stream = _replaced(nr_live, nr_calls)
     found = count("mainline", stream)
     allocs = np.array(found.op_visits)[stream.ops["op"][stream.nr_ageing :] == Op.ALLOC]
     # One gap, and at most the height of a path on the way down to insert.
@@ -59,10 +59,10 @@ def sixth(nr_live: int, nr_calls: int | None = None, seed: int = 0) -> Sixth:
     return Sixth(nr_live, nr_calls, found.visits["search"] / nr_calls / (nr_live / 6), one_step)
 
 
-def _replaced(nr_live: int, nr_calls: int, seed: int) -> OpStream:
+def _replaced(nr_live: int, nr_calls: int) -> OpStream:
     """`random_replace` with as many measured calls as are asked for."""
     nr_ageing = random_replace.NR_AGEING_OPS
-    ops = filled_then_replaced(nr_live, nr_ageing // 2 + nr_calls, limit_pfn=LIMIT_48BIT, seed=seed)
+    ops = filled_then_replaced(nr_live, nr_ageing // 2 + nr_calls, limit_pfn=LIMIT_48BIT)
     pack(ops[:nr_live])
     return OpStream(ops, nr_ageing=nr_live + nr_ageing)
 
@@ -89,7 +89,11 @@ def recipes(largest: int) -> tuple[pd.DataFrame, list[str]]:
     full = largest >= FULL_FROM
     first = full_32bit.generate(full_32bit.MAX_NR_LIVE if full else largest)
     second = random_replace.generate(V3_NR_LIVE if full else largest)
-    counts = {name: _counts(name, first, second) for name in ("mainline", *COMPARED)}
+    streams = (startup_32bit.generate(first.nr_ageing // 2), first, second)
+    counts = {
+        name: Recipes(*(count(name, stream) for stream in streams))
+        for name in ("mainline", *COMPARED)
+    }
     table = pd.DataFrame(
         [
             {
@@ -119,11 +123,6 @@ class Recipes(NamedTuple):
         """Mean nodes per call if filling and refusals were as frequent as in his v1."""
         slow, fast = V1_SLOW * self.first.refused.mean, V1_FAST * self.fill.served
         return (slow + fast) / (V1_SLOW + V1_FAST)
-
-
-def _counts(variant: str, first: OpStream, second: OpStream) -> Recipes:
-    filling = startup_32bit.generate(first.nr_ageing // 2)
-    return Recipes(*(count(variant, stream) for stream in (filling, first, second)))
 
 
 def verdict(theirs: float, ours: float) -> str:

@@ -76,7 +76,7 @@ def here(arguments: Sequence[str], variants: Iterable[str]) -> Provenance:
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         compiler=compiler(),
         machine=machine(),
-        load=load(),
+        load=round(os.getloadavg()[0], 1),
         digests={name: iova_variants.load(name, build="counted").path.stem for name in variants},
     )
 
@@ -131,9 +131,7 @@ def read(path: Path) -> Provenance:
     Other members are ignored.  Raises `FileError` for a description that is not one.
     """
     source = beside(path)
-    if not source.exists():
-        return Provenance()
-    return read_file(source)
+    return read_file(source) if source.exists() else Provenance()
 
 
 def read_file(source: Path) -> Provenance:
@@ -200,11 +198,6 @@ def compiler_version() -> str:
     except (building.BuildError, OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.partition("\n")[0].strip()
-
-
-def load() -> float:
-    """The 1-minute load average."""
-    return round(os.getloadavg()[0], 1)
 
 
 def machine() -> dict[str, str]:

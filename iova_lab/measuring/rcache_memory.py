@@ -10,7 +10,7 @@ are online here: those that are not cost the same memory, and a flush passes the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,12 +80,10 @@ class Row:
     flush_locks: int
 
 
-def cells(
-    cpus: Sequence[int] = CPUS, domains: Sequence[int] = DOMAINS
-) -> list[tuple[str, int, int, Load]]:
+def cells() -> list[tuple[str, int, int, Load]]:
     """Kernel, possible CPUs, domains and load of every row."""
-    places = [(nr, 1) for nr in cpus]
-    places += [(CPUS_OF_DOMAINS, nr) for nr in domains if (CPUS_OF_DOMAINS, nr) not in places]
+    places = [(nr, 1) for nr in CPUS]
+    places += [(CPUS_OF_DOMAINS, nr) for nr in DOMAINS if (CPUS_OF_DOMAINS, nr) not in places]
     return [(kernel, *place, load) for kernel in KERNELS for place in places for load in LOADS]
 
 
@@ -149,14 +147,11 @@ def require(results: Path) -> list[Row]:
     Raises `NoResultsError` where one is missing, `FileError`.
     """
     stored = read_rows(results / FILE, Row, written_by=COMMAND)
-    found = {(r.kernel, r.cpus, r.domains, r.load): r for r in (_row(row) for row in stored)}
+    rows = msgspec.convert(stored, list[Row])
+    found = {(row.kernel, row.cpus, row.domains, row.load): row for row in rows}
     places = sorted({key[1:3] for key in found} | {(CPUS_OF_DOMAINS, 1)})
     wanted = [(k, *place, load.name) for k in KERNELS for place in places for load in LOADS]
     missing = [key for key in wanted if key not in found]
     if missing:
         raise NoResultsError(f"{results}/{FILE} lacks {len(missing)} rows: {COMMAND} writes them")
     return [found[key] for key in wanted]
-
-
-def _row(row: dict[str, object]) -> Row:
-    return msgspec.convert(row, Row)

@@ -33,13 +33,8 @@ class PartRow(msgspec.Struct, kw_only=True):
     loaded: bool
 
 
-def has_parts(folder: Path, commit: str) -> bool:
-    """Was the commit measured by `Reference`?"""
-    return bool(rows_of(folder, commit))
-
-
 def rows_of(folder: Path, commit: str) -> list[Row]:
-    """The rows of one commit, oldest first."""
+    """The rows of one commit, oldest first; none if it was not measured by `Reference`."""
     rows = read_rows(folder / LOADS, PartRow, written_by="`iova-lab reference`")
     return [row for row in rows if commit.startswith(row["commit"][:8])]
 

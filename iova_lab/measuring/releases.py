@@ -134,13 +134,13 @@ def _store(results: Path, text: Text, rows: Sequence[Row]) -> None:
 def load(results: Path) -> list[Row]:
     """Read the rows, in the order of the releases; none without a file.  Raises `FileError`."""
     found = read_rows(results / COUNTS, Row, written_by=COMMAND)
-    return sorted((msgspec.convert(row, Row) for row in found), key=lambda row: order(row.release))
+    return sorted(msgspec.convert(found, list[Row]), key=lambda row: order(row.release))
 
 
 def load_texts(results: Path) -> list[Text]:
     """Read the texts, in the order of the releases; none without a file.  Raises `FileError`."""
     found = read_rows(results / TEXTS, Text, written_by=COMMAND)
-    return sorted((msgspec.convert(row, Text) for row in found), key=lambda row: order(row.release))
+    return sorted(msgspec.convert(found, list[Text]), key=lambda row: order(row.release))
 
 
 def require(results: Path) -> tuple[list[Row], list[Text]]:

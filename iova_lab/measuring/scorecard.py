@@ -45,11 +45,10 @@ def linear_scans(frame: pd.DataFrame, variant: str) -> list[Scan]:
     rows = at_largest(frame, "worst_nodes")
     rows = rows[rows["variant"] == variant]
     rows = rows.sort_values(["value", "workload"], ascending=[False, True])
-    found = rows[["workload", "nr_live", "value"]].itertuples(index=False)
     return [
-        Scan(workload, int(nr_live), float(worst))
-        for workload, nr_live, worst in found
-        if exceeds_share(int(nr_live), float(worst))
+        Scan(row.workload, row.nr_live, row.value)
+        for row in rows_of(rows, CellRow)
+        if exceeds_share(row.nr_live, row.value)
     ]
 
 
@@ -73,12 +72,8 @@ def nothing_known(frame: pd.DataFrame, variant: str) -> bool:
 def verdicts(frame: pd.DataFrame, variant: str) -> dict[str, bool | None]:
     """Is each workload pathological for this variant?  None where that was not measured."""
     walked = {scan.workload: scan for scan in linear_scans(frame, variant)}
-    counts = {
-        metric: at_largest(frame[frame["variant"] == variant], metric).set_index("workload")[
-            "value"
-        ]
-        for metric in FAULTS
-    }
+    own = frame[frame["variant"] == variant]
+    counts = [at_largest(own, metric).set_index("workload")["value"] for metric in FAULTS]
     unknown = set(unknown_worst(frame, variant))
     found = {}
     for workload in sorted(set(frame["workload"])):
@@ -90,7 +85,7 @@ def verdicts(frame: pd.DataFrame, variant: str) -> dict[str, bool | None]:
         nr_live = walked[workload].nr_live if workload in walked else PATHOLOGICAL_FROM
         spurious, above = (
             float(count[workload]) if workload in count else Missing.NOT_MEASURED
-            for count in counts.values()
+            for count in counts
         )
         found[workload] = is_pathological(nr_live, worst, spurious, above)
     return found

@@ -40,12 +40,8 @@ def present_by_nodes(frame: pd.DataFrame) -> pd.DataFrame:
     A recorded window is the one that there is if mainline visits as many nodes in it now.
     """
     counted = frame[frame["variant"] == _COUNTED].dropna(subset="nodes")
-    then = {
-        (name, int(size)): nodes
-        for name, size, nodes in zip(
-            counted["workload"], counted["nr_live"], counted["nodes"], strict=True
-        )
-    }
+    cells = counted[["workload", "nr_live", "nodes"]].itertuples(index=False)
+    then = {(name, int(size)): nodes for name, size, nodes in cells}
     stale = {cell for cell, nodes in then.items() if _nodes(*cell) not in (None, nodes)}
     keys = zip(frame["workload"], frame["nr_live"], strict=True)
     kept = [(name, int(size)) not in stale for name, size in keys]

@@ -25,13 +25,3 @@ def footer(folder: Path) -> str:
     inside = folder.resolve().is_relative_to(ROOT)
     target = os.path.relpath(SOURCE, folder.resolve()) if inside else NAME
     return f"\n[{LABEL}]({target})\n"
-
-
-def is_link(target: str) -> bool:
-    """Does a page's Markdown link to the glossary with this?"""
-    return target.endswith("docs/glossary.md")
-
-
-def text() -> str:
-    """The glossary in Markdown; empty without one."""
-    return SOURCE.read_text(encoding="utf-8") if SOURCE.exists() else ""

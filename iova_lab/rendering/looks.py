@@ -43,12 +43,10 @@ def styles(variants: list[str]) -> dict[str, dict[str, Any]]:
     Variants of `ORDER` have the same look in every figure; others are dealt what is left, in the
     order given.  Markers and lines shrink from the bottom to the top, so that none hides another.
     """
-    others = [name for name in variants if name not in ORDER]
-    places = {name: ORDER.index(name) for name in variants if name in ORDER}
-    places |= {name: len(ORDER) + index for index, name in enumerate(others)}
-    top_first = sorted(variants, key=lambda name: places[name])
+    order = [*ORDER, *(name for name in variants if name not in ORDER)]
+    top_first = sorted(variants, key=order.index)
     shares = dict(zip(top_first, np.linspace(0, 1, max(len(variants), 2)), strict=False))
-    return {name: _look(places[name], float(shares[name])) for name in variants}
+    return {name: _look(order.index(name), float(shares[name])) for name in variants}
 
 
 def _look(place: int, share: float) -> dict[str, Any]:

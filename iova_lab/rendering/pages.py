@@ -10,7 +10,7 @@ is made from the pages themselves.  Every page ends with a link to the glossary.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ def write_page(
 
 def write_glossary(folder: Path) -> None:
     """Write the page that the pages in ``folder`` link to, if there is a glossary."""
-    if text := glossary.text():
+    if glossary.SOURCE.exists():
+        text = glossary.SOURCE.read_text(encoding="utf-8")
         html = _page(glossary.LABEL, _html(text, keeps_links=False))
         (folder / glossary.NAME).write_text(html, encoding="utf-8")
 
@@ -103,8 +104,7 @@ def html_of(path: Path, text: str, title: str = "") -> str:
 
 
 def _page(title: str, body: str) -> str:
-    template = _templates().get_template("page.html.j2")
-    return template.render(title=title, body=Markup(body)) + "\n"
+    return fragment("page.html.j2", title=title, body=Markup(body)) + "\n"
 
 
 def fragment(template: str, **data: Any) -> str:
@@ -150,7 +150,7 @@ def _html(text: str, keeps_links: bool = True) -> str:
 def _link_to_html(token: Token) -> None:
     href = str(token.attrs.get("href", ""))
     target = _LOCAL_PAGE.match(href)
-    if token.type == "link_open" and glossary.is_link(href):
+    if token.type == "link_open" and href.endswith("docs/glossary.md"):
         token.attrs["href"] = glossary.NAME
     elif token.type == "link_open" and target:
         token.attrs["href"] = f"{target[1]}.html{target[2] or ''}"
@@ -166,10 +166,8 @@ def find_pages(reports: Path) -> dict[str, list[Page]]:
     machines = {path.parent for path in paths if path.stem == INDEX}
     paths.sort(key=lambda p: (p.parent not in machines, p.parent, p.stem != INDEX, p.stem))
     for path in paths:
-        page = read_page(path)
-        found.setdefault(path.parent.name, []).append(
-            Page(path.relative_to(reports), page.question, page.answer)
-        )
+        page = replace(read_page(path), path=path.relative_to(reports))
+        found.setdefault(path.parent.name, []).append(page)
     return found
 
 

@@ -25,15 +25,13 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     with mpl.rc_context(STYLE):
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
         figure.savefig(pixels, dpi=100, format="png")
-    _with_palette(Image.open(pixels).convert("RGB")).save(png, optimize=True)
-    return [svg, png]
-
-
-def _with_palette(picture: Image.Image) -> Image.Image:
-    """``picture`` in `NR_COLOURS`: a thin line keeps its colour, although few pixels have it."""
-    return picture.quantize(
+    # A thin line keeps its colour, although few pixels have it.
+    picture = Image.open(pixels).convert("RGB")
+    reduced = picture.quantize(
         NR_COLOURS,
         method=Image.Quantize.MAXCOVERAGE,  # MEDIANCUT weighs pixels, and mixes rare colours
         kmeans=1,
         dither=Image.Dither.NONE,
     )
+    reduced.save(png, optimize=True)
+    return [svg, png]

@@ -204,14 +204,6 @@ def across(tables: dict[str, pd.DataFrame], variant: str) -> pd.DataFrame:
     return wide[kept].rename_axis("workload").reset_index()
 
 
-class _Undecided(NamedTuple):
-    """Curves of one metric that are undecided for one reason; ``variant`` names all."""
-
-    metric: str
-    reason: str
-    variant: str
-
-
 class _Missing(NamedTuple):
     """Cells that have no value for one reason: all of these variants, metrics and sizes."""
 
@@ -226,10 +218,9 @@ def undecided(exponents: pd.DataFrame, workload: str) -> list[str]:
     rows = exponents[
         (exponents["workload"] == workload) & (exponents["supported_class"] == "undecided")
     ]
-    found = rows.groupby(["metric", "reason"])["variant"].agg(", ".join).reset_index()
     return [
-        f"growth of {SHOWN[row.metric]} undecided: {row.variant}: {row.reason}"
-        for row in rows_of(found, _Undecided)
+        f"growth of {SHOWN[str(metric)]} undecided: {', '.join(curves['variant'])}: {reason}"
+        for (metric, reason), curves in rows.groupby(["metric", "reason"])
     ]
 
 

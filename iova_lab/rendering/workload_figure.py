@@ -58,9 +58,10 @@ def workload_figure(
         groups=coinciding_groups(frame, workload),
     )
     panels = {metric: drawn[drawn["metric"] == metric] for metric in PANELS}
-    nr_dots = max(_nr_dots(rows) for rows in panels.values())
+    nr_dots = [rows["variant"].nunique() for rows in panels.values() if not _is_curve(rows)]
     top = title_height(finding, WIDTH) + 0.2
-    height = top + 0.85 + max(3.9 if _any_curve(panels) else 0, 0.25 * max(nr_dots, 3))
+    least = 3.9 if len(nr_dots) < len(panels) else 0  # where there is a curve
+    height = top + 0.85 + max(least, 0.25 * max([3, *nr_dots]))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height))
         for index, (metric, label) in enumerate(PANELS.items()):
@@ -94,14 +95,6 @@ def _is_curve(rows: pd.DataFrame) -> bool:
     return bool(rows["nr_live"].nunique() > 1)
 
 
-def _any_curve(panels: dict[str, pd.DataFrame]) -> bool:
-    return any(_is_curve(rows) for rows in panels.values())
-
-
-def _nr_dots(rows: pd.DataFrame) -> int:
-    return 0 if _is_curve(rows) else rows["variant"].nunique()
-
-
 def _panel(
     figure: Figure, index: int, top: float, rows: pd.DataFrame, label: str, view: _View
 ) -> None:
@@ -118,10 +111,8 @@ def _panel(
             1 - (top + 0.75) / height,
         )
     )
-    if _is_curve(rows):
-        _curves(axes, rows, label, view)
-    else:
-        _dots(axes, rows, label, view)
+    draw = _curves if _is_curve(rows) else _dots
+    draw(axes, rows, label, view)
 
 
 def _errors(line: pd.DataFrame) -> np.ndarray:
@@ -140,7 +131,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, label: str, view: _View) -> None:
     alike = view.groups if label == PANELS["nodes_per_op"] else []
     label_ends(axes, _ends(panel[~panel["variant"].isin(view.fakes)], alike, view.refused))
     for name, line in panel[panel["variant"].isin(view.fakes)].groupby("variant"):
-        _floor_label(axes, (line["nr_live"].iloc[0], line["value"].iloc[0]), str(name))
+        _floor_label(axes, str(name), (line["nr_live"].iloc[0], line["value"].iloc[0]), (0, 4))
 
 
 def _crossed(line: pd.DataFrame, refused: pd.Series) -> pd.DataFrame:
@@ -201,7 +192,7 @@ def _dots(axes: Axes, rows: pd.DataFrame, label: str, view: _View) -> None:
     for name, floor in rows[rows["variant"].isin(view.fakes)].set_index("variant").iterrows():
         _floor_line(axes, float(floor["value"]), str(name))
     for place, (name, value) in enumerate(values.iterrows()):
-        whiskers = None if np.isnan(value["ci_lo"]) else _errors(value.to_frame().T.astype(_FLOATS))
+        whiskers = None if np.isnan(value["ci_lo"]) else _errors(values.iloc[[place]])
         look = view.looks[str(name)] | {"markersize": 7, "linestyle": "none"}
         axes.errorbar([value["value"]], [place], xerr=whiskers, **look)
         count = view.refused.get((name, value["nr_live"]), 0)
@@ -217,9 +208,6 @@ def _dots(axes: Axes, rows: pd.DataFrame, label: str, view: _View) -> None:
             )
     axes.set_yticks(range(len(shown)), shown)
     axes.set_ylim(len(shown) - 0.5, -0.9)
-
-
-_FLOATS = {"value": float, "ci_lo": float, "ci_hi": float}
 
 
 def _dot_axis(axes: Axes, values: pd.Series) -> None:
@@ -240,24 +228,11 @@ def _floor_line(axes: Axes, value: float, name: str) -> None:
     low, high = axes.get_xlim()
     axes.axvline(value, color=FLOOR, linestyle="--", linewidth=1)
     axes.set_xlim(min(low, value / 1.5), high)
-    axes.annotate(
-        f"{name}: the floor",
-        (value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, -2),
-        textcoords="offset points",
-        verticalalignment="top",
-        fontsize=8,
-        color="#555555",
-    )
+    _floor_label(axes, name, (value, 1), (4, -2), xycoords=("data", "axes fraction"), va="top")
 
 
-def _floor_label(axes: Axes, point: tuple[float, float], name: str) -> None:
-    axes.annotate(
-        f"{name}: the floor",
-        point,
-        (0, 4),
-        textcoords="offset points",
-        fontsize=8,
-        color="#555555",
-    )
+def _floor_label(
+    axes: Axes, name: str, point: tuple[float, float], offset: tuple[float, float], **place: Any
+) -> None:
+    look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "#555555"}
+    axes.annotate(f"{name}: the floor", point, offset, **look, **place)

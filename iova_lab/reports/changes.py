@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,6 @@ from iova_lab.basics.reading import read_json, read_rows, read_table, row_files
 from iova_lab.checking import promises_results
 from iova_lab.measuring import asv_runs, results
 from iova_lab.measuring.cells import number
-from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.pages import write_page
 
 KEYS = ["source", "metric", "workload", "variant", "nr_live"]
@@ -124,12 +123,11 @@ def _asv(folder: Path, machine: str) -> pd.DataFrame:
 
 
 def _csv(path: Path, folder: Path) -> pd.DataFrame:
-    frame = read_table(path, dict[str, str], written_by="a command of the lab", dtype=TEXT)
+    # Names of rcaches look like numbers.
+    frame = read_table(
+        path, dict[str, str], written_by="a command of the lab", dtype={"rcache": str}
+    )
     return _melted(frame, str(path.relative_to(folder)).removesuffix(".gz"))
-
-
-#: Columns of names that look like numbers.
-TEXT: dict[str, type] = {"rcache": str}
 
 
 def _kernel(path: Path, folder: Path) -> pd.DataFrame:
@@ -238,20 +236,12 @@ def by_metric(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-class _Moved(NamedTuple):
-    """A number that moved, of what `moved` has of it."""
-
-    metric: str
-    nr_live: int
-    old: float
-    new: float
-
-
 def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per variant, workload and metric, the greatest change first: all sizes, old and new."""
+    numbers = rows[["metric", "nr_live", "old", "new"]].itertuples(index=False)
     text = [
-        f"{row.nr_live:,}: {_both(row.old, row.new, exact=row.metric not in results.TIMES)}"
-        for row in rows_of(rows, _Moved)
+        f"{nr_live:,}: {_both(old, new, exact=metric not in results.TIMES)}"
+        for metric, nr_live, old, new in numbers
     ]
     keys = ["variant", "workload", "metric", "source"]
     with np.errstate(divide="ignore"):

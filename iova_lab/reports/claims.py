@@ -26,13 +26,11 @@ from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.claims_figure import drawable, figure
 
 Found = Sequence[tuple[Claim, Finding]]
-COMMAND = "make claims"
 
 
-def stored(results: Path, claims: Sequence[Claim] | None = None) -> list[tuple[Claim, Finding]]:
+def stored(results: Path) -> list[tuple[Claim, Finding]]:
     """Every claim with the verdict on what is stored of it."""
-    wanted = all_claims() if claims is None else claims
-    return [(one, judge(one, store.read(results, one))) for one in wanted]
+    return [(one, judge(one, store.read(results, one))) for one in all_claims()]
 
 
 def summaries(found: Found) -> list[str]:
@@ -91,17 +89,15 @@ def write_claims(results: Path, out_dir: Path) -> Path:
         confidence=CONFIDENCE,
         nr_drawn=len(shown),
         taken=_taken(list(rows.values())),
-        thresholds=_thresholds(),
+        thresholds=(rules.__doc__ or "").partition("\n")[2].strip(),
         seconds=f"{sum(row.get('seconds', 0) for row in rows.values()) / 60:.0f}",
     )
 
 
 def _warning(found: Found, rows: dict[str, dict[str, Any]]) -> str:
     """How many results are of code that has changed since, or that git does not have."""
-    measured = [
-        (claim, rows[claim.id]) for claim, _ in found if rows.get(claim.id, {}).get("commit")
-    ]
-    old = sum(is_old(claim, row) for claim, row in measured)
+    measured = [claim for claim, _ in found if rows.get(claim.id, {}).get("commit")]
+    old = sum(is_old(claim, rows[claim.id]) for claim in measured)
     return f"; {flags.OLD} in {old} of {len(measured)} results" if old else ""
 
 
@@ -118,10 +114,6 @@ def is_old(claim: Claim, row: dict[str, Any]) -> bool:
         text += inspect.getsource(module)
     named = re.findall(r"\w+", text)
     return not set(named).isdisjoint(changed)
-
-
-def _thresholds() -> str:
-    return (rules.__doc__ or "").partition("\n")[2].strip()
 
 
 def _taken(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -193,8 +185,7 @@ def mail(found: Found, rows: dict[str, dict[str, Any]]) -> str:
     """The table for a mail: at most 72 columns, ASCII.  Raises `ValueError` if it is not."""
     lines = ["Do published claims about IOVA allocators hold here?", ""]
     lines += [fill(summary(found) + _warning(found, rows) + "."), "", fill(SHORT_NOTE), ""]
-    for line in _taken(list(rows.values())):
-        lines.append(fill(line, "  ", ""))
+    lines += [fill(line, "  ", "") for line in _taken(list(rows.values()))]
     for claim, finding in found:
         lines += ["", fill(f"{claim.id}: {finding.verdict.upper()}", "  ", "")]
         lines.append(fill(claim.claim, "    ", "  claim: "))

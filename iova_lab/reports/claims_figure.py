@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -67,16 +68,11 @@ def figure(found: Sequence[tuple[Claim, Finding]]) -> Figure:
 
 def title(found: Sequence[tuple[Claim, Finding]]) -> str:
     """The finding in a sentence."""
-    tested = [
-        finding.verdict
-        for claim, finding in found
-        if finding.verdict in LOOKS and claim.origin == ORIGINS[0]
-    ]
-    held = sum(verdict is Verdict.REPRODUCED for verdict in tested)
-    refuted = sum(verdict is Verdict.NOT for verdict in tested)
+    published = Counter(one.verdict for claim, one in found if claim.origin == ORIGINS[0])
     return (
-        f"Of {len(tested)} published claims that can be tested here, {held} are reproduced "
-        f"and {refuted} are not"
+        f"Of {sum(published[verdict] for verdict in LOOKS)} published claims that can be tested"
+        f" here, {published[Verdict.REPRODUCED]} are reproduced and {published[Verdict.NOT]} are"
+        " not"
     )
 
 

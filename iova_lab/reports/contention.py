@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.basics.reading import row_files
+from iova_lab.basics.reading import Row, row_files
 from iova_lab.contention import holds, plausible, store, validation
 from iova_lab.contention.constants import Constants, ConstantsError
 from iova_lab.contention.lockups import MOST_CPUS
@@ -28,50 +28,49 @@ from iova_lab.reports.contention_figures import lockup_figure, wait_figure
 SUBJECT = "mainline"
 
 
-def _frame(results: Path, name: str, made_by: str) -> pd.DataFrame:
+def _rows(results: Path, name: str, made_by: str = "sweep") -> list[Row]:
     """Rows of one file.  Raises `NoResultsError` if there is none."""
     found = store.read(results, name)
     if not found:
         raise NoResultsError(f"{results}/{name}.jsonl has no rows: iova-lab contention {made_by}")
-    return pd.DataFrame(found)
+    return found
 
 
-def _chosen(frame: pd.DataFrame, constants: Constants, where: Path) -> pd.DataFrame:
+def _chosen(results: Path, name: str, constants: Constants) -> pd.DataFrame:
     """Rows of the page's scenario, at the scenario's own pace.
 
     Raises `NoResultsError` if there is none, `ConstantsError` for rows of other machine constants.
     """
+    frame = pd.DataFrame(_rows(results, name))
     chosen = frame[(frame["scenario"] == SCENARIO) & frame["think_ns"].isna()]
     if chosen.empty:
         raise NoResultsError(f"no row of scenario {SCENARIO}: iova-lab contention sweep")
-    wanted = {"handoff_ns": constants.handoff_ns, "remote_ns": constants.remote_ns}
     alike = pd.Series(True, index=chosen.index)
-    for name, value in wanted.items():
-        alike &= chosen[name] == value if name in chosen else False
+    for one in ("handoff_ns", "remote_ns"):
+        alike &= chosen[one] == getattr(constants, one) if one in chosen else False
     if not alike.all():
         raise ConstantsError(
-            f"{where}: {(~alike).sum()} of {len(chosen)} rows were simulated with other machine"
-            " constants than those of host.jsonl, so they can't be compared on one page:"
-            " iova-lab contention sweep --stored"
+            f"{results / name}.jsonl: {(~alike).sum()} of {len(chosen)} rows were simulated with"
+            " other machine constants than those of host.jsonl, so they can't be compared on one"
+            " page: iova-lab contention sweep --stored"
         )
     return chosen
 
 
 def write_contention(results: Path, out_dir: Path) -> Path:
     """Write contention.md, contention.html and the figures; the path of the HTML."""
-    machine = {row["what"]: row for row in _rows(results, "host", "sweep")}
+    machine = {row["what"]: row for row in _rows(results, "host")}
     if not {"host", "constants"} <= set(machine):
         raise ConstantsError(
             f"{results}/host.jsonl has no machine, or no constants of it: iova-lab contention sweep"
         )
     constants = Constants.from_row(machine["constants"])
-    services = [row for row in _rows(results, "services", "sweep") if "too_long" not in row]
-    waits = _chosen(_frame(results, "sweep", "sweep"), constants, results / "sweep.jsonl")
-    lockups = _chosen(_frame(results, "lockups", "sweep"), constants, results / "lockups.jsonl")
+    services = [row for row in _rows(results, "services") if "too_long" not in row]
+    waits = _chosen(results, "sweep", constants)
+    lockups = _chosen(results, "lockups", constants)
     checked = _rows(results, "validation", "validate")
-    doubted = validation.doubted(checked)
     frame = pd.DataFrame(plausible.usable(checked))
-    published = _frame(results, "published", "validate")
+    published = pd.DataFrame(_rows(results, "published", "validate"))
     host = machine["host"]
     out_dir.mkdir(parents=True, exist_ok=True)
     drawn = set(waits[["workload", "nr_live"]].itertuples(index=False, name=None))
@@ -80,25 +79,31 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     here = lockups[lockups["here"]]
     picture = _lockup_picture(here, out_dir)
     _drop_stale(out_dir, {f"wait-{one['workload']}" for one in pictures} | {picture and "lockups"})
+    old = _old(services)
+    loaded = any(row.get("load", {}).get("loaded") for row in [*services, *checked])
+    # What the answer can't be read without: holds of old code, rows of a loaded machine.
+    warning = f" {OLD}." * bool(old) + LOADED_IN_PART * loaded
     return write_page(
         out_dir,
         "contention",
-        answer=f"{contention_lockups.answer(lockups)}{_warning(services, checked)}",
+        answer=f"{contention_lockups.answer(lockups)}{warning}",
         measured=contention_lockups.measured(lockups),
         lockup_figure=picture,
         pictures=pictures,
         here=contention_lockups.of_this_machine(here),
         there=contention_lockups.of_published_costs(lockups[~lockups["here"]]),
         withdrawn=contention_lockups.withdrawn(here, services, SUBJECT),
-        refused=[f"{cell}: {'; '.join(why)}" for cell, why in refused.items()],
-        aside=[f"{cell}: {'; '.join(why)}" for cell, why in _aside(services, refused).items()],
+        refused=refused,
+        aside={
+            cell: why for cell, why in plausible.set_aside(services).items() if cell not in refused
+        },
         state=plausible.other_state(services),
-        old=_old(services),
+        old=old,
         loads=_loads([*services, *checked]),
         safe=contention_lockups.safe(lockups),
         errors=contention_errors.errors(frame),
         worst=contention_errors.worst(frame),
-        doubted=[f"{cell}: {'; '.join(why)}" for cell, why in doubted.items()],
+        doubted=validation.doubted(checked),
         published=contention_errors.published(published),
         assumed=published.to_dict("records"),
         scenario=SCENARIO,
@@ -119,12 +124,6 @@ def write_contention(results: Path, out_dir: Path) -> Path:
     )
 
 
-def _rows(results: Path, name: str, made_by: str) -> list[dict[str, Any]]:
-    """Rows of one file as they are.  Raises `ValueError` if there is none."""
-    _frame(results, name, made_by)
-    return store.read(results, name)
-
-
 def _drop_stale(out_dir: Path, drawn: set[str]) -> None:
     """Delete figures of an earlier page that this one withdraws."""
     for path in [*out_dir.glob("wait-*"), *out_dir.glob("lockups.*")]:
@@ -132,31 +131,12 @@ def _drop_stale(out_dir: Path, drawn: set[str]) -> None:
             path.unlink()
 
 
-def _aside(services: list[dict[str, Any]], refused: dict[str, Any]) -> dict[str, list[str]]:
-    found = plausible.set_aside(services)
-    return {cell: why for cell, why in found.items() if cell not in refused}
+def _old(services: list[Row]) -> list[str]:
+    """Variants whose holds were measured with other code than today's."""
+    return sorted({row["asked"][0] for row in services if is_old(row, row["asked"][0], "threaded")})
 
 
-def _old(services: list[dict[str, Any]]) -> str:
-    """Label of holds that were measured with other code than today's."""
-    names = sorted(
-        {row["asked"][0] for row in services if is_old(row, row["asked"][0], "threaded")}
-    )
-    if not names:
-        return ""
-    return (
-        f"{OLD}: measured with code or compiler flags that have changed since: {', '.join(names)}"
-    )
-
-
-def _warning(services: list[dict[str, Any]], checked: list[dict[str, Any]]) -> str:
-    """What the answer can't be read without: holds of old code, rows of a loaded machine."""
-    old = f" {OLD}." if _old(services) else ""
-    loaded = any(row.get("load", {}).get("loaded") for row in [*services, *checked])
-    return old + LOADED_IN_PART * loaded
-
-
-def _loads(found: list[dict[str, Any]]) -> str:
+def _loads(found: list[Row]) -> str:
     """Label of rows by the load that they were measured under."""
     unknown = sum("load" not in row for row in found)
     lines = [f"{unknown} of {len(found)} rows have no load recorded"] if unknown else []

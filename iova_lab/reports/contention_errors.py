@@ -18,9 +18,9 @@ def errors(checked: pd.DataFrame) -> pd.DataFrame:
 
 def worst(checked: pd.DataFrame) -> pd.DataFrame:
     """Each cell of most threads, measured beside predicted."""
-    rows_of = checked[checked["threads"] == checked["threads"].max()]
+    most = checked[checked["threads"] == checked["threads"].max()]
     table = []
-    for row in rows_of.to_dict("records"):
+    for row in most.to_dict("records"):
         pairs = {
             name: f"{duration(row[f'measured_{name}'])} / {duration(row[f'predicted_{name}'])}"
             for name in ("hold", "wait", "p99_wait", "max_wait")

@@ -41,12 +41,13 @@ def wait_figure(frame: pd.DataFrame, finding: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axes = _axes()
         for name in wide:
-            look = line_look(looks[str(name)])
             line = wide[name][wide[name] > 0]
-            axes.plot(line.index, line, **look)
+            axes.plot(line.index, line, **line_look(looks[str(name)]))
         axes.set(xscale="log", yscale="log", xlabel="CPUs that use the domain")
         axes.set_ylabel("longest wait for the lock, interrupts off")
-        _cpu_axis(axes, [int(cpus) for cpus in wide.index])
+        axes.xaxis.set_major_locator(FixedLocator([int(cpus) for cpus in wide.index]))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(EngFormatter("s"))
         low = float(wide[wide > 0].min().min())
         axes.set_ylim(low / 2, SOFT_LOCKUP_S * 6)
@@ -65,12 +66,6 @@ def _axes() -> tuple[Figure, Axes]:
     place = {"left": 0.1, "right": 0.71, "top": 1 - 0.75 / HEIGHT, "bottom": 0.55 / HEIGHT}
     axes: Axes = figure.subplots(gridspec_kw=place)
     return figure, axes
-
-
-def _cpu_axis(axes: Axes, cpus: list[int]) -> None:
-    axes.xaxis.set_major_locator(FixedLocator(cpus))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _watchdogs(axes: Axes, x: float) -> None:

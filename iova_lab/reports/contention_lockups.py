@@ -16,10 +16,8 @@ AGAIN = "`iova-lab contention sweep --again` on an idle machine"
 
 def _least(frame: pd.DataFrame, column: str) -> pd.Series | None:
     """Row with the fewest CPUs, and among those the fewest live ranges."""
-    found = frame.dropna(subset=[column])
-    if found.empty:
-        return None
-    return found.sort_values([column, "nr_live"]).iloc[0]
+    found = frame.dropna(subset=[column]).sort_values([column, "nr_live"])
+    return None if found.empty else found.iloc[0]
 
 
 def _number_of(row: pd.Series | None, column: str) -> str:
@@ -48,13 +46,10 @@ def answer(lockups: pd.DataFrame) -> str:
 def measured(lockups: pd.DataFrame) -> str:
     """Fewest CPUs at this machine's cost of a node."""
     soft = _least(lockups[lockups["here"]], "soft_cpus")
+    takes = f"a soft lockup takes {_number_of(soft, 'soft_cpus')}"
     if soft is None:
-        number = _number_of(None, "soft_cpus")
-        return f"At this machine's cost of a node, a soft lockup takes {number}."
-    return (
-        f"At the measured {soft['ns_per_node']:.3g} ns a node, a soft lockup takes"
-        f" {_number_of(soft, 'soft_cpus')} ({_cell(soft)})."
-    )
+        return f"At this machine's cost of a node, {takes}."
+    return f"At the measured {soft['ns_per_node']:.3g} ns a node, {takes} ({_cell(soft)})."
 
 
 def _number(value: Any) -> str:
@@ -100,18 +95,15 @@ def withdrawn(here: pd.DataFrame, services: list[dict[str, Any]], variant: str) 
     own = [row for row in services if row["asked"][0] == variant]
     lines = []
     for nr_live in sorted({row["nr_live"] for row in own} - set(here["nr_live"])):
-        scans = [row for row in own if row["nr_live"] == nr_live and _scans(row)]
-        good = [row for row in scans if not plausible.fit_doubts(row["alloc"])]
+        allocs = [row["alloc"] for row in own if row["nr_live"] == nr_live]
+        scans = [one for one in allocs if plausible.is_scan(one)]
+        good = [one for one in scans if not plausible.fit_doubts(one)]
         lines.append(
             f"{nr_live:,} live ranges: the holds of {len(scans)} workloads scan, and"
             f" {len(good)} of them fit within {plausible.MOST_ERROR:.0%};"
             f" {plausible.LEAST_FITS} are needed. Measured again by {AGAIN}"
         )
     return lines
-
-
-def _scans(row: dict[str, Any]) -> bool:
-    return plausible.is_scan(row["alloc"])
 
 
 def safe(lockups: pd.DataFrame) -> list[str]:

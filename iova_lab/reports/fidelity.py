@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from iova_lab.basics.reading import row_files
@@ -28,6 +27,7 @@ from iova_lab.reports.fidelity_ratios import (
     RELATIVES,
     by_variant,
     compared,
+    shown,
     summary,
     trust,
 )
@@ -74,8 +74,8 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
     out_dir.mkdir(parents=True, exist_ok=True)
     if len(ratios):
         save(figure(ratios), out_dir / "fidelity")
-    shown = frame.drop(columns=["code", "source"])
-    shown.to_csv(out_dir / "fidelity.csv", index=False, lineterminator="\n")
+    stored = frame.drop(columns=["code", "source"])
+    stored.to_csv(out_dir / "fidelity.csv", index=False, lineterminator="\n")
     measured = frame[frame["error"].isna()]
     old = old_in_kernel(measured)
     maple = fidelity_maple.costs(measured)
@@ -98,7 +98,6 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         ],
         own=_own_against_kernel(measured),
         floor=number(measured[measured["variant"] == "null"]["p50"].median()),
-        ratios=ratios,
         trust=trust(ratios),
         by_variant=by_variant(ratios),
         common=_common_case(measured),
@@ -110,12 +109,10 @@ def write_fidelity(results: Path, out_dir: Path) -> Path:
         left_out=_left_out(results, frame, times),
         maple=fidelity_maple.table(maple),
         of_maple=fidelity_maple.summary(maple),
-        made=provenance.of_files(_stores(results), "kernel"),
+        made=provenance.of_files(
+            [*row_files(results, rows.KERNELS), results / rows.USER], "kernel"
+        ),
     )
-
-
-def _stores(results: Path) -> list[Path]:
-    return [*row_files(results, rows.KERNELS), results / rows.USER]
 
 
 def _totals(frame: pd.DataFrame) -> dict[str, Any]:
@@ -124,13 +121,10 @@ def _totals(frame: pd.DataFrame) -> dict[str, Any]:
     return {
         "kernels": kernels,
         "options": " ".join(f"--kernel {one}" for one in dict.fromkeys(map(series, kernels))),
-        "nr_workloads": frame["workload"].nunique(),
         "kernel_ops": f"{own['nr_ops'].sum():,.0f}",
         "kernel_equal": f"{own['nr_equal'].sum():,.0f}",
         "all_ops": f"{frame['nr_ops'].sum():,.0f}",
         "all_equal": f"{frame['nr_equal'].sum():,.0f}",
-        "nr_cells": f"{len(frame):,}",
-        "nr_variants": frame["variant"].nunique(),
     }
 
 
@@ -142,17 +136,11 @@ def _oracle(frame: pd.DataFrame) -> pd.DataFrame:
     for release, group in largest.groupby("release"):
         short = rows.short_release(str(release))
         group = group.set_index("workload").reindex(table["workload"])
-        table[f"{short}: live"] = [_count(value) for value in group["nr_live"]]
-        table[f"{short}: ops"] = [_count(value) for value in group["nr_ops"]]
+        table[f"{short}: live"] = [shown(value, ",.0f") for value in group["nr_live"]]
+        table[f"{short}: ops"] = [shown(value, ",.0f") for value in group["nr_ops"]]
         share = group["nr_equal"] / group["nr_ops"]
-        table[f"{short}: equal"] = [
-            NOTHING if np.isnan(value) else f"{value:.2%}" for value in share
-        ]
+        table[f"{short}: equal"] = [shown(value, ".2%") for value in share]
     return table
-
-
-def _count(value: float) -> str:
-    return NOTHING if np.isnan(value) else f"{value:,.0f}"
 
 
 def old_in_kernel(frame: pd.DataFrame) -> pd.Series:
@@ -208,9 +196,7 @@ def _own_against_kernel(frame: pd.DataFrame) -> pd.DataFrame:
             continue
         table[f"{short}: kernel"] = [number(value) for value in kernel]
         table[f"{short}: {BASE}"] = [number(value) for value in own]
-        table[f"{short}: ratio"] = [
-            NOTHING if np.isnan(value) else f"{value:.3f}" for value in own / kernel
-        ]
+        table[f"{short}: ratio"] = [shown(value, ".3f") for value in own / kernel]
     return table
 
 

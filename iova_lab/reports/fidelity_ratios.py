@@ -56,7 +56,7 @@ def trust(ratios: pd.DataFrame) -> pd.DataFrame:
                 "its ratios": f"{number(worst['user_ratio'])} ns, "
                 f"{number(worst['kernel_ratio'])} instr.",
                 f"within x{CLOSE}": f"{within(group):.0%}",
-                "rank (Kendall)": NOTHING if np.isnan(rank) else f"{rank:.2f}",
+                "rank (Kendall)": shown(rank, ".2f"),
             }
         )
     return pd.DataFrame(lines)
@@ -83,9 +83,9 @@ def within(group: pd.DataFrame) -> float:
     return float((np.log(group["off"]).abs() <= np.log(CLOSE)).mean())
 
 
-def _nr_times(group: pd.DataFrame) -> int:
-    """Times in user space among these ratios; each is compared with every kernel."""
-    return len(group.drop_duplicates(["workload", "nr_live", "variant"]))
+def shown(value: float, spec: str) -> str:
+    """A number by its format; the mean of nothing, and what was not measured, is `NOTHING`."""
+    return NOTHING if np.isnan(value) else format(value, spec)
 
 
 def summary(ratios: pd.DataFrame) -> dict[str, str]:
@@ -102,14 +102,15 @@ def summary(ratios: pd.DataFrame) -> dict[str, str]:
     found = {
         "nr_kernels": str(ratios["release"].nunique()),
         "nr_far": f"{int(far.sum()):,}",
-        "same_side": f"{sides[far].mean():.1%}" if far.any() else NOTHING,
+        "same_side": shown(sides[far].mean(), ".1%"),
     }
     for name, group in groups.items():
         low, high = np.quantile(group["off"], [0.05, 0.95]) if len(group) else (np.nan, np.nan)
+        times = group.drop_duplicates(["workload", "nr_live", "variant"])  # one for all kernels
         found |= {
             f"{name}_nr": f"{len(group):,}",
-            f"{name}_times": f"{_nr_times(group):,}",
-            f"{name}_within": f"{within(group):.0%}" if len(group) else NOTHING,
+            f"{name}_times": f"{len(times):,}",
+            f"{name}_within": shown(within(group), ".0%"),
             f"{name}_range": f"x{low:.2f} and x{high:.2f}" if len(group) else NOTHING,
         }
     for name, group in (
@@ -119,6 +120,6 @@ def summary(ratios: pd.DataFrame) -> dict[str, str]:
         further = np.log(group["user_ratio"]) / np.log(group["kernel_ratio"]) > 1
         found |= {
             f"{name}_nr": f"{len(group):,}",
-            f"{name}_still": f"{further.mean():.0%}" if len(group) else NOTHING,
+            f"{name}_still": shown(further.mean(), ".0%"),
         }
     return found

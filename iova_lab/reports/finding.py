@@ -11,7 +11,7 @@ import pandas as pd
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.results import select
 from iova_lab.measuring.scorecard import FAULTS, faults, linear_scans, nothing_known, unknown_worst
-from iova_lab.rendering.tables import common_size
+from iova_lab.rendering.tables import SHOWN, common_size
 
 MOST_NAMES = 3
 
@@ -41,29 +41,25 @@ def faults_of_workload(frame: pd.DataFrame, workload: str) -> list[str]:
     """A sentence for each kind of fault that the workload shows, with all its variants."""
     found = faults(frame)
     found = found[found["workload"] == workload]
-    sentences = []
-    for metric, words in FAULTS.items():
-        who = sorted(set(found[found["metric"] == metric]["variant"]))
-        if who:
-            sentences.append(f"{words.capitalize()}: {', '.join(who)}.")
-    return sentences
+    return [
+        f"{words.capitalize()}: {', '.join(who)}."
+        for metric, words in FAULTS.items()
+        if (who := sorted(set(found[found["metric"] == metric]["variant"])))
+    ]
 
 
 def _growth(exponents: pd.DataFrame, workload: str) -> str:
     curves = exponents[
         (exponents["workload"] == workload) & (exponents["metric"] == "nodes_per_op")
     ]
-    linear = sorted(curves[curves["supported_class"] == "linear"]["variant"])
-    if not linear:
-        if (curves["supported_class"] == "undecided").all():
-            return ""
-        return "No allocator visits nodes in proportion to the live ranges"
-    if len(linear) == len(curves):
-        return "Every allocator visits nodes in proportion to the live ranges"
-    verb = "visits" if len(linear) == 1 else "visit"
-    return (
-        f"{len(linear)} of {len(curves)} allocators {verb} nodes in proportion to the live ranges"
-    )
+    if (curves["supported_class"] == "undecided").all():
+        return ""
+    nr_linear = int((curves["supported_class"] == "linear").sum())
+    if nr_linear in (0, len(curves)):
+        who = "Every allocator visits" if nr_linear else "No allocator visits"
+    else:
+        who = f"{nr_linear} of {len(curves)} allocators visit{'s' * (nr_linear == 1)}"
+    return f"{who} nodes in proportion to the live ranges"
 
 
 def _fewest(frame: pd.DataFrame, ratios: pd.DataFrame, rows: pd.DataFrame, baseline: str) -> str:
@@ -112,14 +108,10 @@ def of_variant(frame: pd.DataFrame, variant: str, baseline: str) -> str:
         parts.append("Never fails spuriously and never exceeds a limit.")
     unjudged = [metric for metric, count in judged.items() if not count]
     if unjudged:
-        parts.append(f"Not measured: {' and '.join(TITLES[metric] for metric in unjudged)}.")
+        parts.append(f"Not measured: {' and '.join(SHOWN[metric] for metric in unjudged)}.")
     if variant != baseline:
         parts.append(_against(frame, variant, baseline))
     return " ".join(parts)
-
-
-#: What was not measured, in words.
-TITLES = {"spurious_failures": "spurious failures", "above_limit": "answers above the limit"}
 
 
 def _scans(frame: pd.DataFrame, variant: str) -> str:

@@ -26,10 +26,8 @@ CANDIDATE, MAINLINE = "candidate", "mainline"
 
 def load(results: Path) -> list[Row]:
     """The last boot of every allocator, kernel, setting and load.  Raises `NoResultsError`."""
-    found = {}
-    for row in rows.ios(results):
-        key = (row["release"], row["allocator"], row["load"], *(row[name] for name in SETTINGS))
-        found[key] = row
+    keys = ("release", "allocator", "load", *SETTINGS)
+    found = {tuple(row[name] for name in keys): row for row in rows.ios(results)}
     if not found:
         raise NoResultsError(f"{results}/{rows.IOS} has no rows: iova-lab kernel io makes them")
     return sorted(found.values(), key=lambda row: NAMES.index(row["load"]))
@@ -82,11 +80,11 @@ def _common(frame: pd.DataFrame) -> dict[str, object]:
     warm, cold = frame[~frame["cold"]], frame[frame["cold"]]
     return {
         "release": rows.short_release(frame["release"].iloc[0]),
-        "in_all": pivot(warm, "instructions", 0),
+        "in_all": pivot(warm, "instructions"),
         "rate": rates(warm),
-        "inside": pivot(warm, "inside", 0),
-        "cold": pivot(cold, "inside", 0),
-        "worst": pivot(frame, "alloc_worst", 0),
+        "inside": pivot(warm, "inside"),
+        "cold": pivot(cold, "inside"),
+        "worst": pivot(frame, "alloc_worst"),
         "share": shares(frame),
     }
 
@@ -123,7 +121,7 @@ def ratio_range(frame: pd.DataFrame, value: str, base: str = STOCK) -> str:
     return f"{found.min():.2f} to {found.max():.2f}"
 
 
-def pivot(frame: pd.DataFrame, value: str, digits: int) -> pd.DataFrame:
+def pivot(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     """A row per phase, a column per allocator, and the candidate over stock; the most of passes."""
     wide = frame.pivot_table(
         index="phase", columns="allocator", values=value, sort=False, aggfunc="max"
@@ -133,7 +131,7 @@ def pivot(frame: pd.DataFrame, value: str, digits: int) -> pd.DataFrame:
     names += [name for name in (CANDIDATE,) if name in wide]
     table = pd.DataFrame({"phase": wide.index})
     for name in names:
-        table[name] = [io_tables.figure(number, digits) for number in wide[name]]
+        table[name] = [io_tables.figure(number, 0) for number in wide[name]]
     if {STOCK, CANDIDATE} <= set(names):
         found = wide[CANDIDATE] / wide[STOCK]
         table["candidate / stock"] = [io_tables.ratio(one) for one in found]
@@ -142,8 +140,7 @@ def pivot(frame: pd.DataFrame, value: str, digits: int) -> pd.DataFrame:
 
 def rates(frame: pd.DataFrame) -> pd.DataFrame:
     """I/Os per second of guest time, a row per phase."""
-    own = frame.assign(rate=frame["instructions"].map(per_second))
-    return pivot(own, "rate", 0)
+    return pivot(frame.assign(rate=frame["instructions"].map(per_second)), "rate")
 
 
 def shares(frame: pd.DataFrame) -> pd.DataFrame:
@@ -207,14 +204,14 @@ def _tables(frame: pd.DataFrame, held: bool) -> list[tuple[str, pd.DataFrame]]:
         return [("Instructions for which the variant holds its lock, both passes", holds(frame))]
     cold = frame["cold"]
     if frame["crowd"].iloc[0]:
-        worst = pivot(frame, "alloc_worst", 0)
+        worst = pivot(frame, "alloc_worst")
         found = [
             ("The worst single `alloc_iova_fast()` of both passes, in instructions", worst),
             ("I/Os per second of guest time, first pass", rates(frame[cold])),
         ]
     else:
-        found = [("Inside the allocator per I/O, measured pass", pivot(frame[~cold], "inside", 0))]
-    return [*found, ("Inside the allocator per I/O, first pass", pivot(frame[cold], "inside", 0))]
+        found = [("Inside the allocator per I/O, measured pass", pivot(frame[~cold], "inside"))]
+    return [*found, ("Inside the allocator per I/O, first pass", pivot(frame[cold], "inside"))]
 
 
 def holds(frame: pd.DataFrame) -> pd.DataFrame:

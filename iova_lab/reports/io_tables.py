@@ -47,7 +47,6 @@ def verified(results: Path) -> pd.DataFrame:
     frame["GB"] = frame["bytes"] / 1e9
     keys = ["release", "allocator"]
     wide = frame.pivot_table(index=keys, columns="load", values="GB", aggfunc="sum")
-    loads = [name for name in NAMES if name in wide]
     sums = frame.groupby(keys)[["GB", "corrupt"]].sum()
     table = pd.DataFrame(
         {
@@ -55,7 +54,7 @@ def verified(results: Path) -> pd.DataFrame:
             "allocator": [allocator for _, allocator in wide.index],
         }
     )
-    for name in loads:
+    for name in [load for load in NAMES if load in wide]:
         table[f"{name}, GB"] = [figure(one, 2) for one in wide[name]]
     table["all, GB"] = [f"{one:.2f}" for one in sums["GB"]]
     table["words wrong"] = [f"{one:,}" for one in sums["corrupt"]]

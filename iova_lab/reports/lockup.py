@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -25,16 +24,15 @@ from iova_lab.kernel.module import LOCKUP_DIR
 from iova_lab.kernel.walks import WALKS, load_walks
 from iova_lab.measuring import provenance, rows
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, number
-from iova_lab.measuring.frames import grouped, rows_of
+from iova_lab.measuring.frames import grouped
 from iova_lab.rendering.figures import STYLE, headline_above
 from iova_lab.rendering.looks import line_look, styles
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
 
-_CPUS = (1, 2, 16, 64, 384)
 #: Live ranges that the published cost of a node is of, some 10^6: it is lower where fewer are.
-_PUBLISHED_AT = (1_048_575,)
+_PUBLISHED_AT = 1_048_575
 #: Where one curve ends less than this many times above another, there is no room for two labels.
 NO_ROOM = 1.5
 
@@ -72,7 +70,8 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         nr_live=f"{int(worst['nr_live']):,}",
         survivors=[f"`{name}`" for name in _survivors(variants)],
         all_series=sorted({series(name) for name in frame["release"]}, key=version),
-        old=_old(variants),
+        # Variants that were measured with other code than today's, or before there were digests.
+        old=sorted({row["variant"] for row in variants.to_dict("records") if is_old(row)}),
         stocks=stocks.to_dict("records"),
         guests=_guests(stocks),
         nr_cycles=NR_CYCLES,
@@ -88,8 +87,12 @@ def write_lockup(results: Path, out_dir: Path) -> Path:
         clocks=f"{CLOCKS[1]:g} to {CLOCKS[0]:g}",
         ns_low=f"{NS_PER_NODE[0]:g}",
         ns_high=f"{NS_PER_NODE[1]:g}",
-        bursts=_bursts(),
-        queues=_queues(),
+        bursts=_at_published(
+            {f"{n} CPU{'s' * (n > 1)}": burst(_PUBLISHED_AT, n) for n in (1, 2, 16, 64, 384)}
+        ),
+        queues=_at_published(
+            {f"CPUs in one queue for {HARD_LOCKUP_S:.0f} s": queue(_PUBLISHED_AT)}
+        ),
         made=provenance.of_files([results / rows.LOCKUPS, results / WALKS], "kernel"),
         source=(LOCKUP_DIR / "iova_lockup.c").read_text(encoding="utf-8"),
     )
@@ -100,11 +103,6 @@ def _survivors(variants: pd.DataFrame) -> list[str]:
     nr_kernels = variants["release"].nunique()
     tried = variants.groupby("variant")["locked_up"].agg(["size", "any"])
     return list(tried.index[(tried["size"] == nr_kernels) & ~tried["any"]])
-
-
-def _old(variants: pd.DataFrame) -> list[str]:
-    """Variants that were measured with other code than today's, or before digests were stored."""
-    return sorted({row["variant"] for row in variants.to_dict("records") if is_old(row)})
 
 
 def _guests(stocks: pd.DataFrame) -> pd.DataFrame:
@@ -123,49 +121,28 @@ def _outcomes(frame: pd.DataFrame) -> pd.DataFrame:
     for release, group in frame.groupby("release"):
         short = rows.short_release(str(release))
         found = group.set_index("variant").reindex(table["variant"])
-        table[short] = [_outcome(row.locked_up, row.uptime) for row in rows_of(found, _Guest)]
+        guests = zip(found["locked_up"], found["uptime"], strict=True)
+        table[short] = [_outcome(locked_up, uptime) for locked_up, uptime in guests]
         table[f"{short}: instructions"] = [number(n) for n in found["instructions"]]
     nodes = frame.groupby("variant")["nodes"].max().reindex(table["variant"])
     table["nodes"] = [number(n) for n in nodes]
     return table
 
 
-class _Guest(NamedTuple):
-    """What one variant did on a kernel; NaN where it was not tried."""
-
-    locked_up: bool | float
-    uptime: float
-
-
 def _outcome(locked_up: bool | float, uptime: float) -> str:
+    """What one variant did on a kernel; NaN where it was not tried."""
     if isinstance(locked_up, float):
         return NOTHING
     return f"locked up at {uptime:.0f} s" if locked_up else "no"
 
 
-def _range(low: float, high: float) -> str:
-    if high < 9.5:
-        return f"{low:.1f} .. {high:.1f}"
-    return f"{low:,.0f} .. {high:,.0f}"
-
-
-def _bursts() -> pd.DataFrame:
-    table = pd.DataFrame({"live ranges": [f"{nodes:,}" for nodes in _PUBLISHED_AT]})
-    for cpus in _CPUS:
-        name = f"{cpus} CPU{'s' if cpus > 1 else ''}"
-        table[name] = [_range(*burst(nodes, cpus)) for nodes in _PUBLISHED_AT]
-    return table
-
-
-def _queues() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "live ranges": [f"{nodes:,}" for nodes in _PUBLISHED_AT],
-            f"CPUs in one queue for {HARD_LOCKUP_S:.0f} s": [
-                _range(*queue(nodes)) for nodes in _PUBLISHED_AT
-            ],
-        }
-    )
+def _at_published(found: dict[str, tuple[float, float]]) -> pd.DataFrame:
+    """One row of ranges, at the live ranges that the published cost of a node is of."""
+    ranges = {
+        name: f"{low:.1f} .. {high:.1f}" if high < 9.5 else f"{low:,.0f} .. {high:,.0f}"
+        for name, (low, high) in found.items()
+    }
+    return pd.DataFrame([{"live ranges": f"{_PUBLISHED_AT:,}"} | ranges])
 
 
 def figure(frame: pd.DataFrame) -> Figure:
@@ -176,8 +153,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         drawn = Figure(figsize=(8.5, 4.8), layout="constrained")
         axes = drawn.subplots()
         for name in wide:
-            look = line_look(looks[str(name)])
-            axes.plot(wide.index, wide[name], **look)
+            axes.plot(wide.index, wide[name], **line_look(looks[str(name)]))
         for value, label in _labels(wide):
             axes.annotate(
                 label,

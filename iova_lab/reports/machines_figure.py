@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from iova_lab.rendering.figures import (
     STYLE,
@@ -65,4 +64,4 @@ def _panel(
     for axis, machine in zip((axes.xaxis, axes.yaxis), machines, strict=True):
         axis.set_label_text(f"time relative to mainline, {machine}")
         log_ticks(axis, low, high)
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
+        axis.set_major_formatter(lambda value, _: f"x{value:g}")

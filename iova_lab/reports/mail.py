@@ -5,15 +5,12 @@ One for the whole, and one for each thread and workload, to answer the one thing
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pandas as pd
 
-from iova_lab.measuring.frames import rows_of
 from iova_lab.rendering.plain_text import WIDTH, fill, joined, short, shortened
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.report_data import NOT_IN_NUMBER, Discussion, ReportData, Section
-from iova_lab.reports.report_facts import WIDE_INTERVALS
+from iova_lab.reports.report_facts import HARNESS, WIDE_INTERVALS
 
 #: Lines of evidence for one answer; the page has them all.
 MOST_EVIDENCE = 3
@@ -26,7 +23,7 @@ def render(data: ReportData, headline: str) -> dict[str, str]:
     """
     texts = {"mail.txt": [_head(data), _whole(data, headline)]}
     for thread in data.threads:
-        texts[f"{thread.stem}.txt"] = [_head(data), _thread(thread), _notes(data)]
+        texts[f"{thread.stem}.txt"] = [_head(data), _thread(thread), _notes()]
     for section in data.sections:
         texts[f"workloads/{section.stem}.txt"] = [_head(data), _section(data, section)]
     return {path: shortened(joined(parts), path) for path, parts in texts.items()}
@@ -51,13 +48,8 @@ def _heading(text: str) -> str:
 
 
 def _head(data: ReportData) -> str:
-    lines = [fill(data.harness)]
-    lines += [
-        fill(f"{key}: {value}", "  ", "")
-        for key, value in data.facts.items()
-        if key != WIDE_INTERVALS
-    ]
-    return "\n".join(lines)
+    facts = [f"{key}: {value}" for key, value in data.facts.items() if key != WIDE_INTERVALS]
+    return "\n".join([fill(HARNESS), *(fill(fact, "  ", "") for fact in facts)])
 
 
 def _thread(thread: Discussion) -> str:
@@ -71,7 +63,7 @@ def _thread(thread: Discussion) -> str:
     return "\n".join(lines)
 
 
-def _notes(data: ReportData) -> str:
+def _notes() -> str:
     heading = _heading("What the numbers include")
     return "\n".join([heading, *(fill(note, "  ", "- ") for note in NOT_IN_NUMBER[:4])])
 
@@ -92,20 +84,11 @@ def _section(data: ReportData, section: Section) -> str:
         lines.append(_table(table))
     lines += [fill(line, "  ", "") for line in section.faults]
     same = [f"Same nodes/op within 1 % at every size: {line}" for line in section.coinciding]
-    for line in [*same, *section.undecided, *section.missing]:
-        lines.append(fill(f"{line}.", "  ", ""))
-    return "\n".join(lines)
+    rest = [*same, *section.undecided, *section.missing]
+    return "\n".join([*lines, *(fill(f"{line}.", "  ", "") for line in rest)])
 
 
 REFUSALS = ("refused", "spurious")
-
-
-class _Refused(NamedTuple):
-    """As many refusals; ``variant`` names all."""
-
-    refused: str
-    spurious: str
-    variant: str
 
 
 def _refusals(costs: pd.DataFrame) -> list[str]:
@@ -115,7 +98,7 @@ def _refusals(costs: pd.DataFrame) -> list[str]:
     found = costs.groupby(list(REFUSALS), sort=False)["variant"].agg(", ".join).reset_index()
     return [
         fill(f"refused {row.refused}, spurious {row.spurious}: {row.variant}", "  ")
-        for row in rows_of(found, _Refused)
+        for row in found.itertuples()
     ]
 
 

@@ -115,19 +115,29 @@ class _Grid:
     def of(cls, frame: pd.DataFrame, fakes: frozenset[str]) -> _Grid:
         rows = select(frame, metric="worst_nodes")
         rows = rows[~rows["variant"].isin(fakes)]
-        counts = rows.groupby(["workload", "nr_live"]).size().reset_index(name="count")
-        ordered = counts.sort_values(["workload", "count", "nr_live"])
-        sizes = ordered.groupby("workload")["nr_live"].last()
+        sizes = common_sizes(rows)
         rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
         worst = rows.pivot_table(index="variant", columns="workload", values="value")
         share = worst / sizes.reindex(worst.columns)
         order = share.median(axis=1).sort_values(kind="stable").index
         worst = worst.loc[order, share.median().sort_values(kind="stable").index]
-        wrong = select(frame)
-        wrong = wrong[wrong["metric"].isin(list(FAULTS)) & (wrong["value"] > 0)]
+        wrong = refused(frame)
         wrong = wrong[wrong["nr_live"] == wrong["workload"].map(sizes)]
         crossed = wrong.pivot_table(index="variant", columns="workload", values="value")
         return cls(worst, sizes.reindex(worst.columns), crossed.reindex_like(worst).fillna(0))
+
+
+def common_sizes(rows: pd.DataFrame) -> pd.Series:
+    """The size of each workload that has most of these rows, and the largest of such sizes."""
+    counts = rows.groupby(["workload", "nr_live"]).size().reset_index(name="count")
+    ordered = counts.sort_values(["workload", "count", "nr_live"])
+    return ordered.groupby("workload")["nr_live"].last()
+
+
+def refused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cells in which requests failed spuriously or were answered above their limit."""
+    rows = select(frame)
+    return rows[rows["metric"].isin(list(FAULTS)) & (rows["value"] > 0)]
 
 
 def _heat(axes: Axes, grid: _Grid) -> None:
@@ -200,11 +210,8 @@ def _case_finding(rows: pd.DataFrame, case: Case) -> str:
     size = ordered["nr_live"].last() / ordered["nr_live"].first()
     steep = growth[(growth["growth"] >= 10).to_numpy() & (size > 10).to_numpy()]
     counts = steep.groupby("variant").size()
-    words = [
-        f"{name} on {counts[name]}" if name in counts else f"{name} on none"
-        for name in case.variants
-        if name in set(rows["variant"])
-    ]
+    shown = [name for name in case.variants if name in set(rows["variant"])]
+    words = [f"{name} on {counts.get(name, 'none')}" for name in shown]
     return f"{case.label.capitalize()} grow tenfold or more: {', '.join(words)}"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -61,10 +60,10 @@ def write_promises(results_dir: Path, out_dir: Path) -> Path:
         "promises",
         answer=answer,
         made=provenance.of_files([results_dir / "promises.json"], results_dir.name),
-        cells=_wide(linked, "answer").rename_axis(index="variant").reset_index(),
+        cells=_wide(linked, "answer").reset_index(),
         evidence=[_evidence(column, cells, frame) for column in COLUMNS if column != "any mask"],
-        growth=_growth(frame, "nodes_per_op").rename_axis(index="workload").reset_index(),
-        growth_worst=_growth(frame, "worst_nodes").rename_axis(index="workload").reset_index(),
+        growth=_growth(frame, "nodes_per_op").reset_index(),
+        growth_worst=_growth(frame, "worst_nodes").reset_index(),
         not_measured=_not_measured(frame),
         common=_common(frame).rename_axis(index="variant").reset_index(),
         sixths=measured.sixths,
@@ -79,7 +78,7 @@ def _wide(cells: pd.DataFrame, values: str) -> pd.DataFrame:
     wide = cells.pivot_table(
         index="variant", columns="column", values=values, aggfunc="first", sort=False
     )
-    return wide.rename_axis(index=None, columns=None)
+    return wide.rename_axis(columns=None)
 
 
 def _linked(cell: Cell) -> str:
@@ -132,25 +131,17 @@ def _growth(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     wide = rows.assign(text=text).pivot_table(
         index="workload", columns="variant", values="text", aggfunc="first"
     )
-    return wide.fillna(str(Missing.NOT_MEASURED)).rename_axis(index=None, columns=None)
-
-
-class _NotMeasured(NamedTuple):
-    """Cells of one workload and size that have no value for one reason; ``variant`` names all."""
-
-    workload: str
-    nr_live: int
-    reason: str
-    variant: str
+    return wide.fillna(str(Missing.NOT_MEASURED)).rename_axis(columns=None)
 
 
 def _not_measured(frame: pd.DataFrame) -> list[str]:
+    """Cells that have no value: a line for each workload, size and reason."""
     rows = frame[(frame["status"] != MEASURED) & (frame["workload"] != promises.COMMON)]
     keys = ["workload", "nr_live", "reason"]
     found = rows.groupby(keys)["variant"].agg(", ".join).reset_index()
     return [
         f"{row.workload} at {row.nr_live:,}: {row.variant}: {row.reason}"
-        for row in rows_of(found, _NotMeasured)
+        for row in found.itertuples()
     ]
 
 
@@ -170,4 +161,4 @@ def _common(frame: pd.DataFrame) -> pd.DataFrame:
             ),
             "free() takes": memory.index.map(promises.free_takes),
         }
-    ).rename_axis(index=None)
+    )

@@ -22,6 +22,7 @@ def write_rcache(results: Path, out_dir: Path) -> Path:
     rows = require(results)
     over_cpus = [row for row in rows if row.domains == 1]
     over_domains = [row for row in rows if row.cpus == CPUS_OF_DOMAINS]
+    parked = {tuple(row.parked for row in over_cpus if row.kernel == one) for one in KERNELS}
     answer = _answer(over_cpus)
     out_dir.mkdir(parents=True, exist_ok=True)
     save(figure(over_cpus, over_domains, answer), out_dir / "rcache")
@@ -34,7 +35,7 @@ def write_rcache(results: Path, out_dir: Path) -> Path:
         memory=_by_kernel(over_cpus, "possible CPUs", lambda row: size_text(row.bytes)),
         domains=_by_kernel(over_domains, "domains", lambda row: size_text(row.bytes)),
         parked=_by_kernel(over_cpus, "possible CPUs", lambda row: f"{row.parked:,}"),
-        park_alike=_parked(over_cpus, "6.12") == _parked(over_cpus, "7.3"),
+        park_alike=len(parked) == 1,
         locks=_by_kernel(over_cpus, "CPUs online", lambda row: f"{row.flush_locks:,}"),
         made=provenance.of_files([results / FILE], "rcache"),
     )
@@ -53,10 +54,6 @@ def _answer(rows: Sequence[Row]) -> str:
         f" {new['7.3']} on 7.3, which takes {at['7.3', NAMED]} once each CPU frees ranges of"
         " one size."
     )
-
-
-def _parked(rows: Sequence[Row], kernel: str) -> list[int]:
-    return [row.parked for row in rows if row.kernel == kernel]
 
 
 def _by_kernel(

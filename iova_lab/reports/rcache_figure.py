@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -29,37 +30,28 @@ def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each line, by its label; loads of one kernel with the same bytes are one line."""
     found: dict[str, list[Row]] = {}
     for kernel in KERNELS:
-        alike: dict[tuple[int, ...], list[str]] = {}
-        drawn: dict[tuple[int, ...], list[Row]] = {}
+        alike: dict[tuple[int, ...], dict[str, list[Row]]] = {}
         for load in LOADS:
             line = [row for row in rows if (row.kernel, row.load) == (kernel, load.name)]
-            key = tuple(row.bytes for row in line)
-            alike.setdefault(key, []).append(load.name)
-            drawn[key] = line
-        for key, names in alike.items():
-            name = "any load" if len(names) == len(LOADS) else " or ".join(names)
-            found[f"{kernel}: {name}"] = drawn[key]
+            alike.setdefault(tuple(row.bytes for row in line), {})[load.name] = line
+        for drawn in alike.values():
+            name = "any load" if len(drawn) == len(LOADS) else " or ".join(drawn)
+            found[f"{kernel}: {name}"] = list(drawn.values())[-1]
     return found
 
 
 def figure(over_cpus: Sequence[Row], over_domains: Sequence[Row], finding: str) -> Figure:
     """Draw both; all rows of ``over_domains`` have the same number of CPUs."""
-    left, right = lines(over_cpus), lines(over_domains)
-    looks = styles(list(dict.fromkeys([*left, *right])))
+    looks = styles(list(lines(over_cpus) | lines(over_domains)))
     top = title_height(finding, WIDTH)
     height = HEIGHT + top
     with mpl.rc_context(STYLE):
         drawn = Figure(figsize=(WIDTH, height))
         first, second = drawn.subplots(1, 2)
         drawn.subplots_adjust(0.08, 1.55 / height, 0.98, 1 - (top + 0.3) / height, wspace=0.22)
-        for name, rows in left.items():
-            first.plot([r.cpus for r in rows], [r.bytes for r in rows], **_look(looks, name))
-        for name, rows in right.items():
-            second.plot([r.domains for r in rows], [r.bytes for r in rows], **_look(looks, name))
-        nr_cpus = over_domains[0].cpus
-        _axes(first, over_cpus, [row.cpus for row in over_cpus], "possible CPUs", "one domain")
-        title = f"{nr_cpus} possible CPUs"
-        _axes(second, over_domains, [row.domains for row in over_domains], "domains", title)
+        title = f"{over_domains[0].cpus} possible CPUs"
+        _panel(first, over_cpus, looks, "cpus", "possible CPUs", "one domain")
+        _panel(second, over_domains, looks, "domains", "domains", title)
         handles, labels = first.get_legend_handles_labels()
         legend_below(drawn, handles, labels, 3)
         headline(drawn, finding)
@@ -67,14 +59,15 @@ def figure(over_cpus: Sequence[Row], over_domains: Sequence[Row], finding: str) 
     return drawn
 
 
-def _look(looks: dict[str, dict[str, object]], name: str) -> dict[str, object]:
-    return line_look(looks[name]) | {"label": name}
-
-
-def _axes(axes: Axes, rows: Sequence[Row], places: list[int], label: str, title: str) -> None:
+def _panel(
+    axes: Axes, rows: Sequence[Row], looks: dict[str, Any], place: str, label: str, title: str
+) -> None:
     """Both axes are logarithmic; below 1 KiB, the one of bytes is linear, for there is 0."""
+    for name, line in lines(rows).items():
+        places = [getattr(row, place) for row in line]
+        axes.plot(places, [row.bytes for row in line], label=name, **line_look(looks[name]))
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(sorted(set(places))))
+    axes.xaxis.set_major_locator(FixedLocator(sorted({getattr(row, place) for row in rows})))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_yscale("symlog", base=2, linthresh=KIB, linscale=1)
     most = max(row.bytes for row in rows)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -70,10 +71,9 @@ def write_releases(results: Path, out_dir: Path) -> Path:
         "releases",
         answer=answer,
         first=names[texts[0].source],
-        last=names[texts[-1].source],
         steps=[_step(rows, pair, names) for pair in pairwise(texts)],
         tables=[(one, table(rows, one, names)) for one in QUANTITIES],
-        times=releases_times.table(timed, verdicts, names, key=_place),
+        times=releases_times.table(timed, verdicts, names),
         loads=releases_times.loads(timed),
         unexplained=releases_times.unexplained(verdicts, rows, SAME),
         same=percent(SAME, sign=""),
@@ -112,25 +112,14 @@ def table(rows: Sequence[Row], quantity: Quantity, names: dict[str, str]) -> pd.
         if row.rcache == quantity.rcache:
             value = getattr(row, quantity.name)
             found.setdefault(row.cell, {})[names[row.source]] = shown(value, quantity)
-    return pd.DataFrame(
-        [
-            [cell, *(values.get(name, str(Missing.NOT_MEASURED)) for name in names.values())]
-            for cell, values in sorted(found.items(), key=lambda item: _place(item[0]))
-        ],
-        columns=["workload", *names.values()],
-    )
-
-
-def _place(cell: str) -> tuple[int, str]:
-    order = dict.fromkeys((*releases.CELLS, *releases.RCACHE_CELLS))
-    return (list(order).index(cell) if cell in order else len(order), cell)
+    return releases_times.by_workload(found, list(names.values()))
 
 
 def ratios(rows: Sequence[Row], names: dict[str, str]) -> pd.DataFrame:
     """Every value over that of the first release: quantity, unit, cell, release, ratio."""
     found = []
     for one in QUANTITIES:
-        base = {r.cell: getattr(r, one.name) for r in rows if _is_first(r, rows, one)}
+        base = _values(rows, one, rows[0].source)
         for row in rows:
             value, first = getattr(row, one.name), base.get(row.cell)
             if row.rcache == one.rcache and value is not None and first:
@@ -138,8 +127,10 @@ def ratios(rows: Sequence[Row], names: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["quantity", "cell", "release", "ratio"])
 
 
-def _is_first(row: Row, rows: Sequence[Row], quantity: Quantity) -> bool:
-    return row.rcache == quantity.rcache and row.source == rows[0].source
+def _values(rows: Sequence[Row], quantity: Quantity, source: str) -> dict[str, Any]:
+    """A quantity of one source, by workload; None where it was not counted."""
+    found = [row for row in rows if (row.source, row.rcache) == (source, quantity.rcache)]
+    return {row.cell: getattr(row, quantity.name) for row in found}
 
 
 @dataclass(frozen=True)
@@ -158,16 +149,9 @@ class Change:
 
 def changes(rows: Sequence[Row], quantity: Quantity, before: str, after: str) -> list[Change]:
     """All workloads that both sources have a value of, changed or not."""
-    old, new = (
-        {row.cell: getattr(row, quantity.name) for row in rows if _is_of(row, name, quantity)}
-        for name in (before, after)
-    )
+    old, new = (_values(rows, quantity, source) for source in (before, after))
     both = [cell for cell in old if old[cell] is not None and new.get(cell) is not None]
-    return [Change(cell, old[cell], new[cell]) for cell in sorted(both, key=_place)]
-
-
-def _is_of(row: Row, name: str, quantity: Quantity) -> bool:
-    return row.source == name and row.rcache == quantity.rcache
+    return [Change(cell, old[cell], new[cell]) for cell in sorted(both, key=releases_times.place)]
 
 
 def _answer(rows: Sequence[Row], texts: Sequence[Text], names: dict[str, str]) -> str:
@@ -211,11 +195,7 @@ def percent(share: float, sign: str = "+") -> str:
 def _step(rows: Sequence[Row], pair: tuple[Text, Text], names: dict[str, str]) -> dict[str, object]:
     """What one release changed, after the one before."""
     before, after = pair
-    files = [
-        path
-        for path in sorted(before.files.keys() | after.files.keys())
-        if before.files.get(path) != after.files.get(path)
-    ]
+    files = {path for path, _ in before.files.items() ^ after.files.items()}
     lines = [
         _line(one, changes(rows, one, before.source, after.source))
         for one in QUANTITIES
@@ -224,7 +204,7 @@ def _step(rows: Sequence[Row], pair: tuple[Text, Text], names: dict[str, str]) -
     return {
         "before": names[before.source],
         "after": names[after.source],
-        "files": [f"`{path}`" for path in files],
+        "files": [f"`{path}`" for path in sorted(files)],
         "lines": lines,
     }
 

@@ -16,7 +16,7 @@ NR_COLUMNS, PANEL = 3, 2.7
 
 def figure(ratios: pd.DataFrame, finding: str) -> Figure:
     """Draw ``ratios`` (quantity, cell, release, ratio): a line per workload over the releases."""
-    moved = [name for name, rows in ratios.groupby("quantity", sort=False) if _moves(rows)]
+    moved = list(ratios[ratios["ratio"] != 1]["quantity"].unique())
     names = moved or list(ratios["quantity"].unique())[:1]
     looks = styles(sorted(ratios["cell"].unique()))
     nr_rows = -(-len(names) // NR_COLUMNS)
@@ -30,7 +30,7 @@ def figure(ratios: pd.DataFrame, finding: str) -> Figure:
         )
         panels = list(grid.flat)
         for axes, name in zip(panels, names, strict=False):
-            _panel(axes, ratios[ratios["quantity"] == name], str(name), looks)
+            _panel(axes, ratios[ratios["quantity"] == name], name, looks)
         for axes in panels[len(names) :]:
             axes.set_visible(False)
         handles = {
@@ -42,10 +42,6 @@ def figure(ratios: pd.DataFrame, finding: str) -> Figure:
         headline(drawn, finding)
         caption(drawn, "Each value over that of the first release; all are exact counts.")
     return drawn
-
-
-def _moves(rows: pd.DataFrame) -> bool:
-    return bool((rows["ratio"] != 1).any())
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, title: str, looks: dict[str, dict[str, object]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,13 +61,27 @@ def verdicts(timed: Comparison | None) -> list[Timed]:
     return [Timed(base, later[one.which - 1], one) for one in comparison.verdicts(timed)]
 
 
+def place(cell: str) -> tuple[int, str]:
+    """The key by which workloads are ordered."""
+    order = (*releases.CELLS, *releases.RCACHE_CELLS)
+    return order.index(cell) if cell in order else len(order), cell
+
+
+def by_workload(cells: Mapping[str, Mapping[str, str]], columns: Sequence[str]) -> pd.DataFrame:
+    """A row per workload, in the order of `place`, and what it lacks of ``columns``."""
+    return pd.DataFrame(
+        [
+            [cell, *(cells[cell].get(name, str(Missing.NOT_MEASURED)) for name in columns)]
+            for cell in sorted(cells, key=place)
+        ],
+        columns=["workload", *columns],
+    )
+
+
 def table(
-    timed: Comparison | None,
-    found: Sequence[Timed],
-    names: Mapping[str, str],
-    key: Callable[[str], tuple[int, str]],
+    timed: Comparison | None, found: Sequence[Timed], names: Mapping[str, str]
 ) -> pd.DataFrame | None:
-    """Verdicts by workload in the order of ``key``; None if nothing was timed.
+    """Verdicts by workload; None if nothing was timed.
 
     ``names`` has a heading for each source, the base first.
     """
@@ -77,14 +91,7 @@ def table(
     for one in found:
         if one.source in names:
             cells.setdefault(one.cell, {})[names[one.source]] = one.verdict.text
-    later = list(names.values())[1:]
-    return pd.DataFrame(
-        [
-            [cell, *(values.get(name, str(Missing.NOT_MEASURED)) for name in later)]
-            for cell, values in sorted(cells.items(), key=lambda item: key(item[0]))
-        ],
-        columns=["workload", *later],
-    )
+    return by_workload(cells, list(names.values())[1:])
 
 
 def unexplained(found: Sequence[Timed], rows: Sequence[Row], same: float) -> list[str]:

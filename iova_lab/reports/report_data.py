@@ -12,7 +12,7 @@ from iova_lab.measuring import asv_runs, flags, results, scaling
 from iova_lab.measuring.catalogue import claims, fake_variants, load, words_of
 from iova_lab.rendering import tables
 from iova_lab.reports import finding, thread_2017, thread_2026
-from iova_lab.reports.report_facts import GONE, HARNESS, conditions, facts
+from iova_lab.reports.report_facts import GONE, conditions, facts
 from iova_lab.reports.thread import Answer
 
 NOT_IN_NUMBER = [
@@ -102,7 +102,6 @@ class ReportData:
     fakes: frozenset[str]
     old: frozenset[str]
     baseline: str
-    harness: str
     facts: dict[str, str]
     ratio_note: str
     threads: list[Discussion]
@@ -126,7 +125,6 @@ def gather(results_dir: Path, machine: str, baseline: str, commit: str | None) -
         fakes=fakes,
         old=frozenset(flags.old_names(run.commit) or ()),
         baseline=baseline,
-        harness=HARNESS,
         facts=facts(run, baseline, commit) | conditions(frame, run),
         ratio_note=f"to {baseline}, 99 % interval, drift included",
         threads=_threads(frame, exponents),
@@ -211,15 +209,15 @@ def _section(
     fakes: frozenset[str],
 ) -> Section:
     nr_live = tables.common_size(frame, workload, fakes)
-    summary, doc = _words(workload)
+    summary, doc = words_of(workload) or ("A workload that this checkout does not have.", "")
     return Section(
         workload=workload,
         finding=finding.of_workload(frame, exponents, ratios, workload, baseline, fakes),
         faults=finding.faults_of_workload(frame, workload),
-        summary=summary,
+        summary=summary.replace("`", ""),
         doc=doc,
         nr_live=nr_live,
-        size=_size(nr_live),
+        size="Not measured" if nr_live is None else f"Costs at {nr_live:,} live ranges",
         costs=tables.costs(frame, ratios, workload, nr_live or 0, baseline, fakes),
         others=tables.others(frame, workload, nr_live or 0, fakes),
         growth=tables.growth(exponents, workload),
@@ -227,16 +225,6 @@ def _section(
         undecided=tables.undecided(exponents, workload),
         missing=tables.missing(frame, workload, fakes),
     )
-
-
-def _words(workload: str) -> tuple[str, str]:
-    """A workload's own first line, and what follows it."""
-    summary, doc = words_of(workload) or ("A workload that this checkout does not have.", "")
-    return summary.replace("`", ""), doc
-
-
-def _size(nr_live: int | None) -> str:
-    return "Not measured" if nr_live is None else f"Costs at {nr_live:,} live ranges"
 
 
 def _variant(

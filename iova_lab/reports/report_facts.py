@@ -31,7 +31,7 @@ def facts(run: asv_runs.Run, baseline: str, commit: str | None) -> dict[str, str
     words = ", ".join(f"{key} {value}" for key, value in machine.items())
     command = f"iova-lab report --machine {run.machine} --baseline {baseline}"
     short = run.commit[:12]
-    in_parts = reference_load.has_parts(run.path.parent, run.commit)
+    in_parts = bool(reference_load.rows_of(run.path.parent, run.commit))
     measured = f"iova-lab reference --machine {run.machine} --commit {short}"
     return {
         "machine": f"{run.machine} ({words})" if words else run.machine,

@@ -80,11 +80,8 @@ def growth_lines(thread: Thread, variant: str, workload: str) -> list[str]:
         line = f"{unit}: {', '.join(ends)} live ranges"
         if len(row):
             slope = Interval(row["exponent"], row["lo"], row["hi"])
-            kind = "exact" if metric == "nodes_per_op" else "99 % interval"
-            known = (
-                f"{exponent(slope)} ({kind})" if slope.known else f"{exponent(slope)}, no interval"
-            )
-            line += f"; exponent {known}: {row['supported_class']}"
+            kind = f" ({'exact' if exact else '99 % interval'})" if slope.known else ", no interval"
+            line += f"; exponent {exponent(slope)}{kind}: {row['supported_class']}"
         lines.append(line + ".")
     return lines
 

@@ -159,11 +159,11 @@ def _compare_one(
 
 
 def _amounts_to(said: dict[str, str]) -> list[str]:
-    sentences = []
-    for verdict in dict.fromkeys(said.values()):
-        where = ", ".join(workload for workload, word in said.items() if word == verdict)
-        sentences.append(f"{verdict} on {where}")
-    return [f"Time of {ROBIN} over {PATCH}: {'; '.join(sentences)}."] if sentences else []
+    where: dict[str, list[str]] = {}
+    for workload, verdict in said.items():
+        where.setdefault(verdict, []).append(workload)
+    words = [f"{verdict} on {', '.join(names)}" for verdict, names in where.items()]
+    return [f"Time of {ROBIN} over {PATCH}: {'; '.join(words)}."] if words else []
 
 
 def _unsolved(thread: Thread) -> list[Answer]:

@@ -24,7 +24,7 @@ from iova_lab.measuring.scorecard import (
 )
 from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.tables import change
-from iova_lab.reports.thread import Answer, Thread, growth_lines
+from iova_lab.reports.thread import COSTS, Answer, Thread, growth_lines
 
 TODAY = "mainline"
 POSTED = ("alignable", "augmented", "maple")
@@ -161,9 +161,7 @@ def _common(thread: Thread, name: str) -> Answer:
     for (workload, nr_live), rows in table.groupby(["workload", "nr_live"]):
         found = {row.metric: Interval(row.ratio, row.lo, row.hi) for row in rows_of(rows, RatioRow)}
         words = [
-            f"{unit} {change(found[metric])}"
-            for metric, unit in (("nodes_per_op", "nodes/op"), ("ns_per_op", "ns/op"))
-            if metric in found
+            f"{unit} {change(found[metric])}" for metric, unit in COSTS.items() if metric in found
         ]
         lines.append(f"{workload}, {nr_live:,} live ranges: {', '.join(words)}.")
     nodes = table[table["metric"] == "nodes_per_op"]

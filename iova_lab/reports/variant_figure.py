@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from iova_lab.measuring.frames import rows_of
-from iova_lab.measuring.results import select
 from iova_lab.measuring.scaling import RatioRow, ratios
-from iova_lab.measuring.scorecard import FAULTS
 from iova_lab.rendering.figures import (
     FLOOR,
     REFUSAL,
@@ -22,10 +16,11 @@ from iova_lab.rendering.figures import (
     WIDTH,
     caption,
     headline,
+    log_ticks,
     title_height,
 )
 from iova_lab.rendering.looks import COLOURS
-from iova_lab.reports.overview import SHORT
+from iova_lab.reports.overview import SHORT, common_sizes, refused
 
 
 def variant_figure(
@@ -42,12 +37,9 @@ def variant_figure(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height))
         axes = figure.add_axes((0.2, 0.8 / height, 0.78, 1 - (top + 0.8) / height))
-        for (metric, label), shift, marker, colour in zip(
-            (("nodes_per_op", "nodes (exact)"), ("ns_per_op", "ns (99 % interval with drift)")),
-            (-0.15, 0.15),
-            ("o", "s"),
-            (COLOURS[0], COLOURS[1]),
-            strict=True,
+        for metric, label, shift, marker, colour, face in (
+            ("nodes_per_op", "nodes (exact)", -0.15, "o", COLOURS[0], COLOURS[0]),
+            ("ns_per_op", "ns (99 % interval with drift)", 0.15, "s", COLOURS[1], "none"),
         ):
             line = rows[rows["metric"] == metric].set_index("row").reindex(order)
             whiskers = np.array([line["ratio"] - line["lo"], line["hi"] - line["ratio"]])
@@ -57,20 +49,22 @@ def variant_figure(
                 xerr=whiskers.clip(0),
                 fmt=marker,
                 color=colour,
-                markerfacecolor="none" if metric == "ns_per_op" else colour,
+                markerfacecolor=face,
                 capsize=3,
                 label=label,
             )
         axes.axvline(1, color=FLOOR, lw=1)
         axes.set(xscale="log", xlabel=f"over {baseline}, at the size beside each workload")
         low, high = axes.get_xlim()
-        _ratio_ticks(axes, min(low, 0.4), max(high, 2.5))
+        low, high = min(low, 0.4), max(high, 2.5)
+        log_ticks(axes.xaxis, low, high)
+        axes.xaxis.set_major_formatter(lambda value, _: f"x{value:g}")
+        axes.set_xlim(low, high)
         faulty = _faulty(frame, variant)
         marked = [f"{name} {REFUSAL}" if name in faulty else name for name in order]
         axes.set_yticks(range(len(order)), marked, fontsize=9)
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.legend(
-            *(axes.get_legend_handles_labels()),
             loc="lower right",
             bbox_to_anchor=(1, 1),
             frameon=False,
@@ -89,9 +83,8 @@ def variant_figure(
 
 def _faulty(frame: pd.DataFrame, variant: str) -> set[str]:
     """Rows of `one_size` in which requests failed spuriously or were answered above their limit."""
-    rows = select(frame)
-    rows = rows[(rows["variant"] == variant) & rows["metric"].isin(list(FAULTS))]
-    rows = rows[rows["value"] > 0]
+    rows = refused(frame)
+    rows = rows[rows["variant"] == variant]
     return {_row(name, size) for name, size in zip(rows["workload"], rows["nr_live"], strict=True)}
 
 
@@ -107,10 +100,7 @@ def one_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     rows = table[
         (table["variant"] == variant) & table["metric"].isin(["nodes_per_op", "ns_per_op"])
     ]
-    counts = rows.groupby(["workload", "nr_live"]).size().reset_index(name="count")
-    counts = counts.sort_values(["workload", "count", "nr_live"])
-    sizes = counts.groupby("workload")["nr_live"].last()
-    rows = rows[rows["nr_live"] == rows["workload"].map(sizes)]
+    rows = rows[rows["nr_live"] == rows["workload"].map(common_sizes(rows))]
     names = [_row(row.workload, row.nr_live) for row in rows_of(rows, RatioRow)]
     return rows.assign(row=names)
 
@@ -124,14 +114,3 @@ def _variant_finding(rows: pd.DataFrame, variant: str, baseline: str) -> str:
         return f"{title}; times are not compared"
     slower, faster = int((times["lo"] > 1).sum()), int((times["hi"] < 1).sum())
     return f"{title}; it is faster on {faster}, slower on {slower}"
-
-
-def _ratio_ticks(axes: Axes, low: float, high: float) -> None:
-    """Ticks of one kind: x0.1, x1, x10; x0.5 and x2 as well where there is room."""
-    steps = (1, 2, 5) if high / low < 300 else (1,)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [step * 10.0**power for power in powers for step in steps]
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"x{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(low, high)

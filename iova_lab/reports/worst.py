@@ -23,7 +23,7 @@ from iova_lab.measuring.code_digest import code_digest
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.saving import save
 from iova_lab.rendering.tables import NOTHING
-from iova_lab.reports.worst_figure import figure
+from iova_lab.reports.worst_figure import counted, figure
 
 OURS = METHODS[0]
 #: A difference between methods as large by chance is no difference.
@@ -154,11 +154,7 @@ def _method_row(name: str, found: Sequence[Refound]) -> dict[str, str]:
 
 def _told_apart(by_method: dict[str, list[Refound]]) -> str:
     """Whether the methods that find the most and the fewest differ by more than chance."""
-    counts = {
-        method: (sum(len(one.tried) for one in found), sum(one.nr_seeds for one in found))
-        for method, found in by_method.items()
-        if found
-    }
+    counts = counted(by_method)
     shares = {method: hits / nr for method, (hits, nr) in counts.items()}
     best, least = max(shares, key=lambda name: shares[name]), min(shares, key=lambda n: shares[n])
     table = [[hits, nr - hits] for hits, nr in (counts[best], counts[least])]

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from iova_lab.checking.worst.known import Known
 from iova_lab.rendering.figures import STYLE, caption, headline
 from iova_lab.rendering.looks import COLOURS, MARKERS
 
-
-class Hits(Protocol):
-    """As `iova_lab.reports.worst.Refound`."""
-
-    @property
-    def known(self) -> Known:
-        """The fault."""
-
-    @property
-    def tried(self) -> list[int]:
-        """Streams until each search that found it had it."""
-
-    @property
-    def nr_seeds(self) -> int:
-        """Searches in all."""
+if TYPE_CHECKING:
+    from iova_lab.reports.worst import Refound  # which draws this figure
 
 
-def figure(by_method: Mapping[str, Sequence[Hits]]) -> Figure:
+def figure(by_method: Mapping[str, Sequence[Refound]]) -> Figure:
     """A row per fault, a marker per search that found it, a colour per method."""
     first, *_ = by_method.values()
     keys = [one.known.key for one in sorted(first, key=_place)]
@@ -65,22 +51,28 @@ def figure(by_method: Mapping[str, Sequence[Hits]]) -> Figure:
     return drawn
 
 
-def _limits(by_method: Mapping[str, Sequence[Hits]]) -> tuple[float, float]:
+def _limits(by_method: Mapping[str, Sequence[Refound]]) -> tuple[float, float]:
     """From one stream to the most that a search tried, or ten where there were none."""
     tried = [nr for found in by_method.values() for one in found for nr in one.tried]
     return 0.8, 1.25 * max(tried, default=10)
 
 
-def _place(one: Hits) -> float:
+def _place(one: Refound) -> float:
     return sorted(one.tried)[len(one.tried) // 2] if one.tried else float("inf")
 
 
-def _headline(by_method: Mapping[str, Sequence[Hits]]) -> str:
-    counts = {
+def counted(by_method: Mapping[str, Sequence[Refound]]) -> dict[str, tuple[int, int]]:
+    """By method that searched for any fault: faults that its searches found, and looked for."""
+    return {
         method: (sum(len(one.tried) for one in found), sum(one.nr_seeds for one in found))
         for method, found in by_method.items()
+        if found
     }
-    shares = {method: most / nr for method, (most, nr) in counts.items() if nr}
+
+
+def _headline(by_method: Mapping[str, Sequence[Refound]]) -> str:
+    counts = counted(by_method)
+    shares = {method: most / nr for method, (most, nr) in counts.items()}
     best = [method for method, share in shares.items() if share == max(shares.values())]
     least = min(shares, key=lambda method: shares[method])
     most = "{} of {}".format(*counts[best[0]])

@@ -18,26 +18,29 @@ NOT_MEASURED = "Not measured."
 SMALL = (100, 1_000)
 
 
-def _verdicts(sources: Sources, rcache: str, common: bool) -> list[comparison.Verdict]:
+def _verdicts(sources: Sources, rcache: str) -> list[comparison.Verdict]:
+    """What a comparison says of ours, the common case first."""
     result = sources.compared.get(rcache)
     if result is None or SUBJECT not in result.plan.labels:
         return []
     which = result.plan.labels.index(SUBJECT)
     found = [one for one in comparison.verdicts(result) if one.which == which]
-    return [one for one in found if (one.cell.cell.workload in COMMON_CASE) == common]
+    return sorted(found, key=lambda one: one.cell.cell.workload not in COMMON_CASE)
 
 
 def _verdict_lines(sources: Sources, rcache: str, found: list[comparison.Verdict]) -> list[str]:
     """A line each, with what the comparison is labelled as."""
-    result = sources.compared[rcache]
     lines = [(one, f"{one.cell.cell.name}: {one.text}.") for one in found]
-    return [notes.labelled(result, line) if one.ratio else line for one, line in lines]
+    return [
+        notes.labelled(sources.compared[rcache], line) if one.ratio else line for one, line in lines
+    ]
 
 
 def slower(sources: Sources) -> Answer:
     """Time in the common case."""
     question = '"The overwhelmingly typical case is now almost twice as slow" (of alignable, 2022)?'
-    found = _verdicts(sources, "off", common=True)
+    every = _verdicts(sources, "off")
+    found = [one for one in every if one.cell.cell.workload in COMMON_CASE]
     ratios = [one.ratio.value for one in found if one.ratio]
     if not ratios:
         return Answer(question, NOT_MEASURED)
@@ -81,19 +84,16 @@ def small(sources: Sources) -> Answer:
     if ends is None:
         return Answer(question, NOT_MEASURED)
     worse = [one for one in found if one.value > 1]
+    sizes = " and ".join(f"{size:,}" for size in SMALL)
     verdict = (
-        f"Yes: at {_sizes(SMALL)} live ranges {SUBJECT} visits"
+        f"Yes: at {sizes} live ranges {SUBJECT} visits"
         f" {number(ends[0].value)} to {number(ends[1].value)} of {TODAY}'s nodes, over all"
         " workloads."
         if not worse
-        else f"At {_sizes(SMALL)} it visits more nodes than {TODAY} in {len(worse)} of {len(found)}"
+        else f"At {sizes} it visits more nodes than {TODAY} in {len(worse)} of {len(found)}"
         " windows."
     )
     return Answer(question, verdict, [_line(one) for one in worse])
-
-
-def _sizes(sizes: tuple[int, ...]) -> str:
-    return " and ".join(f"{size:,}" for size in sizes)
 
 
 #: Costs in which it may be dearer: of which results, of which column, in words.
@@ -121,14 +121,9 @@ def dearer(sources: Sources) -> Answer:
         worse = [one for one in found if one.value > 1]
         names |= {one.cell.workload for one in worse}
         lines.append(f"{what}: in {len(worse)} of {len(found)} cells{_worst_each(worse)}.")
-    slower = [
-        one
-        for common in (True, False)
-        for one in _verdicts(sources, "off", common)
-        if one.outcome == "slower"
-    ]
+    slower = [one for one in _verdicts(sources, "off") if one.outcome == "slower"]
     names |= {one.cell.cell.workload for one in slower}
-    lines += _verdict_lines(sources, "off", slower) if slower else []
+    lines += _verdict_lines(sources, "off", slower)
     if all(line.endswith("not measured.") for line in lines):
         return Answer(question, NOT_MEASURED)
     verdict = (
@@ -163,12 +158,11 @@ def rcache(sources: Sources) -> Answer:
             f" {number(base['nodes'][name])}, {SUBJECT} {number(ours['nodes'][name])}."
             for name in ours.index.intersection(base.index)
         ]
-    paired = [one for common in (True, False) for one in _verdicts(sources, "6.7", common)]
+    paired = _verdicts(sources, "6.7")
     if not lines and not paired:
         return Answer(question, NOT_MEASURED)
     known = [one for one in paired if one.ratio]
-    if paired:
-        lines += _verdict_lines(sources, "6.7", paired)
+    lines += _verdict_lines(sources, "6.7", paired)
     hidden = (
         "Yes, in the recorded load of a disk: requests that it serves cost the same with both."
         if not sources.rcache.empty

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from iova_lab.measuring.cells import CellRatio, extremes, number
-from iova_lab.measuring.contenders import SUBJECT, TODAY
+from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
 from iova_lab.measuring.rows import short_release
 from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.candidate.sources import Sources, ratios
@@ -83,6 +83,11 @@ def largest(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     both = rows[rows["variant"] == SUBJECT].groupby("workload")["nr_live"].max()
     rows = rows[rows["nr_live"] == rows["workload"].map(both)]
     return rows.pivot_table(index="workload", columns="variant", values=column)
+
+
+def by_variant(wide: pd.DataFrame) -> pd.DataFrame:
+    """Today's, its rivals and ours, in this order; other columns are left out."""
+    return wide[[name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]]
 
 
 def common(frame: pd.DataFrame, column: str) -> list[CellRatio]:

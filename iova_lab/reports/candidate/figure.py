@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
 from iova_lab.measuring.cells import COMMON_CASE, CellRatio
-from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
+from iova_lab.measuring.contenders import TODAY
 from iova_lab.measuring.rows import short_release
 from iova_lab.rendering.figures import FLOOR, STYLE, headline, title_height
 from iova_lab.rendering.looks import COLOURS, MARKERS, styles
@@ -20,6 +20,7 @@ from iova_lab.reports.candidate.criteria import (
     MOST,
     PATHOLOGICAL,
     WORST_NODES,
+    by_variant,
     common,
     in_kernel,
     largest,
@@ -100,8 +101,8 @@ def _common(axes: Axes, sources: Sources) -> None:
 
 
 def _pathological(axes: Axes, sources: Sources) -> None:
-    wide = largest(sources.counts, "worst").reindex(PATHOLOGICAL)
-    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
+    wide = by_variant(largest(sources.counts, "worst").reindex(PATHOLOGICAL))
+    names = list(wide.columns)
     looks = styles(names)
     for index, name in enumerate(names):
         look = {key: looks[name][key] for key in ("color", "marker", "markerfacecolor")}

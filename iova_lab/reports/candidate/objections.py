@@ -6,16 +6,15 @@ Each answer is worked out from what was measured; without a measurement it says 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from iova_lab.contention.tables import LOADED_IN_PART
 from iova_lab.measuring.cells import extremes, number
 from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
-from iova_lab.measuring.frames import rows_of
 from iova_lab.reports.candidate.costs import NOT_MEASURED, constants, dearer, rcache, slower, small
-from iova_lab.reports.candidate.criteria import PATHOLOGICAL, common, largest
+from iova_lab.reports.candidate.criteria import PATHOLOGICAL, by_variant, common, largest
 from iova_lab.reports.candidate.sources import Sources, ratios
 from iova_lab.reports.thread import Answer
 
@@ -25,13 +24,14 @@ def objections(sources: Sources) -> list[Answer]:
     return [ask(sources) for ask in ASKED]
 
 
+def _each(row: pd.Series, unit: str = "") -> str:
+    """The number of each variant in a row of `by_variant`."""
+    return ", ".join(f"{name} {number(value)}{unit}" for name, value in row.items())
+
+
 def _pathological(sources: Sources) -> Answer:
-    wide = largest(sources.counts, "worst").reindex(PATHOLOGICAL)
-    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
-    lines = [
-        f"{workload}: " + ", ".join(f"{name} {number(row[name])}" for name in names) + "."
-        for workload, row in wide[names].iterrows()
-    ]
+    wide = by_variant(largest(sources.counts, "worst").reindex(PATHOLOGICAL))
+    lines = [f"{workload}: {_each(row)}." for workload, row in wide.iterrows()]
     verdict = (
         f"No: on {len(wide)} workloads that are pathological for {TODAY}, none of its ops visits"
         f" more than {number(wide[SUBJECT].max())} nodes."
@@ -69,23 +69,13 @@ def _refusals(sources: Sources) -> Answer:
 
 
 def _memory(sources: Sources) -> Answer:
-    wide = largest(sources.counts, "bytes_per_range")
-    at = wide.loc["random_replace"]
-    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in at.index]
-    words = ", ".join(f"{name} {at[name]:.0f}" for name in names)
+    at = by_variant(largest(sources.counts, "bytes_per_range")).loc["random_replace"]
+    words = ", ".join(f"{name} {value:.0f}" for name, value in at.items())
     return Answer(
         "How much memory does it take?",
         f"Bytes per live range in whole slabs, random_replace at its largest: {words}.",
         ["A free needs no memory: spare nodes are kept for it (tests/test_fault_injection.py)."],
     )
-
-
-class _Locked(NamedTuple):
-    """One booted kernel: the worst request of its run."""
-
-    release: str
-    instructions: float
-    nodes: float
 
 
 def _by_key(wide: pd.DataFrame) -> Iterator[tuple[Any, pd.Series]]:
@@ -137,22 +127,21 @@ def _lock_queue(sources: Sources) -> Answer:
     if rows.empty or SUBJECT not in set(rows["variant"]):
         return Answer(question, NOT_MEASURED)
     most = rows[rows["nr_cpus"] == rows["nr_cpus"].max()]
-    wide = most.pivot_table(
-        index=["workload", "nr_live"], columns="variant", values="max_wait_ns", aggfunc="max"
+    wide = by_variant(
+        most.pivot_table(
+            index=["workload", "nr_live"], columns="variant", values="max_wait_ns", aggfunc="max"
+        )
+        / 1e6
     )
-    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
     lines = [
-        f"{workload} at {size:,}: "
-        + ", ".join(f"{name} {number(row[name] / 1e6)} ms" for name in names)
-        + "."
-        + LOADED_IN_PART * any((name, workload, size) in sources.loaded for name in names)
-        for (workload, size), row in _by_key(wide[names])
+        f"{workload} at {size:,}: {_each(row, ' ms')}."
+        + LOADED_IN_PART * any((name, workload, size) in sources.loaded for name in wide)
+        for (workload, size), row in _by_key(wide)
     ]
     return Answer(
         question,
-        f"Simulated, {int(most['nr_cpus'].max()):,} CPUs: at most"
-        f" {number(wide[SUBJECT].max() / 1e6)} ms (reports/contention describes the model and"
-        " its errors).",
+        f"Simulated, {int(most['nr_cpus'].max()):,} CPUs: at most {number(wide[SUBJECT].max())} ms"
+        " (reports/contention describes the model and its errors).",
         lines,
     )
 
@@ -167,7 +156,7 @@ def _lockup(sources: Sources) -> Answer:
     lines = [
         f"{row.release}: worst request {row.instructions:,.0f} instructions, {row.nodes:,.0f}"
         " nodes."
-        for row in rows_of(ours, _Locked)
+        for row in ours.itertuples()
     ]
     verdict = (
         f"No, on {len(ours)} of {len(ours)} kernels; with their own allocator they lock up."
@@ -179,14 +168,12 @@ def _lockup(sources: Sources) -> Answer:
 
 def _correct(sources: Sources) -> Answer:
     question = "Is it correct?"
-    lines = []
-    if sources.soak:
-        lines.append(
-            f"{sources.soak['nr_ops']:,} random ops, {sources.soak['nr_judged']:,} requests judged"
-            f" against all gaps: {sources.soak['breach'] or 'no breach'}."
-        )
-    else:
-        lines.append("Soak of random ops: not yet measured by a stored run.")
+    lines = [
+        f"{sources.soak['nr_ops']:,} random ops, {sources.soak['nr_judged']:,} requests judged"
+        f" against all gaps: {sources.soak['breach'] or 'no breach'}."
+        if sources.soak
+        else "Soak of random ops: not yet measured by a stored run."
+    ]
     equal = ops = 0
     if len(sources.kernel):
         ours = sources.kernel[sources.kernel["variant"] == SUBJECT]
@@ -229,12 +216,8 @@ def _given_up(sources: Sources) -> Answer:
 
 def _any_mask(sources: Sources) -> Answer:
     rows = sources.counts[sources.counts["workload"] == "high_limit"]
-    wide = rows.pivot_table(index="nr_live", columns="variant", values="worst")
-    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
-    lines = [
-        f"{size:,} live: " + ", ".join(f"{name} {number(row[name])}" for name in names) + "."
-        for size, row in wide[names].iterrows()
-    ]
+    wide = by_variant(rows.pivot_table(index="nr_live", columns="variant", values="worst"))
+    lines = [f"{size:,} live: {_each(row)}." for size, row in wide.iterrows()]
     return Answer(
         "Does it depend on the device's address mask?",
         "No: below a 40-bit limit its worst op visits at most"
@@ -260,10 +243,3 @@ ASKED: tuple[Callable[[Sources], Answer], ...] = (
     _correct,
     _given_up,
 )
-
-
-def table(found: list[Answer]) -> pd.DataFrame:
-    """Objection and verdict, a row each."""
-    return pd.DataFrame(
-        {"objection": [one.question for one in found], "answer": [one.verdict for one in found]}
-    )

@@ -10,15 +10,15 @@ from iova_lab import comparison
 from iova_lab.comparison import notes
 from iova_lab.measuring import flags, provenance
 from iova_lab.measuring.cells import extremes, number
-from iova_lab.measuring.contenders import RIVALS, SUBJECT, TODAY
+from iova_lab.measuring.contenders import SUBJECT, TODAY
 from iova_lab.rendering.pages import write_page
 from iova_lab.rendering.plain_text import fill, joined
 from iova_lab.rendering.saving import save
-from iova_lab.rendering.tables import NOTHING
 from iova_lab.reports.candidate import age
 from iova_lab.reports.candidate.criteria import (
     PATHOLOGICAL,
     Criterion,
+    by_variant,
     common,
     criteria,
     largest,
@@ -79,14 +79,10 @@ def finding(sources: Sources) -> str:
 
 def headline(found: list[Criterion]) -> str:
     """How many criteria are met, and the names of the others."""
-    met = [one for one in found if one.met]
-    open_ = [one for one in found if one.met is None]
-    missed = [one for one in found if one.met is False]
-    text = f"It meets {len(met)} of {len(found)} acceptance criteria"
-    if missed:
-        text += f"; it misses: {'; '.join(one.asked.partition(':')[0] for one in missed)}"
-    if open_:
-        text += f"; not measured: {'; '.join(one.asked.partition(':')[0] for one in open_)}"
+    text = f"It meets {sum(bool(one.met) for one in found)} of {len(found)} acceptance criteria"
+    for words, met in (("it misses", False), ("not measured", None)):
+        if names := [one.asked.partition(":")[0] for one in found if one.met is met]:
+            text += f"; {words}: {'; '.join(names)}"
     return f"{text}."
 
 
@@ -101,9 +97,8 @@ def _criteria(found: list[Criterion]) -> pd.DataFrame:
 
 
 def _table(wide: pd.DataFrame) -> pd.DataFrame:
-    names = [name for name in (TODAY, *RIVALS, SUBJECT) if name in wide]
-    others = sorted(set(wide.columns) - set(names))
-    text = wide[[*names, *others]].map(lambda value: NOTHING if pd.isna(value) else number(value))
+    first = list(by_variant(wide).columns)
+    text = wide[[*first, *sorted(set(wide.columns) - set(first))]].map(number)
     return text.rename_axis(columns=None).reset_index()
 
 

@@ -89,7 +89,7 @@ def load(results: Path) -> Sources:
         compared=compared,
         threads=pd.DataFrame(plausible.usable(checked)),
         disturbed=[_thread_cell(row) for row in checked if plausible.validation_doubts(row)],
-        loaded=frozenset(tuple(row["asked"]) for row in holds if _is_loaded(row)),
+        loaded=frozenset(tuple(row["asked"]) for row in holds if row.get("load", {}).get("loaded")),
         old_holds=frozenset(
             row["asked"][0] for row in holds if is_old(row, row["asked"][0], "threaded")
         ),
@@ -104,10 +104,6 @@ def load(results: Path) -> Sources:
 def _thread_cell(row: Row) -> str:
     threads = f"{row['threads']} thread{'s' * (row['threads'] > 1)}"
     return f"{row['variant']} on {row['workload']} at {row['nr_live']:,}, {threads}"
-
-
-def _is_loaded(row: Row) -> bool:
-    return bool(row.get("load", {}).get("loaded"))
 
 
 class _Soaked(msgspec.Struct):
@@ -172,7 +168,9 @@ def ratios(
         return []
     found: dict[Cell, dict[str, Measured]] = {}
     for row in frame.dropna(subset=[column]).to_dict("records"):
-        cell = Cell(row["workload"], int(row["nr_live"]), **_where(row))
+        named = {"where": row.get("release"), "level": row.get("rcache")}
+        where = {name: str(value) for name, value in named.items() if value and value != "off"}
+        cell = Cell(row["workload"], int(row["nr_live"]), **where)
         value = Measured.count(row["variant"], column, cell, float(row[column]), unit)
         found.setdefault(cell, {})[row["variant"]] = value
     both = (
@@ -181,11 +179,6 @@ def ratios(
         if {subject, base} <= set(values)
     )
     return [one for one in both if isinstance(one, CellRatio)]
-
-
-def _where(row: dict[Any, Any]) -> dict[str, str]:
-    named = {"where": row.get("release"), "level": row.get("rcache")}
-    return {name: str(value) for name, value in named.items() if value and value != "off"}
 
 
 def _csv(path: Path) -> pd.DataFrame:

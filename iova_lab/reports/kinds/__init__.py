@@ -35,15 +35,17 @@ class Kind:
     of_pages: bool = False
 
 
-def page(name: str, writer: str) -> Callable[[Path, Path], Mapping[str, Path]]:
-    """What writes the one page of the kind in the module ``name``.
+def pages(**writers: str) -> Callable[[Path, Path], Mapping[str, Path]]:
+    """What writes the pages of a kind: by label, MODULE:FUNCTION below `iova_lab.reports`.
 
-    ``writer`` is MODULE:FUNCTION below `iova_lab.reports`, and imported when it is called.
+    A function is imported when it is called.
     """
 
     def write(results: Path, out: Path) -> dict[str, Path]:
-        function = pkgutil.resolve_name(f"iova_lab.reports.{writer}")
-        return {name.rpartition(".")[2]: function(results, out)}
+        return {
+            label: pkgutil.resolve_name(f"iova_lab.reports.{writer}")(results, out)
+            for label, writer in writers.items()
+        }
 
     return write
 

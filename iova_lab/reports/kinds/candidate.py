@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="the lab's own proposal: criteria, objections, numbers",
     results="",
     out="candidate",
     needs={"candidate/counts.csv.gz": "iova-lab counts"},
-    write=page(__name__, "candidate.page:write_evidence"),
+    write=pages(candidate="candidate.page:write_evidence"),
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="which published claims hold on the measured machine",
     results="",
     out="claims",
     needs={"claims/*.json": "iova-lab claims --all"},
-    write=page(__name__, "claims:write_claims"),
+    write=pages(claims="claims:write_claims"),
 )

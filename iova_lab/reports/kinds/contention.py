@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="what many CPUs wait for, measured and simulated",
@@ -12,5 +12,5 @@ KIND = Kind(
         "services.jsonl": "iova-lab contention sweep",
         "sweep.jsonl": "iova-lab contention sweep",
     },
-    write=page(__name__, "contention:write_contention"),
+    write=pages(contention="contention:write_contention"),
 )

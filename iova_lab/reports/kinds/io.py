@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="real I/O of unmodified drivers through each allocator",
     results="kernel",
     out="kernel",
     needs={"io.jsonl": "iova-lab kernel io", "io-verified.jsonl": "iova-lab kernel io"},
-    write=page(__name__, "io:write_io"),
+    write=pages(io="io:write_io"),
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="the known pathologies: symptoms, releases, fixes, workloads",
     results="",
     out="pathologies",
     needs={},
-    write=page(__name__, "pathologies:write_pathologies"),
+    write=pages(pathologies="pathologies:write_pathologies"),
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="what each variant guarantees, costs at worst, and gets wrong",
     results="promises",
     out="promises",
     needs={"promises.json": "iova-lab promises --measure"},
-    write=page(__name__, "promises:write_promises"),
+    write=pages(promises="promises:write_promises"),
 )

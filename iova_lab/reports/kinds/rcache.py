@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iova_lab.reports.kinds import Kind, page
+from iova_lab.reports.kinds import Kind, pages
 
 KIND = Kind(
     summary="what the per-CPU caches take of memory, over CPUs and domains",
     results="rcache",
     out="rcache",
     needs={"memory.jsonl": "iova-lab rcache"},
-    write=page(__name__, "rcache:write_rcache"),
+    write=pages(rcache="rcache:write_rcache"),
 )

@@ -23,14 +23,8 @@ def _write(
         if len(found) != 1:
             raise NotFoundError(f"--machine must be one of: {', '.join(found)}")
         machine = found[0]
-    index = write_report(
-        results_dir=results,
-        machine=machine,
-        baseline=baseline,
-        out_dir=out or Path("reports") / machine,
-        commit=commit,
-    )
-    return {"report": index}
+    folder = out or Path("reports", machine)
+    return {"report": write_report(results, machine, baseline, folder, commit)}
 
 
 KIND = Kind(
