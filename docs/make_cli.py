@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 PAGE = Path(__file__).resolve().parent / "cli.md"
 HEAD = "| command | does | from Python |\n|---|---|---|\n"
@@ -36,8 +36,8 @@ def page() -> str:
     if not head:
         raise SystemExit(f"{PAGE} has no table that begins with {HEAD.splitlines()[0]}")
     after = rest[rest.index("\n\n") :] if "\n\n" in rest else "\n"
-    shown = {name: one for name, one in sorted(main.commands.items()) if not one.hidden}
-    return before + head + "".join(row(*one) for one in shown.items()).rstrip("\n") + after
+    rows = "".join(row(name, one) for name, one in sorted(main.commands.items()))
+    return before + head + rows.rstrip("\n") + after
 
 
 if __name__ == "__main__":

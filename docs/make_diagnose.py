@@ -13,7 +13,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 PAGE = Path(__file__).resolve().parent / "diagnose.md"
 _BLOCK = r"\n\n```\n(.*?)```"

@@ -8,7 +8,7 @@ import sys
 def start() -> None:
     """Run the command line.  Ctrl-C while its modules are imported ends it quietly, too."""
     try:
-        from iova_lab.cli import main
+        from iova_lab.commands.cli import main
     except KeyboardInterrupt:
         sys.exit(130)
     main()

@@ -59,7 +59,9 @@ def is_private_elsewhere(name: str, path: Path) -> bool:
 @pytest.mark.slow
 def test_nothing_private_is_imported_from_another_package() -> None:
     variants = ROOT / "iova_variants" / "_variant.py"
-    assert is_private_elsewhere("iova_variants._rcache.OWN", ROOT / "iova_lab" / "cli.py")
+    assert is_private_elsewhere(
+        "iova_variants._rcache.OWN", ROOT / "iova_lab" / "commands" / "cli.py"
+    )
     assert not is_private_elsewhere("iova_variants._rcache.OWN", variants)
     found = [
         (path, name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.linux import callers, conformance
 from tests.support import small_tree
 

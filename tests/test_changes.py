@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics import repository
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.reports import changes
 from iova_lab.reports.changes import Reason, by_variant, counts, headline, moved, read, reasons
 from tests.support import asv_files

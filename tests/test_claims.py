@@ -21,7 +21,7 @@ from iova_lab.claims.claim import CONFIDENCE
 from iova_lab.claims.ledger import rule_digest
 from iova_lab.claims.rules import band, compare, exponents, growth, ratio_of
 from iova_lab.claims.timing import kinds
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring.statistics import Interval
 from iova_variants.opstream import Op
 from tests.support.lab import REAL

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from iova_lab.claims import Claim, Finding, Quantity, Verdict, all_claims, find, ledger
 from iova_lab.claims.claim import ORIGINS
 from iova_lab.claims.ledger import rule_digest
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import flags
 from iova_lab.rendering.pages import html_of
 from iova_lab.reports import claims as page

@@ -22,7 +22,7 @@ from iova_lab.basics.errors import NotFoundError
 from iova_lab.checking import skeleton
 from iova_lab.checking.doctor import Check
 from iova_lab.checking.noise import noise
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.comparison import trial
 from tests.support.command_line import COMMANDS
 
@@ -68,7 +68,7 @@ def complete(*words: str) -> list[str]:
         "COMP_WORDS": shlex.join(["iova-lab", *words]),
         "COMP_CWORD": str(len(words)),
     }
-    code = "from iova_lab.cli import main; main(prog_name='iova-lab')"
+    code = "from iova_lab.commands.cli import main; main(prog_name='iova-lab')"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
     )
@@ -121,13 +121,21 @@ def test_completion_prints_what_the_shell_reads(shell: str) -> None:
         ("new 3d", 1, "iova-lab: '3d' can't be a variant's name"),
         ("new while", 1, "iova-lab: 'while' can't be a variant's name"),
         ("nonsense", 2, "No such command 'nonsense'"),
-        ("replay mainline ring --nr-live many", 2, "'many' is not a valid integer"),
+        ("contention run null ring --threads many", 2, "'many' is not a valid integer"),
         ("replay mainline ring@many", 1, "what follows @ is a number of live ranges"),
         ("replay mainline rnig@10", 1, "iova-lab: no workload named 'rnig'; there are: "),
         ("replay mainline ring@0", 1, "so not 0"),
         ("contention run null ring@0", 1, "so not 0"),
         ("instructions null mainline near_empty@5000", 1, "so not 5000"),
-        ("replay mainline ring@10 --nr-live 10", 2, "leave out --nr-live"),
+        ("replay mainline ring --nr-live 10", 2, "No such option '--nr-live'"),
+        ("compare mainline maple --nr-live 10", 2, "No such option '--nr-live'"),
+        ("contention sweep --workloads ring:1000", 1, "follows @, as in ring@1000"),
+        ("evidence", 2, "No such command 'evidence'"),
+        ("contents", 2, "No such command 'contents'"),
+        ("contention report", 2, "No such command 'report'"),
+        ("kernel report", 2, "No such command 'report'"),
+        ("claims --report", 2, "No such option '--report'"),
+        ("promises", 2, "`iova-lab report promises` writes the page alone"),
         ("completion csh", 2, "'csh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )
@@ -161,26 +169,18 @@ def test_list_and_replay_speak_json() -> None:
 
 
 @pytest.mark.slow
-def test_a_size_is_written_behind_an_at_and_the_former_option_prints_a_note() -> None:
-    at = CliRunner().invoke(main, ["replay", "null", "ring@1000", "--json"])
-    former = CliRunner().invoke(main, ["replay", "null", "ring", "--nr-live", "1000", "--json"])
-    default = CliRunner().invoke(main, ["replay", "null", "ring", "--json"])
-    assert not at.stderr
-    assert "deprecated. Use WORKLOAD@N." in former.stderr
-    sizes = [json.loads(one.stdout)["nr_ageing"] for one in (at, former, default)]
-    assert sizes[0] == sizes[1] != sizes[2]
-
-
-def test_sizes_behind_a_colon_print_a_note(tmp_path: Path) -> None:
-    line = f"contention sweep --stored --workloads ring:1000 --results {tmp_path}"
-    done = CliRunner().invoke(main, line.split())
-    assert "`ring:1000` is deprecated: use `ring@1000`" in done.stderr
+def test_a_size_is_written_behind_an_at() -> None:
+    given = ("ring@1000", "ring@100", "ring")
+    done = [CliRunner().invoke(main, ["replay", "null", one, "--json"]) for one in given]
+    assert not done[0].stderr
+    sizes = [json.loads(one.stdout)["nr_ageing"] for one in done]
+    assert sizes[0] != sizes[1] == sizes[2]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_no_color_is_heeded(extra: dict[str, str], coloured: bool) -> None:
-    command = [sys.executable, "-m", "iova_lab.cli", "doctor", "--seconds", "0"]
+    command = [sys.executable, "-m", "iova_lab", "doctor", "--seconds", "0"]
     environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
     done = subprocess.run(

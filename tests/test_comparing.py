@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import iova_variants
-from iova_lab import cli, comparison
+from iova_lab import comparison
+from iova_lab.commands import cli
 from iova_lab.comparison import measuring, process, system
 from iova_lab.measuring.paired_worker import Sampler, Task
 from iova_lab.measuring.timing import order

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.contention import (
     constants,
     holds,

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.contention import tables, validation
 from iova_lab.rendering.pages import read_page
 from iova_lab.reports.contention import write_contention

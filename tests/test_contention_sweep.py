@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.reading import read_rows
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.contention import holds, study, sweep
 from iova_lab.contention.constants import Constants
 from iova_lab.contention.published import fixed
@@ -111,7 +111,7 @@ def test_an_interrupted_sweep_keeps_its_rows_and_says_one_line(tmp_path: Path) -
     path = tmp_path / "sweep.jsonl"
     cpus = ",".join(str(nr) for nr in range(600, 640))
     process = subprocess.Popen(
-        f"{sys.executable} -m iova_lab.cli contention sweep --results {tmp_path} --variants null"
+        f"{sys.executable} -m iova_lab contention sweep --results {tmp_path} --variants null"
         f" --workloads near_empty@10 --cpus {cpus} --seconds 0.01 {GIVEN}".split(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

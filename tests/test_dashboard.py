@@ -27,7 +27,7 @@ from asv.machine import MachineCollection
 from asv.util import UserError
 from click.testing import CliRunner
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.dashboard import offline, publish, report_pages, values, views
 from iova_lab.dashboard.offline import PACKAGES, OfflineError, Package
 from iova_lab.measuring import asv_machine

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from markdown_it import MarkdownIt
 
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.diagnosis import Diagnosis, Verdict, diagnose, readers
 from iova_lab.diagnosis.diagnosing import STATUS, of
 from iova_lab.diagnosis.pathology import FOLDER, advice, pathologies, records

@@ -97,7 +97,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         seconds=1200,
         silence=400,
     )
-    return dict(sections(guest.run()))
+    return dict(sections(list(guest.lines())))
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.linux import conformance, dropin
 from iova_lab.linux.conformance import Outcome
 from iova_lab.measuring import releases

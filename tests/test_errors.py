@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 import iova_lab
-from iova_lab import cli
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
+from iova_lab.commands import cli
 from iova_lab.reports.kinds import kinds
 from tests.support.command_line import COMMANDS
 
@@ -90,7 +90,7 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_the_command_line_is_there_before_anything_heavy() -> None:
-    assert loaded_after("import iova_lab.cli") == set()
+    assert loaded_after("import iova_lab.commands.cli") == set()
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_no_help_imports_anything_heavy() -> None:
     asked = [*([*path, "--help"] for path in COMMANDS), ["--help"]]
     code = f"""
 import contextlib, io, json
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 for words in json.loads({json.dumps(json.dumps(asked))}):
     with contextlib.redirect_stdout(io.StringIO()) as shown:
         main(words, standalone_mode=False)
@@ -115,7 +115,6 @@ for words in json.loads({json.dumps(json.dumps(asked))}):
         ["replay", "mainline", "nowhere.json"],
         ["example", "nowhere.json"],
         ["trace", "info", "nowhere.npz"],
-        ["promises", "--results", "nowhere"],
         *(["report", name, "--results", "nowhere"] for name, kind in kinds().items() if kind.needs),
         ["report", "all", "--results", "nowhere"],
         ["compare-pages", "nowhere"],
@@ -129,7 +128,7 @@ def test_a_missing_file_is_found_before_anything_heavy_is_imported(
     monkeypatch.chdir(tmp_path)
     code = f"""
 import contextlib
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 with contextlib.suppress(SystemExit):
     main({words!r})"""
     drawing = {"pandas", "matplotlib", "scipy", "asv", "pyperf", "simpy"}

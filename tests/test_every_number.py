@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.reading import packed, read_rows, row_files
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from tests.support.drawn import draw_nothing
 
 ROOT = Path(__file__).resolve().parent.parent

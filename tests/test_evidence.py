@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.reading import packed, read_rows
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.kernel import lockup
 from iova_lab.measuring import provenance
 from iova_lab.measuring.cells import COMMON_CASE

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 ROOT = Path(__file__).parent.parent
 TRACE = str(ROOT / "iova_lab" / "traces" / "debian-6.12.npz")

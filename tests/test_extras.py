@@ -27,7 +27,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 main()
 """
 

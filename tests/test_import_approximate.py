@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.traces.explained import Settled, explained, settle
 from iova_lab.traces.file import ALLOC_FAST, FREE_FAST, RESERVE, Rows, TraceFile, open_trace
 from iova_lab.traces.importer import Imported, ImportTextError, import_text

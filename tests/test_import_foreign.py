@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.traces.importer import ImportTextError, import_text
 
 GOLDEN = Path(__file__).parent / "golden" / "tracing"

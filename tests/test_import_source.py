@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.traces.file import open_trace
 from iova_lab.traces.importer import ImportTextError, import_text
 from tests.support.lab import take_interrupts
@@ -169,7 +169,7 @@ def import_in_child(source: Path, target: Path, *, largest: int = -1) -> subproc
         if largest >= 0:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
-    command = [sys.executable, "-m", "iova_lab.cli", "trace", "import", str(source)]
+    command = [sys.executable, "-m", "iova_lab", "trace", "import", str(source)]
     return subprocess.Popen(
         [*command, "--kernel", "6.12.0", "--out", str(target)],
         stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.kernel import KernelError, probes
 from iova_lab.traces import agreement
 from iova_lab.traces.file import (

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import counts, instructions
 from iova_lab.measuring.instructions import ToolError
 from iova_variants.opstream import OpStream

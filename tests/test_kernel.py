@@ -18,8 +18,8 @@ from iova_lab import workloads
 from iova_lab.basics.reading import read_rows
 from iova_lab.basics.writing import append_row
 from iova_lab.checking import soak_streams
-from iova_lab.cli import main
 from iova_lab.commands import kernel_record
+from iova_lab.commands.cli import main
 from iova_lab.kernel import (
     KernelError,
     fidelity,
@@ -297,7 +297,7 @@ def test_a_panic_ends_in_the_kernels_own_words(tmp_path: Path) -> None:
     found = kernel(NEWEST)
     initramfs = image.make(tmp_path / "initramfs", found, "echo c > /proc/sysrq-trigger\n")
     with pytest.raises(MachineError, match="Kernel panic") as caught:
-        Machine(found, initramfs, silence=60).run()
+        list(Machine(found, initramfs, silence=60).lines())
     assert "sysrq" in str(caught.value)
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 from click.testing import CliRunner
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.kernel import dma_lockup, packages, tools
 from iova_lab.kernel.machine import Machine
 from tests.support.printed import Printed

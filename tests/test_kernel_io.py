@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab.basics.errors import InvalidValueError, NotFoundError
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.kernel import io, io_allocators, io_devices, io_loads, io_memory, packages, tools
 from iova_lab.kernel.files import Kernel
 from iova_lab.kernel.io import Outcome, Settings
@@ -301,13 +301,13 @@ def test_an_impossible_crowd_is_rejected(crowd: str) -> None:
 
 def test_a_crowd_has_one_place() -> None:
     for crowd in ("32bit-full", "1048576"):
-        io.check_crowd(Settings(crowd=crowd), ["stock"], ["nvme"])
+        io.check(Settings(crowd=crowd), ["stock"], ["nvme"])
     with pytest.raises(InvalidValueError, match="unpatched has no livepatch"):
-        io.check_crowd(Settings(crowd="1000"), ["stock", "unpatched"], ["nvme"])
+        io.check(Settings(crowd="1000"), ["stock", "unpatched"], ["nvme"])
     with pytest.raises(InvalidValueError, match="in the domain of one disk: take --load ahci or"):
-        io.check_crowd(Settings(crowd="1000"), ["stock"], ["nvme", "ahci"])
+        io.check(Settings(crowd="1000"), ["stock"], ["nvme", "ahci"])
     with pytest.raises(InvalidValueError, match="no request of the disk below 4 GiB, so 32bit-"):
-        io.check_crowd(Settings(crowd="32bit-full", forcedac=True), ["stock"], ["nvme"])
+        io.check(Settings(crowd="32bit-full", forcedac=True), ["stock"], ["nvme"])
 
 
 @pytest.mark.parametrize("name", ["stock", "dropin", "unpatched", "linux:debian-6.12+own-rcache"])

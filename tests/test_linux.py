@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.kernel import module
 from iova_lab.linux import in_kernel, source, unit
 from iova_lab.linux.errors import SourceError, TextError

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.linux import asv_folder
 from tests.support import asv_runner, small_tree
 

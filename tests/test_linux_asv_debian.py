@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.linux import debian
 from iova_lab.measuring.counts import count
 from tests.support import asv_runner, debian_texts

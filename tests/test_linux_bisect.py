@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.comparison import criterion
 from tests.support import small_tree
 
@@ -24,7 +24,7 @@ BROKEN = {END: "nonsense;\n" + END}
 
 FEW_CHECKS = """
 from iova_lab.checking import checks
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 checks.CHECKS = {name: checks.CHECKS[name] for name in ("compiles", "table", "contract")}
 main()
 """

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import iova_variants
 from iova_lab import workloads
 from iova_lab.checking import checks, search
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.comparison import trial
 from iova_lab.linux import source
 from tests.support import debian_texts, small_tree

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.checking import checks
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.comparison import trial
 from iova_lab.kernel import lockup, tools
 from iova_lab.measuring.rows import lockups

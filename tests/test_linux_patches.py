@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import iova_variants
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.checking import checks
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.linux import apply, series, source
 from iova_lab.linux.apply import ApplyError
 from iova_lab.linux.errors import SourceError

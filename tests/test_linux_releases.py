@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import instructions, releases
 from iova_lab.measuring.counts import count
 from tests.support import small_tree

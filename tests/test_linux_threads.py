@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_variants import building
 from tests.support.debian_texts import RCACHES, text_of
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 import iova_variants
 from iova_lab import traces
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_variants import BuildError, Domain, VariantCrashedError, VariantError
 from iova_variants.opstream import OpFlag, StreamError
 from tests.support.lab import SUPPORT, Row, alloc, find, free, random_stream, stream_of

@@ -185,7 +185,7 @@ def test_an_installed_lab_checks_a_new_users_file(installed: Path, tmp_path: Pat
     """In an empty folder: `new`, then `try` on what it wrote, and on the same with a mistake."""
     code = f"""
 import os
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 os.chdir({str(tmp_path)!r})
 for line in (["new", "mine"], ["try", "mine.c", "--check-only", "--budget", "5"]):
     main(line, standalone_mode=False)

@@ -15,7 +15,7 @@ from iova_lab.checking.drawing import draw, highest_fit
 from iova_lab.checking.example_search import search
 from iova_lab.checking.promises import PromiseError
 from iova_lab.checking.questions import QUESTIONS, breaks
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import churn, peng
 from iova_lab.measuring.counts import count
 from iova_lab.reports.promises import _growth, write_promises

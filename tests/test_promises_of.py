@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from iova_lab.checking import promises, promises_of
 from iova_lab.checking.counterexamples import examples
 from iova_lab.checking.drawing import draw
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from tests.support import small_tree
 from tests.support.lab import source_of
 

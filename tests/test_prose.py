@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import iova_variants
 from iova_lab.basics.packing import pack_rows
 from iova_lab.basics.writing import append_row
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import provenance
 
 FOUR = ["command", "commit", "machine", "load"]

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from iova_lab.basics.errors import NoResultsError
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import rcache_memory
 from iova_lab.measuring.rcache_memory import LOADS, Load, Row
 from iova_lab.reports.rcache import write_rcache

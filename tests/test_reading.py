@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import iova_variants
 from iova_lab.basics.errors import InvalidTypeError, InvalidValueError
 from iova_lab.basics.reading import FileError, read_arrays, read_rows, read_table
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.contention import store
 from iova_lab.traces import history
 from iova_variants.opstream import OpStream, StreamError, new_ops

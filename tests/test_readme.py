@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def test_the_quick_commands_run_in_order(tmp_path: Path) -> None:
     assert len(quick) >= 4
     for words in quick:
         done = subprocess.run(
-            [sys.executable, "-m", "iova_lab.cli", *words],
+            [sys.executable, "-m", "iova_lab", *words],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import iova_variants
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 PAGE = (Path(__file__).parent.parent / "docs" / "releases.md").read_text(encoding="utf-8")
 

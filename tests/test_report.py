@@ -22,7 +22,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import scaling, scorecard
 from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.cells import number

@@ -1,16 +1,15 @@
-"""`iova-lab report`: one module a kind, found by listing, and the former spellings."""
+"""`iova-lab report`: one module a kind, found by listing."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from iova_lab.cli import main
 from iova_lab.commands import report
+from iova_lab.commands.cli import main
 from iova_lab.reports import kinds as package
 from iova_lab.reports.kinds import Kind, kinds
 
@@ -127,30 +126,3 @@ def test_odd_results_of_every_kind_are_rejected(name: str, content: bytes, tmp_p
     done = run("report", name, *where)
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1, done.output
-
-
-@pytest.mark.parametrize(
-    ("former", "now"),
-    [
-        ("evidence", "report candidate"),
-        ("contents", "report contents"),
-        ("contention report", "report contention"),
-        ("kernel report", "report kernel"),
-        ("claims --report", "report claims"),
-        ("promises", "report promises"),
-    ],
-)
-def test_former_spellings_write_the_same_and_print_a_note(
-    former: str, now: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    calls = recorded(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "results" / "claims", tmp_path / "results" / "claims")
-    done = run(*former.split())
-    assert done.exit_code == 0, done.output
-    (line,) = done.stderr.splitlines()
-    assert "deprecated" in line
-    assert f"`iova-lab {now}" in line
-    assert run(*now.split()).exit_code == 0
-    before, after = calls
-    assert before == after

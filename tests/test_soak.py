@@ -19,7 +19,7 @@ from iova_lab.checking import soak, soak_chunk
 from iova_lab.checking.rcache_callers import check_callers
 from iova_lab.checking.soak_chunk import Line
 from iova_lab.checking.soak_streams import RCACHES, VERIFY_EVERY, Chunk, make_chunk
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_variants import VariantError
 from iova_variants.opstream import Op, OpFlag
 from tests.support.lab import REAL, REFUSED, Row, alloc, find, free, stream_of

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from benchmarks import latency
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.measuring import timing
 
 STREAM = workloads.generate("near_empty", 100)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from iova_lab import workloads
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_lab.kernel import KernelError, probes
 from iova_lab.rendering.figures import STYLE
 from iova_lab.rendering.looks import COLOURS, LINES

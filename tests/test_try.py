@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 import iova_variants
 from iova_lab import checking
 from iova_lab.checking import checks, skeleton
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 UNUSED = '#pragma GCC diagnostic ignored "-Wunused-function"\n'
 OVERRIDE = '#pragma GCC diagnostic ignored "-Woverride-init"\n'

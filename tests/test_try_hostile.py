@@ -20,7 +20,7 @@ from iova_lab.checking.patch import PatchError, apply
 from iova_lab.checking.reduce import reduce
 from iova_lab.checking.search import Run, steps_of
 from iova_lab.checking.soak_streams import make_chunk
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 from iova_variants import VariantCrashedError, VariantError
 from iova_variants.making import LIMIT_24BIT
 from iova_variants.opstream import Op, OpStream

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from iova_lab.checking import doctor, skeleton
 from iova_lab.checking.doctor import Check
-from iova_lab.cli import main
 from iova_lab.commands import try_steps
+from iova_lab.commands.cli import main
 
 
 @pytest.fixture(autouse=True)

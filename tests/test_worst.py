@@ -21,8 +21,8 @@ from iova_lab.checking.worst.evolve import Search, Setting
 from iova_lab.checking.worst.genome import Gene, Genome
 from iova_lab.checking.worst.known import KNOWN, Known
 from iova_lab.checking.worst.score import Goal, confirmed, costs, instructions, limit_class, score
-from iova_lab.cli import main
 from iova_lab.commands import worst as command
+from iova_lab.commands.cli import main
 from iova_lab.measuring import instructions as callgrind
 from iova_lab.measuring import steps as stepping
 from iova_lab.measuring.workers import local

@@ -1,7 +1,8 @@
 """The errors that a user or the environment causes; every other exception is a bug of the lab.
 
-The message is for the user: what is wrong, where, and what to do.  `iova_lab.cli` prints it as one
-line.  Each class is also an exception of Python's own that callers expect at that place.
+The message is for the user: what is wrong, where, and what to do.  `iova_lab.commands.cli`
+prints it as one line.  Each class is also an exception of Python's own that callers expect at that
+place.
 
 Standard library only: the package build imports this module.
 """

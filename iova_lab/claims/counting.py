@@ -70,10 +70,13 @@ def grow(
 ) -> Measured:
     """Nodes of ``kind`` (a key of `COSTS`) of every variant at every size."""
     name = workload if isinstance(workload, str) else None
+    make: Callable[[int], OpStream] = (
+        partial(workloads.generate, workload) if isinstance(workload, str) else workload
+    )
     sizes = sizes_for(run, name, most)
     costs: dict[str, list[float]] = {variant: [] for variant in variants}
     for done, nr_live in enumerate(sizes):
-        stream = workloads.generate(name, nr_live) if name else _made(workload, nr_live)
+        stream = make(nr_live)
         for variant in variants:
             cost = COSTS[kind](count(variant, stream))
             if math.isnan(cost):
@@ -118,8 +121,3 @@ def node_size(run: Run, variant: str) -> Measured:
     stream = workloads.generate("random_replace", run.least(100_000, 1_000))
     result = iova_variants.replay(variant, stream)
     return {"node_bytes": result.node_bytes, "bytes_per_range": result.bytes / result.nr_live}
-
-
-def _made(workload: str | Callable[[int], OpStream], nr_live: int) -> OpStream:
-    assert callable(workload)
-    return workload(nr_live)

@@ -60,11 +60,8 @@ def changes(claim: Claim) -> Entries:
 def unrecorded() -> list[Claim]:
     """Claims whose rule is not the last one in the ledger."""
     known = read() if LEDGER.exists() else {}
-    return [one for one in all_claims() if not _is_last(known.get(one.id, []), one)]
-
-
-def _is_last(entries: Entries, claim: Claim) -> bool:
-    return bool(entries) and entries[-1]["digest"] == rule_digest(claim)
+    last = {name: entries[-1]["digest"] for name, entries in known.items() if entries}
+    return [one for one in all_claims() if last.get(one.id) != rule_digest(one)]
 
 
 def record(why: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from iova_lab.basics.errors import IovaLabError, NotFoundError
 from iova_lab.claims.claim import Claim, Finding, Verdict
 from iova_lab.claims.ledger import rule_digest
-from iova_lab.claims.measurement import Measured, Run
+from iova_lab.claims.measurement import Run
 from iova_lab.measuring import provenance
 
 #: What means that this build or this machine lacks something that the claim needs.
@@ -56,8 +56,7 @@ def judge(claim: Claim, row: dict[str, Any] | None) -> Finding:
     if "failed" in row:
         return Finding(Verdict.MISSING, f"failed: {row['failed']}")
     try:
-        measured: Measured = row["measured"]
-        return claim.judge(measured)
+        return claim.judge(row["measured"])
     except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         return Finding(
             Verdict.MISSING, f"the stored result lacks {error}: {claim.command} measures it anew"

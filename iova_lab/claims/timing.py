@@ -39,6 +39,10 @@ _LIMITS = Limits(wall_s=1800.0)
 
 Samples = dict[str, list[float]]
 Array = npt.NDArray[np.float64]
+#: A stream, and how many of its measured ops fill the domain.
+Make = Callable[[], tuple[OpStream, int]]
+#: By round, and in that by variant: mean ns of each kind.
+Rounds = list[list[dict[str, float]]]
 
 
 def kinds(ops: np.ndarray, refused: np.ndarray, nr_fill: int) -> dict[str, np.ndarray]:
@@ -72,24 +76,14 @@ def _sample(variant: str, stream: OpStream, nr_fill: int, short: bool) -> dict[s
     return extra | {kind: float(ns[mask].mean()) for kind, mask in masks.items() if mask.any()}
 
 
-def _rounds(
-    pair: tuple[str, str],
-    make: Callable[[], tuple[OpStream, int]],
-    nr_rounds: int,
-    short: bool,
-) -> list[list[dict[str, float]]]:
+def _rounds(pair: tuple[str, str], make: Make, nr_rounds: int, short: bool) -> Rounds:
     """Samples of both, by kind, for each round."""
     stream, nr_fill = make()
     takes = [partial(_sample, name, stream, nr_fill, short) for name in pair]
     return [in_turn(takes, turn) for turn in range(nr_rounds)]
 
 
-def _fresh_process(
-    pair: tuple[str, str],
-    make: Callable[[], tuple[OpStream, int]],
-    nr_rounds: int,
-    short: bool,
-) -> list[list[dict[str, float]]]:
+def _fresh_process(pair: tuple[str, str], make: Make, nr_rounds: int, short: bool) -> Rounds:
     """`_rounds` in an interpreter that was started for it: another layout of memory each time."""
     with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
         job, answer = Path(folder, "job"), Path(folder, "answer")
@@ -97,11 +91,10 @@ def _fresh_process(
         end = run_program([sys.executable, "-c", _MAIN, job, answer], _LIMITS)
         if end.status or end.broke or not answer.exists():
             raise iova_variants.VariantCrashedError(f"{' or '.join(pair)}: {end.died}")
-        found = pickle.loads(answer.read_bytes())
+        found: Rounds | Exception = pickle.loads(answer.read_bytes())
     if isinstance(found, Exception):
         raise found
-    rounds: list[list[dict[str, float]]] = found
-    return rounds
+    return found
 
 
 #: What the interpreter executes; the path comes first, for the rest of the job to be found by.
@@ -123,13 +116,7 @@ def answer(job: bytes, path: str) -> None:
     Path(path).write_bytes(pickle.dumps(found))
 
 
-def paired(
-    run: Run,
-    pair: tuple[str, str],
-    make: Callable[[], tuple[OpStream, int]],
-    *,
-    short: bool,
-) -> Measured:
+def paired(run: Run, pair: tuple[str, str], make: Make, *, short: bool) -> Measured:
     """Median ns of both by kind, and per process the median log of the second over the first.
 
     ``make`` returns a stream, and how many of its measured ops fill the domain; it is called in

@@ -73,19 +73,16 @@ class _Workload(_Named):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from iova_lab import workloads
 
-        workloads.check_name(self.name_in(value))
-        return value
-
-    def name_in(self, value: str) -> str:
-        """The part of ``value`` that names the workload."""
+        workloads.check_name(value)
         return value
 
 
 class _Cell(_Workload):
-    def name_in(self, value: str) -> str:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from iova_lab import workloads
 
-        return workloads.split(value)[0]
+        super().convert(workloads.split(value)[0], param, ctx)
+        return value
 
 
 class _Number(click.FloatRange):
@@ -153,27 +150,15 @@ def _recorded() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.npz"))}
 
 
-def note(former: str, now: str) -> None:
-    """Print that an older spelling still works in this release; click has it for whole options."""
-    click.echo(f"iova-lab: {former} is deprecated: use {now}", err=True)
-
-
 def invoked() -> list[str]:
     """Words after ``iova-lab`` of the command that runs, as they were given on its command line."""
     context = click.get_current_context()
-    words = _path(context)
+    words = context.command_path.removeprefix(context.find_root().command_path).split()
     for parameter in context.command.params:
         name = parameter.name or ""
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             words += _words(parameter, context.params[name])
     return words
-
-
-def _path(context: click.Context) -> list[str]:
-    """Names of the command and of its groups, without that of the program."""
-    if context.parent is None:
-        return []
-    return [*_path(context.parent), context.info_name or ""]
 
 
 def _words(parameter: click.Parameter, value: Any) -> list[str]:
@@ -204,22 +189,15 @@ Command = Callable[..., None]
 
 
 def workload_argument(command: Command) -> Command:
-    """WORKLOAD[@N], which becomes ``workload`` and ``nr_live``, `NR_LIVE` without @N.
-
-    --nr-live is the former spelling.
-    """
+    """WORKLOAD[@N], which becomes ``workload`` and ``nr_live``, `NR_LIVE` without @N."""
 
     @click.argument("workload", type=CELL, metavar="WORKLOAD[@N]")
-    @click.option("--nr-live", type=int, hidden=True, deprecated="Use WORKLOAD@N.")
     @functools.wraps(command)
-    def split(*, workload: str, nr_live: int | None, **others: Any) -> None:
+    def split(*, workload: str, **others: Any) -> None:
         from iova_lab import workloads
 
         name, number = workloads.split(workload)
-        if number is not None and nr_live is not None:
-            raise click.UsageError(f"{workload} has a number of live ranges: leave out --nr-live")
-        given = nr_live if number is None else number
-        command(workload=name, nr_live=NR_LIVE if given is None else given, **others)
+        command(workload=name, nr_live=NR_LIVE if number is None else number, **others)
 
     return split
 
@@ -241,3 +219,13 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def results_option(folder: str, says: str) -> Callable[[Command], Command]:
     """``--results`` of a command that writes them, or reads them."""
     return click.option("--results", default=Path(folder), type=PATH, help=says)
+
+
+def rcache_option(says: str) -> Callable[[Command], Command]:
+    """``--rcache``, by default none."""
+    return click.option("--rcache", type=RCACHE, default="off", help=says)
+
+
+def timeout_option(seconds: float, says: str) -> Callable[[Command], Command]:
+    """``--timeout`` of a command that waits for code that may hang, by default ``seconds``."""
+    return click.option("--timeout", type=POSITIVE, default=seconds, help=says)

@@ -10,8 +10,7 @@ import click
 
 from iova_lab.basics.stored import require
 from iova_lab.commands import mistakes
-from iova_lab.commands import report as pages
-from iova_lab.commands.arguments import PATH, results_option
+from iova_lab.commands.arguments import results_option
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -24,19 +23,9 @@ if TYPE_CHECKING:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "everyone", is_flag=True, help="Measure every claim.")
 @click.option("--quick", is_flag=True, help="Small sizes, few samples: a look, never stored.")
-@click.option("--report", is_flag=True, deprecated="Use `iova-lab report claims`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @results_option("results", "Where results lie; those of claims are stored in claims/ below it.")
-@click.option("--out", default=Path("reports/claims"), type=PATH, help="Where --report writes.")
-def claims(
-    ids: tuple[str, ...],
-    everyone: bool,
-    quick: bool,
-    report: bool,
-    as_json: bool,
-    results: Path,
-    out: Path,
-) -> None:
+def claims(ids: tuple[str, ...], everyone: bool, quick: bool, as_json: bool, results: Path) -> None:
     """Measure the claim ID, and apply the rule that was fixed for it in advance.
 
     Without an ID: list all claims with the verdicts on the stored results.  Each result is stored
@@ -62,11 +51,9 @@ def claims(
         raise click.UsageError("--quick measures: give IDs or --all")
     failed: list[str] = []
     found = _measure(wanted, quick, results, failed) if wanted else stored(results)
-    if report:
-        pages.write(pages.KINDS["claims"], results, out, err=as_json)
     if as_json:
         click.echo(json.dumps([_as_json(*one) for one in found], indent=1))
-    elif wanted or not report:
+    else:
         _show(found, details=bool(ids), quick=quick)
     mistakes.end(failed)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import FOLDER, PATH, POSITIVE, RCACHE, VARIANT
+from iova_lab.commands.arguments import (
+    FOLDER,
+    PATH,
+    POSITIVE,
+    VARIANT,
+    rcache_option,
+    timeout_option,
+)
 from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from iova_lab import comparison
 
 
@@ -29,12 +32,6 @@ if TYPE_CHECKING:
     "then one cell for each problem reported on the list.",
 )
 @click.option(
-    "--nr-live",
-    type=click.IntRange(1),
-    hidden=True,
-    deprecated="Use --workloads with NAME@N.",
-)
-@click.option(
     "--budget",
     type=POSITIVE,
     default=180.0,
@@ -42,18 +39,8 @@ if TYPE_CHECKING:
     " processes even if that takes longer; how long is printed then.",
 )
 @click.option("--minutes", type=POSITIVE, help="The same in minutes.")
-@click.option(
-    "--rcache",
-    type=RCACHE,
-    default="off",
-    help="The kernel's per-CPU caches in front of every variant.",
-)
-@click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=60.0,
-    help="Seconds until a variant that does not return from a trial counts as hung.",
-)
+@rcache_option("The kernel's per-CPU caches in front of every variant.")
+@timeout_option(60.0, "Seconds until a variant that does not return from a trial counts as hung.")
 @click.option("--max-nodes", type=click.IntRange(1), help="Nodes that one replay may visit.")
 @click.option(
     "--out", type=FOLDER, help="Folder for the pages.  Default: build/compare/BASE-vs-CANDIDATES."
@@ -69,7 +56,6 @@ def compare(
     base: str,
     candidates: tuple[str, ...],
     workloads: str | None,
-    nr_live: int | None,
     budget: float,
     minutes: float | None,
     rcache: str,
@@ -93,13 +79,15 @@ def compare(
       iova-lab compare mainline augmented maple --workloads near_empty,random_replace@10000
       iova-lab compare mainline mainline --workloads near_empty --budget 30 --json
     """
+    from rich.console import Console
+
     from iova_lab import comparison
     from iova_lab.comparison.plan import MAX_VISITS
 
     plan = comparison.Plan(
         base=base,
         candidates=candidates,
-        cells=_cells(workloads, nr_live),
+        cells=_cells(workloads),
         budget_s=budget if minutes is None else minutes * 60,
         rcache=rcache,
         max_visits=max_nodes or MAX_VISITS,
@@ -108,15 +96,22 @@ def compare(
     stem = "-vs-".join([plan.labels[0], "-".join(plan.labels[1:])]).replace("#", "-")
     results = results or Path("results/compare") / stem
     plan.check()  # before there is a bar in whose place the mistake would stand
-    bar = progress()
-    with bar:
-        result = comparison.measure(plan, _advance(bar), on_note=_note(bar))
+    with progress() as bar:
+        task = bar.add_task("count", total=1.0)
+        result = comparison.measure(
+            plan,
+            lambda share, text: bar.update(task, completed=share, description=text),
+            on_note=lambda text: bar.console.print(f"note: {text}", markup=False, highlight=False),
+        )
     comparison.save(result, results)
     pages = comparison.write(result, out or Path("build/compare") / stem)
     if as_json:
         click.echo(comparison.as_json(result))
     else:
-        comparison.terminal(result, _console(), brief=brief)
+        console = Console()
+        comparison.terminal(
+            result, console if console.is_terminal else Console(width=100), brief=brief
+        )
     click.echo(f"pages: {pages[0]}", err=True)
     samples = f"{results}/pyperf/*.json.gz"
     click.echo(f"samples: {results}; python -m pyperf compare_to {samples}", err=True)
@@ -126,39 +121,14 @@ def compare(
         sys.exit(1)
 
 
-def _cells(workloads: str | None, nr_live: int | None) -> tuple[comparison.Cell, ...]:
-    from iova_lab.comparison.plan import DEFAULT_CELLS, common_first, within
+def _cells(text: str | None) -> tuple[comparison.Cell, ...]:
+    from iova_lab.comparison.plan import DEFAULT_CELLS, cell_at, common_first
+    from iova_lab.workloads import split
 
-    if workloads is not None:
-        names = [name.strip() for name in workloads.split(",") if name.strip()]
-        return common_first(_cell(name, nr_live) for name in names)
-    if nr_live is None:
+    if text is None:
         return DEFAULT_CELLS
-    return tuple(within(cell.workload, nr_live) for cell in DEFAULT_CELLS)
-
-
-def _cell(text: str, nr_live: int | None) -> comparison.Cell:
-    from iova_lab import comparison, workloads
-
-    name, number = workloads.split(text)
-    return comparison.cell_at(name, nr_live if number is None else number)
-
-
-def _advance(bar: Progress) -> comparison.OnProgress:
-    task = bar.add_task("count", total=1.0)
-    return lambda share, text: bar.update(task, completed=share, description=text)
-
-
-def _note(bar: Progress) -> comparison.OnNote:
-    print_above = functools.partial(bar.console.print, markup=False, highlight=False)
-    return lambda text: print_above(f"note: {text}")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=100)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return common_first(cell_at(*split(name)) for name in names)
 
 
 @click.command("compare-pages")

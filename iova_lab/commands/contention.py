@@ -8,9 +8,10 @@ import click
 
 from iova_lab.commands.arguments import (
     POSITIVE,
-    RCACHE,
     VARIANT,
+    rcache_option,
     results_option,
+    timeout_option,
     workload_argument,
 )
 from iova_lab.rendering.console import print_table, progress
@@ -50,15 +51,8 @@ def contention() -> None:
 )
 @click.option("--seed", default=0, help="Seed of the workload's random numbers.")
 @click.option("--seconds", type=POSITIVE, default=2.0, help="Seconds of measurement.")
-@click.option(
-    "--timeout", type=POSITIVE, default=600.0, help="Seconds until a round counts as hung."
-)
-@click.option(
-    "--rcache",
-    type=RCACHE,
-    default="off",
-    help="The kernel's per-CPU caches in front of the variant.",
-)
+@timeout_option(600.0, "Seconds until a round counts as hung.")
+@rcache_option("The kernel's per-CPU caches in front of the variant.")
 def run_command(
     variant: str,
     workload: str,
@@ -135,11 +129,8 @@ MEASURED = results_option(
 )
 @HANDOFF_OPTION
 @REMOTE_OPTION
-@click.option(
-    "--rcache",
-    type=RCACHE,
-    default="off",
-    help="The rcache in front: only requests that pass it, as counted in a replay, take the lock.",
+@rcache_option(
+    "The rcache in front: only requests that pass it, as counted in a replay, take the lock."
 )
 @click.option("--soft", default=20.0, help="Watchdog threshold in seconds, without scheduling.")
 @click.option("--hard", default=10.0, help="Watchdog threshold in seconds, with interrupts off.")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import invoked, note
+from iova_lab.basics.errors import InvalidValueError
+from iova_lab.commands.arguments import invoked
 from iova_lab.commands.contention import (
     HANDOFF_OPTION,
     MEASURED,
@@ -165,10 +166,11 @@ def _sizes(text: str) -> dict[str, int]:
 
     found = {}
     for part in text.split(","):
-        former, colon, size = part.rpartition(":")
+        plain, colon, size = part.rpartition(":")
         if colon and size.isdigit():
-            note(f"`{part}`", f"`{former}@{size}`")
-            part = f"{former}@{size}"
+            raise InvalidValueError(
+                f"{part!r}: a number of live ranges follows @, as in {plain}@{size}"
+            )
         name, given = workloads.split(part)
         workload = workloads.get(name)
         nr_live = study.PICTURED.get(name, workload.min_nr_live) if given is None else given

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import PATH, POSITIVE, RCACHE, VARIANT, invoked
+from iova_lab.commands.arguments import PATH, POSITIVE, VARIANT, invoked, rcache_option
 from iova_lab.rendering.console import progress
 
 
@@ -14,12 +14,7 @@ from iova_lab.rendering.console import progress
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
 @click.option("--largest", type=POSITIVE, default=1e6, help="Live ranges: 100, 1000, ... this.")
 @click.option("--out", type=PATH, required=True, help="The CSV file.")
-@click.option(
-    "--rcache",
-    default="off",
-    type=RCACHE,
-    help="The kernel's per-CPU caches in front of each variant.",
-)
+@rcache_option("The kernel's per-CPU caches in front of each variant.")
 @click.option("--instructions", is_flag=True, help="Count instructions too, with callgrind.")
 def counts(
     variants: tuple[str, ...], largest: float, out: Path, rcache: str, instructions: bool

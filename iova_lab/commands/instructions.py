@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from iova_lab.commands.arguments import RCACHE, VARIANT, workload_argument
+from iova_lab.commands.arguments import VARIANT, rcache_option, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 
@@ -12,12 +12,7 @@ from iova_lab.rendering.console import print_table, progress
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
 @workload_argument
 @click.option("--seed", default=0, help="Seed of the workload's random numbers.")
-@click.option(
-    "--rcache",
-    type=RCACHE,
-    default="off",
-    help="The kernel's per-CPU caches in front of the variants; their timer does not fire.",
-)
+@rcache_option("The kernel's per-CPU caches in front of the variants; their timer does not fire.")
 def instructions(
     variants: tuple[str, ...], workload: str, nr_live: int, seed: int, rcache: str
 ) -> None:

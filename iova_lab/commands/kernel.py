@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.commands import mistakes
-from iova_lab.commands.arguments import POSITIVE, workload_argument
+from iova_lab.commands.arguments import timeout_option, workload_argument
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -68,12 +68,7 @@ def fetch(series: str, newest: bool) -> None:
 @click.option(
     "--icount/--no-icount", default=True, help="Count instructions, or measure guest time."
 )
-@click.option(
-    "--timeout",
-    type=POSITIVE,
-    default=600.0,
-    help="Seconds without output after which a job counts as hung.",
-)
+@timeout_option(600.0, "Seconds without output after which a job counts as hung.")
 def replay_command(
     variants: tuple[str, ...],
     workload: str,

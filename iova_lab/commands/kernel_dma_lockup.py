@@ -32,10 +32,10 @@ def dma_lockup(allocators: tuple[str, ...], series: str, results: Path) -> None:
       iova-lab kernel dma-lockup --kernel 7.3 unpatched mainline dropin
     """
     from iova_lab.kernel import dma_lockup as locking
-    from iova_lab.kernel import packages
+    from iova_lab.kernel import io_allocators, packages
 
     allocators = tuple(dict.fromkeys(allocators))
-    locking.check(allocators)
+    io_allocators.check_names(allocators)
     found = packages.get(series)
     from iova_lab.basics.writing import append_row
     from iova_lab.measuring import provenance, rows

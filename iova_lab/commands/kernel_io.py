@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.commands import mistakes
-from iova_lab.commands.arguments import PATH, POSITIVE, invoked, results_option
+from iova_lab.commands.arguments import PATH, invoked, results_option, timeout_option
 from iova_lab.commands.kernel import kernel, series_option
 from iova_lab.rendering.console import print_table, progress
 
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--record", type=PATH, help="Record the calls of one allocator, and replay them in user space."
 )
-@click.option(
-    "--timeout", type=POSITIVE, default=300.0, help="Seconds without a line on the console."
-)
+@timeout_option(300.0, "Seconds without a line on the console.")
 @results_option(
     "build/results/kernel", "Where io.jsonl lies, and gets rows; results/kernel has the committed."
 )
@@ -72,11 +70,7 @@ def io_command(
     )
     phases = io_loads.phases(loads.split(","), scale)
     allocators = tuple(dict.fromkeys(allocators))
-    for name in allocators:
-        io_allocators.check_name(name)
-    io.check_crowd(settings, allocators, loads.split(","))
-    if held:
-        io_allocators.check_held(allocators)
+    io.check(settings, allocators, loads.split(","))
     if record is not None and (len(allocators) > 1 or not io_allocators.can_record(allocators[0])):
         raise click.UsageError("--record takes the calls of one allocator behind the lab's caches")
     found = packages.get(series)

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from iova_lab.basics.errors import NotFoundError
-from iova_lab.commands.arguments import C_FILE, EXAMPLE, PATH, VARIANT, invoked, note
+from iova_lab.commands.arguments import C_FILE, EXAMPLE, PATH, VARIANT, invoked
 from iova_lab.commands.report import KINDS, write
 from iova_lab.rendering.console import print_table, progress
 
@@ -34,7 +34,7 @@ def promises(
     With VARIANTS, names, C files or linux:SOURCE, it searches for streams that break a promise,
     prints the rows and drawings, and writes no page.
 
-    Without --measure it only writes the page; use `iova-lab report promises` for that.
+    `iova-lab report promises` writes the page alone, from stored results.
 
     From Python: iova_lab.checking.promises, iova_lab.checking.promises_of.
 
@@ -52,11 +52,11 @@ def promises(
             raise click.UsageError("--measure, --results and --out are of all variants: name none")
         _show(variants, largest or LARGEST_NAMED)
         return
-    largest = largest or LARGEST
-    if measure:
-        _measure(results, largest)
-    else:
-        note("`iova-lab promises` without --measure", "`iova-lab report promises`")
+    if not measure:
+        raise click.UsageError(
+            "give VARIANTS or --measure; `iova-lab report promises` writes the page alone"
+        )
+    _measure(results, largest or LARGEST)
     write(KINDS["promises"], results, out)
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iova_lab.commands.arguments import POSITIVE, RCACHE, VARIANT, workload_argument
+from iova_lab.commands.arguments import (
+    POSITIVE,
+    VARIANT,
+    rcache_option,
+    timeout_option,
+    workload_argument,
+)
 from iova_lab.rendering.console import print_table, progress
 
 if TYPE_CHECKING:
@@ -105,15 +111,8 @@ def _claims(variant: iova_variants.Variant) -> str:
 @click.argument("variant", type=VARIANT)
 @workload_argument
 @click.option("--seed", default=0, help="Seed of the workload's random numbers.")
-@click.option(
-    "--timeout", type=POSITIVE, default=60.0, help="Seconds until one replay counts as hung."
-)
-@click.option(
-    "--rcache",
-    type=RCACHE,
-    default="off",
-    help="The kernel's per-CPU caches in front of the variant.",
-)
+@timeout_option(60.0, "Seconds until one replay counts as hung.")
+@rcache_option("The kernel's per-CPU caches in front of the variant.")
 @click.option(
     "--seconds",
     type=POSITIVE,

@@ -28,9 +28,8 @@ def write(
     results: Path,
     out: Path | None,
     options: Mapping[str, str | None] = MappingProxyType({}),
-    err: bool = False,
 ) -> None:
-    """Write the pages of one kind, and print where they are, on stderr if ``err``."""
+    """Write the pages of one kind, and print where they are."""
     from iova_lab.basics.stored import require
 
     for pattern, command in kind.needs.items():
@@ -39,15 +38,7 @@ def write(
     if unread := given.keys() - kind.options:
         raise click.UsageError(f"this kind of report takes no --{min(unread)}")
     for label, page in kind.write(results, out, **given).items():
-        click.echo(f"{label}: {page}", err=err)
-
-
-def _write_one(
-    name: str, results: Path | None, out: Path | None, options: dict[str, str | None]
-) -> None:
-    kind = KINDS[name]
-    folder = out or (None if kind.out is None else Path("reports", kind.out))
-    write(kind, results or Path("results", kind.results), folder, options)
+        click.echo(f"{label}: {page}")
 
 
 def _write_all(results: Path, out: Path, options: dict[str, str | None]) -> None:
@@ -94,5 +85,7 @@ def report(kind: str, results: Path | None, out: Path | None, **options: str | N
     """Write the pages of one kind, or of all."""
     if kind == ALL:
         _write_all(results or Path("results"), out or Path("reports"), options)
-    else:
-        _write_one(kind, results, out, options)
+        return
+    one = KINDS[kind]
+    folder = out or (None if one.out is None else Path("reports", one.out))
+    write(one, results or Path("results", one.results), folder, options)

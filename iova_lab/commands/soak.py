@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.commands import mistakes
-from iova_lab.commands.arguments import FILE, PATH, POSITIVE, VARIANT, invoked
+from iova_lab.commands.arguments import FILE, PATH, POSITIVE, VARIANT, invoked, timeout_option
 
 if TYPE_CHECKING:
     from iova_lab.checking.soak import Soak
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 @click.option("--chunk", type=click.IntRange(0), help="Replay this chunk only, and record nothing.")
 @click.option("--out", default=Path("build/soak"), type=PATH)
 @click.option("--json", "json_path", type=FILE, help="File for the results and their provenance.")
-@click.option(
-    "--timeout", type=POSITIVE, default=300.0, help="Seconds until a variant counts as hung."
-)
+@timeout_option(300.0, "Seconds until a variant counts as hung.")
 def soak(
     variants: tuple[str, ...],
     nr_ops: float,

@@ -53,11 +53,13 @@ def check(path: Path, variant: str, fast: bool) -> None:
       iova-lab trace check --fast debian-6.12
     """
     from iova_lab.traces import agreement, fast_agreement
-    from iova_lab.traces.file import open_trace
+    from iova_lab.traces.file import TraceError, open_trace
     from iova_lab.traces.trace import has_tree_level, read_fast_trace, read_trace
 
-    _refuse_synthetic(path, open_trace(path).synthetic)
-    origin_note(None, open_trace(path).approximate)
+    opened = open_trace(path)
+    if opened.synthetic:
+        raise TraceError(f"{path} is synthetic ({opened.synthetic}): no kernel's answers are in it")
+    origin_note(None, opened.approximate)
     agrees = True
     if has_tree_level(path):
         recorded = read_trace(path)
@@ -76,13 +78,6 @@ def check(path: Path, variant: str, fast: bool) -> None:
         agrees &= bool((frame["share_mended"] == 1).all())
     if not agrees:
         raise click.exceptions.Exit(1)
-
-
-def _refuse_synthetic(path: Path, synthetic: str | None) -> None:
-    from iova_lab.traces.file import TraceError
-
-    if synthetic:
-        raise TraceError(f"{path} is synthetic ({synthetic}): no kernel's answers are in it")
 
 
 def print_agreement(frame: pd.DataFrame, notes: Iterable[str]) -> None:

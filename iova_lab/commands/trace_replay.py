@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iova_lab.commands import mistakes
-from iova_lab.commands.arguments import POSITIVE, TRACE, VARIANT
+from iova_lab.commands.arguments import TRACE, VARIANT, timeout_option
 from iova_lab.commands.trace import origin_note, trace
 from iova_lab.rendering.console import print_table, progress
 from iova_lab.traces.names import LEVELS, NR_TIMINGS
@@ -38,9 +38,7 @@ _COLUMNS = "variant,ns/op,nodes,worst,refused,spurious,lower,above".split(",")
     default=NR_TIMINGS,
     help="Number of replays; the best time is printed.",
 )
-@click.option(
-    "--timeout", type=POSITIVE, default=600.0, help="Seconds until a variant counts as hung."
-)
+@timeout_option(600.0, "Seconds until a variant counts as hung.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(
     path: Path,

@@ -67,15 +67,9 @@ def bisect_status() -> Iterator[None]:
 
     try:
         yield
-    except (BuildError, VariantError) as error:
-        _end(error, SKIP)
     except IovaLabError as error:
-        _end(error, STOP)
-
-
-def _end(error: Exception, status: int) -> None:
-    click.echo(f"iova-lab: {error}", err=True)
-    sys.exit(status)
+        click.echo(f"iova-lab: {error}", err=True)
+        sys.exit(SKIP if isinstance(error, BuildError | VariantError) else STOP)
 
 
 def fail_if(wanted: str, criteria: Sequence[str]) -> bool:

@@ -74,20 +74,20 @@ def _is_timed(measured: comparison.Comparison) -> bool:
 
 
 def _print_counts(counted: Sequence[Counted]) -> None:
-    from iova_lab.comparison.trial import differs
+    from iova_lab.comparison.trial import shown
 
     base, *others = counted[0].counts
     rows = [
-        [f"{row.cell.workload}@{row.cell.nr_live}", label, *_pairs(row.counts[base], found)]
+        [row.cell.name, label, *_pairs(row.counts[base], found)]
         for row in counted
         for label, found in row.counts.items()
-        if label != base and differs(row.counts[base], found)
+        if label != base and shown(row.counts[base]) != shown(found)
     ]
     columns = ["workload", "variant", "nodes/op", "worst op", "refused", "spurious"]
     if len(others) == 1:
         rows, columns = [[row[0], *row[2:]] for row in rows], [columns[0], *columns[2:]]
     named = {row[0] for row in rows}
-    same = [row for row in counted if f"{row.cell.workload}@{row.cell.nr_live}" not in named]
+    same = [row for row in counted if row.cell.name not in named]
     click.echo(f"\nCounted, so exact: {base} -> {', '.join(others)}")
     if rows:
         print_table(columns, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +43,13 @@ class Trial:
     in_kernel: list[InKernel] = field(default_factory=list)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each variant, no two the same."""
+        from iova_lab import comparison
+
+        return comparison.Plan(self.variants[0], tuple(self.variants[1:])).labels
+
+    @property
     def failed(self) -> bool:
         """Is anything wrong with a file?"""
         broke = self.measured is not None and self.measured.has_failed
@@ -52,8 +58,6 @@ class Trial:
 
 def run(trial: Trial, deadline: float, check_only: bool, kernel: str | None) -> None:
     """Take all steps until ``deadline``; what each finds is in ``trial`` at once."""
-    from iova_lab import comparison
-
     with progress() as bar:
         task = bar.add_task("compiles", total=1.0)
 
@@ -66,21 +70,19 @@ def run(trial: Trial, deadline: float, check_only: bool, kernel: str | None) -> 
         _check(trial, deadline - time.monotonic(), show(0, end_of_checks))
         if trial.finding or trial.before or check_only:
             return
-        plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
-        _count(trial, plan.labels, show(end_of_checks, 0.45))
+        _count(trial, show(end_of_checks, 0.45))
         _measure(trial, deadline - REPORT_S - time.monotonic(), show(0.45, 1.0))
         if kernel:
-            _kernel(trial, plan.labels, kernel, show(0.0, 1.0))
+            from iova_lab.kernel import trial as booted
+
+            trial.in_kernel.extend(booted.run(kernel, trial.variants, trial.labels, show(0.0, 1.0)))
 
 
 def count_only(trial: Trial) -> None:
     """Count all workloads, and check and time nothing."""
-    from iova_lab import comparison
-
-    plan = comparison.Plan(trial.variants[0], tuple(trial.variants[1:]))
     with progress() as bar:
         task = bar.add_task("counting nodes", total=1.0)
-        _count(trial, plan.labels, lambda text, share: bar.update(task, completed=share))
+        _count(trial, lambda text, share: bar.update(task, completed=share))
 
 
 def _check(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
@@ -105,11 +107,10 @@ def _check(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
             return
 
 
-def _count(trial: Trial, labels: Sequence[str], on_progress: OnProgress) -> None:
+def _count(trial: Trial, on_progress: OnProgress) -> None:
     from iova_lab.comparison.trial import count_all
 
-    for row in count_all(trial.variants, labels, on_progress):
-        trial.counted.append(row)
+    trial.counted.extend(count_all(trial.variants, trial.labels, on_progress))
 
 
 def _measure(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
@@ -119,10 +120,3 @@ def _measure(trial: Trial, seconds: float, on_progress: OnProgress) -> None:
     trial.measured = measure(trial.variants, seconds, on_progress)
     comparison.save(trial.measured, trial.out / "samples")
     comparison.write(trial.measured, trial.out)
-
-
-def _kernel(trial: Trial, labels: Sequence[str], series: str, on_progress: OnProgress) -> None:
-    from iova_lab.kernel.trial import run
-
-    for row in run(series, trial.variants, labels, on_progress):
-        trial.in_kernel.append(row)

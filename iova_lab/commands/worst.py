@@ -74,17 +74,13 @@ def worst(
 
 def _search(search: Search, budget: float | None, rounds: int | None) -> None:
     with progress() as bar:
-        total = rounds or budget or 1
-        done = search.nr_rounds if rounds else search.seconds
-        task = bar.add_task(f"worst of {search.setting.variant}", total=total)
-        bar.update(task, completed=done)
-        search.run(
-            seconds=budget,
-            rounds=rounds,
-            on_progress=lambda: bar.update(
-                task, completed=search.nr_rounds if rounds else search.seconds
-            ),
-        )
+        task = bar.add_task(f"worst of {search.setting.variant}", total=rounds or budget or 1)
+
+        def on_progress() -> None:
+            bar.update(task, completed=search.nr_rounds if rounds else search.seconds)
+
+        on_progress()  # what an earlier run has done
+        search.run(seconds=budget, rounds=rounds, on_progress=on_progress)
 
 
 def _show(search: Search) -> None:

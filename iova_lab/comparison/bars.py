@@ -26,20 +26,28 @@ def binary(value: int) -> str:
     return f"{value}G"
 
 
+def clip(text: str, room: int) -> str:
+    """``text`` as far as it has room, with a mark in place of the rest."""
+    return text if len(text) <= room else f"{text[: room - 1]}~"
+
+
+def blocks(nr_variants: int, per_block: int) -> list[list[int]]:
+    """Which variants stand beside each other: the first of all, and ``per_block`` others."""
+    others = range(1, nr_variants)
+    starts = range(0, len(others), per_block)
+    return [[0, *others[start : start + per_block]] for start in starts] or [[0]]
+
+
 def lines(buckets: Sequence[Bucket], labels: Sequence[str], width: int) -> list[str]:
     """One line per bucket with a count and a bar per variant; a bar is a share of all its ops.
 
     All bars have one scale, so they compare.  Variants that have no room go into a block below,
     beside the first of all once more.
     """
-    if not buckets:
-        return []
     per_block = max(1, (width - LABEL) // (COUNT + SHORTEST_BAR + 2) - 1)
-    others = range(1, len(labels))
-    blocks = [list(others[i : i + per_block]) for i in range(0, len(others), per_block)] or [[]]
     text: list[str] = []
-    for block in blocks:
-        text += [""] * bool(text) + _block(buckets, labels, [0, *block], width)
+    for shown in blocks(len(labels), per_block):
+        text += [""] * bool(text) + _block(buckets, labels, shown, width)
     return text
 
 
@@ -54,7 +62,9 @@ def _block(
         for bucket in buckets
     ]
     most = max(max(row) for row in shares) or 1.0
-    head = " " * LABEL + "".join(f"{_cut(labels[which], column):<{column}}" for which in shown)
+    head = " " * LABEL + "".join(
+        f" {clip(labels[which], column - 2):<{column - 1}}" for which in shown
+    )
     rows = [
         f"{span(bucket):<{LABEL}}"
         + "".join(
@@ -69,8 +79,3 @@ def _block(
 def _bar(share: float, room: int) -> str:
     """At least one mark for what is not nothing: the tail is what people look for."""
     return "@" * max(round(share * room), 1 if share > 0 else 0)
-
-
-def _cut(label: str, column: int) -> str:
-    label = f" {'':>{COUNT - 8}}{label}"
-    return label if len(label) < column else f"{label[: column - 2]}~"

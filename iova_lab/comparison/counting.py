@@ -10,21 +10,20 @@ from dataclasses import fields
 import iova_variants
 from iova_lab.comparison.plan import Cell, Plan
 from iova_lab.measuring import counts as counting
-from iova_lab.measuring.counts import KINDS, OPS, Counts, KindCounts
+from iova_lab.measuring.counts import KINDS, Counts, KindCounts
 
-__all__ = ["KINDS", "OPS", "Counts", "KindCounts", "RefusesAllError", "count"]
-
-
-class RefusesAllError(iova_variants.VariantError):
-    """Every request of the window was refused: its time is the time of saying no."""
+__all__ = ["KINDS", "Counts", "KindCounts", "count"]
 
 
 def count(plan: Plan, variant: str, cell: Cell) -> Counts:
-    """Return `counted`; raises `RefusesAllError` too, which nobody wants to time."""
+    """Return `counted`; raises `VariantError` too where every request of the window was refused.
+
+    Its time is the time of saying no, which nobody wants to know.
+    """
     counts = counted(plan, variant, cell)
     nr_allocs = counts.kinds["alloc"].nr_ops
     if nr_allocs and counts.nr_failures == nr_allocs:
-        raise RefusesAllError(f"refuses all {nr_allocs:,} requests of the window")
+        raise iova_variants.VariantError(f"refuses all {nr_allocs:,} requests of the window")
     return counts
 
 

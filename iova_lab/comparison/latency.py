@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult
 from iova_lab.measuring.statistics import Interval, each, mean
 
@@ -29,7 +30,6 @@ class Latency:
     ``timed_max`` is the longest of all times as they were taken.
     """
 
-    kind: str
     samples: npt.NDArray[np.uint32]
     mean: Interval
     quantiles: dict[str, float]
@@ -43,7 +43,6 @@ def of(cell: CellResult, which: int, kind: str) -> Latency | None:
         return None
     samples = np.concatenate([times.least for times in taken])
     return Latency(
-        kind=kind,
         samples=samples,
         mean=mean([times.least.mean() for times in taken]),
         quantiles={name: float(np.quantile(samples, q)) for name, q in QUANTILES.items()},
@@ -80,13 +79,15 @@ def histogram(variants: Sequence[Latency | None]) -> list[Bucket]:
     # The first bucket takes 0 and 1, as where a clock is too coarse for the op.
     first, last = max(low, 1).bit_length() - 1, max(high, 1).bit_length() - 1
     edges = [0 if k == 0 else 1 << k for k in range(first, last + 2)]
-    columns = [
-        np.zeros(len(edges) - 1, int)
-        if latency is None
-        else np.histogram(latency.samples, bins=[*edges[:-1], edges[-1] - 0.5])[0]
-        for latency in variants
-    ]
+    bins = [*edges[:-1], edges[-1] - 0.5]
+    columns = [np.histogram(one.samples if one else [], bins)[0] for one in variants]
     return [
         Bucket(lo, hi - 1, tuple(int(column[i]) for column in columns))
         for i, (lo, hi) in enumerate(itertools.pairwise(edges))
     ]
+
+
+def histograms(cell: CellResult, nr_variants: int) -> dict[str, list[Bucket]]:
+    """`histogram` of the first variants, by each kind of op that one of them has times of."""
+    found = {kind: histogram([of(cell, i, kind) for i in range(nr_variants)]) for kind in KINDS}
+    return {kind: buckets for kind, buckets in found.items() if buckets}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable
+from functools import partial
 
 from iova_lab import workloads
 from iova_lab.comparison import bars, latency, notes, view, words
@@ -21,9 +22,8 @@ from iova_lab.measuring.provenance import NOT_RECORDED
 from iova_lab.measuring.statistics import SAME
 from iova_lab.rendering.plain_text import WIDTH, cut, fill, joined, nr_lines, short
 
-#: The text of the base and of a candidate in one line of a table.
-Base = Callable[[Comparison, CellResult], str]
-Column = Callable[[Comparison, CellResult, int], str]
+#: The text of one variant in one line of a table.
+Column = Callable[[CellResult, int], str]
 
 #: More than of a report's mail: it has all evidence of one comparison.
 MOST_LINES = 150
@@ -40,7 +40,13 @@ def render(result: Comparison) -> str:
     times, room = cut("\n\n".join(_times(result)), room, "compare.md")
     parts = [head, times]
     left_out = ["histograms of the other cells", "bytes per range"]
-    for what, text in _optional(result):
+    for what, text in (
+        ("refusals and failures", _caveats(result)),
+        ("descriptions of the workloads", _patterns(result)),
+        ("histograms of single ops", _histograms(result)),
+        ("the longest alloc and free", _longest(result)),
+        ("nodes of the worst op", _nodes(result)),
+    ):
         if nr_lines(text) + 1 < room:
             parts.append(text)
             room -= nr_lines(text) + 1
@@ -53,10 +59,6 @@ def render(result: Comparison) -> str:
 def ascii_only(text: str) -> str:
     """A name may hold anything; a mail should not."""
     return text.encode("ascii", "backslashreplace").decode()
-
-
-def _candidates(result: Comparison) -> range:
-    return range(1, len(result.subjects))
 
 
 def _label(result: Comparison, which: int) -> str:
@@ -82,7 +84,7 @@ def _head(result: Comparison) -> str:
 def _times(result: Comparison) -> list[str]:
     if len(result.subjects) == 2:
         return [_pair(result)]
-    return [_table(result, "Time per op, ns", _base_ns, _value, WIDE), LEGEND]
+    return [_table(result, "Time per op, ns", partial(_value, result), WIDE), LEGEND]
 
 
 LEGEND = fill(
@@ -119,76 +121,48 @@ def _pair_lines(verdict: words.Verdict) -> list[str]:
         f"{number(base_ns, exact=False):>10} {_spread(base_spread):<6}{change:>13}"
         f"{number(ns, exact=False):>12} {_spread(spread):<6}  {cell}"
     )
-    if len(line) > WIDTH:
-        line = f"{line[: WIDTH - 1]}~"
     found = [fill(ascii_only(verdict.text), "      ", "    ")]
     found += [fill(f"BUT {ascii_only(caveat)}", "        ", "    ") for caveat in verdict.caveats]
-    return [line.rstrip(), *found]
-
-
-def _base_ns(result: Comparison, cell: CellResult) -> str:
-    mean = view.mean_ns(cell, 0)[0]
-    return "-" if math.isnan(mean) else number(mean, exact=False)
+    return [bars.clip(line, WIDTH).rstrip(), *found]
 
 
 def _value(result: Comparison, cell: CellResult, which: int) -> str:
     """``8.30 (-60.1%)``, as mmtests has it; ``20.9 (=1.8%)`` where no difference was found."""
+    mean = number(view.mean_ns(cell, which)[0], exact=False)
+    if which == 0:
+        return mean
     found = words.verdict(result, cell, which)
     if found.ratio is None:
         return found.outcome
     change = words.change(found.ratio.value)
     if found.outcome == SAME:
         change = f"={words.detectable(found.ratio.visible)}"
-    mean = number(view.mean_ns(cell, which)[0], exact=False)
     return f"{mean} ({change.replace(' %', '%')})"
 
 
 # ---- a line per workload ----
 
 
-def _table(
-    result: Comparison, title: str, base: Base, candidate: Column, column: int = COLUMN
-) -> str:
-    per_block = (WIDTH - NAME + 1) // column - 1
-    left = list(_candidates(result))
-    blocks = []
-    while left:
-        shown, left = left[:per_block], left[per_block:]
-        blocks.append(_block(result, title, shown, base, candidate, column))
-    return "\n\n".join(blocks)
+def _table(result: Comparison, title: str, text: Column, column: int = COLUMN) -> str:
+    blocks = bars.blocks(len(result.subjects), (WIDTH - NAME + 1) // column - 1)
+    return "\n\n".join(_block(result, title, shown, text, column) for shown in blocks)
 
 
-def _block(
-    result: Comparison, title: str, shown: list[int], base: Base, candidate: Column, column: int
-) -> str:
-    heads = [_label(result, which) for which in (0, *shown)]
-    width = min(NAME, WIDTH - column * len(heads))
-    lines = [f"{title:<{width}}" + "".join(f"{_fit(head, column):>{column}}" for head in heads)]
-    for cell in result.cells:
-        texts = [base(result, cell), *(candidate(result, cell, which) for which in shown)]
-        name = ascii_only(cell.cell.name)
-        name = name if len(name) <= width else f"{name[: width - 1]}~"
-        lines.append(
-            f"{name:<{width}}" + "".join(f"{_fit(text, column):>{column}}" for text in texts)
-        )
-    return "\n".join(lines)
-
-
-def _fit(text: str, column: int) -> str:
-    return text if len(text) < column else f"{text[: column - 2]}~"
+def _block(result: Comparison, title: str, shown: list[int], text: Column, column: int) -> str:
+    width = min(NAME, WIDTH - column * len(shown))
+    rows = [(title, [_label(result, which) for which in shown])]
+    rows += [
+        (ascii_only(cell.cell.name), [text(cell, which) for which in shown])
+        for cell in result.cells
+    ]
+    return "\n".join(
+        f"{bars.clip(name, width):<{width}}"
+        + "".join(f"{bars.clip(one, column - 1):>{column}}" for one in texts)
+        for name, texts in rows
+    )
 
 
 # ---- what else there is room for ----
-
-
-def _optional(result: Comparison) -> list[tuple[str, str]]:
-    return [
-        ("refusals and failures", _caveats(result)),
-        ("descriptions of the workloads", _patterns(result)),
-        ("histograms of single ops", _histograms(result)),
-        ("the longest alloc and free", _longest(result)),
-        ("nodes of the worst op", _nodes(result)),
-    ]
 
 
 def _caveats(result: Comparison) -> str:
@@ -213,25 +187,21 @@ def _caveats(result: Comparison) -> str:
 
 def _histograms(result: Comparison) -> str:
     """Single allocs and frees of the first cell that has times of them, the common case."""
-    shown = range(min(len(result.subjects), NR_HISTOGRAMS))
+    labels = [_label(result, which) for which in range(len(result.subjects))][:NR_HISTOGRAMS]
     for cell in result.cells:
-        blocks = []
-        for kind in KINDS:
-            found = [latency.of(cell, which, kind) for which in shown]
-            lines = bars.lines(
-                latency.histogram(found), [_label(result, which) for which in shown], WIDTH
-            )
+        lines: list[str] = []
+        for kind, buckets in latency.histograms(cell, len(labels)).items():
             head = f"{kind}s of {cell.cell.name}: ns, clock ({cell.clock_ns} ns) included"
-            blocks += [fill(ascii_only(head)), *lines] if lines else []
-        if blocks:
-            return "\n".join(blocks)
+            lines += [fill(ascii_only(head)), *bars.lines(buckets, labels, WIDTH)]
+        if lines:
+            return "\n".join(lines)
     return ""
 
 
 def _longest(result: Comparison) -> str:
     """How long the longest op takes, which holds the lock for nearly all of its time."""
 
-    def longest(result: Comparison, cell: CellResult, which: int = 0) -> str:
+    def longest(cell: CellResult, which: int) -> str:
         found = [latency.of(cell, which, kind) for kind in KINDS]
         texts = ["-" if one is None else _thousands(one.quantiles["max"]) for one in found]
         return "/".join(texts) if any(found) else "-"
@@ -239,7 +209,7 @@ def _longest(result: Comparison) -> str:
     if not any(cell.op_times for cell in result.cells):
         return ""
     about = fill("Lock hold of the longest alloc/free: ns, each op's least time, clock included.")
-    return f"{_table(result, 'Longest alloc/free', longest, longest)}\n\n{about}"
+    return f"{_table(result, 'Longest alloc/free', longest)}\n\n{about}"
 
 
 def _thousands(ns: float) -> str:
@@ -247,13 +217,11 @@ def _thousands(ns: float) -> str:
 
 
 def _nodes(result: Comparison) -> str:
-    def worst(result: Comparison, cell: CellResult, which: int = 0) -> str:
+    def worst(cell: CellResult, which: int) -> str:
         counts = cell.counts.get(which)
-        if counts is None:
-            return "-"
-        return number(max(kind.worst for kind in counts.kinds.values()))
+        return number(counts.worst) if counts else "-"
 
-    return _table(result, "Nodes of the worst op", worst, worst)
+    return _table(result, "Nodes of the worst op", worst)
 
 
 def _patterns(result: Comparison) -> str:
@@ -269,11 +237,10 @@ def _patterns(result: Comparison) -> str:
 
 
 def _foot(result: Comparison) -> str:
-    heading = "Method"
-    lines = [f"{heading}\n{'-' * len(heading)}"]
+    lines = ["Method", "------"]
     lines += [fill(ascii_only(line), "  ", "- ") for line in _facts(result)]
     lines += ["", "The command that measures it again:", ""]
-    return "\n".join([*lines, "\n".join(notes.folded(ascii_only(notes.command(result)), WIDTH))])
+    return "\n".join([*lines, *notes.folded(ascii_only(notes.command(result)), WIDTH)])
 
 
 def _facts(result: Comparison) -> list[str]:

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.utils import format_datetime
 from pathlib import Path
 
 from iova_lab.comparison import notes
@@ -30,7 +29,7 @@ def render(result: Comparison, text: str, figures: Sequence[Path]) -> bytes:
     """One message of an mbox: ``text``, and of ``figures`` (PNG) as many as have room."""
     message = EmailMessage()
     message["Subject"] = _subject(result)
-    message["Date"] = format_datetime(_date(result))
+    message["Date"] = _date(result)
     message["MIME-Version"] = "1.0"
     attached, left_out = _chosen(figures, MOST_BYTES - len(text) - 10 * HEADERS)
     if left_out:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -67,18 +68,16 @@ class _TimeIsUpError(Exception):
     """The limit of a whole comparison is reached."""
 
 
-@dataclass(frozen=True)
-class _Limit:
-    """When a comparison ends, by `time.monotonic`.  Checked before each step, and each step's."""
+def _left(limit: float, at_most: float = math.inf) -> float:
+    """Seconds that the next step may take until ``limit``, when a comparison ends.
 
-    end: float
-
-    def left(self, at_most: float = math.inf) -> float:
-        """Seconds that the next step may take.  Raises `_TimeIsUpError` where none are left."""
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise _TimeIsUpError
-        return min(at_most, left)
+    That is by `time.monotonic`, checked before each step, and each step's limit too.  Raises
+    `_TimeIsUpError` where none are left.
+    """
+    left = limit - time.monotonic()
+    if left <= 0:
+        raise _TimeIsUpError
+    return min(at_most, left)
 
 
 def measure(
@@ -98,11 +97,11 @@ def measure(
     """
     plan.check()
     begin = time.monotonic()
-    limit = _Limit(begin + limit_s)
+    limit = begin + limit_s
     result = Comparison(
         plan=plan,
         subjects=_subjects(plan),
-        cells=[_empty(plan, index) for index in range(len(plan.cells))],
+        cells=[CellResult(cell, stream=cell.stream(plan.seed).digest()) for cell in plan.cells],
         date=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         commit=provenance.commit(),
         compiler=provenance.compiler(),
@@ -123,88 +122,74 @@ def measure(
 
 
 def _subjects(plan: Plan) -> tuple[Subject, ...]:
-    found = []
-    for label, given in zip(plan.labels, plan.variants, strict=True):
-        variant = iova_variants.load(given)
-        found.append(
-            Subject(
-                label=label,
-                given=given,
-                summary=variant.summary,
-                kernel_release=variant.kernel_release,
-                digest=variant.path.stem,
-                is_fake=Claim.FAKE in variant.claims,
-            )
+    loaded = map(iova_variants.load, plan.variants)
+    return tuple(
+        Subject(
+            label=label,
+            given=given,
+            summary=variant.summary,
+            kernel_release=variant.kernel_release,
+            digest=variant.path.stem,
+            is_fake=Claim.FAKE in variant.claims,
         )
-    return tuple(found)
-
-
-def _empty(plan: Plan, index: int) -> CellResult:
-    cell = plan.cells[index]
-    return CellResult(cell, stream=cell.stream(plan.seed).digest())
+        for label, given, variant in zip(plan.labels, plan.variants, loaded, strict=True)
+    )
 
 
 #: Shares of the bar: counting and calibrating are short beside the rounds.
 COUNTED, CALIBRATED = 0.05, 0.1
 
 
-def _count_all(result: Comparison, limit: _Limit, on_progress: OnProgress) -> None:
+def _count_all(result: Comparison, limit: float, on_progress: OnProgress) -> None:
     plan = result.plan
-    nr_steps = len(plan.cells) * len(plan.variants)
-    for index, cell in enumerate(result.cells):
-        for which, variant in enumerate(plan.variants):
-            share = (index * len(plan.variants) + which) / nr_steps
-            on_progress(COUNTED * share, f"count {cell.cell.name}")
-            bounded = replace(plan, timeout_s=limit.left(plan.timeout_s))
-            try:
-                cell.counts[which] = count(bounded, variant, cell.cell)
-            except iova_variants.VariantError as error:
-                if isinstance(error, NotBackError):
-                    limit.left()
-                name = iova_variants.load(variant).name
-                cell.failures[which] = str(error).removeprefix(f"{name}: ")
+    steps = list(itertools.product(result.cells, enumerate(plan.variants)))
+    for done, (cell, (which, variant)) in enumerate(steps):
+        on_progress(COUNTED * (done / len(steps)), f"count {cell.cell.name}")
+        bounded = replace(plan, timeout_s=_left(limit, plan.timeout_s))
+        try:
+            cell.counts[which] = count(bounded, variant, cell.cell)
+        except iova_variants.VariantError as error:
+            if isinstance(error, NotBackError):
+                _left(limit)
+            name = iova_variants.load(variant).name
+            cell.failures[which] = str(error).removeprefix(f"{name}: ")
 
 
-def _calibrate_all(result: Comparison, limit: _Limit, on_progress: OnProgress) -> list[_Cell]:
+def _calibrate_all(result: Comparison, limit: float, on_progress: OnProgress) -> list[_Cell]:
     cells = []
     for index, cell in enumerate(result.cells):
         share = index / len(result.cells)
         on_progress(COUNTED + (CALIBRATED - COUNTED) * share, f"calibrate {cell.cell.name}")
-        under_way = _calibrate(result.plan, cell, limit)
-        if under_way is not None:
+        if (under_way := _calibrate(result.plan, cell, limit)) is not None:
             cells.append(under_way)
     return cells
 
 
-def _calibrate(plan: Plan, cell: CellResult, limit: _Limit) -> _Cell | None:
+def _calibrate(plan: Plan, cell: CellResult, limit: float) -> _Cell | None:
     """Let pyperf find the loops, and time a short process; None if no variant is left."""
-    workers = Workers(plan.variants, cell.cell.workload, cell.cell.nr_live, plan.seed, plan.rcache)
+    workers = Workers(plan, cell.cell)
     while len(fit := tuple(which for which in cell.counts if which not in cell.failures)):
         patience = PATIENCE_S + plan.timeout_s * len(fit)
         try:
-            loops = workers.calibrate(fit, limit.left(patience))
-            taken = workers.measure(loops, turn=0, nr_values=1, timeout_s=limit.left(patience))
+            loops = workers.calibrate(fit, _left(limit, patience))
+            taken = workers.measure(loops, turn=0, nr_values=1, timeout_s=_left(limit, patience))
         except WorkerError as error:
             _blame(cell, fit, error, limit)
             continue
-        measured_s = _measured_s(taken.runs[fit[0]].get_metadata())
+        # What pyperf saw pass while the first variant, and so all of them, were measured.
+        measured_s = float(taken.runs[fit[0]].get_metadata()["duration"])
         round_s = measured_s / 2  # a warm-up and a value
         return _Cell(cell, workers, loops, max(0.1, taken.wall_s - measured_s), round_s)
     return None
 
 
-def _measured_s(metadata: dict[str, float]) -> float:
-    """Time that pyperf saw pass while the first variant, and so all of them, were measured."""
-    return float(metadata["duration"])
-
-
-def _blame(cell: CellResult, fit: tuple[int, ...], error: WorkerError, limit: _Limit) -> None:
+def _blame(cell: CellResult, fit: tuple[int, ...], error: WorkerError, limit: float) -> None:
     """Take out of the cell who was at work when its process ended; all if that is not known.
 
     Nobody where the limit of the whole comparison ended the process.
     """
     if error.is_late:
-        limit.left()
+        _left(limit)
     for which in fit if error.which is None else (error.which,):
         cell.failures[which] = error.reason
 
@@ -233,13 +218,12 @@ def _over_budget(cells: list[_Cell], left_s: float) -> str:
 
 
 def _take_rounds(
-    result: Comparison, cells: list[_Cell], end: float, limit: _Limit, on_progress: OnProgress
+    result: Comparison, cells: list[_Cell], end: float, limit: float, on_progress: OnProgress
 ) -> None:
     begin = time.monotonic()
     nr_rounds = _choose(cells, end - begin)
     for turn in range(nr_rounds):
-        late = time.monotonic() > end
-        if late and turn >= MIN_PROCESSES:
+        if turn >= MIN_PROCESSES and time.monotonic() > end:
             return
         for index, cell in enumerate(cells):
             done = (turn + index / len(cells)) / nr_rounds
@@ -247,13 +231,13 @@ def _take_rounds(
             _take(result.plan, cell, turn, limit)
 
 
-def _take(plan: Plan, cell: _Cell, turn: int, limit: _Limit) -> None:
+def _take(plan: Plan, cell: _Cell, turn: int, limit: float) -> None:
     """One fresh process for one cell; who breaks in it is out, and the others go on."""
     while fit := {w: n for w, n in cell.loops.items() if w not in cell.result.failures}:
         patience = PATIENCE_S + plan.timeout_s + 20 * cell.process_s() * NR_OP_REPLAYS
         try:
             taken = cell.workers.measure(
-                fit, turn=turn, nr_values=cell.nr_values, timeout_s=limit.left(patience)
+                fit, turn=turn, nr_values=cell.nr_values, timeout_s=_left(limit, patience)
             )
         except WorkerError as error:
             _blame(cell.result, tuple(fit), error, limit)

@@ -57,13 +57,11 @@ def folded(text: str, width: int) -> list[str]:
 def headline(result: Comparison, which: int) -> str:
     """One sentence for one candidate: the common case, then all the others."""
     found = [verdict for verdict in verdicts(result) if verdict.which == which]
-    common = [verdict for verdict in found if verdict.cell.cell.is_common]
-    bad = [verdict for verdict in found if not verdict.cell.cell.is_common]
-    parts = []
-    if common:
-        parts.append(f"in the common case {_tally(common)}")
-    if bad:
-        parts.append(f"elsewhere {_tally(bad)}")
+    parts = [
+        f"{where} {_tally(there)}"
+        for where, is_common in (("in the common case", True), ("elsewhere", False))
+        if (there := [verdict for verdict in found if verdict.cell.cell.is_common == is_common])
+    ]
     return labelled(result, f"{result.subjects[which].label}: {'; '.join(parts)}.")
 
 
@@ -105,17 +103,11 @@ def is_loaded(result: Comparison) -> bool:
     return bool(result.loads and result.nr_cpus and max(result.loads) > result.nr_cpus)
 
 
-def labels(result: Comparison) -> list[str]:
-    """What has to stand wherever one of these times is shown: partial, loaded."""
+def labelled(result: Comparison, text: str) -> str:
+    """``text``, and what has to stand wherever one of these times is shown: partial, loaded."""
     found = [f"partial: {result.partial}"] if result.partial else []
     if is_loaded(result):
         found.append(f"loaded: load average up to {max(result.loads):.1f} on {result.nr_cpus} CPUs")
-    return found
-
-
-def labelled(result: Comparison, text: str) -> str:
-    """``text`` with the labels of the comparison behind it."""
-    found = labels(result)
     return f"{text} [{'; '.join(found)}]" if found else text
 
 

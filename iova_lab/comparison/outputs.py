@@ -35,9 +35,8 @@ def write(result: Comparison, out_dir: Path) -> list[Path]:
         "histograms": view.histograms(result),
     }
     for stem, frame in frames.items():
-        path = out_dir / f"{stem}.csv"
-        frame.to_csv(path, index=False, lineterminator="\n")
-        paths.append(path)
+        paths.append(out_dir / f"{stem}.csv")
+        frame.to_csv(paths[-1], index=False, lineterminator="\n")
     return paths
 
 

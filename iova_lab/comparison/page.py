@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,6 @@ def write(result: Comparison, out_dir: Path) -> list[Path]:
         drawn = _draw(result, cell, out_dir)
         paths += drawn
         cells.append(_cell(result, cell, drawn[0].name if drawn else ""))
-    lines = notes.folded(notes.command(result), WIDTH)
     html = write_page(
         out_dir,
         "compare",
@@ -43,7 +43,7 @@ def write(result: Comparison, out_dir: Path) -> list[Path]:
         summary=_summary(result),
         caveats=_caveats(result),
         harness=notes.HARNESS,
-        command=[line[4:] if line.startswith("    ") else line for line in lines],
+        command=[one.removeprefix("    ") for one in notes.folded(notes.command(result), WIDTH)],
         cells=cells,
         method=[escape_markdown(line) for line in notes.method(result)],
         subjects=_subjects(result),
@@ -67,41 +67,32 @@ def _question(result: Comparison) -> str:
 
 
 def _draw(result: Comparison, cell: CellResult, out_dir: Path) -> list[Path]:
-    found = [v for v in words.verdicts(result) if v.cell is cell]
-    said = [f"{result.subjects[verdict.which].label} {verdict.short}" for verdict in found]
+    said = [
+        f"{result.subjects[verdict.which].label} {verdict.short}"
+        for verdict in words.verdicts(result)
+        if verdict.cell is cell
+    ]
     figure = plots.calls_figure(result, cell, f"{cell.cell.name}: {'; '.join(said)}")
-    return save(figure, out_dir / stem(cell)) if figure else []
-
-
-def stem(cell: CellResult) -> str:
-    """File name of a cell's figure; ``@`` means something in an address."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", cell.cell.name)
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "-", cell.cell.name)  # @ means something in an address
+    return save(figure, out_dir / stem) if figure else []
 
 
 def _summary(result: Comparison) -> pd.DataFrame:
     frame = view.summary(result)
-    base = result.subjects[0].label
+    base = escape_markdown(result.subjects[0].label)
     columns = {
         "workload@live ranges": frame["cell"].map(escape_markdown),
         "candidate": frame["candidate"].map(escape_markdown),
-        f"{escape_markdown(base)}, ns/op": [
-            _value(*pair)
-            for pair in zip(frame["base_ns_per_op"], frame["base_stddev_percent"], strict=True)
-        ],
-        "candidate, ns/op": [
-            _value(*pair) for pair in zip(frame["ns_per_op"], frame["stddev_percent"], strict=True)
-        ],
+        f"{base}, ns/op": list(map(_value, frame["base_ns_per_op"], frame["base_stddev_percent"])),
+        "candidate, ns/op": list(map(_value, frame["ns_per_op"], frame["stddev_percent"])),
         "verdict (interval)": frame["verdict"].map(escape_markdown),
     }
     return pd.DataFrame(columns)
 
 
 def _value(ns: float, percent: float) -> str:
-    return (
-        f"{number(ns, exact=False)} ±{percent:.0f}%"
-        if percent == percent
-        else number(ns, exact=False)
-    )
+    mean = number(ns, exact=False)
+    return mean if math.isnan(percent) else f"{mean} ±{percent:.0f}%"
 
 
 def _caveats(result: Comparison) -> list[str]:
@@ -115,7 +106,10 @@ def _caveats(result: Comparison) -> list[str]:
 
 
 def _cell(result: Comparison, cell: CellResult, figure: str) -> dict[str, Any]:
-    details = view.detail_texts(result, cell).map(lambda text: _tight(escape_markdown(text)))
+    # In plain text, spaces line up changes.
+    details = view.detail_texts(result, cell).map(
+        lambda text: re.sub(r"\(\s+", "(", escape_markdown(text))
+    )
     details.columns = [escape_markdown(str(column)) for column in details.columns]
     known = workloads.find(cell.cell.workload)
     lines = []
@@ -137,24 +131,15 @@ def _cell(result: Comparison, cell: CellResult, figure: str) -> dict[str, Any]:
     }
 
 
-def _tight(text: str) -> str:
-    """Without what lines up changes in plain text."""
-    return re.sub(r"\(\s+", "(", text)
-
-
 def _histograms(result: Comparison, cell: CellResult) -> list[dict[str, Any]]:
     labels = [subject.label for subject in result.subjects]
-    found = []
-    for kind in KINDS:
-        buckets = latency.histogram(
-            [latency.of(cell, which, kind) for which in range(len(result.subjects))]
-        )
-        if buckets:
-            title = (
-                f"{kind}, ns of single calls, of which the clock takes {cell.clock_ns} ns or more:"
-            )
-            found.append({"title": title, "lines": bars.lines(buckets, labels, WIDTH)})
-    return found
+    return [
+        {
+            "title": f"{words.histogram(cell, kind)}:",
+            "lines": bars.lines(buckets, labels, WIDTH),
+        }
+        for kind, buckets in latency.histograms(cell, len(labels)).items()
+    ]
 
 
 def _subjects(result: Comparison) -> pd.DataFrame:

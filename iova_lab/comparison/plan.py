@@ -137,8 +137,7 @@ class Plan:
             iova_variants.load(variant)
             iova_variants.load(variant, build="counted")
         for cell in self.cells:
-            reason = workloads.get(cell.workload).why_not(cell.nr_live)
-            if reason:
+            if reason := workloads.get(cell.workload).why_not(cell.nr_live):
                 raise workloads.SizeError(reason)
 
 
@@ -153,8 +152,7 @@ def cell_at(workload: str, nr_live: int | None = None) -> Cell:
     if nr_live is None:
         default = [cell.nr_live for cell in DEFAULT_CELLS if cell.workload == workload]
         return within(workload, default[0] if default else NR_LIVE)
-    reason = found.why_not(nr_live)
-    if reason:
+    if reason := found.why_not(nr_live):
         raise workloads.SizeError(reason)
     return Cell(workload, nr_live)
 

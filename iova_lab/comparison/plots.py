@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from iova_lab.comparison import bars, latency, words
-from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.latency import Bucket
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict
@@ -26,6 +25,8 @@ from iova_lab.rendering.looks import styles
 BASE_FILL = "#d0d0d0"
 #: Behind a name, so that no line runs through it.
 CLEAR: Any = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+#: A note to the right of what it is about.
+BESIDE: Any = {"textcoords": "offset points", "verticalalignment": "center", "fontsize": 8}
 #: Per cent at the top of a histogram: room for two names above a bucket of all calls; for one more,
 #: so many times as much.
 TOP, STEP = 350, 1.8
@@ -42,7 +43,7 @@ def ratios_figure(result: Comparison, title: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.0, height), layout="constrained")
         axes = figure.subplots()
-        _ratio_axis(axes, [verdict for verdict in found if verdict.ratio])
+        _ratio_axis(axes, found)
         for verdict in found:
             _ratio_row(axes, result, verdict, names.index(verdict.cell.cell.name), nr_candidates)
         axes.axvline(1, color="black", linewidth=1)
@@ -57,11 +58,11 @@ def ratios_figure(result: Comparison, title: str) -> Figure:
     return figure
 
 
-def _ratio_axis(axes: Axes, known: list[Verdict]) -> None:
+def _ratio_axis(axes: Axes, found: list[Verdict]) -> None:
     """Choose log steps of 2 where ratios are far from 1, per cent where all are close."""
     ends = [
         end
-        for verdict in known
+        for verdict in found
         if verdict.ratio
         for end in (verdict.ratio.value, verdict.ratio.lo, verdict.ratio.hi)
         if math.isfinite(end) and end > 0
@@ -73,8 +74,7 @@ def _ratio_axis(axes: Axes, known: list[Verdict]) -> None:
         steps = [step for step in (0.5, 1, 2, 5, 10, 20) if step * 5 > 100 * (reach - 1)]
         step = (steps or [25])[0]
         ticks = [1 + i * step / 100 for i in range(-5, 6) if 1 / reach < 1 + i * step / 100 < reach]
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _percent(x)))
+        label = _percent
         axes.set_xlim(1 / reach, reach**2)
     else:
         low, high = min(0.7, *ends) * 0.8, max(1.4, *ends)
@@ -83,16 +83,19 @@ def _ratio_axis(axes: Axes, known: list[Verdict]) -> None:
         step = math.ceil(span / 8)
         powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
         ticks = [2.0**power for power in powers if power % step == 0]
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda x, _: f"x{x:g}" if x >= 1 else f"x1/{1 / x:g}")
-        )
+        label = _factor
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: label(x)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.3g} %" if abs(ratio - 1) > 1e-9 else "0 %"
+
+
+def _factor(ratio: float) -> str:
+    return f"x{ratio:g}" if ratio >= 1 else f"x1/{1 / ratio:g}"
 
 
 def _ratio_row(
@@ -104,15 +107,8 @@ def _ratio_row(
     name = f"{result.subjects[verdict.which].label} " if nr_candidates > 1 else ""
     ratio = verdict.ratio
     if ratio is None:
-        axes.annotate(
-            f"{name}failed here",
-            *((1, y), (6, 0)),
-            textcoords="offset points",
-            verticalalignment="center",
-            fontsize=8,
-            color=colour,
-            fontstyle="italic",
-        )
+        text = f"{name}failed here"
+        axes.annotate(text, (1, y), (6, 0), color=colour, fontstyle="italic", **BESIDE)
         return
     if ratio.known:
         whiskers = np.array([[ratio.value - ratio.lo], [ratio.hi - ratio.value]])
@@ -131,11 +127,9 @@ def _ratio_row(
         f"{name}{words.change(ratio.value)}{', refusals differ' if refuses else ''}",
         (max(ratio.hi, ratio.value) if ratio.known else ratio.value, y),
         (8, 0),
-        textcoords="offset points",
-        verticalalignment="center",
-        fontsize=8,
         color=colour,
         bbox=CLEAR,
+        **BESIDE,
     )
 
 
@@ -148,18 +142,14 @@ def _look(result: Comparison, which: int) -> dict[str, Any]:
 
 def calls_figure(result: Comparison, cell: CellResult, title: str) -> Figure | None:
     """Draw the log2 histograms of one cell, alloc and free apart; None if nothing was timed."""
-    panels = {
-        kind: [latency.of(cell, which, kind) for which in range(len(result.subjects))]
-        for kind in KINDS
-    }
-    panels = {kind: found for kind, found in panels.items() if any(found)}
+    panels = latency.histograms(cell, len(result.subjects))
     if not panels:
         return None
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.0, 3.9), layout="constrained")
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (kind, found) in zip(grid, panels.items(), strict=True):
-            _histograms(axes, result, latency.histogram(found))
+        for axes, (kind, buckets) in zip(grid, panels.items(), strict=True):
+            _histograms(axes, result, buckets)
             axes.set_xlabel(f"{kind}: ns of one call, {cell.clock_ns} or more for the clock")
             if cell.clock_ns:
                 _clock(axes, cell.clock_ns)

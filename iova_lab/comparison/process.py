@@ -7,7 +7,7 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pyperf
 
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.comparison.counting import KINDS
+from iova_lab.comparison.plan import Cell, Plan
 from iova_lab.comparison.result import OpTimes
 from iova_lab.measuring.paired_worker import Task
 from iova_variants.watch import Limits, run_program
@@ -51,83 +52,70 @@ class Taken:
     wall_s: float
 
 
+@dataclass(frozen=True)
 class Workers:
     """Starts workers for one cell, each with a folder that is gone when it is done."""
 
-    def __init__(
-        self, variants: tuple[str, ...], workload: str, nr_live: int, seed: int, rcache: str
-    ) -> None:
-        self.variants, self.seed, self.rcache = variants, seed, rcache
-        self.workload, self.nr_live = workload, nr_live
+    plan: Plan
+    cell: Cell
 
     def calibrate(self, which: tuple[int, ...], timeout_s: float) -> dict[int, int]:
         """Let pyperf find for each variant how many loops last `MIN_TIME_S`."""
-        with self._folder() as folder:
-            task = self._task(folder, which, (1,) * len(which), turn=0, with_ops=False)
-            taken = self._run(folder, task, ["--calibrate-loops"], nr_values=1, timeout_s=timeout_s)
+        once = dict.fromkeys(which, 1)
+        taken = self.measure(once, turn=0, nr_values=1, timeout_s=timeout_s, calibrates=True)
         found = {i: int(run.get_metadata()["calibrate_loops"]) for i, run in taken.runs.items()}
         return {which: min(loops, MAX_LOOPS) for which, loops in found.items()}
 
     def measure(
-        self, loops: Mapping[int, int], *, turn: int, nr_values: int, timeout_s: float
-    ) -> Taken:
-        """Measure all variants in turn, ``nr_values`` times, in one fresh process."""
-        with self._folder() as folder:
-            task = self._task(folder, tuple(loops), tuple(loops.values()), turn=turn, with_ops=True)
-            return self._run(folder, task, ["--loops", "1"], nr_values, timeout_s)
-
-    @contextlib.contextmanager
-    def _folder(self) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="iova-lab-") as name:
-            yield Path(name)
-
-    def _task(
         self,
-        folder: Path,
-        which: tuple[int, ...],
-        loops: tuple[int, ...],
+        loops: Mapping[int, int],
         *,
         turn: int,
-        with_ops: bool,
-    ) -> Task:
-        return Task(
-            variants=tuple(self.variants[i] for i in which),
-            which=which,
-            loops=loops,
-            workload=self.workload,
-            nr_live=self.nr_live,
-            seed=self.seed,
-            rcache=self.rcache,
-            turn=turn,
-            ops_path=str(folder / "ops.npz") if with_ops else None,
-            status_path=str(folder / "status"),
-        )
-
-    def _run(
-        self, folder: Path, task: Task, options: list[str], nr_values: int, timeout_s: float
+        nr_values: int,
+        timeout_s: float,
+        calibrates: bool = False,
     ) -> Taken:
-        task.write(folder / "task.json")
-        command = [sys.executable, "-m", "iova_lab.measuring.paired_worker", "--task"]
-        command += [str(folder / "task.json"), "--worker", "--quiet", *options]
-        command += ["--warmups", str(NR_WARMUPS), "--values", str(nr_values)]
-        command += ["--min-time", str(MIN_TIME_S), "--output", str(folder / "pyperf.json")]
-        begin = time.monotonic()
-        _wait(command, task, folder / "pyperf.json", timeout_s)
-        suite = pyperf.BenchmarkSuite.load(str(folder / "pyperf.json"))
-        op_times, clock_ns = {}, 0
-        if task.ops_path:
-            with np.load(task.ops_path) as arrays:
-                for which, kind in itertools.product(task.which, KINDS):
-                    name = f"{which}.{kind}"
-                    longest = int(arrays[f"{name}.longest"])
-                    op_times[which, kind] = OpTimes(arrays[f"{name}.least"], longest)
-                clock_ns = int(arrays["clock_ns"])
-        return Taken(
-            runs={int(bench.get_name()): bench.get_runs()[0] for bench in suite},
-            op_times=op_times,
-            clock_ns=clock_ns,
-            wall_s=time.monotonic() - begin,
-        )
+        """Measure all variants in turn, ``nr_values`` times, in one fresh process.
+
+        One that ``calibrates`` lets pyperf find the loops, and takes no times of single ops.
+        """
+        options = ["--calibrate-loops"] if calibrates else ["--loops", "1"]
+        with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
+            task_path, output = Path(folder, "task.json"), Path(folder, "pyperf.json")
+            task = Task(
+                variants=tuple(self.plan.variants[which] for which in loops),
+                which=tuple(loops),
+                loops=tuple(loops.values()),
+                workload=self.cell.workload,
+                nr_live=self.cell.nr_live,
+                seed=self.plan.seed,
+                rcache=self.plan.rcache,
+                turn=turn,
+                ops_path=None if calibrates else str(Path(folder, "ops.npz")),
+                status_path=str(Path(folder, "status")),
+            )
+            task.write(task_path)
+            command = [sys.executable, "-m", "iova_lab.measuring.paired_worker", "--task"]
+            command += [str(task_path), "--worker", "--quiet", *options]
+            command += ["--warmups", str(NR_WARMUPS), "--values", str(nr_values)]
+            command += ["--min-time", str(MIN_TIME_S), "--output", str(output)]
+            begin = time.monotonic()
+            _wait(command, task, output, timeout_s)
+            suite = pyperf.BenchmarkSuite.load(str(output))
+            op_times, clock_ns = {}, 0
+            if task.ops_path:
+                with np.load(task.ops_path) as arrays:
+                    for which, kind in itertools.product(task.which, KINDS):
+                        name = f"{which}.{kind}"
+                        longest = int(arrays[f"{name}.longest"])
+                        op_times[which, kind] = OpTimes(arrays[f"{name}.least"], longest)
+                    clock_ns = int(arrays["clock_ns"])
+            return Taken(
+                runs={int(bench.get_name()): bench.get_runs()[0] for bench in suite},
+                op_times=op_times,
+                clock_ns=clock_ns,
+                wall_s=time.monotonic() - begin,
+            )
 
 
 def _wait(command: list[str], task: Task, output: Path, timeout_s: float) -> None:

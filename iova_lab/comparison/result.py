@@ -95,13 +95,13 @@ class Comparison:
     @property
     def loads(self) -> list[float]:
         """1-minute load averages of all processes; empty where none was recorded."""
-        found = [
-            run.get_metadata().get("load_avg_1min")
+        return [
+            float(load)
             for cell in self.cells
             for runs in cell.runs.values()
             for run in runs
+            if (load := run.get_metadata().get("load_avg_1min")) is not None
         ]
-        return [float(load) for load in found if load is not None]
 
     @property
     def nr_cpus(self) -> int | None:

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from iova_lab.comparison import bars, latency, notes, view, words
-from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.measuring.cells import number
 
@@ -35,10 +34,8 @@ def terminal(result: Comparison, console: Console, *, brief: bool = False) -> No
     for cell in result.cells:
         _details(result, cell, console)
     console.print()
-    for line in notes.method(result):
+    for line in [*notes.method(result), *(f"pyperf: {check}" for check in result.checks)]:
         console.print(Padding(Text(f"- {line}", style="dim"), (0, 0, 0, 2)))
-    for check in result.checks:
-        console.print(Padding(Text(f"- pyperf: {check}", style="dim"), (0, 0, 0, 2)))
     console.print()
     _closing(result, console)
 
@@ -91,22 +88,11 @@ def _details(result: Comparison, cell: CellResult, console: Console) -> None:
         for row in frame.itertuples(index=False):
             table.add_row(*(Text(text) for text in row))
         console.print(table)
-    for kind in KINDS:
-        _kind(result, cell, kind, console)
-
-
-def _kind(result: Comparison, cell: CellResult, kind: str, console: Console) -> None:
-    found = [latency.of(cell, which, kind) for which in range(len(result.subjects))]
-    buckets = latency.histogram(found)
-    if not buckets:
-        return
-    console.print()
-    console.print(
-        Text(f"{kind}, ns of single calls, of which the clock takes {cell.clock_ns} ns or more")
-    )
     labels = [subject.label for subject in result.subjects]
-    width = min(console.width, 120)
-    for line in bars.lines(buckets, labels, width):
-        console.print(Text(line), no_wrap=True, crop=True)
-    for line in words.means(result, cell, kind):
-        console.print(Text(line))
+    for kind, buckets in latency.histograms(cell, len(labels)).items():
+        console.print()
+        console.print(Text(words.histogram(cell, kind)))
+        for line in bars.lines(buckets, labels, min(console.width, 120)):
+            console.print(Text(line), no_wrap=True, crop=True)
+        for line in words.means(result, cell, kind):
+            console.print(Text(line))

@@ -23,7 +23,7 @@ import pyperf
 from iova_lab.basics.reading import read_arrays, read_json, wrong
 from iova_lab.basics.writing import write_whole
 from iova_lab.comparison.counting import KINDS, Counts
-from iova_lab.comparison.plan import Cell, Plan
+from iova_lab.comparison.plan import Plan
 from iova_lab.comparison.result import CellResult, Comparison, OpTimes, Subject
 
 FORMAT = 2
@@ -59,7 +59,9 @@ def save(result: Comparison, folder: Path) -> Path:
     for cell in result.cells:
         _save_ops(cell, folder / "ops" / f"{cell.cell.name}.npz")
     (folder / WITHDRAWN).unlink(missing_ok=True)  # of an earlier comparison
-    return write_whole(folder / "comparison.json", json.dumps(_head(result), indent=1) + "\n")
+    return write_whole(
+        folder / "comparison.json", json.dumps(_head(result), indent=1, default=asdict) + "\n"
+    )
 
 
 def _save_runs(result: Comparison, which: int, path: Path) -> None:
@@ -98,16 +100,16 @@ def _head(result: Comparison) -> dict[str, Any]:
         "partial": result.partial,
         "commit": result.commit,
         "compiler": result.compiler,
-        "plan": asdict(result.plan),
-        "subjects": [asdict(subject) for subject in result.subjects],
+        "plan": result.plan,
+        "subjects": result.subjects,
         "system": result.system,
         "checks": result.checks,
         "cells": [
             {
                 "clock_ns": cell.clock_ns,
                 "stream": cell.stream,
-                "counts": {str(which): asdict(counts) for which, counts in cell.counts.items()},
-                "failures": {str(which): reason for which, reason in cell.failures.items()},
+                "counts": cell.counts,
+                "failures": cell.failures,
             }
             for cell in result.cells
         ],
@@ -159,12 +161,22 @@ class _Head(msgspec.Struct):
 
 def load(folder: Path) -> Comparison:
     """Read what `save` wrote.  Raises `FileError` with one line where that can't be."""
-    head = _load_head(folder / "comparison.json")
+    path = folder / "comparison.json"
+    if read_json(path, _Written, written_by=WRITTEN_BY).format < FORMAT:
+        raise wrong(path, "measured by an older iova-lab: measure again", WRITTEN_BY)
+    head = read_json(path, _Head, written_by=WRITTEN_BY)
     result = Comparison(
         plan=head.plan,
         subjects=tuple(head.subjects),
         cells=[
-            _load_cell(cell, found, folder)
+            CellResult(
+                cell=cell,
+                counts=found.counts,
+                failures=found.failures,
+                op_times=_load_ops(found.counts, folder / "ops" / f"{cell.name}.npz"),
+                clock_ns=found.clock_ns,
+                stream=found.stream,
+            )
             for cell, found in zip(head.plan.cells, head.cells, strict=True)
         ],
         system=head.system,
@@ -175,28 +187,18 @@ def load(folder: Path) -> Comparison:
         compiler=head.compiler,
     )
     for which, path in enumerate(pyperf_paths(result, folder)):
-        for written in _forms(path):
-            if written.exists():
-                _load_runs(result, which, written)
-                break
+        if written := next(filter(Path.exists, _forms(path)), None):
+            _load_runs(result, which, written)
     reasons = withdrawn(folder)
     for cell in result.cells:
         _withdraw(cell, reasons, head.plan.seed)
     return result
 
 
-def _load_head(path: Path) -> _Head:
-    if read_json(path, _Written, written_by=WRITTEN_BY).format < FORMAT:
-        raise wrong(path, "measured by an older iova-lab: measure again", WRITTEN_BY)
-    return read_json(path, _Head, written_by=WRITTEN_BY)
-
-
 def withdrawn(folder: Path) -> dict[str, str]:
     """Why the times of a cell are not to be shown, by its name: what ``withdrawn.json`` has."""
     path = folder / WITHDRAWN
-    if not path.exists():
-        return {}
-    return read_json(path, dict[str, str], written_by="a maintainer")
+    return read_json(path, dict[str, str], written_by="a maintainer") if path.exists() else {}
 
 
 def _withdraw(cell: CellResult, reasons: dict[str, str], seed: int) -> None:
@@ -214,17 +216,6 @@ def _changed(cell: CellResult, seed: int) -> str:
     except (LookupError, OSError, ValueError):
         return ""  # a trace that has been moved: nothing to hold it against
     return "" if stream.digest() == cell.stream else CHANGED
-
-
-def _load_cell(cell: Cell, found: _CellRow, folder: Path) -> CellResult:
-    return CellResult(
-        cell=cell,
-        counts=found.counts,
-        failures=found.failures,
-        op_times=_load_ops(found.counts, folder / "ops" / f"{cell.name}.npz"),
-        clock_ns=found.clock_ns,
-        stream=found.stream,
-    )
 
 
 def _load_ops(counts: dict[int, Counts], path: Path) -> dict[tuple[int, str], list[OpTimes]]:

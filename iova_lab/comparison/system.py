@@ -37,8 +37,7 @@ def facts(result: Comparison) -> dict[str, str]:
         for key, title in FACTS.items()
         if any(key in data for data in metadata)
     }
-    loads = [float(data["load_avg_1min"]) for data in metadata if "load_avg_1min" in data]
-    if loads:
+    if loads := result.loads:
         found["load average"] = f"{min(loads):.2f} .. {max(loads):.2f} (1 min)"
     return found
 

@@ -17,11 +17,10 @@ from typing import Any
 import iova_variants
 from iova_lab import comparison, workloads
 from iova_lab.comparison.counting import Counts, count
+from iova_lab.comparison.plan import NR_LIVE, within
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.statistics import Ratio
 
-#: Live ranges of a counted replay, or as near to that as a workload goes.
-NR_LIVE = 10_000
 #: Fresh processes that a cell needs, a few more than the fewest, and what is measured in each.
 _NR_PROCESSES = 10
 _PROCESS_S = 0.6
@@ -36,19 +35,12 @@ _FIRST = ("near_empty", "random_replace", "trace_6_12", "full_32bit")
 
 
 def measure(
-    variants: Sequence[str], seconds: float, on_progress: OnProgress
-) -> comparison.Comparison:
-    """Measure as many cells as there is time for, and be back when it is over."""
-    return measure_cells(variants, timed_cells(seconds, len(variants)), seconds, on_progress)
-
-
-def measure_cells(
     variants: Sequence[str],
-    cells: tuple[comparison.Cell, ...],
     seconds: float,
     on_progress: OnProgress,
+    cells: tuple[comparison.Cell, ...] = (),
 ) -> comparison.Comparison:
-    """Measure these cells, and end when the time is over.
+    """Measure these cells, else as many as there is time for, and end when the time is over.
 
     On a machine that is busy beyond expectation the last rounds are missing, where ``seconds`` is
     not positive all of them; ``partial`` says so.
@@ -56,7 +48,7 @@ def measure_cells(
     plan = comparison.Plan(
         base=variants[0],
         candidates=tuple(variants[1:]),
-        cells=cells,
+        cells=cells or timed_cells(seconds, len(variants)),
         budget_s=max(seconds, 1.0),
     )
     return comparison.measure(plan, lambda share, text: on_progress(text, share), limit_s=seconds)
@@ -64,7 +56,7 @@ def measure_cells(
 
 def noise(seconds: float, on_progress: OnProgress) -> Ratio | None:
     """Mainline against itself: what remains is what can't be seen on this machine now."""
-    result = measure_cells(("mainline", "mainline"), (_NOISE_CELL,), seconds, on_progress)
+    result = measure(("mainline", "mainline"), seconds, on_progress, (_NOISE_CELL,))
     return comparison.verdicts(result)[0].ratio
 
 
@@ -126,11 +118,6 @@ def shown(counts: Counts | str) -> tuple[str, ...]:
     )
 
 
-def differs(before: Counts | str, after: Counts | str) -> bool:
-    """Is anything different in what is shown?"""
-    return shown(before) != shown(after)
-
-
 def count_all(
     variants: Sequence[str], labels: Sequence[str], on_progress: OnProgress
 ) -> Iterable[Counted]:
@@ -138,8 +125,7 @@ def count_all(
     plan = comparison.Plan(base=variants[0], candidates=tuple(variants[1:]))
     names = workloads.names()
     for done, name in enumerate(names):
-        workload = workloads.get(name)
-        cell = comparison.Cell(name, min(max(NR_LIVE, workload.min_nr_live), workload.max_nr_live))
+        cell = within(name, NR_LIVE)  # or as near to that as it goes
         found: dict[str, Counts | str] = {}
         for label, variant in zip(labels, variants, strict=True):
             try:

@@ -15,7 +15,7 @@ from iova_lab.comparison.counting import KINDS
 from iova_lab.comparison.result import CellResult, Comparison
 from iova_lab.comparison.words import Verdict, change, verdicts
 from iova_lab.measuring.cells import number
-from iova_lab.rendering.tables import NOTHING
+from iova_lab.measuring.statistics import Ratio
 
 #: The one metric that is the machine's more than the variant's: no change of it is told.
 NOISE = "worst timed ns"
@@ -42,7 +42,7 @@ def summary(result: Comparison) -> pd.DataFrame:
 def _summary_row(result: Comparison, verdict: Verdict) -> dict[str, object]:
     base_ns, base_spread = mean_ns(verdict.cell, 0)
     ns, spread = mean_ns(verdict.cell, verdict.which)
-    ratio = verdict.ratio
+    ratio = verdict.ratio or Ratio(math.nan, math.nan, math.nan)
     return {
         "cell": verdict.cell.cell.name,
         "base": result.subjects[0].label,
@@ -51,12 +51,12 @@ def _summary_row(result: Comparison, verdict: Verdict) -> dict[str, object]:
         "base_stddev_percent": base_spread,
         "ns_per_op": ns,
         "stddev_percent": spread,
-        "ratio": ratio.value if ratio else math.nan,
-        "ratio_lo": ratio.lo if ratio else math.nan,
-        "ratio_hi": ratio.hi if ratio else math.nan,
-        "visible_ratio": ratio.visible if ratio else math.nan,
-        "nr_processes": ratio.nr_processes if ratio else 0,
-        "nr_pairs": ratio.nr_rounds if ratio else 0,
+        "ratio": ratio.value,
+        "ratio_lo": ratio.lo,
+        "ratio_hi": ratio.hi,
+        "visible_ratio": ratio.visible,
+        "nr_processes": ratio.nr_processes,
+        "nr_pairs": ratio.nr_rounds,
         "outcome": verdict.outcome,
         "verdict": verdict.text,
         "caveats": "; ".join(verdict.caveats),
@@ -70,12 +70,10 @@ def metrics(cell: CellResult, which: int) -> dict[str, float]:
 
 def _metrics(cell: CellResult, which: int) -> Iterator[tuple[str, float]]:
     for kind in KINDS:
-        found = latency.of(cell, which, kind)
-        if found is None:
-            continue
-        yield f"{kind} mean ns", found.mean.value
-        yield from ((f"{kind} {name} ns", value) for name, value in found.quantiles.items())
-        yield f"{kind} {NOISE}", found.timed_max
+        if found := latency.of(cell, which, kind):
+            yield f"{kind} mean ns", found.mean.value
+            yield from ((f"{kind} {name} ns", value) for name, value in found.quantiles.items())
+            yield f"{kind} {NOISE}", found.timed_max
     counts = cell.counts.get(which)
     if counts is None:
         return
@@ -84,48 +82,38 @@ def _metrics(cell: CellResult, which: int) -> Iterator[tuple[str, float]]:
             yield f"{kind} nodes mean", found_kind.mean
             yield f"{kind} nodes worst", found_kind.worst
     yield "refused", counts.nr_failures
-    yield "spurious failures", math.nan if counts.nr_spurious is None else counts.nr_spurious
-    yield (
-        "answers above limit",
-        math.nan if counts.nr_above_limit is None else counts.nr_above_limit,
-    )
+    judged = {"spurious failures": counts.nr_spurious, "answers above limit": counts.nr_above_limit}
+    for name, nr_found in judged.items():
+        yield name, math.nan if nr_found is None else nr_found
     yield "bytes/range", counts.bytes_per_range
     yield "node bytes", counts.node_bytes
     yield "span/live pfn", counts.span_per_pfn
 
 
-def details(result: Comparison, cell: CellResult) -> pd.DataFrame:
-    """Metrics of one cell as numbers: a row per metric, a column per variant."""
-    columns = {subject.label: metrics(cell, which) for which, subject in enumerate(result.subjects)}
-    return pd.DataFrame(columns).rename_axis("metric")
-
-
 def detail_texts(result: Comparison, cell: CellResult) -> pd.DataFrame:
-    """`details` as text: every candidate's value with its change against the base beside it."""
-    numbers = details(result, cell)
+    """Metrics of one cell as text: a row per metric, a column per variant.
+
+    Every candidate's value has its change against the base beside it.
+    """
+    columns = {subject.label: metrics(cell, which) for which, subject in enumerate(result.subjects)}
+    numbers = pd.DataFrame(columns)
     base = numbers[result.subjects[0].label]
     texts = {"": list(numbers.index)}
     for which, label in enumerate(numbers.columns):
         texts[label] = [
-            number(value, exact=not _is_time(metric))
-            if which == 0 or metric.endswith(NOISE)
-            else _against(value, reference, exact=not _is_time(metric))
+            _text(metric, value, reference if which else None)
             for metric, value, reference in zip(numbers.index, numbers[label], base, strict=True)
         ]
     return pd.DataFrame(texts)
 
 
-def _is_time(metric: str) -> bool:
-    return "ns" in metric.split() or metric.endswith(NOISE)
-
-
-def _against(value: float, reference: float, *, exact: bool) -> str:
-    if math.isnan(value):
-        return NOTHING
-    text = number(value, exact=exact)
+def _text(metric: str, value: float, reference: float | None) -> str:
+    text = number(value, exact="ns" not in metric.split())
+    if reference is None or math.isnan(value) or metric.endswith(NOISE):
+        return text
     if math.isnan(reference) or not reference or not value:
         return f"{text} ({'=' if value == reference else '-':>8})"
-    return f"{text} ({change(value / reference).replace(' %', '%'):>8})"
+    return f"{text} ({change(value / reference):>8})"
 
 
 def long(result: Comparison) -> pd.DataFrame:
@@ -141,20 +129,11 @@ def long(result: Comparison) -> pd.DataFrame:
 
 def histograms(result: Comparison) -> pd.DataFrame:
     """Every bucket of every histogram, one per row, for a CSV file."""
-    rows = []
-    for cell in result.cells:
-        for kind in KINDS:
-            found = [latency.of(cell, which, kind) for which in range(len(result.subjects))]
-            for bucket in latency.histogram(found):
-                for subject, count in zip(result.subjects, bucket.counts, strict=True):
-                    rows.append(
-                        {
-                            "cell": cell.cell.name,
-                            "op": kind,
-                            "variant": subject.label,
-                            "ns_lo": bucket.lo,
-                            "ns_hi": bucket.hi,
-                            "count": count,
-                        }
-                    )
+    rows = [
+        (cell.cell.name, kind, subject.label, bucket.lo, bucket.hi, count)
+        for cell in result.cells
+        for kind, buckets in latency.histograms(cell, len(result.subjects)).items()
+        for bucket in buckets
+        for subject, count in zip(result.subjects, bucket.counts, strict=True)
+    ]
     return pd.DataFrame(rows, columns=["cell", "op", "variant", "ns_lo", "ns_hi", "count"])

@@ -97,21 +97,17 @@ def change(value: float, as_factor: bool = False) -> str:
     return f"{100 * (value - 1):+.1f}%".replace("-0.0%", "+0.0%")
 
 
-def nanoseconds(found: Interval) -> str:
-    """Write a difference in ns: ``+3.2 ns (2.8 .. 3.7)``."""
-    if math.isnan(found.value):
-        return "-"
-    span = f" ({found.lo:+.1f} .. {found.hi:+.1f})" if found.known else ""
-    return f"{found.value:+.1f} ns{span}"
-
-
 def longer(found: Interval | None) -> str:
-    """What a difference of means supports, in words."""
+    """What a difference of means supports, in words: ``longer: +3.2 ns (+2.8 .. +3.7)``."""
     if found is None or not found.known:
         return "not known"
-    if found.lo > 0:
-        return f"longer: {nanoseconds(found)}"
-    return f"{'shorter' if found.hi < 0 else SAME}: {nanoseconds(found)}"
+    word = "longer" if found.lo > 0 else "shorter" if found.hi < 0 else SAME
+    return f"{word}: {found.value:+.1f} ns ({found.lo:+.1f} .. {found.hi:+.1f})"
+
+
+def histogram(cell: CellResult, kind: str) -> str:
+    """What stands above a histogram of one kind of op."""
+    return f"{kind}, ns of single calls, of which the clock takes {cell.clock_ns} ns or more"
 
 
 def caveats(result: Comparison, cell: CellResult, which: int) -> tuple[str, ...]:

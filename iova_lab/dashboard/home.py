@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +49,17 @@ def write(html: Path, lab: dict[str, Any]) -> str:
     machine = next((one for one in lab["machines"] if (reports / one / "index.md").is_file()), None)
     if machine is None:
         return ""
-    found = find_pages(reports)
+    pages = chain(*find_pages(reports).values())
     return fragment(
         "home.html.j2",
         report=_shown(read_page(reports / machine / "index.md")),
         machine=machine,
         picture=_picture(reports / machine / "figures", html),
-        pages=[_shown(page) for pages in found.values() for page in pages if _is_other(page)],
+        # The answers of the first page's own stand above.
+        pages=[_shown(page) for page in pages if page.path.stem != "index"],
         variants=list(_variants(reports / machine, html)),
         workloads=list(_workloads(reports / machine, lab, machine)),
     )
-
-
-def _is_other(page: Page) -> bool:
-    """Is it none of the first page's own, whose answer stands above?"""
-    return page.path.stem != "index"
 
 
 def _shown(page: Page) -> Page:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from asv.machine import iter_machine_files
 from asv.results import Results, iter_results
 
 from iova_lab.dashboard.values import UNIT, WORKLOAD, ns_per_op
+from iova_lab.dashboard.views import read_data, write_data
 
 #: Below the published folder: a file per benchmark, {machine: {cell: [low, high]}} of its newest
 #: revision, cells numbered as asv numbers them.
@@ -21,10 +21,10 @@ Intervals = dict[str, list[float]]
 
 def write(html: Path, results: Path) -> list[str]:
     """Write the intervals of all times in ns per op; names of the benchmarks that have some."""
-    index = json.loads((html / "index.json").read_text(encoding="utf-8"))
+    index = read_data(html / "index.json")
     revisions = {commit: int(one) for one, commit in index["revision_to_hash"].items()}
     found: dict[str, dict[str, tuple[int, Intervals]]] = {}
-    for run in _runs(results):
+    for run in runs(results):
         revision = revisions.get(run.commit_hash, -1)
         for name in run.get_all_result_keys():
             benchmark = index["benchmarks"].get(name, {})
@@ -37,12 +37,12 @@ def write(html: Path, results: Path) -> list[str]:
     (html / FOLDER).mkdir(parents=True, exist_ok=True)
     for name, machines in found.items():
         cells = {machine: intervals for machine, (_, intervals) in machines.items()}
-        text = json.dumps(cells, separators=(",", ":"))
-        (html / FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+        write_data(html / FOLDER / f"{name}.json", cells)
     return sorted(found)
 
 
-def _runs(results: Path) -> list[Results]:
+def runs(results: Path) -> list[Results]:
+    """What asv stored of all machines, a run for each commit and environment."""
     machines = iter_machine_files(str(results))
     return [run for machine in machines for run in iter_results(str(Path(machine).parent))]
 

@@ -16,9 +16,7 @@ from typing import Any
 
 from asv.commands.publish import Publish
 from asv.console import log
-from asv.machine import iter_machine_files
 from asv.plugins.git import Git
-from asv.results import iter_results
 from asv.util import UserError
 
 from iova_lab.basics.errors import IovaLabError
@@ -57,10 +55,11 @@ def every_commit(repo: Git, branch: str | None = None) -> list[str]:
 
 def unseen_results(results_dir: str, commits: set[str]) -> list[str]:
     """Machine and commit of all results whose commit is not among ``commits``."""
+    from iova_lab.dashboard import intervals
+
     return sorted(
         f"{found.params['machine']}/{found.commit_hash[:8]}"
-        for machine in iter_machine_files(results_dir)
-        for found in iter_results(str(Path(machine).parent))
+        for found in intervals.runs(Path(results_dir))
         if found.commit_hash not in commits
     )
 

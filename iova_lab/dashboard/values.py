@@ -8,14 +8,11 @@ the times of two runs differ by the state of the machine alone, so only counts c
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from asv.graph import Graph
-
-from iova_lab.dashboard.views import SIZE, VARIANT, View
+from iova_lab.dashboard.views import SIZE, VARIANT, View, graph_path, read_data, write_data
 from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.results import nr_measured
 
@@ -29,16 +26,16 @@ _NS = 1e9
 def per_op(html: Path) -> None:
     """Turn seconds per window into ns per op, in every graph and list of ``html``."""
     path = html / "index.json"
-    index = _read(path)
+    index = read_data(path)
     for name, benchmark in index["benchmarks"].items():
         if benchmark.get("unit") != TIMED_UNIT or WORKLOAD not in benchmark["param_names"]:
             continue
         factors = ns_per_op(benchmark)
         for params in index["graph_param_list"]:
-            _scale_graph(html / f"{Graph.get_file_path(params, name)}.json", factors)
-            _scale_list(_list_of(html, params), name, factors)
+            _scale_graph(graph_path(html, params, name), factors)
+            _scale_list(graph_path(html, params, "summary"), name, factors)
         benchmark["unit"] = UNIT
-    _write(path, index)
+    write_data(path, index)
 
 
 def ns_per_op(benchmark: dict[str, Any]) -> list[float]:
@@ -48,31 +45,29 @@ def ns_per_op(benchmark: dict[str, Any]) -> list[float]:
 
 def unmeasured(html: Path) -> list[str]:
     """Benchmarks without any result; each gets an empty graph for asv's grid."""
-    index = _read(html / "index.json")
+    index = read_data(html / "index.json")
+    machines = index["graph_param_list"]
     found = [
         name
         for name in index["benchmarks"]
-        if not any(
-            (html / f"{Graph.get_file_path(params, name)}.json").is_file()
-            for params in index["graph_param_list"]
-        )
+        if not any(graph_path(html, params, name).is_file() for params in machines)
     ]
     for name in found:
-        _write(html / "graphs" / "summary" / f"{name}.json", [])
+        write_data(html / "graphs" / "summary" / f"{name}.json", [])
     return found
 
 
 def shorten_lists(html: Path, views: dict[str, View]) -> None:
     """Leave in asv's lists the cells of the views, at the largest size, and counts that changed."""
-    index = _read(html / "index.json")
+    index = read_data(html / "index.json")
     benchmarks = index["benchmarks"]
     listed = {name: list(cells(benchmark)) for name, benchmark in benchmarks.items()}
     for params in index["graph_param_list"]:
-        path = _list_of(html, params)
+        path = graph_path(html, params, "summary")
         if path.is_file():
-            rows = [_without_noise(row, benchmarks) for row in _read(path)]
+            rows = [_without_noise(row, benchmarks) for row in read_data(path)]
             rows = [row for row in rows if _unit(row, benchmarks) not in NOT_LISTED]
-            _write(path, list(_shown(rows, listed, views)))
+            write_data(path, list(_shown(rows, listed, views)))
 
 
 def _shown(
@@ -80,19 +75,18 @@ def _shown(
 ) -> Iterator[dict[str, Any]]:
     placed = [(row, listed[row["name"]][row["idx"]]) for row in rows if row["idx"] is not None]
     fakes = fake_variants({cell.get(VARIANT, "") for _, cell in placed})
-    placed = [
-        (row, cell)
+    sized = [
+        (row, (row["name"], cell.get(VARIANT), cell.get(WORKLOAD)), float(cell.get(SIZE, 0)))
         for row, cell in placed
         if row["last_value"] is not None and cell.get(VARIANT) not in fakes
     ]
     largest: dict[tuple[str, str | None, str | None], float] = {}
-    for row, cell in placed:
-        key = (row["name"], cell.get(VARIANT), cell.get(WORKLOAD))
-        largest[key] = max(largest.get(key, 0), float(cell.get(SIZE, 0)))
-    for row, cell in placed:
-        key = (row["name"], cell.get(VARIANT), cell.get(WORKLOAD))
-        seen = views.get(row["name"], {}).get(f"p-{WORKLOAD}", [])
-        is_in_view = repr(cell.get(WORKLOAD)) in seen and float(cell.get(SIZE, 0)) == largest[key]
+    for _, key, size in sized:
+        largest[key] = max(largest.get(key, 0), size)
+    for row, key, size in sized:
+        name, _, workload = key
+        seen = views.get(name, {}).get(f"p-{WORKLOAD}", [])
+        is_in_view = repr(workload) in seen and size == largest[key]
         if is_in_view or row["prev_value"] is not None:
             yield row
 
@@ -117,8 +111,8 @@ def cells(benchmark: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 def _scale_graph(path: Path, factors: list[float]) -> None:
     if path.is_file():
-        points = _read(path)
-        _write(path, [[revision, _scaled(values, factors)] for revision, values in points])
+        points = read_data(path)
+        write_data(path, [[revision, _scaled(values, factors)] for revision, values in points])
 
 
 def _scaled(values: Any, factors: list[float]) -> Any:
@@ -134,23 +128,10 @@ def _scaled(values: Any, factors: list[float]) -> Any:
 def _scale_list(path: Path, name: str, factors: list[float]) -> None:
     if not path.is_file():
         return
-    rows = _read(path)
+    rows = read_data(path)
     for row in rows:
         if row["name"] == name:
             for key in ("last_value", "last_err", "prev_value"):
                 if row[key] is not None:
                     row[key] *= factors[row["idx"]]
-    _write(path, rows)
-
-
-def _list_of(html: Path, params: dict[str, str | None]) -> Path:
-    """Where asv has its list of one machine and environment."""
-    return html / f"{Graph.get_file_path(params, 'summary')}.json"
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
+    write_data(path, rows)

@@ -16,11 +16,31 @@ from urllib.parse import quote
 import pandas as pd
 from asv.graph import Graph
 
+from iova_lab.measuring.catalogue import fake_variants
+
 VARIANT, SIZE = "variant", "nr_live"
 #: More than this from the least to the greatest, and an axis is logarithmic.
 DECADE = 10
 
 View = dict[str, list[str]]
+
+
+def read_data(path: Path) -> Any:
+    """What a file of asv's data holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_data(path: Path, value: Any) -> None:
+    """Write one, as asv does."""
+    path.write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
+
+
+def graph_path(html: Path, params: dict[str, str | None], name: str) -> Path:
+    """Where asv has the graph of a benchmark, or, named ``summary``, the list of all.
+
+    Both are of one machine and environment, which ``params`` are.
+    """
+    return html / f"{Graph.get_file_path(params, name)}.json"
 
 
 def add_to_index(
@@ -31,7 +51,7 @@ def add_to_index(
     ``unmeasured`` benchmarks have no results; of those in ``intervals``, graphs have whiskers.
     """
     path = html / "index.json"
-    index = json.loads(path.read_text(encoding="utf-8"))
+    index = read_data(path)
     benchmarks = index["benchmarks"].values()
     found = {one["name"]: _view(one, index, html) for one in benchmarks}
     lab = {
@@ -44,13 +64,12 @@ def add_to_index(
         "intervals": sorted(intervals),
         "workloads": sorted({value for one in benchmarks for value in _values(one, "workload")}),
     }
-    path.write_text(json.dumps(index | {"iova_lab": lab}, separators=(",", ":")), encoding="utf-8")
+    write_data(path, index | {"iova_lab": lab})
     return lab
 
 
 def looks(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, width, dashes and marker of each variant, as in the report's figures."""
-    from iova_lab.measuring.catalogue import fake_variants
     from iova_lab.rendering import figures
     from iova_lab.rendering.looks import styles
 
@@ -108,8 +127,8 @@ def _log_axes(benchmarks: Iterable[dict[str, Any]]) -> dict[str, list[float]]:
 
 def _points(html: Path, benchmark: str, params: dict[str, str | None]) -> list[Any]:
     """A graph of asv: [revision, values of all cells] per commit that was measured."""
-    path = html / (Graph.get_file_path(params, benchmark) + ".json")
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    path = graph_path(html, params, benchmark)
+    return read_data(path) if path.is_file() else []
 
 
 def _graphs(name: str, index: dict[str, Any], html: Path) -> dict[str, dict[str, str | None]]:
@@ -161,7 +180,7 @@ def _view(benchmark: dict[str, Any], index: dict[str, Any], html: Path) -> View 
     params, cells = newest[0], _real(newest[1])
     if cells.empty:
         return None
-    choice = _widest(cells)
+    choice, chosen = _widest(cells)
     view: View = {"x-axis": [SIZE]}
     for name, values in zip(names, benchmark["params"], strict=True):
         if name != SIZE:
@@ -169,40 +188,32 @@ def _view(benchmark: dict[str, Any], index: dict[str, Any], html: Path) -> View 
     for name, known in index["params"].items():
         if len(known) > 1 and params.get(name) is not None:
             view[name] = [params[name]]
-    if _spans_decades(_select(cells, choice)):
+    if 0 < chosen.min() * DECADE < chosen.max():
         view["y-axis-scale"] = ["log"]
     return view
 
 
-def _select(cells: pd.Series, choice: dict[str, str]) -> pd.Series:
-    chosen = pd.Series(True, index=cells.index)
-    for name, value in choice.items():
-        chosen &= cells.index.get_level_values(name) == value
-    return cells[chosen]
+def _widest(cells: pd.Series) -> tuple[dict[str, str], pd.Series]:
+    """One value for each other parameter: most sizes, then the widest gap between variants.
 
-
-def _widest(cells: pd.Series) -> dict[str, str]:
-    """One value for each other parameter: most sizes, then the widest gap between variants."""
+    Also the cells that have these values.
+    """
     others = [str(name) for name in cells.index.names if name not in (SIZE, VARIANT)]
     if not others:
-        return {}
+        return {}, cells
     best: tuple[int, float] = (0, 0.0)
     choice: tuple[Any, ...] = ()
+    chosen = cells
     for values, group in cells.groupby(level=others):
         sizes = group.groupby(level=SIZE)
         rank = (len(sizes), float((sizes.max() - sizes.min()).max()))
         if rank > best:
-            best, choice = rank, tuple(values) if isinstance(values, tuple) else (values,)
-    return dict(zip(others, choice, strict=True))
-
-
-def _spans_decades(cells: pd.Series) -> bool:
-    return len(cells) > 0 and bool(0 < cells.min() * DECADE < cells.max())
+            best, chosen = rank, group
+            choice = tuple(values) if isinstance(values, tuple) else (values,)
+    return dict(zip(others, choice, strict=True)), chosen
 
 
 def _real(cells: pd.Series) -> pd.Series:
     """Without the floor, whose values say nothing about allocators."""
-    from iova_lab.measuring.catalogue import fake_variants
-
     variants = cells.index.get_level_values(VARIANT).str.strip("'")
     return cells[~variants.isin(fake_variants(set(variants)))]

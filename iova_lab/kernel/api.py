@@ -6,13 +6,12 @@ them goes off-line and comes back, and both allocate at once.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.kernel import KernelError, image, module
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import Kernel, run_folder
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.linux import PREFIX, conformance, dropin, unit
 from iova_lab.linux.conformance import Outcome, Parser
@@ -34,8 +33,8 @@ def run(kernel: Kernel, name: str) -> Iterator[Outcome]:
 
     def once(first: int, parser: Parser) -> Iterator[str]:
         script = f"insmod /{ko.name} first={first}\n"
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as folder:
-            initramfs = image.make(Path(folder) / "initramfs", kernel, script, files={ko.name: ko})
+        with run_folder() as folder:
+            initramfs = image.make(folder / "initramfs", kernel, script, files={ko.name: ko})
             try:
                 yield from Machine(kernel, initramfs, _APPEND, cpus=CPUS).lines()
             except MachineError as error:
@@ -62,16 +61,11 @@ def behind_header(kernel: Kernel) -> Text:
 
     Raises `KernelError` where the package has no such header.
     """
-    tops = (kernel.headers, kernel.headers.with_name(_common(kernel.headers.name)), kernel.root)
-    for top in tops:
+    # Debian keeps what its flavours share in a folder of its own.
+    common = kernel.headers.with_name(f"{kernel.headers.name.rpartition('-')[0]}-common")
+    for top in (kernel.headers, common, kernel.root):
         if (top / HEADER).exists():
             files = {HEADER: (top / HEADER).read_bytes(), ALLOCATOR: dropin.text().encode()}
             label = f"{CANDIDATE}-{kernel.release}"
             return Text(label, f"v{kernel.release}", files, f"kernel {kernel.release}")
     raise KernelError(f"kernel {kernel.release}: no {HEADER} among its headers")
-
-
-def _common(name: str) -> str:
-    """Debian keeps what its flavours share in a folder of its own."""
-    stem, _, _ = name.rpartition("-")
-    return f"{stem}-common"

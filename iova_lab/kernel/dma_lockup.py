@@ -9,15 +9,13 @@ are the kernel's own.
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from iova_lab.basics.reading import Row
 from iova_lab.kernel import KernelError, image, io_allocators, lockup
 from iova_lab.kernel import module as modules
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import Kernel, run_folder
 from iova_lab.kernel.io_memory import IoMemory
 from iova_lab.kernel.machine import Machine, MachineError
 
@@ -44,12 +42,6 @@ class Outcome:
     error: str = ""
 
 
-def check(allocators: Sequence[str]) -> None:
-    """Raise `NotFoundError` for a name that can't be put behind the API."""
-    for allocator in allocators:
-        io_allocators.check_name(allocator)
-
-
 def run(kernel: Kernel, allocator: str) -> Outcome:
     """Boot with two CPUs and refill.  Raises `KernelError` where the guest can't be made."""
     ko = modules.build_dma_lockup(kernel)
@@ -59,8 +51,7 @@ def run(kernel: Kernel, allocator: str) -> Outcome:
         files[livepatch.name] = livepatch
     if DRIVER not in kernel.dependencies:
         raise KernelError(f"kernel {kernel.release} has no driver {DRIVER}")
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder = Path(name)
+    with run_folder() as folder:
         variables = f'arguments="{io_allocators.arguments(allocator)}"\ndisks=\ncard={DEVICE}'
         script = "\n".join([variables, *(path.read_text() for path in _SCRIPTS)])
         initramfs = image.make(folder / "initramfs", kernel, script, files=files, later=[DRIVER])

@@ -175,21 +175,14 @@ def measure(
         heads = {variant: _head(kernel, cell, variant) for variant in cell.variants}
         yield from (known[_key(head)] for head in heads.values() if _key(head) in known)
         jobs = [Job(name, stream) for name, head in heads.items() if _key(head) not in known]
-        on_op = partial(_of_cell, on_progress, cell, [job.variant for job in jobs])
+
+        def on_op(index: int, op: int, cell: Cell = cell, jobs: list[Job] = jobs) -> None:
+            on_progress(cell, jobs[index].variant, op)
+
         for result in replay(kernel, jobs, on_progress=on_op):
             row = heads[result.job.variant] | _figures(result)
             append_row(out, row)
             yield row
-
-
-def _of_cell(
-    on_progress: Callable[[Cell, str, int], object],
-    cell: Cell,
-    names: list[str],
-    index: int,
-    op: int,
-) -> None:
-    on_progress(cell, names[index], op)
 
 
 def _key(row: Row) -> tuple[object, ...]:

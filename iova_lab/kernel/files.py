@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -41,8 +43,7 @@ class Kernel:
         variables = _text(self.headers / ".kernelvariables")
         if named := re.search(r"^(?:override )?CC *=.*\b(gcc-\d+)", variables, re.MULTILINE):
             return named[1]
-        text = self.configuration.get("CONFIG_CC_VERSION_TEXT", "")
-        named = _COMPILER.search(text)
+        named = _COMPILER.search(self.configuration.get("CONFIG_CC_VERSION_TEXT", ""))
         return named[1] if named else tools.compiler_here()
 
     @property
@@ -71,6 +72,13 @@ class Kernel:
         for line in _text(self.modules / "modules.builtin").splitlines():
             found.setdefault(_module_name(line), [])
         return found
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for what one guest is made of; it goes with the block."""
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
+        yield Path(name)
 
 
 def _text(path: Path) -> str:

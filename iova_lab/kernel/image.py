@@ -50,9 +50,11 @@ def make(
         rest = [path for path in module_files(kernel, later) if path not in first]
         for folder_name, paths in (("modules", first), ("later", rest)):
             for index, path in enumerate(paths):
-                unpack_module(
-                    path, root / folder_name / f"{index:03}-{path.name.split('.ko')[0]}.ko"
-                )
+                # busybox's insmod reads no compressed ones.
+                data = path.read_bytes()
+                data = lzma.decompress(data) if path.suffix == ".xz" else data
+                name = f"{index:03}-{path.name.split('.ko')[0]}.ko"
+                (root / folder_name / name).write_bytes(data)
         for name, source in (files or {}).items():
             copy = root / name.lstrip("/")
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -74,12 +76,6 @@ def module_files(kernel: Kernel, modules: Iterable[str]) -> list[Path]:
             raise KernelError(f"kernel {kernel.release} has no module {name}") from None
         order.update(dict.fromkeys(found))
     return list(order)
-
-
-def unpack_module(source: Path, target: Path) -> None:
-    """Copy a module; busybox's insmod reads no compressed ones."""
-    data = source.read_bytes()
-    target.write_bytes(lzma.decompress(data) if source.suffix == ".xz" else data)
 
 
 def _archive(root: Path, target: Path) -> None:

@@ -8,7 +8,6 @@ compared.  One boot for each allocator, so that none suffers from what another b
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.kernel import KernelError, image, io_allocators, io_devices, io_loads
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import Kernel, run_folder
 from iova_lab.kernel.io_allocators import UNPATCHED, arguments, can_record, livepatch
 from iova_lab.kernel.io_judge import overlaps
 from iova_lab.kernel.io_loads import Phase
@@ -115,22 +114,14 @@ def run(
 
     ``on_progress(allocator, step, done)`` is called for each of the `STEPS` and phases.
 
-    Raises `NotFoundError` for an unknown allocator, `KernelError` where the guest can't be made.
+    Raises what `check` does, and `KernelError` where the guest can't be made.
     """
-    for allocator in allocators:
-        io_allocators.check_name(allocator)
-    check_crowd(settings, allocators, [phase.load for phase in phases])
-    if settings.held:
-        io_allocators.check_held(allocators)
-    if lacking := [name for name in ("CONFIG_LIVEPATCH",) if not _has(kernel, name)]:
-        raise KernelError(f"kernel {kernel.release} has no livepatch: set {lacking[0]}=y")
+    check(settings, allocators, [phase.load for phase in phases])
+    # A kernel whose configuration is not known is taken to have it.
+    if kernel.configuration and kernel.configuration.get("CONFIG_LIVEPATCH") != "y":
+        raise KernelError(f"kernel {kernel.release} has no livepatch: set CONFIG_LIVEPATCH=y")
     for allocator in allocators:
         yield _one(kernel, allocator, phases, settings, on_progress)
-
-
-def _has(kernel: Kernel, option: str) -> bool:
-    """Is it set?  A kernel whose configuration is not known is taken to have it."""
-    return not kernel.configuration or kernel.configuration.get(option) == "y"
 
 
 def _one(
@@ -145,8 +136,7 @@ def _one(
     if ko is not None:
         files[ko.name] = ko
     code = ko.parent.name[-16:] if ko is not None else ""
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder = Path(name)
+    with run_folder() as folder:
         files["phases"] = folder / "phases"
         files["phases"].write_text("".join(f"{phase}\n" for phase in (io_loads.REST, *phases)))
         loads = {phase.load for phase in phases}
@@ -154,13 +144,8 @@ def _one(
         crowd = f'crowd="{_crowd(settings)}"'
         variables = [f'arguments="{arguments(allocator)}"', crowd, f'disks="{disks}"']
         script = "\n".join([*variables, *(path.read_text() for path in _SCRIPTS)])
-        initramfs = image.make(
-            folder / "initramfs",
-            kernel,
-            script,
-            files=files,
-            later=io_devices.drivers(kernel, loads),
-        )
+        later = io_devices.drivers(kernel, loads)
+        initramfs = image.make(folder / "initramfs", kernel, script, files=files, later=later)
         # The kernel's own domains have no number: `iova-lab kernel record` records these.
         recorded = settings.recorded and can_record(allocator)
         memory = IoMemory(folder / "memory", MAX_ROWS if recorded else 0)
@@ -183,8 +168,12 @@ def _one(
         )
 
 
-def check_crowd(settings: Settings, allocators: Sequence[str], loads: Sequence[str]) -> None:
-    """Raise `InvalidValueError` for a crowd that can't be there."""
+def check(settings: Settings, allocators: Sequence[str], loads: Sequence[str]) -> None:
+    """Raise `NotFoundError` for an unknown allocator, `InvalidValueError` for what does not fit.
+
+    That is a crowd that can't be there, or lock holds that can't be counted.
+    """
+    io_allocators.check_names(allocators)
     crowd = settings.crowd
     if crowd not in ("", FULL) and not (crowd.isdecimal() and 1 <= int(crowd) <= 1 << 20):
         raise InvalidValueError(
@@ -201,6 +190,8 @@ def check_crowd(settings: Settings, allocators: Sequence[str], loads: Sequence[s
         )
     if crowd and {"ahci", "nvme"} <= set(loads):
         raise InvalidValueError("a crowd is in the domain of one disk: take --load ahci or nvme")
+    if settings.held:
+        io_allocators.check_held(allocators)
 
 
 def _crowd(settings: Settings) -> str:

@@ -26,16 +26,16 @@ def can_record(allocator: str) -> bool:
     return allocator != UNPATCHED and not has_own_caches(allocator)
 
 
-def check_name(allocator: str) -> None:
-    """Raise `NotFoundError` for what can't be put behind the API."""
-    if allocator in (STOCK, UNPATCHED, DROPIN) or iova_variants.is_foreign(allocator):
-        return
-    known = [name for name in module.variant_names() if name not in _EXCLUDED]
-    if allocator not in known:
-        raise NotFoundError(
-            f"no allocator named {allocator!r} for the DMA API; there are: {STOCK}, {UNPATCHED}, "
-            f"{DROPIN}, {', '.join(known)}; or give a .c file"
-        )
+def check_names(allocators: Sequence[str]) -> None:
+    """Raise `NotFoundError` for a name that can't be put behind the API."""
+    own = [name for name in module.variant_names() if name not in _EXCLUDED]
+    known = [STOCK, UNPATCHED, DROPIN, *own]
+    for allocator in allocators:
+        if allocator not in known and not iova_variants.is_foreign(allocator):
+            raise NotFoundError(
+                f"no allocator named {allocator!r} for the DMA API; there are: {', '.join(known)}; "
+                "or give a .c file"
+            )
 
 
 def has_own_caches(allocator: str) -> bool:

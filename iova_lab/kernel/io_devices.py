@@ -24,6 +24,13 @@ def drivers(kernel: Kernel, loads: Collection[str] = ()) -> list[str]:
     return [name for name in wanted if name in kernel.dependencies]
 
 
+def drive(folder: Path, name: str, nr_bytes: int) -> list[str]:
+    """QEMU's arguments for a disk, which is made, of zeros, in ``folder``."""
+    with (folder / name).open("wb") as file:
+        file.truncate(nr_bytes)
+    return ["-drive", f"file={folder / name},if=none,id={name},format=raw,cache=unsafe"]
+
+
 def disks(loads: Collection[str] = ()) -> list[str]:
     """The disks that the drivers find."""
     return [NVME_DISK, _MOUNTED, *[AHCI_DISK] * (AHCI in loads)]
@@ -37,17 +44,12 @@ def arguments(folder: Path, loads: Collection[str] = ()) -> list[str]:
     # The board's own AHCI shares its IOMMU group with what is not removed.
     found = ["-machine", "sata=off"]
     if AHCI in loads:
-        with (folder / AHCI).open("wb") as file:
-            file.truncate(_DISK_BYTES)
-        found += ["-drive", f"file={folder / AHCI},if=none,id=sata0,format=raw,cache=unsafe"]
+        found += drive(folder, "sata0", _DISK_BYTES)
         found += ["-device", "ich9-ahci,id=sata,addr=02.0"]
         found += ["-device", "ide-hd,drive=sata0,bus=sata.0"]
     for index, name in enumerate(("nvme0", "nvme1")):
-        with (folder / name).open("wb") as file:
-            file.truncate(_DISK_BYTES)
-        drive = f"file={folder / name},if=none,id={name},format=raw,cache=unsafe"
-        device = f"nvme,drive={name},serial=n{index},addr={3 + index:02}.0"
-        found += ["-drive", drive, "-device", device]
+        found += drive(folder, name, _DISK_BYTES)
+        found += ["-device", f"nvme,drive={name},serial=n{index},addr={3 + index:02}.0"]
     tools.run("mke2fs", ["-q", "-t", "ext4", "-F", folder / "nvme1"])
     for name, device in (
         ("wire", "e1000e,netdev=wire,addr=08.0"),

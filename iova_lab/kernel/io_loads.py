@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.basics.locking import alone
+from iova_lab.basics.writing import replacing
 from iova_lab.kernel import KernelError
 from iova_lab.kernel.files import CACHE
 from iova_lab.kernel.io_devices import AHCI_DISK, NVME_DISK
@@ -47,7 +49,6 @@ AHCI = (
     (128 * KIB, 8, 8),
     (1024 * KIB, 4, 4),
 )
-NAMES = ("nvme", "ahci", "net", "fs", "mixed")
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,13 @@ REST = Phase("", "rest", ("rest",))
 
 def phases(loads: Sequence[str], scale: int = 1) -> list[Phase]:
     """The phases of these loads, in this order, all once cold.  Raises `NotFoundError`."""
-    made = {"nvme": _nvme, "ahci": _ahci, "net": _net, "fs": _fs, "mixed": _mixed}
     for load in loads:
-        if load not in made:
+        if load not in _PHASES:
             raise NotFoundError(f"no load named {load!r}; there are: {', '.join(NAMES)}")
     names = dict.fromkeys(loads)
-    cold = [phase for name in names for phase in made[name](1, _COLD_SEED)]
+    cold = [phase for name in names for phase in _PHASES[name](1, _COLD_SEED)]
     return [replace(phase, name=phase.name + COLD) for phase in cold] + [
-        phase for name in names for phase in made[name](scale, 0)
+        phase for name in names for phase in _PHASES[name](scale, 0)
     ]
 
 
@@ -88,16 +88,10 @@ def _disk(device: str, block: int, depth: int, nr_batches: int, seed: int) -> st
     return f"disk:{device}:{block}:{depth}:{nr_batches}:{seed}"
 
 
-def _wire(listener: str, sender: str, address: str, port: int, rest: str) -> str:
-    return f"net:{listener}:{sender}:{address}:{port}:{rest}"
-
-
-def _nvme(scale: int, seed: int) -> Iterator[Phase]:
-    return _blocks("nvme", NVME_DISK, DISK, scale, seed)
-
-
-def _ahci(scale: int, seed: int) -> Iterator[Phase]:
-    return _blocks("ahci", AHCI_DISK, AHCI, scale, seed)
+def _wires(port: int, scale: int, seed: int) -> tuple[str, str]:
+    """From the e1000e card to the virtio one, and back."""
+    rest = f"{NET_CHUNKS * scale}:{seed}"
+    return f"net:PEER:1:10.0.0.2:{port}:{rest}", f"net:1:PEER:10.0.0.1:{port + 1}:{rest}"
 
 
 def _blocks(
@@ -109,10 +103,9 @@ def _blocks(
 
 
 def _net(scale: int, seed: int) -> Iterator[Phase]:
-    """From the e1000e card to the virtio one, and back."""
-    rest = f"{NET_CHUNKS * scale}:{seed + 1}"
-    yield Phase("net", "net-e1000e-sends", (_wire("PEER", "1", "10.0.0.2", 5001, rest),))
-    yield Phase("net", "net-virtio-sends", (_wire("1", "PEER", "10.0.0.1", 5002, rest),))
+    there, back = _wires(5001, scale, seed + 1)
+    yield Phase("net", "net-e1000e-sends", (there,))
+    yield Phase("net", "net-virtio-sends", (back,))
 
 
 def _fs(scale: int, seed: int) -> Iterator[Phase]:
@@ -124,14 +117,23 @@ def _files(scale: int, seed: int) -> str:
 
 
 def _mixed(scale: int, seed: int) -> Iterator[Phase]:
-    rest = f"{NET_CHUNKS * scale}:{seed + 2}"
     specs = (
         _disk(NVME_DISK, 4 * KIB, 16, 16 * scale, seed + (len(DISK) + 1) * 256),
         _files(scale, seed + 2),
-        _wire("PEER", "1", "10.0.0.2", 5003, rest),
-        _wire("1", "PEER", "10.0.0.1", 5004, rest),
+        *_wires(5003, scale, seed + 2),
     )
     yield Phase("mixed", "mixed", specs)
+
+
+#: Load: its phases, by scale and the seed of their data.
+_PHASES: dict[str, Callable[[int, int], Iterator[Phase]]] = {
+    "nvme": partial(_blocks, "nvme", NVME_DISK, DISK),
+    "ahci": partial(_blocks, "ahci", AHCI_DISK, AHCI),
+    "net": _net,
+    "fs": _fs,
+    "mixed": _mixed,
+}
+NAMES = tuple(_PHASES)
 
 
 def program() -> Path:
@@ -144,14 +146,13 @@ def program() -> Path:
     with alone(CACHE):
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f".{target.name}.partial")
             code = [path for path in sources if path.suffix == ".c"]
-            command = [building.compiler(), *_FLAGS, "-o", str(partial), *map(str, code)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise KernelError(
-                    "the program of the loads does not compile; a static C library is needed "
-                    f"(apt install libc6-dev): {done.stderr.strip().splitlines()[0]}"
-                )
-            partial.rename(target)
+            with replacing(target) as new:
+                command = [building.compiler(), *_FLAGS, "-o", str(new), *map(str, code)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise KernelError(
+                        "the program of the loads does not compile; a static C library is needed "
+                        f"(apt install libc6-dev): {done.stderr.strip().splitlines()[0]}"
+                    )
     return target

@@ -8,7 +8,6 @@ are the kernel's own.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import iova_variants
 from iova_lab import workloads
 from iova_lab.kernel import image, module
 from iova_lab.kernel.fidelity import addresses, counterpart
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import Kernel, run_folder
 from iova_lab.kernel.machine import Machine
 from iova_lab.kernel.replay import Job, replay
 from iova_lab.measuring.cells import HARD_LOCKUP_S, NS_PER_NODE, SOFT_LOCKUP_S
@@ -81,8 +80,8 @@ def _boot(
     *,
     to_the_end: bool,
 ) -> Outcome:
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as folder:
-        initramfs = image.make(Path(folder) / "initramfs", kernel, script, files={ko.name: ko})
+    with run_folder() as folder:
+        initramfs = image.make(folder / "initramfs", kernel, script, files={ko.name: ko})
         machine = Machine(kernel, initramfs, _APPEND, cpus=CPUS, seconds=1800)
         return watch(machine, variant, on_line, to_the_end=to_the_end)
 

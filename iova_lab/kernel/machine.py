@@ -74,10 +74,6 @@ class Machine:
             command += ["-rtc", "base=2026-01-01T00:00:00,clock=vm"]
         return [*command, *self.arguments]
 
-    def run(self) -> list[str]:
-        """Boot, and return the console's lines when it powers off.  Raises as `lines` does."""
-        return list(self.lines())
-
     def lines(self) -> Iterator[str]:
         """Boot, and yield the console's lines until it powers off; whoever stops early ends it.
 
@@ -105,7 +101,9 @@ class Machine:
             while True:
                 patience = min(self.silence, until - time.monotonic())
                 if patience <= 0 or not selector.select(patience):
-                    what = self._complaint(until)
+                    silent = f"no line on its console for {self.silence:.0f} s"
+                    is_late = time.monotonic() >= until
+                    what = f"it ran for {self.seconds:.0f} s" if is_late else silent
                     raise MachineError(f"the guest was stopped: {what}; its last words:", so_far)
                 data = os.read(process.stdout.fileno(), 1 << 16)
                 *whole, rest = (rest + data).split(b"\n")
@@ -115,11 +113,6 @@ class Machine:
         process.wait()
         if rest:
             yield rest.decode(errors="replace")
-
-    def _complaint(self, until: float) -> str:
-        if time.monotonic() >= until:
-            return f"it ran for {self.seconds:.0f} s"
-        return f"no line on its console for {self.silence:.0f} s"
 
 
 _running: set[subprocess.Popen[bytes]] = set()

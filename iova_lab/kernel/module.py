@@ -8,7 +8,6 @@ and never built twice.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from pathlib import Path
 import iova_variants
 from iova_lab.basics.errors import NotFoundError
 from iova_lab.basics.locking import alone
+from iova_lab.basics.writing import replacing_folder
 from iova_lab.kernel import KernelError, complaints, toolchain, tools
 from iova_lab.kernel.files import CACHE, Kernel
 from iova_variants.building import HARNESS_DIR, VARIANT_DIR, variant_sources
@@ -60,19 +60,24 @@ def build(kernel: Kernel, own: Iterable[Path] = ()) -> Path:
 
     Raises `KernelError` with the compiler's complaint.
     """
-    return _build(kernel, _sources(own), "iova_lab.ko")
+    sources = {
+        path.relative_to(KERNEL_DIR).as_posix(): path
+        for pattern in ("Kbuild", "*.[ch]", "variants/*.c")
+        for path in KERNEL_DIR.glob(pattern)
+    }
+    sources |= _placed([*VARIANT_DIR.glob("*.h"), *SHARED], "include/")
+    sources |= _placed(variant_sources(), "variants/") | _own_sources(own)
+    return _build(kernel, sources, "iova_lab.ko")
 
 
 def build_lockup(kernel: Kernel) -> Path:
     """Build the reproducer of the soft lockup, which knows nothing of the lab."""
-    sources = {path.name: path for path in LOCKUP_DIR.iterdir()}
-    return _build(kernel, dict(sorted(sources.items())), "iova_lockup.ko")
+    return _build(kernel, _placed(LOCKUP_DIR.iterdir()), "iova_lockup.ko")
 
 
 def build_dma_lockup(kernel: Kernel) -> Path:
     """Build the reproducer that knows the DMA API alone."""
-    sources = {path.name: path for path in DMA_DIR.iterdir()}
-    return _build(kernel, dict(sorted(sources.items())), "iova_dma_lockup.ko")
+    return _build(kernel, _placed(DMA_DIR.iterdir()), "iova_dma_lockup.ko")
 
 
 def build_io(
@@ -84,8 +89,8 @@ def build_io(
     own per-CPU caches, in the place of ``variant``.
     """
     unwanted = {"held.c": not held, "whole.c": whole is None}
-    sources = {path.name: path for path in IO_DIR.iterdir() if not unwanted.get(path.name)}
-    sources |= {f"include/{path.name}": path for path in VARIANT_DIR.glob("*.h")}
+    sources = _placed(path for path in IO_DIR.iterdir() if not unwanted.get(path.name))
+    sources |= _placed(VARIANT_DIR.glob("*.h"), "include/")
     if whole is not None:
         sources |= _own_sources([whole])
     elif iova_variants.is_foreign(variant):
@@ -93,22 +98,26 @@ def build_io(
     else:
         folder = KERNEL_DIR / "variants" if variant in KERNEL_ONLY else VARIANT_DIR
         sources[f"variants/{variant}.c"] = folder / f"{variant}.c"
-    return _build(kernel, dict(sorted(sources.items())), "iova_io.ko")
+    return _build(kernel, sources, "iova_io.ko")
 
 
 def build_api(kernel: Kernel, unit: Path | None) -> Path:
     """Build the conformance test for the kernel's own API, or for that of a text's unit."""
-    sources = {path.name: path for path in (API_DIR / "kernel").iterdir()}
-    sources |= {path.name: path for path in API_DIR.glob("*.[ch]")}
+    sources = _placed([*(API_DIR / "kernel").iterdir(), *API_DIR.glob("*.[ch]")])
     if unit:
-        sources |= {f"include/{path.name}": path for path in VARIANT_DIR.glob("*.h")}
+        sources |= _placed(VARIANT_DIR.glob("*.h"), "include/")
         sources |= text_sources(unit.parent) | {"text.c": unit.with_name(OF_UNIT)}
-    return _build(kernel, dict(sorted(sources.items())), "iova_api.ko")
+    return _build(kernel, sources, "iova_api.ko")
+
+
+def _placed(paths: Iterable[Path], folder: str = "") -> dict[str, Path]:
+    """Path in the build folder: path of the file."""
+    return {f"{folder}{path.name}": path for path in paths}
 
 
 def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
     digest = hashlib.sha256((kernel.release + kernel.digest).encode())
-    for target, path in sources.items():
+    for target, path in sorted(sources.items()):
         digest.update(target.encode() + b"\0" + path.read_bytes())
     module = CACHE / "modules" / f"{kernel.release}-{digest.hexdigest()[:16]}" / name
     with alone(CACHE):
@@ -117,32 +126,16 @@ def _build(kernel: Kernel, sources: dict[str, Path], name: str) -> Path:
     return module
 
 
-def _sources(own: Iterable[Path]) -> dict[str, Path]:
-    """Path in the build folder: path of the file."""
-    sources = {
-        path.relative_to(KERNEL_DIR).as_posix(): path
-        for pattern in ("Kbuild", "*.[ch]", "variants/*.c")
-        for path in KERNEL_DIR.glob(pattern)
-    }
-    shared = [*VARIANT_DIR.glob("*.h"), *SHARED]
-    sources |= {f"include/{path.name}": path for path in shared}
-    sources |= {f"variants/{path.name}": path for path in variant_sources()}
-    return dict(sorted((sources | _own_sources(own)).items()))
-
-
 def _own_sources(own: Iterable[Path]) -> dict[str, Path]:
     """Those of a user's C files; their headers go beside them."""
     sources: dict[str, Path] = {}
     for path in own:
+        code, beside = path, _placed(path.parent.glob("*.h"))
         unit = path.with_name(OF_UNIT)
         if iova_variants.is_resolved(path.name) and unit.exists():
-            sources |= {
-                f"variants/{name}": file for name, file in text_sources(path.parent).items()
-            }
-            sources[f"variants/{own_name(path)}.c"] = unit
-            continue
-        sources |= {f"variants/{header.name}": header for header in path.parent.glob("*.h")}
-        sources[f"variants/{own_name(path)}.c"] = path
+            code, beside = unit, text_sources(path.parent)
+        sources |= {f"variants/{name}": file for name, file in beside.items()}
+        sources[f"variants/{own_name(path)}.c"] = code
     return sources
 
 
@@ -156,21 +149,15 @@ def text_sources(folder: Path) -> dict[str, Path]:
 
 
 def _compile(kernel: Kernel, sources: dict[str, Path], module: Path) -> None:
-    folder = module.parent
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    for name, path in sources.items():
-        copy = partial / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
-    try:
+    module.parent.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_folder(module.parent) as partial:
+        for name, path in sources.items():
+            copy = partial / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
         _make(kernel, partial.resolve())
         # Debug information names this folder; without it the same sources give the same guest.
         tools.run("strip", ["--strip-debug", partial / module.name])
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _make(kernel: Kernel, folder: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,8 @@ def cached() -> dict[str, Kernel]:
 def _cached(name: str) -> Kernel | None:
     there = cached()
     if name in suites.SUITES or name == NEWEST:
-        offers = list(_offers(name, refresh=False))
-        return there.get(_best(offers).release) if offers else None
+        offer = _newest(name, refresh=False)
+        return there.get(offer.release) if offer else None
     fitting = [release for release in there if layout.series(release) == name]
     return there[max(fitting, key=layout.version)] if fitting else None
 
@@ -106,41 +106,35 @@ def _open(root: Path) -> Kernel:
 
 
 def _fetched(name: str) -> Kernel:
-    offers = list(_offers(name, refresh=True))
-    if not offers:
+    offer = _newest(name, refresh=True)
+    if offer is None:
         raise KernelError(f"Debian has no kernel {name} with headers; it has: {_known()}")
-    offer = _best(offers)
     root = CACHE / offer.release
     if not (root / _STAMP).exists():
         _fetch(offer, root)
     return _open(root)
 
 
-def _best(offers: list[_Offer]) -> _Offer:
-    return max(offers, key=lambda offer: layout.version(offer.release))
-
-
-def _offers(name: str, *, refresh: bool) -> Iterator[_Offer]:
-    """The kernels that fit a name; of a series those of the first suite alone that has any.
+def _newest(name: str, *, refresh: bool) -> _Offer | None:
+    """The newest kernel that fits a name; of a series that of the first suite that has any.
 
     Raises `DebianError` where nothing fits and the lists of a suite can't be fetched.
     """
     failure = None
-    nr_found = 0
+    found: list[_Offer] = []
     for suite in [name] if name in suites.SUITES else suites.in_order():
         try:
             releases = layout.releases(_index(suite, refresh=refresh))
         except DebianError as error:
             failure = failure or error
             continue
-        for release in releases:
-            if layout.series(release) == name or name in (suite, NEWEST):
-                nr_found += 1
-                yield _Offer(release, suite)
-        if nr_found and name != NEWEST:
-            return
-    if failure and not nr_found:
+        is_any = name in (suite, NEWEST)
+        found += [_Offer(one, suite) for one in releases if is_any or layout.series(one) == name]
+        if found and name != NEWEST:
+            break
+    if failure and not found:
         raise failure
+    return max(found, key=lambda offer: layout.version(offer.release), default=None)
 
 
 def _index(suite: str, *, refresh: bool) -> Mapping[str, list[Package]]:

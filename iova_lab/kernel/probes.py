@@ -11,14 +11,18 @@ from __future__ import annotations
 import contextlib
 import lzma
 import re
-import shutil
-import subprocess
+import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from iova_lab.kernel import KernelError, tools
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 #: Arguments by their place, per probed function; the event is called iova_ and the key.
 CALLS = {
@@ -43,6 +47,8 @@ _RESULTS = {
     "alloc": f"pfn=+{_PFN_LO}({{}})",
     "reserve": "ret={}",
 }
+#: By place, what an argument is called in an fprobe, and in a kprobe near the entry.
+_ARGUMENTS = ("$arg1", "$arg2", "$arg3", "$arg4")
 _REGISTERS = ("%di", "%si", "%dx", "%cx")
 _NARROW = {"aligned": ":u8"}
 #: Where x86's kernel is linked to run; KASLR moves it.
@@ -50,25 +56,23 @@ _LINKED_AT = 0xFFFFFFFF81000000
 #: Past the five bytes that ftrace owns.
 _PAST_ENTRY = 5
 
-FUNCTIONS = tuple(function for function, _ in (*CALLS.values(), *ENTRIES.values()))
-
 
 def fprobes() -> list[str]:
     """Lines for dynamic_events, from 6.9 on."""
     lines = [
-        f"f:iova/iova_{key} {function}%return {_fields(arguments, '$arg')} "
+        f"f:iova/iova_{key} {function}%return {_fields(arguments, _ARGUMENTS)} "
         + _RESULTS[key].format("$retval")
         for key, (function, arguments) in CALLS.items()
     ]
     for key, (function, arguments) in ENTRIES.items():
         freed = f" pfn=+{_PFN_LO}($arg2)" if key == "free" else ""
-        lines.append(f"f:iova/iova_{key} {function} {_fields(arguments, '$arg')}{freed}")
+        lines.append(f"f:iova/iova_{key} {function} {_fields(arguments, _ARGUMENTS)}{freed}")
     return lines
 
 
-def _fields(arguments: Mapping[str, int], prefix: str) -> str:
+def _fields(arguments: Mapping[str, int], places: Sequence[str]) -> str:
     return " ".join(
-        f"{name}={prefix}{place}{_NARROW.get(name, '')}" for name, place in arguments.items()
+        f"{name}={places[place - 1]}{_NARROW.get(name, '')}" for name, place in arguments.items()
     )
 
 
@@ -91,13 +95,9 @@ def kprobes(offsets: Mapping[str, list[int]], freed_by: str = FREED_BY[0]) -> li
     for key, (function, arguments) in (CALLS | ENTRIES).items():
         if function == FREED_BY[0]:
             function = freed_by
-        fields = [
-            f"{name}={_REGISTERS[place - 1]}{_NARROW.get(name, '')}"
-            for name, place in arguments.items()
-        ]
-        if key == "free":
-            fields.append(f"pfn=+{_PFN_LO}(%si)")
-        lines.append(f"p:iova/iova_{key} {function}+{_PAST_ENTRY} {' '.join(fields)}")
+        freed = f" pfn=+{_PFN_LO}(%si)" if key == "free" else ""
+        fields = _fields(arguments, _REGISTERS) + freed
+        lines.append(f"p:iova/iova_{key} {function}+{_PAST_ENTRY} {fields}")
     for key, (function, _) in CALLS.items():
         for index, offset in enumerate(offsets[function]):
             event = f"iova_{key}_ret{index}"
@@ -160,25 +160,16 @@ def _vmlinux(vmlinuz: Path) -> bytes:
     data = vmlinuz.read_bytes()
     for magic, unpack in _PACKED.items():
         for match in re.finditer(re.escape(magic), data):
-            with contextlib.suppress(lzma.LZMAError, zlib.error):
+            with contextlib.suppress(lzma.LZMAError, zlib.error, zstd.ZstdError):
+                # Behind the packed file the image goes on.
                 unpacked = unpack(data[match.start() :])
                 if unpacked.startswith(b"\x7fELF"):
                     return unpacked
     raise KernelError(f"{vmlinuz} has no vmlinux inside that was packed with xz, gzip or zstd")
 
 
-def _unzstd(data: bytes) -> bytes:
-    program = shutil.which("zstd")
-    if program is None:
-        raise KernelError("this kernel's image is packed with zstd: apt install zstd")
-    # The image goes on behind the archive, which zstd complains of when it is done.
-    return subprocess.run(
-        [program, "-dc"], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    ).stdout
-
-
 _PACKED: dict[bytes, Callable[[bytes], bytes]] = {
     b"\xfd7zXZ\x00": lambda data: lzma.LZMADecompressor().decompress(data),
     b"\x1f\x8b\x08": lambda data: zlib.decompressobj(31).decompress(data),
-    b"\x28\xb5\x2f\xfd": _unzstd,
+    b"\x28\xb5\x2f\xfd": lambda data: zstd.ZstdDecompressor().decompress(data),
 }

@@ -7,14 +7,14 @@ their drivers, does I/O, and records every request with its result by probes tha
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from iova_lab.kernel import KernelError, image, probes, tools
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import Kernel, run_folder
+from iova_lab.kernel.io_devices import drive
 from iova_lab.kernel.layout import version
 from iova_lab.kernel.machine import Machine
 
@@ -91,10 +91,9 @@ def record(
     if "nvme" in devices:
         drivers += ["ext4", *({_CHECKSUM} & kernel.dependencies.keys())]
     settings = {"scale": scale, "jobs": jobs}
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder, last = Path(name), STEPS[-1]
+    with run_folder() as folder:
         run_guest(
-            *(kernel, folder, "record", settings, last, drivers, on_progress),
+            *(kernel, folder, "record", settings, STEPS[-1], drivers, on_progress),
             cpus=cpus,
             devices=devices,
         )
@@ -102,16 +101,11 @@ def record(
         return _nr_lost(text)
 
 
-def has_fprobes(kernel: Kernel) -> bool:
-    """Has it probes that see a call's arguments and result at once?"""
-    return tuple(version(kernel.release)[:2]) >= (6, 9)
-
-
 def kprobes_of(kernel: Kernel, folder: Path) -> list[str]:
     """Where this kernel's functions return, it has to be asked: symbols are known to it alone."""
     script = f"grep -A1 -E '{_SYMBOLS}' /proc/kallsyms\n"
     initramfs = image.make(folder / "symbols", kernel, script)
-    console = Machine(kernel, initramfs, "loglevel=4").run()
+    console = Machine(kernel, initramfs, "loglevel=4").lines()
     symbols = probes.parse_kallsyms("\n".join(console))
     return probes.kprobes(probes.returns(kernel.vmlinuz, symbols))
 
@@ -135,8 +129,10 @@ def run_guest(
     keys of `DEVICES`.  What it records lies in ``folder`` then, at the beginning of the disk
     ``out``.  Raises `KernelError`.
     """
-    probe_file = "dynamic_events" if has_fprobes(kernel) else "kprobe_events"
-    lines = probes.fprobes() if has_fprobes(kernel) else kprobes_of(kernel, folder)
+    # Such probes see a call's arguments and result at once.
+    has_fprobes = version(kernel.release)[:2] >= [6, 9]
+    probe_file = "dynamic_events" if has_fprobes else "kprobe_events"
+    lines = probes.fprobes() if has_fprobes else kprobes_of(kernel, folder)
     (folder / "probes").write_text("\n".join(lines) + "\n")
     variables = [f"{name}={value}\n" for name, value in settings.items()]
     variables.append(f"disks='{' '.join(disks(devices))}'\n")
@@ -187,19 +183,14 @@ def disks(devices: Sequence[str]) -> list[str]:
 
 def hardware(folder: Path, devices: Sequence[str]) -> list[str]:
     """QEMU's arguments: all but the disk for the result stand behind the IOMMU."""
-    names = [disk for name in devices for disk in DEVICES[name].disks]
-    for name in names:
-        with (folder / name).open("wb") as file:
-            file.truncate(_DISK_BYTES)
-    if "nvme1" in names:
-        tools.run("mke2fs", ["-q", "-t", "ext4", "-F", folder / "nvme1"])
-    with (folder / "out").open("wb") as file:
-        file.truncate(_OUT_BYTES)
     # The board's own AHCI shares its IOMMU group: its domain can't be created anew.
     arguments = ["-machine", "sata=off"]
-    for name in (*names, "out"):
-        drive = f"file={folder / name},if=none,id={name},format=raw,cache=unsafe"
-        arguments += ["-drive", drive]
+    names = [disk for name in devices for disk in DEVICES[name].disks]
+    for name in names:
+        arguments += drive(folder, name, _DISK_BYTES)
+    if "nvme1" in names:
+        tools.run("mke2fs", ["-q", "-t", "ext4", "-F", folder / "nvme1"])
+    arguments += drive(folder, "out", _OUT_BYTES)
     there = [device for name in devices for device in DEVICES[name].arguments]
     for device in (*there, "virtio-blk-pci,drive=out,addr=1e.0"):
         arguments += ["-device", device]

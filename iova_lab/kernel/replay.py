@@ -8,10 +8,8 @@ it run in a fresh guest.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,7 @@ import numpy.typing as npt
 
 import iova_variants
 from iova_lab.kernel import KernelError, image, module
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import Kernel, run_folder
 from iova_lab.kernel.machine import Machine, MachineError
 from iova_lab.kernel.shared import SharedMemory
 from iova_variants.opstream import OpStream
@@ -127,33 +125,29 @@ def replay(
                 iova_variants.check_returns(job.variant, variant, job.stream)
     own = {job.own for job in jobs if job.own}
     ko = module.build(kernel, sorted(own))
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder = Path(name)
+    with run_folder() as folder:
         initramfs = image.make(folder / "initramfs", kernel, _SCRIPT, files={"iova_lab.ko": ko})
         first = 0
         while first < len(jobs):
-            left = jobs[first:]
-            memory = SharedMemory(folder / "memory", [(job.name, job.stream) for job in left])
+            left = [(job.name, job.stream) for job in jobs[first:]]
+            memory = SharedMemory(folder / "memory", left)
             machine = Machine(
                 *(kernel, initramfs, _APPEND, memory.arguments()), icount=icount, silence=silence
             )
-            for result in _boot(machine, memory, left, partial(_shifted, on_progress, first)):
+            for result in _boot(machine, memory, jobs, first, on_progress):
                 first += 1
                 yield result
-
-
-def _shifted(on_progress: Callable[[int, int], None], first: int, index: int, op: int) -> None:
-    on_progress(first + index, op)
 
 
 def _boot(
     machine: Machine,
     memory: SharedMemory,
     jobs: Sequence[Job],
+    first: int,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[KernelResult]:
-    """Results of one guest; if it dies, the last one says of what."""
-    begun, ended = -1, 0
+    """Results of one guest, from the ``first`` job on; if it dies, the last one says of what."""
+    begun, ended = first - 1, first
     try:
         for line in machine.lines():
             match line.partition("iova_lab: ")[2].split():
@@ -163,7 +157,9 @@ def _boot(
                 case ["op", op]:
                     on_progress(begun, int(op))
                 case ["job", _, "ends"]:
-                    yield _result(memory, ended, jobs[ended])
+                    reason = memory.error(ended - first)
+                    recorded = None if reason else Recorded(*memory.answers(ended - first))
+                    yield KernelResult(jobs[ended], recorded, reason)
                     ended += 1
     except MachineError as error:
         if begun < ended:
@@ -172,10 +168,3 @@ def _boot(
         return
     if ended < len(jobs):
         raise KernelError("the guest ended before its jobs did, and without a word")
-
-
-def _result(memory: SharedMemory, index: int, job: Job) -> KernelResult:
-    error = memory.error(index)
-    if error:
-        return KernelResult(job, error=error)
-    return KernelResult(job, Recorded(*memory.answers(index)))

@@ -17,40 +17,58 @@ import numpy.typing as npt
 
 from iova_variants.opstream import OpStream
 
+
+def u64(names: str) -> list[tuple[str, str]]:
+    """Fields of 64 bits, one after the other, for a dtype."""
+    return [(name, "<u8") for name in names.split()]
+
+
 MAGIC = 0x31424C41564F49
-HEADER_DTYPE = np.dtype([("magic", "<u8"), ("nr_jobs", "<u8")])
+HEADER_DTYPE = np.dtype(u64("magic nr_jobs"))
 JOB_DTYPE = np.dtype(
     [
         ("variant", "S32"),
-        ("nr_ops", "<u8"),
-        ("nr_slots", "<u8"),
-        ("nr_domains", "<u8"),
-        ("granule", "<u8"),
-        ("start_pfn", "<u8"),
-        ("ops_at", "<u8"),
-        ("pfns_at", "<u8"),
-        ("cycles_at", "<u8"),
-        ("result_at", "<u8"),
+        *u64("nr_ops nr_slots nr_domains granule start_pfn"),
+        *u64("ops_at pfns_at cycles_at result_at"),
     ]
 )
 RESULT_DTYPE = np.dtype(
-    [
-        ("magic", "<u8"),
-        ("nr_done", "<u8"),
-        ("tsc_khz", "<u4"),
-        ("err", "<i4"),
-        ("error", "S104"),
-    ]
+    [*u64("magic nr_done"), ("tsc_khz", "<u4"), ("err", "<i4"), ("error", "S104")]
 )
-_PAGE = 4096
 
 
-class SharedMemory:
+def whole_pages(nr_bytes: int) -> int:
+    """So many bytes, rounded up to whole pages."""
+    return -(-nr_bytes // 4096) * 4096
+
+
+class GuestMemory:
+    """A file that QEMU shows the guest as memory: at least ``nr_bytes``, all of them zeros."""
+
+    def __init__(self, path: Path, nr_bytes: int) -> None:
+        self.path = path
+        self.size = max(1 << (nr_bytes - 1).bit_length(), 1 << 20)  # as PCI wants it
+        with path.open("wb") as file:
+            file.truncate(self.size)
+
+    def arguments(self) -> list[str]:
+        """What QEMU is given, to show this memory to the guest."""
+        backend = f"memory-backend-file,id=lab,share=on,mem-path={self.path},size={self.size}"
+        return ["-object", backend, "-device", "ivshmem-plain,memdev=lab"]
+
+    def _write(self, at: int, data: npt.NDArray[np.void]) -> None:
+        with self.path.open("r+b") as file:
+            file.seek(at)
+            data.tofile(file)
+
+    def _read(self, at: int, dtype: npt.DTypeLike, count: int) -> npt.NDArray[Any]:
+        return np.fromfile(self.path, dtype, count, offset=at)
+
+
+class SharedMemory(GuestMemory):
     """The jobs of one boot: ``jobs`` are names of variants and the streams they replay."""
 
     def __init__(self, path: Path, jobs: Sequence[tuple[str, OpStream]]) -> None:
-        self.path = path
-        self.jobs = jobs
         self._end = 0
         header_at = self._place(HEADER_DTYPE.itemsize + len(jobs) * JOB_DTYPE.itemsize)
         # Equal streams lie there once.
@@ -59,9 +77,7 @@ class SharedMemory:
         self.table = np.concatenate(
             [np.zeros(0, JOB_DTYPE), *(self._job(name, stream, ops_at) for name, stream in jobs)]
         )
-        self.size = max(1 << (self._end - 1).bit_length(), 1 << 20)  # as PCI wants it
-        with path.open("wb") as file:
-            file.truncate(self.size)
+        super().__init__(path, self._end)
         self._write(header_at, np.array([(MAGIC, len(jobs))], HEADER_DTYPE))
         self._write(header_at + HEADER_DTYPE.itemsize, self.table)
         for key, stream in streams.items():
@@ -69,7 +85,7 @@ class SharedMemory:
 
     def _place(self, nr_bytes: int) -> int:
         at = self._end
-        self._end += -(-nr_bytes // _PAGE) * _PAGE
+        self._end += whole_pages(nr_bytes)
         return at
 
     def _job(self, name: str, stream: OpStream, ops_at: dict[int, int]) -> npt.NDArray[np.void]:
@@ -84,19 +100,6 @@ class SharedMemory:
         row["cycles_at"] = self._place(4 * nr_ops)
         row["result_at"] = self._place(RESULT_DTYPE.itemsize)
         return row
-
-    def _write(self, at: int, data: npt.NDArray[np.void]) -> None:
-        with self.path.open("r+b") as file:
-            file.seek(at)
-            data.tofile(file)
-
-    def _read(self, at: int, dtype: npt.DTypeLike, count: int) -> npt.NDArray[Any]:
-        return np.fromfile(self.path, dtype, count, offset=at)
-
-    def arguments(self) -> list[str]:
-        """What QEMU is told, to show this memory to the guest."""
-        backend = f"memory-backend-file,id=lab,share=on,mem-path={self.path},size={self.size}"
-        return ["-object", backend, "-device", "ivshmem-plain,memdev=lab"]
 
     def error(self, index: int) -> str | None:
         """What went wrong with one job, None if nothing did."""

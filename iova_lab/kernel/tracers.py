@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +17,13 @@ from iova_lab.basics.locking import alone
 from iova_lab.basics.writing import replacing_folder
 from iova_lab.debian import apt, suites
 from iova_lab.kernel import KernelError, probes
-from iova_lab.kernel.files import CACHE, Kernel
+from iova_lab.kernel.files import CACHE, Kernel, run_folder
 from iova_lab.kernel.record import run_guest, unpad
 
 #: Tool: Debian's package.
 PACKAGES = {"trace-cmd": "trace-cmd", "perf": "linux-perf", "bpftrace": "bpftrace"}
 STEPS = "probes drivers io written".split()
-_DRIVERS = _DEVICES = ("nvme",)
+_DEVICES = ("nvme",)
 _INSTALLED = Path("/var/lib/dpkg/status")
 
 
@@ -39,14 +38,12 @@ def record(
 
     Raises `KernelError`.
     """
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".run-") as name:
-        folder = Path(name)
+    with run_folder() as folder:
         files = {f"tools/{path.name}": path for path in program_files(tool)}
         files["tools/ld.so"] = files.pop("tools/ld-linux-x86-64.so.2")
         files["iova.bt"] = probes.BPFTRACE
-        settings = {"tool": tool}
         run_guest(
-            *(kernel, folder, "tracer", settings, STEPS[-1], _DRIVERS, on_progress),
+            *(kernel, folder, "tracer", {"tool": tool}, STEPS[-1], _DEVICES, on_progress),
             files=files,
             devices=_DEVICES,
         )

@@ -98,8 +98,11 @@ def _applied(
     for path, data in files.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_bytes(data)
-    wanted = [path for path in _touched(patch) if path in files or _is_header(path)]
-    others = [path for path in _touched(patch) if path not in wanted]
+    text = patch.read_bytes().decode(errors="replace")
+    # Without the first folder, a/ or b/.
+    touched = dict.fromkeys(re.findall(r"^(?:---|\+\+\+) [ab]/(\S+)", text, re.M))
+    wanted = [path for path in touched if path in files or _is_header(path)]
+    others = [path for path in touched if path not in wanted]
     if not wanted:
         return dict(files), others
     include = [f"--include={path}" for path in wanted]
@@ -109,13 +112,6 @@ def _applied(
         raise ApplyError(f"{subject}: does not apply: {error}") from None
     after = {*files, *wanted}
     return {path: (tree / path).read_bytes() for path in after if (tree / path).exists()}, others
-
-
-def _touched(patch: Path) -> list[str]:
-    """Paths of the files that a diff changes, without the first folder, ``a/`` or ``b/``."""
-    text = patch.read_bytes().decode(errors="replace")
-    found = re.findall(r"^(?:---|\+\+\+) [ab]/(\S+)", text, re.M)
-    return list(dict.fromkeys(found))
 
 
 def _is_header(path: str) -> bool:

@@ -71,11 +71,9 @@ class Parser:
         word, _, rest = rest.partition(" ")
         if word == "begins":
             name, calls, callers = rest.split("|")
-            self.begun = Outcome(
-                name, tuple(calls.split()), tuple(callers.split()), is_used=callers != "-"
-            )
-            if not self.begun.is_used:
-                self.begun = replace(self.begun, callers=())
+            is_used = callers != "-"
+            files = tuple(callers.split()) if is_used else ()
+            self.begun = Outcome(name, tuple(calls.split()), files, is_used)
             self._splat = ""
         elif word in ("passes", "fails") and self.begun:
             ended, self.begun = self.begun, None

@@ -54,12 +54,8 @@ def _holds(target: Path, paths: Collection[str]) -> bool:
     return set(paths) <= set(stamp.get("paths", ()))
 
 
-def known() -> list[str]:
+def known(look: Callable[[str, Callable[[str], bool]], Iterable[str]] = apt.packages) -> list[str]:
     """Series that Debian has a source package of, oldest first; none without apt or a network."""
-    return _series(apt.packages)
-
-
-def _series(look: Callable[[str, Callable[[str], bool]], Iterable[str]]) -> list[str]:
     found: set[str] = set()
     for suite in suites.SUITES:
         with contextlib.suppress(DebianError):
@@ -85,7 +81,7 @@ def _suite_of(package: str) -> str:
                 return suite
         except DebianError as error:
             failures.append(str(error))
-    there = ", ".join(f"debian-{series}" for series in _series(apt.listed))
+    there = ", ".join(f"debian-{series}" for series in known(apt.listed))
     reason = f" ({failures[0]})" if failures else ""
     raise SourceError(f"Debian has no package {package}; it has: {there or 'none'}{reason}")
 

@@ -68,8 +68,9 @@ def of_patches(wanted: str, patches: Sequence[Path], base: str | None = None) ->
     """
     notes = []
     noted = base or base_commit(patches)
-    if noted and Path(wanted).expanduser().is_dir():
-        if base or _has(Path(wanted).expanduser(), noted):
+    tree = Path(wanted).expanduser()
+    if noted and tree.is_dir():
+        if base or source.git(tree, "cat-file", "-e", f"{noted}^{{commit}}") is not None:
             wanted = f"{wanted}@{noted}"
             notes.append(f"applied to {wanted}")
         else:
@@ -80,7 +81,3 @@ def of_patches(wanted: str, patches: Sequence[Path], base: str | None = None) ->
     notes += [f"{subject}: left out {paths}" for subject, paths in left_out]
     states = [unit.write(step.text) for step in steps]
     return Series((f"{PREFIX}{wanted}", *map(str, states)), tuple(notes))
-
-
-def _has(tree: Path, commit: str) -> bool:
-    return source.git(tree, "cat-file", "-e", f"{commit}^{{commit}}") is not None

@@ -86,7 +86,7 @@ def read(source: str) -> Text:
     outer = source.removesuffix(OWN_RCACHE)
     inner = outer.removesuffix(dropin.SUFFIX)
     plain = inner.removesuffix(LAB_RBTREE)
-    text = _read(plain, needs_rbtree=plain == inner)
+    text = _collect(*_located(plain), needs_rbtree=plain == inner)
     files = dict(text.files)
     if plain != inner:
         files = {path: data for path, data in files.items() if "rbtree" not in path}
@@ -126,32 +126,24 @@ def stamp(source: str) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
-def _read(source: str, *, needs_rbtree: bool) -> Text:
+def _located(source: str) -> tuple[str, Read, str]:
+    """Label of a source without suffixes, what reads one of its files, and its origin."""
     if series := re.fullmatch(r"debian-(\d+\.\d+)", source):
         folder = debian.folder(series[1], (*NEEDED, *OPTIONAL))
-        origin = f"Debian's linux-source-{series[1]}"
-        return _collect(source, of_folder(folder), origin, needs_rbtree)
+        return source, of_folder(folder), f"Debian's linux-source-{series[1]}"
     folder = Path(source).expanduser()
     if folder.is_dir():
-        return _collect(folder.resolve().name, of_folder(folder), str(folder), needs_rbtree)
-    tree, at, revision = source.rpartition("@")
-    if not at or not Path(tree).expanduser().is_dir():
+        return folder.resolve().name, of_folder(folder), str(folder)
+    before, at, revision = source.rpartition("@")
+    tree = Path(before).expanduser()
+    if not at or not tree.is_dir():
         raise SourceError(
             f"no such folder: {source}; a source is DIR, DIR@REV or debian-6.12 (`iova-lab list "
             "--linux`)"
         )
-    return _of_commit(Path(tree).expanduser(), revision, needs_rbtree)
-
-
-def _of_commit(tree: Path, revision: str, needs_rbtree: bool) -> Text:
     name = commit(tree, revision)
     shown = name[:12] if name.startswith(revision) else revision.replace("/", "-")
-    return _collect(
-        f"{tree.resolve().name}@{shown}",
-        of_revision(tree, name),
-        f"{tree} at {revision}",
-        needs_rbtree,
-    )
+    return f"{tree.resolve().name}@{shown}", of_revision(tree, name), f"{tree} at {revision}"
 
 
 def of_revision(tree: Path, revision: str) -> Read:
@@ -195,7 +187,7 @@ def of_folder(folder: Path) -> Read:
     return read_file
 
 
-def _collect(label: str, read_file: Read, origin: str, needs_rbtree: bool) -> Text:
+def _collect(label: str, read_file: Read, origin: str, *, needs_rbtree: bool) -> Text:
     found = {path: data for path in (*NEEDED, *OPTIONAL) if (data := read_file(path)) is not None}
     if ALLOCATOR not in found and HEADER not in found:
         raise SourceError(f"{origin} is not a kernel tree: no {ALLOCATOR}")

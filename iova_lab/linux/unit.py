@@ -113,7 +113,9 @@ def _write(text: Text, digest: str, target: Path) -> None:
             empty.parent.mkdir(parents=True, exist_ok=True)
             empty.write_text("/* Neither the tree nor the lab's shim has this header. */\n")
         defines = macros(text)
-        (partial / target.name).write_text(_unit(defines, digest), encoding="utf-8")
+        lines = "".join(f"#define {define}\n" for define in defines)
+        code = f'/* {digest} */\n{lines}#include "variant.c"\n'
+        (partial / target.name).write_text(code, encoding="utf-8")
         own = in_kernel.code(text, digest, defines)
         (partial / in_kernel.FILE).write_text(own, encoding="utf-8")
         folder = target.parent
@@ -181,11 +183,6 @@ def _problem(text: Text, code: str, header: str, has_maple: bool) -> str | None:
     if text.own_rcache and not re.search(r"\balloc_iova_fast\(", code):
         return "has no alloc_iova_fast(): caches of its own came with v4.7"
     return None
-
-
-def _unit(defines: list[str], digest: str) -> str:
-    lines = (f"#define {define}\n" for define in defines)
-    return f'/* {digest} */\n{"".join(lines)}#include "variant.c"\n'
 
 
 def _roles(is_max: bool, arguments: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from iova_lab.cli import main
+from iova_lab.commands.cli import main
 
 
 def commands(

@@ -82,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         target = Path(folder) / "t.npz"
         make = [sys.executable, __file__, _TEXT, sys.argv[1]]
-        read = [sys.executable, "-m", "iova_lab.cli", "trace", "import", "-", "--kernel", "6.12.0"]
+        read = [sys.executable, "-m", "iova_lab", "trace", "import", "-", "--kernel", "6.12.0"]
         with subprocess.Popen(make, stdout=subprocess.PIPE) as text:
             begin = time.monotonic()
             subprocess.run([*read, "--out", target], stdin=text.stdout, check=True)

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -52,8 +53,10 @@ def main() -> None:
 
 
 def _add_commands() -> None:
-    """Every `click.Command` in a module of `iova_lab.commands` that is in no group of its own."""
+    """Every `click.Command` in another module of this room that is in no group of its own."""
     for module in pkgutil.iter_modules(commands.__path__):
+        if module.name == Path(__file__).stem:
+            continue
         members = vars(importlib.import_module(f"{commands.__name__}.{module.name}")).values()
         found = [member for member in members if isinstance(member, click.Command)]
         groups = [group for group in found if isinstance(group, click.Group)]
@@ -64,6 +67,3 @@ def _add_commands() -> None:
 
 
 _add_commands()
-
-if __name__ == "__main__":
-    main()
