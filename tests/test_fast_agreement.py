@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import iova_variants
 from iova_lab import workloads
 from iova_lab.traces import fast_agreement
+from iova_lab.traces.file import ALLOC, RESERVE, open_trace, write_trace
 from iova_lab.traces.trace import TRACE_DIR, FastTrace, TraceError, read_fast_trace, read_trace
 from iova_variants.opstream import Op
 
@@ -49,6 +51,23 @@ def test_every_call_agrees_once_the_order_is_mended(
     assert not fast_agreement.compare(in_order, rcache=wrong).reach.all()
 
 
+def test_the_last_call_of_a_domain_is_mended_behind_reserves_that_were_added(
+    tmp_path: Path,
+) -> None:
+    """Row 202 of the recording was interrupted; its domain was set up before the recording."""
+    whole, dom, last = open_trace(TRACE_DIR / "debian-6.1.npz"), 5, 202
+    rows = next(whole.pieces())
+    rows = rows[(rows["op"] < ALLOC) | (rows["op"] == RESERVE)][: last + 1]
+    rows = rows[(rows["dom"] != dom) | (rows["op"] != RESERVE)]
+    write_trace(tmp_path / "t.npz", len(rows), [rows], whole.meta)
+    fast = read_fast_trace(tmp_path / "t.npz")
+    assert not fast_agreement.compare(fast).address[-1]
+    mended = fast_agreement.mend(fast)
+    assert [note.split(":")[0] for note in mended.notes] == [f"domain {dom}"] * 2
+    assert len(mended.trace.rows) > len(fast.went_on)  # so its index is beyond the file's rows
+    assert fast_agreement.compare(replace(fast, trace=mended.trace)).address.all()
+
+
 def test_the_kernel_decides_which_rcache() -> None:
     traces = {kernel: fast_trace(kernel).trace for kernel in ("6.1", "6.12", "7.3")}
     chosen = {kernel: fast_agreement.rcache_for(trace) for kernel, trace in traces.items()}
@@ -62,9 +81,10 @@ def test_the_kernel_decides_which_rcache() -> None:
 
 
 def test_a_trace_without_a_fast_level_says_so(tmp_path: object) -> None:
-    path = f"{tmp_path}/tree.npz"
-    with np.load(TRACE_DIR / "debian-6.1.npz") as whole:
-        np.savez(path, ops=whole["ops"][whole["ops"]["op"] >= 2], meta=whole["meta"])
+    path = Path(f"{tmp_path}/tree.npz")
+    whole = open_trace(TRACE_DIR / "debian-6.1.npz")
+    tree = np.concatenate([rows[rows["op"] >= ALLOC] for rows in whole.pieces()])
+    write_trace(path, len(tree), [tree], whole.meta)
     with pytest.raises(TraceError, match="no alloc_iova_fast"):
         read_fast_trace(path)
 

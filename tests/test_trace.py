@@ -34,6 +34,11 @@ def rows(*calls: tuple[int, int, int]) -> npt.NDArray[np.void]:
     return table
 
 
+def columns() -> dict[str, npt.NDArray[Any]]:
+    """The fields of a good trace, an array each."""
+    return {name: GOOD[name] for name in GOOD.dtype.names or ()}
+
+
 def write(path: Path, table: npt.NDArray[Any], meta: object = META) -> Path:
     """Write a trace file."""
     text = meta if isinstance(meta, str) else json.dumps(meta)
@@ -108,6 +113,14 @@ def bad_file(tmp_path: Path, kind: str) -> Path:
             write(path, np.zeros(4, [("pfn", "<u8"), ("op", "u1")]))
         case "two dimensions":
             write(path, GOOD.reshape(1, -1))
+        case "no column":
+            np.savez(path, **dict(list(columns().items())[1:]), meta=np.array(json.dumps(META)))
+        case "other column":
+            other = {"pfn": GOOD["pfn"].astype("<u4")}
+            np.savez(path, **columns() | other, meta=np.array(json.dumps(META)))
+        case "short column":
+            short = {"pfn": GOOD["pfn"][1:]}
+            np.savez(path, **columns() | short, meta=np.array(json.dumps(META)))
         case "meta is not JSON":
             write(path, GOOD, "kernel=6.1")
         case "meta is a number":
@@ -144,6 +157,9 @@ def bad_file(tmp_path: Path, kind: str) -> Path:
         ("no meta", "not a trace: it has no meta"),
         ("other dtype", "ops have dtype"),
         ("two dimensions", "ops have .*dimensions"),
+        ("no column", "not a trace: it has no t_ns"),
+        ("other column", "pfn have dtype uint32, not uint64"),
+        ("short column", "not a trace: its arrays differ in length: t_ns 3, pfn 2"),
         ("meta is not JSON", "meta is not JSON"),
         ("meta is a number", "meta"),
         ("meta is bare", "meta has no granule, kernel, start_pfn"),

@@ -108,7 +108,7 @@ def test_pieces_change_nothing(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_curve_is_the_live_set() -> None:
     """Against the obvious way, on a real recording."""
     info = trace_info(RECORDED)
-    rows = np.load(RECORDED)["ops"]
+    rows = np.concatenate([*open_trace(RECORDED).pieces()])
     for one in info.domains:
         mine = rows[rows["dom"] == one.dom]
         steps = np.where(mine["op"] == ALLOC_FAST, 1, np.where(mine["op"] == FREE_FAST, -1, 0))
@@ -274,8 +274,9 @@ def test_a_synthetic_trace_never_passes_for_a_recorded_one(tmp_path: Path) -> No
 
 
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    write_trace(tmp_path / "t.npz", len(SMALL), [table(SMALL)], META | {"version": 2})
-    with pytest.raises(TraceError, match="a trace of version 2; this reads 1"):
+    meta = np.array(json.dumps(META | {"version": 3}))
+    np.savez(tmp_path / "t.npz", ops=table(SMALL), meta=meta)
+    with pytest.raises(TraceError, match="a trace of version 3; this reads 1 and 2"):
         open_trace(tmp_path / "t.npz")
 
 
@@ -302,17 +303,33 @@ def test_large_arrays_lie_in_a_file(small: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("block", [0, 1])
-def test_numpy_alone_reads_it_as_the_documentation_says(block: int) -> None:
+def test_numpy_alone_reads_it_as_the_documentation_says(block: int, tmp_path: Path) -> None:
+    whole, path = open_trace(RECORDED), tmp_path / "t.npz"
+    write_trace(path, whole.nr_rows, whole.pieces(), whole.meta)
     text = (Path(__file__).parent.parent / "docs" / "traces.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[block]
     if "while" in code:
         code = code.replace("rows =", "pieces.append(") + ")"
-    names: dict[str, object] = {"path": RECORDED, "pieces": []}
+    names: dict[str, object] = {"path": path, "pieces": []}
     exec(code, names)
     pieces = names["pieces"] or [names["rows"]]
     assert isinstance(pieces, list)
-    assert (np.concatenate(pieces) == np.load(RECORDED)["ops"]).all()
+    assert (np.concatenate(pieces) == np.concatenate([*whole.pieces()])).all()
     assert len(pieces) == (2 if block else 1)
+
+
+def test_a_packed_trace_has_the_same_rows_in_fewer_bytes(tmp_path: Path) -> None:
+    whole, path = open_trace(RECORDED), tmp_path / "t.npz"
+    write_trace(path, whole.nr_rows, whole.pieces(), whole.meta)
+    done = CliRunner().invoke(main, ["trace", "pack", str(path), "--out", str(tmp_path / "p.npz")])
+    assert done.exit_code == 0, done.output
+    packed = open_trace(tmp_path / "p.npz")
+    assert packed.meta == whole.meta | {"version": 2}
+    assert all(
+        (ours == theirs).all()
+        for ours, theirs in zip(packed.pieces(), open_trace(path).pieces(), strict=True)
+    )
+    assert packed.path.stat().st_size < path.stat().st_size / 1.5
 
 
 def test_the_documented_probes_are_the_ones_that_are_printed() -> None:

@@ -1,7 +1,7 @@
 """What is a trace file, and how is one read and written that is larger than memory?
 
-docs/traces.md has the format: an .npz file with ``ops`` and ``meta``.  Rows pass through in pieces,
-both ways; `numpy.load` reads the same file at once.
+docs/traces.md has the format: an .npz file with ``meta``, and ``ops`` or an array for each field of
+it.  Rows pass through in pieces, both ways; `numpy.load` reads the same file at once.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import json
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +23,8 @@ import numpy.typing as npt
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.writing import replacing
 
-VERSION = 1
+#: Of a file with ``ops``, and of one with an array for each field.
+VERSION, COLUMNS_VERSION = 1, 2
 
 TRACE_DTYPE = np.dtype(
     [
@@ -76,20 +77,47 @@ class TraceFile:
 
         Raises `TraceError`.
         """
-        with _opened(self.path) as archive, archive.open("ops.npy") as file:
-            _header(self.path, file)
+        with _opened(self.path) as archive, ExitStack() as stack:
+            files = {
+                name: stack.enter_context(archive.open(f"{name}.npy")) for name in _arrays(archive)
+            }
+            for name, file in files.items():
+                _header(self.path, file, name)
             done = 0
             while done < self.nr_rows:
                 nr_rows = min(ROWS_AT_ONCE, self.nr_rows - done)
-                data = file.read(nr_rows * TRACE_DTYPE.itemsize)
-                if len(data) < nr_rows * TRACE_DTYPE.itemsize:
-                    raise TraceError(f"{self.path}: truncated: row {done:,} and on are missing")
-                rows = np.frombuffer(bytearray(data), TRACE_DTYPE)
+                rows = _next_rows(self.path, files, nr_rows, done)
                 _check_codes(self.path, rows, done)
                 done += nr_rows
                 yield rows
                 on_progress(done)
-            file.read(1)  # the end is where the sum of all bytes is checked
+            for file in files.values():
+                file.read(1)  # the end is where the sum of all bytes is checked
+
+
+def _arrays(archive: zipfile.ZipFile) -> tuple[str, ...]:
+    """The arrays that have the rows: all fields in one, or one for each."""
+    return ("ops",) if "ops.npy" in archive.namelist() else TRACE_DTYPE.names or ()
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    return TRACE_DTYPE if name == "ops" else TRACE_DTYPE[name]
+
+
+def _next_rows(path: Path, files: Mapping[str, IO[bytes]], nr_rows: int, done: int) -> Rows:
+    found = {}
+    for name, file in files.items():
+        dtype = _dtype(name)
+        data = file.read(nr_rows * dtype.itemsize)
+        if len(data) < nr_rows * dtype.itemsize:
+            raise TraceError(f"{path}: truncated: row {done:,} and on are missing")
+        found[name] = np.frombuffer(bytearray(data), dtype)
+    if "ops" in found:
+        return found["ops"]
+    rows = np.empty(nr_rows, TRACE_DTYPE)
+    for name, column in found.items():
+        rows[name] = column
+    return rows
 
 
 def _check_codes(path: Path, rows: Rows, first: int) -> None:
@@ -104,13 +132,21 @@ def open_trace(path: str | Path) -> TraceFile:
     path = Path(path)
     with _opened(path) as archive:
         names = set(archive.namelist())
-        missing = [name for name in ("ops", "meta") if f"{name}.npy" not in names]
+        columns = [name for name in TRACE_DTYPE.names or () if f"{name}.npy" in names]
+        arrays = _arrays(archive) if columns else ("ops",)
+        missing = [name for name in (*arrays, "meta") if f"{name}.npy" not in names]
         if missing:
             raise TraceError(f"{path}: not a trace: it has no {' and no '.join(missing)}")
         with archive.open("meta.npy") as file:
             meta = _meta(path, file)
-        with archive.open("ops.npy") as file:
-            return TraceFile(path, _header(path, file), meta)
+        lengths = {}
+        for name in arrays:
+            with archive.open(f"{name}.npy") as file:
+                lengths[name] = _header(path, file, name)
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+            raise TraceError(f"{path}: not a trace: its arrays differ in length: {shown}")
+        return TraceFile(path, lengths[arrays[0]], meta)
 
 
 @contextmanager
@@ -129,7 +165,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise TraceError(f"{path}: not a trace: {error}") from None
 
 
-def _header(path: Path, file: IO[bytes]) -> int:
+def _header(path: Path, file: IO[bytes], name: str) -> int:
     try:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -139,10 +175,10 @@ def _header(path: Path, file: IO[bytes]) -> int:
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise TraceError(f"{path}: not a trace: {reason}") from None
-    if dtype != TRACE_DTYPE:
-        raise TraceError(f"{path}: ops have dtype {dtype}, not {TRACE_DTYPE}")
+    if dtype != _dtype(name):
+        raise TraceError(f"{path}: {name} have dtype {dtype}, not {_dtype(name)}")
     if len(shape) != 1:
-        raise TraceError(f"{path}: ops have {len(shape)} dimensions, not 1")
+        raise TraceError(f"{path}: {name} have {len(shape)} dimensions, not 1")
     return shape[0]
 
 
@@ -162,8 +198,11 @@ def _meta(path: Path, file: IO[bytes]) -> dict[str, Any]:
     for name in ("granule", "start_pfn"):
         if not isinstance(meta[name], int):
             raise TraceError(f"{path}: meta has {name} {meta[name]!r}, which is not a number")
-    if meta.get("version", VERSION) != VERSION:
-        raise TraceError(f"{path}: a trace of version {meta['version']!r}; this reads {VERSION}")
+    if meta.get("version", VERSION) not in (VERSION, COLUMNS_VERSION):
+        raise TraceError(
+            f"{path}: a trace of version {meta['version']!r}; this reads {VERSION} and"
+            f" {COLUMNS_VERSION}"
+        )
     return meta
 
 
@@ -171,7 +210,7 @@ def write_trace(
     target: Path, nr_rows: int, pieces: Iterable[Rows], meta: dict[str, Any]
 ) -> TraceFile:
     """Write ``nr_rows`` rows; the file is there whole, or not at all."""
-    meta = {"version": VERSION, "ops": list(OPS), **meta}
+    meta = {"ops": list(OPS), **meta, "version": VERSION}
     with (
         replacing(target) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive,
@@ -185,6 +224,27 @@ def write_trace(
             np.lib.format.write_array_header_1_0(file, header)
             for rows in pieces:
                 file.write(np.ascontiguousarray(rows).tobytes())
-        with archive.open("meta.npy", "w") as file:
-            np.lib.format.write_array(file, np.array(json.dumps(meta)), allow_pickle=False)
+        _write_array(archive, "meta", np.array(json.dumps(meta)))
     return TraceFile(target, nr_rows, meta)
+
+
+def pack_trace(source: TraceFile, target: Path) -> TraceFile:
+    """Write the same rows in half of the bytes: a column for each field, compressed by LZMA.
+
+    All rows are in memory at once.  Raises `TraceError`.
+    """
+    rows = np.concatenate([np.empty(0, TRACE_DTYPE), *source.pieces()])
+    meta = source.meta | {"version": COLUMNS_VERSION}
+    with (
+        replacing(target) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_LZMA) as archive,
+    ):
+        for name in TRACE_DTYPE.names or ():
+            _write_array(archive, name, np.ascontiguousarray(rows[name]))
+        _write_array(archive, "meta", np.array(json.dumps(meta)))
+    return TraceFile(target, len(rows), meta)
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)
