@@ -156,7 +156,7 @@ mutants: build build/mutator/installed
 build/mutator/installed: constraints.txt
 	$(PYTHON) -m venv build/mutator
 	build/mutator/bin/pip install --quiet --no-compile -c constraints.txt universalmutator
-	touch $@
+	@touch $@
 
 # `make test-all` has a short pass of these, tests/test_sanitized.py; this is the long one.  Its
 # environment is told there: leaks are off, because CPython frees little of its own at exit, and the

@@ -33,7 +33,10 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """A name beside ``folder`` to make a folder of, which replaces it if all went well."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+    # Programs that were interrupted may still write there: that must not hide why they were.
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
+    ) as name:
         partial = Path(name) / folder.name
         yield partial
         shutil.rmtree(folder, ignore_errors=True)

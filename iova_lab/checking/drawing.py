@@ -106,7 +106,9 @@ def _drawn(
         domain += f" Request {fail_alloc_at} for memory is refused."
     cells = _cells(steps, states, start_pfn)
     named = list(zip(string.ascii_lowercase, cells, strict=False))
-    legend = ", ".join(f"{name}={lo:#x}" + f"..{hi:#x}" * (lo != hi) for name, (lo, hi) in named)
+    legend = ", ".join(
+        f"{name}={lo:#x}" if lo == hi else f"{name}={lo:#x}..{hi:#x}" for name, (lo, hi) in named
+    )
     labels = "".join(" " + name.ljust(_width(cell)) for name, cell in named).rstrip()
     lines = [_fill(domain), _fill(legend), f"        {labels}"]
     for step, note, live in zip(steps, notes, states, strict=True):

@@ -42,8 +42,8 @@ def apply(diff: Path, onto: str, folder: Path) -> tuple[Path, Path]:
     before, after = (_copy(onto, folder / name) for name in ("before", "after"))
     _apply(diff.resolve(), after.parent)
     names = [path.name for path in after.parent.iterdir()]
-    _, differ, new = filecmp.cmpfiles(after.parent, before.parent, names, shallow=False)
-    changed = sorted(differ + new)
+    _, differ, only_there = filecmp.cmpfiles(after.parent, before.parent, names, shallow=False)
+    changed = sorted(differ + only_there)
     if _CONTRACT in changed:
         raise PatchError(
             f"{diff}: {_CONTRACT} is the contract of all variants: it can't be patched"

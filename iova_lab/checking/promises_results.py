@@ -30,7 +30,10 @@ COMMAND = "iova-lab promises --measure"
 
 @dataclass(frozen=True)
 class Measured:
-    """The grid (see `promises.measure`), span in churn by variant, Peng's recipes as text."""
+    """The grid (see `promises.measure`), span in churn by variant, Peng's recipes as text.
+
+    Its fields are the members of the file, in this order.
+    """
 
     largest: int
     span: dict[str, float]

@@ -16,7 +16,7 @@ import numpy as np
 
 import iova_variants
 from iova_lab.basics.errors import IovaLabError
-from iova_lab.checking.standalone import files, own_frames, stream_bytes
+from iova_lab.checking.standalone import own_frames, stream_bytes, temporary_files
 from iova_variants import Deal, building
 from iova_variants.making import DMA_32BIT_PFN, LIMIT_32BIT
 from iova_variants.opstream import Op, OpFlag, OpStream, new_ops
@@ -72,7 +72,7 @@ def run(source: Path, stream: OpStream) -> Race | None:
     source = source.resolve()
     program = building.compile_standalone(source, "tsan")
     dealt = iova_variants.deal(stream, NR_THREADS)
-    with files(stream=stream_bytes(dealt.stream), plan=_plan(dealt)) as (asked, plan):
+    with temporary_files(stream=stream_bytes(dealt.stream), plan=_plan(dealt)) as (asked, plan):
         command = [str(program), str(asked), str(plan)]
         environment = {**os.environ, "TSAN_OPTIONS": _OPTIONS}
         end = run_program(command, _LIMITS, env=environment)

@@ -87,7 +87,7 @@ def stream_bytes(stream: OpStream) -> bytes:
 
 
 @contextlib.contextmanager
-def files(**contents: bytes) -> Iterator[list[Path]]:
+def temporary_files(**contents: bytes) -> Iterator[list[Path]]:
     """Files of these names in a folder of their own, which goes with them."""
     with tempfile.TemporaryDirectory(prefix="iova-lab-") as folder:
         for name, content in contents.items():
@@ -118,7 +118,7 @@ def run(
     )
     pfns = np.full(len(stream.ops), _UNANSWERED, np.uint64)
     unanswered = bytes(_HEADER_BYTES) + pfns.tobytes()
-    with files(stream=stream_bytes(stream), answers=unanswered) as (asked, answered):
+    with temporary_files(stream=stream_bytes(stream), answers=unanswered) as (asked, answered):
         command = [*map(str, (program, asked, answered, flags, fail_alloc_at, cpu_ms))]
         end = run_program(command, limits, env={**os.environ, **_ENVIRONMENT})
         answers = answered.read_bytes()

@@ -20,7 +20,7 @@ LARGEST, LARGEST_NAMED = 100_000, 10_000
 @click.argument("variants", type=VARIANT, nargs=-1)
 @click.option("--out", default=Path("reports/promises"), type=PATH)
 @click.option("--results", default=Path("results/promises"), type=PATH)
-@click.option("--measure", is_flag=True, help="Measure first: minutes.")
+@click.option("--measure", is_flag=True, help="Measure all variants first: minutes.")
 @click.option(
     "--largest",
     type=click.IntRange(1),

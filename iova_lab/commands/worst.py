@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iova_lab.commands.arguments import PATH, POSITIVE, RCACHE, VARIANT
+from iova_lab.commands.arguments import PATH, POSITIVE, VARIANT, rcache_option
 from iova_lab.rendering.console import progress
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ METHODS = ("islands", "one island", "one niche per goal", "random")
 @click.option("--budget", type=POSITIVE, default=60.0, help="Seconds of search for each variant.")
 @click.option("--rounds", type=click.IntRange(1), help="Rounds of search in place of --budget.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of all random numbers.")
-@click.option("--rcache", type=RCACHE, default="off", help="Search behind these per-CPU caches.")
+@rcache_option("Search behind these per-CPU caches.")
 @click.option("--instructions", is_flag=True, help="Instructions and lock holds are goals, too.")
 @click.option("--method", type=click.Choice(METHODS), default="islands")
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  Default: one per CPU.")

@@ -39,7 +39,7 @@ def blocks(nr_variants: int, per_block: int) -> list[list[int]]:
 
 
 def lines(buckets: Sequence[Bucket], labels: Sequence[str], width: int) -> list[str]:
-    """One line per bucket with a count and a bar per variant; a bar is a share of all its ops.
+    """One line per bucket, at least one, with a count and a bar per variant: a share of its ops.
 
     All bars have one scale, so they compare.  Variants that have no room go into a block below,
     beside the first of all once more.

@@ -16,7 +16,7 @@ from iova_variants.opstream import OpStream
 #: What a driver holds most of the time.
 FEW = 100
 
-#: Where a workload is looked at if nobody says: large enough that a linear walk shows.
+#: Where a workload is looked at if nobody says, and where `try` counts: a linear walk shows.
 NR_LIVE = 10_000
 
 #: Nodes that one replay may visit, about a second of walking; `compare` makes hundreds of replays.

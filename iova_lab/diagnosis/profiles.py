@@ -135,9 +135,9 @@ class StackReader(BaseReader):
     #: Functions of a stack that are kept.
     MOST: ClassVar[int] = 128
 
-    _samples: Samples = field(default_factory=Samples)
-    _stack: list[str] = field(default_factory=list)
-    _at: tuple[bytes, int] | None = None
+    _samples: Samples = field(init=False, default_factory=Samples)
+    _stack: list[str] = field(init=False, default_factory=list)
+    _at: tuple[bytes, int] | None = field(init=False, default=None)
 
     @property
     def has_begun(self) -> bool:

@@ -1,4 +1,7 @@
-"""What hardware the guest of `iova_lab.kernel.io` has, and which drivers it needs."""
+"""What hardware the guest of `iova_lab.kernel.io` has, and which drivers it needs.
+
+`drive` makes a disk for any guest.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def record(
         files = {f"tools/{path.name}": path for path in program_files(tool)}
         files["tools/ld.so"] = files.pop("tools/ld-linux-x86-64.so.2")
         files["iova.bt"] = probes.BPFTRACE
-        run_guest(
+        run_guest(  # its devices have the names of their drivers
             *(kernel, folder, "tracer", {"tool": tool}, STEPS[-1], _DEVICES, on_progress),
             files=files,
             devices=_DEVICES,

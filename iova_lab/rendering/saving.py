@@ -25,8 +25,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     with mpl.rc_context(STYLE):
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
         figure.savefig(pixels, dpi=100, format="png")
-    # A thin line keeps its colour, although few pixels have it.
     picture = Image.open(pixels).convert("RGB")
+    # A thin line keeps its colour, although few pixels have it.
     reduced = picture.quantize(
         NR_COLOURS,
         method=Image.Quantize.MAXCOVERAGE,  # MEDIANCUT weighs pixels, and mixes rare colours

@@ -75,8 +75,8 @@ def shares(trace: Trace, agree: Mask, of: Mask, columns: list[str]) -> pd.DataFr
 def with_first_row(frame: pd.DataFrame, trace: Trace, wrong: Places) -> pd.DataFrame:
     """Add the row in the file of the first of the ops ``wrong`` of each domain, -1 for none."""
     first = pd.Series(trace.rows[wrong]).groupby(trace.stream.ops["dom"][wrong]).min()
-    frame["first_row"] = first.reindex(frame.index).fillna(-1).astype(int)
-    return frame.reset_index()
+    first = first.reindex(frame.index).fillna(-1).astype(int)
+    return frame.assign(first_row=first).reset_index()
 
 
 def _answers(variant: str, trace: Trace) -> npt.NDArray[np.uint64]:

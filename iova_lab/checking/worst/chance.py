@@ -144,7 +144,7 @@ def simpler(genome: Genome) -> list[Genome]:
     return found
 
 
-#: Fields that a plain gene has at their defaults, and these.
+#: Fields that a gene is made plainer by, with what they become; the others have steps of their own.
 _PLAIN = {
     name: value
     for name, value in Gene._field_defaults.items()

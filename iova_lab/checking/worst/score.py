@@ -181,8 +181,8 @@ def instructions(variant: str, genome: Genome, nr_live: int) -> Scores:
     stream = genome.history(nr_live).stream()
     if not len(stream.ops):
         return {}
-    replayed = iova_variants.replay(loaded(variant), stream, op_visits=True)
-    counts = steps(variant, stream, costliest(stream, replayed.op_visits, STEPPED))
+    result = iova_variants.replay(loaded(variant), stream, op_visits=True)
+    counts = steps(variant, stream, costliest(stream, result.op_visits, STEPPED))
     kinds = stream.ops["op"]
     values = [counts.instructions[kinds == op] for op in (Op.ALLOC, Op.FREE)] + [counts.holds]
     return {

@@ -17,7 +17,7 @@ class Reader(BaseReader):
     KIND = "folded stacks"
     WORDS = (b";",)
 
-    _samples: Samples = field(default_factory=Samples)
+    _samples: Samples = field(init=False, default_factory=Samples)
 
     def take(self, line: bytes, number: int) -> bool:
         """Read one stack."""

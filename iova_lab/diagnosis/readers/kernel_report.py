@@ -70,7 +70,7 @@ class Reader(BaseReader):
         *(b"general protection", b"WARNING: ", b"iova", b"CPU: "),
     )
 
-    #: The report that is being read, and how many lines have followed its first one.
+    #: The report that is being read, and how many lines were read since its header.
     _open: Report | None = None
     _nr_lines = 0
 

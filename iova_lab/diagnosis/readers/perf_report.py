@@ -32,8 +32,8 @@ class Reader(BaseReader):
     KIND = "perf report"
     WORDS = (b"%", b"# os release", b"# nrcpus")
 
-    _shares: Shares = field(default_factory=Shares)
-    _lock_share: float = 0.0
+    _shares: Shares = field(init=False, default_factory=Shares)
+    _lock_share: float = field(init=False, default=0.0)
 
     def take(self, line: bytes, number: int) -> bool:
         """Read a row, a line of a call graph, or a line of the header."""
