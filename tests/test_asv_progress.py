@@ -79,7 +79,7 @@ def test_only_cells_that_exist_are_counted() -> None:
 
 
 def test_a_timed_cell_counts_once_a_round() -> None:
-    label = r"Latency.*'anchor', 'ring', 100\)"
+    label = r"^latency.*'anchor', 'ring', 100\)"
     assert count_cells(label) == 2
     assert count_cells(label, rounds=4) == 4
 

@@ -19,10 +19,11 @@ from asv_runner.discovery import disc_benchmarks
 from packaging.requirements import Requirement
 
 import iova_variants
-from benchmarks import _common, contention, coverage, latency, memory, nodes, refusals, span
+from benchmarks import _common, contention, coverage, latency, memory, nodes, rcache, refusals, span
 from benchmarks._common import Cells
 from iova_lab import workloads
 from iova_lab.measuring import timing
+from iova_lab.measuring.metrics import RCACHE_METRICS
 from iova_variants import replay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,9 @@ TRACKS = [
     (refusals.SpuriousFailures, "track_spurious_failures"),
     (refusals.AboveLimit, "track_above_limit"),
     (span.Span, "track_span_per_pfn"),
+    (rcache.HitRate, "track_hit_rate"),
+    (rcache.Nodes, "track_nodes_per_op"),
+    (rcache.Worst, "track_worst_op"),
 ]
 
 
@@ -60,6 +64,7 @@ def test_the_suite_is_what_reports_expect() -> None:
         "refusals.SpuriousFailures.track_spurious_failures",
         "refusals.AboveLimit.track_above_limit",
         "span.Span.track_span_per_pfn",
+        *RCACHE_METRICS,
     }
     for benchmark in found.values():
         names = ["variant", "workload", "nr_live"]

@@ -15,11 +15,11 @@ from iova_lab.reports.candidate.page import write_evidence
 from iova_lab.reports.claims import write_claims
 from iova_lab.reports.contention import write_contention
 from iova_lab.reports.contents import write_contents
+from iova_lab.reports.kinds import kinds
 from iova_lab.reports.pathologies import write_pathologies
 from iova_lab.reports.promises import write_promises
 from iova_lab.reports.rcache import write_rcache
 from iova_lab.reports.releases import write_releases
-from iova_lab.reports.report import write_report
 from tests.support.alike import assert_alike, files
 from tests.support.drawn import draw_nothing
 
@@ -29,8 +29,8 @@ RESULTS, REPORTS = ROOT / "results", ROOT / "reports"
 #: The files of a page that git has; `make reports` makes all.
 KEPT = {".md", ".txt", ".png"}
 
-WRITERS: dict[str, Callable[[Path], Path]] = {
-    "reference": lambda out: write_report(RESULTS, "reference", "mainline", out),
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "reference": lambda out: kinds()["reference"].write(RESULTS, out, machine="reference"),
     "claims": lambda out: write_claims(RESULTS, out),
     "promises": lambda out: write_promises(RESULTS / "promises", out),
     "candidate": lambda out: write_evidence(RESULTS, out),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from iova_lab.commands.cli import main
 from iova_lab.measuring import instructions, releases
 from iova_lab.measuring.counts import count
 from tests.support import small_tree
+from tests.support.tables import rows_of
 
 SEARCH = "\tfound = highest_fit(iovad, size, limit_pfn + 1, mask, new);\n"
 CELLS = ("near_empty@100", "ring@100")
@@ -38,13 +38,6 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     return str(before), str(after)
 
 
-def rows_of(text: str, heading: str) -> list[list[str]]:
-    """Return the rows of the table under a heading, without its own head."""
-    part = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    table = [line for line in part.splitlines() if line.startswith("|")]
-    return [[word.strip() for word in line.strip("|").split("|")] for line in table[2:]]
-
-
 def test_the_page_has_the_counts_of_each_text(trees: tuple[str, str], tmp_path: Path) -> None:
     results, out = tmp_path / "results", tmp_path / "page"
     status, output = run("linux", "releases", *trees, "--results", str(results))
@@ -62,8 +55,8 @@ def test_the_page_has_the_counts_of_each_text(trees: tuple[str, str], tmp_path: 
             assert float(value) == pytest.approx(exact, rel=0.006)
     assert "### v6.7, after v5.14" in text
     assert "Changed files: `drivers/iommu/iova.c`, `include/linux/iova.h`." in text
-    assert "nodes/op: changed on 2 of 2 workloads" in text
-    assert "instructions/op: the same on all 2 workloads." in text
+    assert "nodes/op: changed in 2 of 2 cells" in text
+    assert "instructions/op: the same in all 2 cells." in text
     for release in ("v5.14", "v6.7"):  # they have no caches to count
         assert f"- near_empty@100 on {release}: " in text
     assert "## Time\n\nNot measured." in text
@@ -91,9 +84,28 @@ def test_a_source_that_is_counted_again_replaces_its_rows(
 ) -> None:
     for names in (trees, trees[:1]):
         assert run("linux", "releases", *names, "--results", str(tmp_path / "results"))[0] == 0
-    rows = [json.loads(line) for line in (tmp_path / "results/counts.jsonl").open()]
+    rows = releases.load(tmp_path / "results")
     assert len(rows) == 2 * len(releases.cells())
-    assert {row["source"] for row in rows} == set(trees)
+    assert {row.source for row in rows} == set(trees)
+
+
+def test_all_workloads_are_counted_and_only_some_have_a_row(
+    trees: tuple[str, str], tmp_path: Path
+) -> None:
+    results, out = tmp_path / "results", tmp_path / "page"
+    words = ["linux", "releases", *trees, "--results", str(results), "--largest", "100"]
+    status, output = run(*words)
+    assert status == 0, output
+    rows = [row for row in releases.load(results) if row.rcache == "off"]
+    names = {name for name in workloads.names() if workloads.get(name).why_not(100) is None}
+    assert {row.workload for row in rows if row.nr_live == 100} == names
+    assert {row.cell for row in rows if row.instructions is not None} == set(CELLS)
+    assert all(row.nodes is not None for row in rows)
+    run("report", "releases", "--results", str(results), "--out", str(out))
+    text = (out / "releases.md").read_text(encoding="utf-8")
+    assert [row[0] for row in rows_of(text, "Nodes visited")] == list(CELLS)
+    assert re.search(rf"nodes/op: changed in \d+ of {len(names)} cells", text)
+    assert "--largest 100 --results" in text
 
 
 def test_one_release_is_no_page(trees: tuple[str, str], tmp_path: Path) -> None:

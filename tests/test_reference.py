@@ -15,13 +15,22 @@ import pytest
 from iova_lab.basics.reading import read_rows
 from iova_lab.measuring import reference, reference_load, results
 from iova_lab.measuring.load import Load, Watch
+from iova_lab.measuring.metrics import METRICS, MOST_BEHIND, RCACHE_METRICS
 from iova_lab.measuring.reference import MeasuringError, Part, Reference
-from iova_lab.measuring.reference_load import COUNTS, MOST_TRIES, TIMES, PartRow
+from iova_lab.measuring.reference_load import (
+    COUNTS,
+    MOST_TRIES,
+    RCACHE_COUNTS,
+    RCACHE_TIMES,
+    TIMES,
+    PartRow,
+)
 
 MACHINE, COMMIT = "toy", "0123456789abcdef0123456789abcdef01234567"
 VARIANTS = ["mainline", "null"]
 PART = Part(TIMES, 1_000, ("ring", "startup"))
 COUNTED = Part(COUNTS, 1_000, ("ring", "startup"))
+NAMES = (*METRICS, *RCACHE_METRICS)
 MEAN_NODES = "nodes.NodesMean.track_nodes_per_op"
 
 
@@ -36,7 +45,7 @@ class Asv:
         self.status = 0
         self.path.parent.mkdir(parents=True)
         (self.path.parent / "machine.json").write_text(json.dumps({"machine": MACHINE}))
-        versions = {name: {"version": "1"} for name in results.METRICS}
+        versions = {name: {"version": "1"} for name in NAMES}
         (folder / "benchmarks.json").write_text(json.dumps({"version": 2, **versions}))
 
     def __call__(self, command: list[str]) -> int:
@@ -45,7 +54,7 @@ class Asv:
             return self.status
         wanted = command[command.index("--bench") + 1]
         again = self.again.pop(0) if len(self.again) > 1 else self.again[0]
-        for name in results.METRICS:
+        for name in NAMES:
             for variant in VARIANTS:
                 for workload in PART.workloads:
                     if re.search(wanted, f"{name}('{variant}', '{workload}', 1000)"):
@@ -138,11 +147,18 @@ def test_only_the_cells_that_are_missing_are_measured(measuring: Reference, asv:
 @pytest.mark.usefixtures("loads")
 def test_a_window_that_takes_long_is_not_timed(measuring: Reference, asv: Asv) -> None:
     measuring.measure([COUNTED])
-    long = reference.WINDOW_S * 1e9 / reference.NODE_NS / results.nr_measured("ring") * 1.01
+    long = results.WINDOW_S * 1e9 / results.NODE_NS / results.nr_measured("ring") * 1.01
     asv.stored["nodes.NodesMean.track_nodes_per_op"]["mainline", "ring"] = long
     asv.write()
     ((_, cells),) = measuring.left([PART])
     assert cells == {("mainline", "startup"), ("null", "ring"), ("null", "startup")}
+    frame = reference.stored(measuring.results_dir, measuring.machine, COMMIT)
+    assert frame is not None
+    whys = {
+        name: results.why_missing(frame, "ns_per_op", "mainline", name, 1_000)
+        for name in ("ring", "startup")
+    }
+    assert whys == {"ring": results.TOO_LONG, "startup": results.REASONS[results.NOT_MEASURED]}
 
 
 def test_a_part_that_was_disturbed_is_measured_again_and_its_row_says_so(
@@ -223,6 +239,26 @@ def test_the_smallest_sizes_come_first_and_their_counts_before_their_times() -> 
     assert [found[0].kind, found[1].kind] == [COUNTS, TIMES]
     timed = [name for part in found for name in part.workloads if part.nr_live == 1_000]
     assert "near_empty" not in timed  # it has one size
+
+
+def test_sizes_behind_an_rcache_end_at_ten_thousand_live_ranges() -> None:
+    found = reference.parts([MOST_BEHIND, 100_000], reference.KINDS)
+    behind = {part.nr_live for part in found if part.kind in (RCACHE_COUNTS, RCACHE_TIMES)}
+    assert behind == {MOST_BEHIND}
+
+
+@pytest.mark.usefixtures("loads")
+def test_what_is_behind_an_rcache_is_measured_apart(measuring: Reference, asv: Asv) -> None:
+    behind = [Part(kind, 1_000, ("ring",)) for kind in (RCACHE_COUNTS, RCACHE_TIMES)]
+    measuring.measure([PART, *behind])
+    assert measuring.left([PART, *behind]) == []
+    timed = asv.commands[-1][-1]
+    assert re.search(timed, "rcache.LatencyBehind73.time_window('mainline', 'ring', 1000)")
+    assert not re.search(timed, "latency.Latency.time_window('mainline', 'ring', 1000)")
+    assert not re.search(timed, "rcache.Nodes.track_nodes_per_op('mainline', 'ring', 1000)")
+    del asv.stored["rcache.Nodes.track_nodes_per_op"]["mainline", "ring"]
+    asv.write()
+    assert measuring.left([PART, *behind]) == [(behind[0], {("mainline", "ring")})]
 
 
 def test_a_run_that_is_cut_at_the_largest_size_loses_one_workload() -> None:

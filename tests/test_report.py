@@ -26,7 +26,8 @@ from iova_lab.commands.cli import main
 from iova_lab.measuring import scaling, scorecard
 from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.cells import number
-from iova_lab.measuring.results import METRICS, ResultsError, find_run, tidy
+from iova_lab.measuring.metrics import METRICS
+from iova_lab.measuring.results import ResultsError, find_run, tidy
 from iova_lab.measuring.scaling import exponents
 from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering import figures, labels, looks

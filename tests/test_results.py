@@ -13,11 +13,13 @@ from asv.results import Results
 
 from iova_lab.basics.reading import FileError
 from iova_lab.measuring.asv_runs import ResultsError, check, find_run, machines
+from iova_lab.measuring.metrics import METRICS, MOST_BEHIND, RCACHE_METRICS
 from iova_lab.measuring.results import (
     COLUMNS,
     FAILED,
+    KEEPS_NONE,
+    LARGER,
     MEASURED,
-    METRICS,
     NOT_APPLICABLE,
     NOT_MEASURED,
     OVER_BUDGET,
@@ -138,6 +140,28 @@ def test_missing_is_told_apart_although_asv_stores_nan_for_all_of_it(tmp_path: P
     assert status("worst_nodes", "null", "ring", 10_000) == NOT_APPLICABLE
     assert status("worst_nodes", "mainline", "ring", 10_000) == MEASURED
     assert cell(frame, "worst_nodes", "mainline", "ring", 10_000)["value"] == 0
+
+
+def test_what_is_behind_an_rcache_is_a_grid_of_its_own(tmp_path: Path) -> None:
+    def behind(variant: str, workload: str, nr_live: int) -> float:
+        return 0.5 if nr_live <= MOST_BEHIND and variant != "null" else math.nan
+
+    asv_files.suite(hit_rate=behind).write(tmp_path)
+    assert "hit_rate" not in set(read(tmp_path)["metric"])
+    frame = tidy(tmp_path, find_run(tmp_path, "lab-1"), RCACHE_METRICS)
+    assert set(frame["metric"]) == {metric.name for metric in RCACHE_METRICS.values()}
+    assert cell(frame, "hit_rate", "mainline", "ring", MOST_BEHIND)["value"] == 0.5
+    whys = {
+        (variant, nr_live): why_missing(frame, "hit_rate", variant, "ring", nr_live)
+        for variant in ("mainline", "null")
+        for nr_live in (100, 100_000)
+    }
+    assert whys == {
+        ("mainline", 100): None,
+        ("mainline", 100_000): LARGER,
+        ("null", 100): KEEPS_NONE,
+        ("null", 100_000): KEEPS_NONE,
+    }
 
 
 def test_results_of_another_version_of_a_benchmark_are_stale(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from iova_lab.commands.arguments import CELL, FOLDER, invoked
+from iova_lab.commands.arguments import CELL, FOLDER, POSITIVE, invoked
 from iova_lab.rendering.console import progress
 
 
@@ -74,7 +74,12 @@ def asv(
     type=FOLDER,
     help="Folder of JSON lines, overwritten; the committed ones are in results/releases.",
 )
-def releases(sources: tuple[str, ...], results: Path) -> None:
+@click.option(
+    "--largest",
+    type=POSITIVE,
+    help="Count every workload at 100, 1,000, ... this number of live ranges, too.",
+)
+def releases(sources: tuple[str, ...], results: Path, largest: float | None) -> None:
     """Count nodes, instructions, bytes and cache hits of each kernel release's own iova.c.
 
     SOURCES are as behind linux:, by default the series of Debian that apt has.  The counts are
@@ -85,6 +90,7 @@ def releases(sources: tuple[str, ...], results: Path) -> None:
     Examples:
       iova-lab linux releases
       iova-lab linux releases debian-6.12 ~/src/linux@v6.6 --results build/results/mine
+      iova-lab linux releases --largest 1e6
     """
     from iova_lab.linux import PREFIX, source
     from iova_lab.linux.errors import SourceError
@@ -92,6 +98,7 @@ def releases(sources: tuple[str, ...], results: Path) -> None:
     from iova_lab.measuring import releases as counting
 
     instructions.valgrind()  # what is missing shows before the long part
+    most = largest or 0
     texts = []
     for name in (name.removeprefix(PREFIX) for name in sources or counting.SOURCES):
         try:
@@ -104,8 +111,8 @@ def releases(sources: tuple[str, ...], results: Path) -> None:
         raise click.ClickException("none of the default sources is there: name a kernel tree")
     stores = [results / counting.COUNTS, results / counting.TEXTS]
     with provenance.recorded(stores, invoked()), progress() as bar:
-        task = bar.add_task("count", total=len(texts) * len(counting.cells()))
-        counting.measure(texts, results, lambda: bar.advance(task))
+        task = bar.add_task("count", total=len(texts) * len(counting.cells(most)))
+        counting.measure(texts, results, most, lambda: bar.advance(task))
     click.echo(f"{', '.join(text.source for text in texts)}: {results}")
 
 

@@ -16,9 +16,10 @@ from iova_lab.commands.arguments import POSITIVE
 @click.option("--largest", type=POSITIVE, default=1e6, help="Live ranges: 100, 1000, ... this.")
 @click.option(
     "--only",
-    type=click.Choice(["counts", "times"]),
+    type=click.Choice(["counts", "times", "rcache-counts", "rcache-times"]),
     multiple=True,
-    help="Counts are exact on a busy machine too.  [default: both]",
+    help="Counts are exact on a busy machine too; rcache-: behind the per-CPU caches."
+    "  [default: all]",
 )
 @click.option("--commit", help="The commit to measure.  [default: the one that was begun, or HEAD]")
 @click.option(
@@ -81,7 +82,8 @@ def reference(
         failed = run.measure(todo)
     kinds = " and ".join(only or measuring.KINDS)
     click.echo(
-        f"{results / machine}: {kinds} up to {sizes[-1]:,} live ranges are whole; "
+        f"{results / machine}: {kinds} up to {max(part.nr_live for part in todo):,} live ranges are"
+        " whole; "
         f"iova-lab report --machine {machine} writes the pages"
     )
     if failed:

@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,21 +32,34 @@ from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.writing import append_row
 from iova_lab.measuring import reference_load, results
 from iova_lab.measuring.load import Load, Watch
-from iova_lab.measuring.reference_load import COUNTS, LOADS, MOST_TRIES, TIMES, PartRow
+from iova_lab.measuring.metrics import METRICS, MOST_BEHIND, RCACHE_METRICS, Metric
+from iova_lab.measuring.reference_load import (
+    COUNTS,
+    LOADS,
+    MOST_TRIES,
+    RCACHE_COUNTS,
+    RCACHE_TIMES,
+    TIMES,
+    PartRow,
+)
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
-KINDS = (COUNTS, TIMES)
+#: In the order in which they are measured at a size.
+KINDS = (COUNTS, TIMES, RCACHE_COUNTS, RCACHE_TIMES)
+_TIMED = ("drift.", "latency.", "rcache.Latency")
 #: Of each kind, asv's benchmarks.
 BENCHMARKS = {
-    TIMES: [name for name in results.METRICS if name.startswith(("drift.", "latency."))],
-    COUNTS: [name for name in results.METRICS if not name.startswith(("drift.", "latency."))],
+    COUNTS: [name for name in METRICS if not name.startswith(_TIMED)],
+    TIMES: [name for name in METRICS if name.startswith(_TIMED)],
+    RCACHE_COUNTS: [name for name in RCACHE_METRICS if not name.startswith(_TIMED)],
+    RCACHE_TIMES: [name for name in RCACHE_METRICS if name.startswith(_TIMED)],
 }
+_OF_RCACHE = (RCACHE_COUNTS, RCACHE_TIMES)
+_OF_TIMES = (TIMES, RCACHE_TIMES)
 #: Workloads in a part of times or of large counts, and in a part at `SLOW_CELLS` live ranges.
 NR_WORKLOADS, NR_SLOW = 6, 1
 #: From these sizes on counts take longer than asv itself, and every cell takes seconds.
 LARGE_COUNTS, SLOW_CELLS = 100_000, 1_000_000
-#: A window that takes longer is not timed, at this many ns for a node.
-WINDOW_S, NODE_NS = 10.0, 20.0
 #: What decides about a measured value; other commits may come between two parts.
 CODE = ("iova_variants", "harness", "iova_lab/workloads", "iova_lab/measuring", "benchmarks")
 INTERRUPTED = 130
@@ -66,6 +79,11 @@ class Part:
     kind: str
     nr_live: int
     workloads: tuple[str, ...]
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The grid that it is a part of."""
+        return RCACHE_METRICS if self.kind in _OF_RCACHE else METRICS
 
     def __str__(self) -> str:
         names = f"{len(self.workloads)} workloads" if self.workloads[1:] else self.workloads[0]
@@ -104,7 +122,7 @@ def parts(sizes: Sequence[int], kinds: Sequence[str]) -> list[Part]:
     found = []
     for nr_live in sizes:
         names = [name for name in workloads.names() if not workloads.get(name).why_not(nr_live)]
-        for kind in (COUNTS, TIMES):
+        for kind in KINDS if nr_live <= MOST_BEHIND else (COUNTS, TIMES):
             each = _per_part(kind, nr_live)
             batches = [tuple(names[i : i + each]) for i in range(0, len(names), each)]
             found += [Part(kind, nr_live, batch) for batch in batches if kind in kinds]
@@ -115,13 +133,15 @@ def _per_part(kind: str, nr_live: int) -> int:
     """How many workloads are one part; asv starts for each, which takes ten seconds or more."""
     if nr_live >= SLOW_CELLS:
         return NR_SLOW
-    return NR_WORKLOADS if kind == TIMES or nr_live >= LARGE_COUNTS else len(workloads.names())
+    return NR_WORKLOADS if kind in _OF_TIMES or nr_live >= LARGE_COUNTS else len(workloads.names())
 
 
-def stored(results_dir: Path, machine: str, commit: str) -> pd.DataFrame | None:
+def stored(
+    results_dir: Path, machine: str, commit: str, metrics: Mapping[str, Metric] = METRICS
+) -> pd.DataFrame | None:
     """All cells of the commit, as `results.tidy` has them; None before the first."""
     try:
-        return results.tidy(results_dir, results.find_run(results_dir, machine, commit))
+        return results.tidy(results_dir, results.find_run(results_dir, machine, commit), metrics)
     except results.ResultsError:
         return None
 
@@ -131,7 +151,7 @@ def missing(frame: pd.DataFrame | None, part: Part, variants: Sequence[str]) -> 
     every = set(itertools.product(variants, part.workloads))
     if frame is None:
         return every
-    metrics = {results.METRICS[name].name for name in BENCHMARKS[part.kind]}
+    metrics = {part.metrics[name].name for name in BENCHMARKS[part.kind]}
     if part.kind == TIMES:
         metrics -= {"ns_again", "load"}  # of one variant, and taken with the others
     rows = frame[
@@ -141,20 +161,11 @@ def missing(frame: pd.DataFrame | None, part: Part, variants: Sequence[str]) -> 
     ]
     gone = every - set(zip(rows["variant"], rows["workload"], strict=True))
     rows = rows[rows["status"].isin({results.NOT_MEASURED, results.STALE})]
-    found = set(zip(rows["variant"], rows["workload"], strict=True)) & every | gone
-    return found - (_too_long(frame, part.nr_live) if part.kind == TIMES else set())
+    return set(zip(rows["variant"], rows["workload"], strict=True)) & every | gone
 
 
 #: Variant and workload.
 Key = tuple[str, str]
-
-
-def _too_long(frame: pd.DataFrame, nr_live: int) -> set[Key]:
-    """Cells whose window takes more than `WINDOW_S`, by their nodes."""
-    nodes = results.select(frame, metric="nodes_per_op", nr_live=nr_live)
-    ops = nodes["workload"].map(results.nr_measured)
-    long = nodes[nodes["value"] * ops * NODE_NS > WINDOW_S * 1e9]
-    return set(zip(long["variant"], long["workload"], strict=True))
 
 
 def pattern(part: Part, cells: set[Key]) -> str:
@@ -198,8 +209,11 @@ class Reference:
 
     def left(self, todo: Sequence[Part]) -> list[tuple[Part, set[Key]]]:
         """Parts with their missing cells; those that are whole are left out."""
-        frame = stored(self.results_dir, self.machine, self.commit)
-        found = [(part, missing(frame, part, self.variants)) for part in todo]
+        grids = {part.kind in _OF_RCACHE: part for part in todo}
+        frames = {behind: self._stored(part) for behind, part in grids.items()}
+        found = [
+            (part, missing(frames[part.kind in _OF_RCACHE], part, self.variants)) for part in todo
+        ]
         return [(part, cells) for part, cells in found if cells]
 
     def measure(self, todo: Sequence[Part]) -> int:
@@ -211,8 +225,7 @@ class Reference:
         begun = self.left(todo)
         for index, (part, _) in enumerate(begun):
             # Counts decide which cells have times, so they are looked up again.
-            frame = stored(self.results_dir, self.machine, self.commit)
-            cells = missing(frame, part, self.variants)
+            cells = missing(self._stored(part), part, self.variants)
             if cells:
                 self.say(
                     f"part {index + 1} of {len(begun)}: {part}; {self.estimate(begun[index:])}"
@@ -256,12 +269,15 @@ class Reference:
 
     def _disturbed(self, part: Part, load: Load) -> set[str]:
         """Workloads of a part of times that have to be measured again."""
-        if part.kind == COUNTS:
+        if part.kind not in _OF_TIMES:
             return set()
         if load.is_loaded:
             return set(part.workloads)
-        frame = stored(self.results_dir, self.machine, self.commit)
-        return set() if frame is None else _apart(frame, part)
+        frame = self._stored(part)
+        return set() if frame is None or part.kind != TIMES else _apart(frame, part)
+
+    def _stored(self, part: Part) -> pd.DataFrame | None:
+        return stored(self.results_dir, self.machine, self.commit, part.metrics)
 
     @property
     def loads(self) -> Path:

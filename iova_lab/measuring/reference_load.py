@@ -10,6 +10,8 @@ import msgspec
 from iova_lab.basics.reading import Row, read_rows
 
 COUNTS, TIMES = "counts", "times"
+#: The same behind the per-CPU caches.
+RCACHE_COUNTS, RCACHE_TIMES = "rcache-counts", "rcache-times"
 #: How often a disturbed cell is measured, the first time among them.
 MOST_TRIES = 3
 #: Where the row of each part is, in the folder of the machine.
@@ -39,9 +41,9 @@ def rows_of(folder: Path, commit: str) -> list[Row]:
     return [row for row in rows if commit.startswith(row["commit"][:8])]
 
 
-def conditions(folder: Path, commit: str) -> str:
+def conditions(folder: Path, commit: str, kind: str = TIMES) -> str:
     """What disturbed the times of ``commit``, in a sentence; "not recorded" without such rows."""
-    rows = [row for row in rows_of(folder, commit) if row["kind"] == TIMES]
+    rows = [row for row in rows_of(folder, commit) if row["kind"] == kind]
     if not rows:
         return "not recorded"
     last = {(row["nr_live"], name): row for row in rows for name in row["workloads"]}

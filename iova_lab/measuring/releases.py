@@ -16,7 +16,7 @@ import msgspec
 import iova_variants
 from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError, NoResultsError
-from iova_lab.basics.reading import read_rows
+from iova_lab.basics.reading import packed, read_rows
 from iova_lab.basics.writing import write_rows
 from iova_lab.measuring.cells import NODE_BUDGET
 from iova_lab.measuring.counts import count
@@ -25,7 +25,7 @@ from iova_variants import LINUX, OWN
 
 #: What is measured if nobody names another: Debian's series of today, where apt has them.
 SOURCES = ("debian-6.1", "debian-6.12", "debian-7.2", "debian-7.3")
-#: The common case first, then searches that walk.
+#: The common case first, then searches that walk; with instructions, and in the tables.
 CELLS = (
     *("near_empty@100", "trace_6_1@100", "trace_6_12@100", "ring@10000"),
     *("random_replace@10000", "full_32bit@10000", "high_limit@10000"),
@@ -33,6 +33,8 @@ CELLS = (
 #: Behind the file's own per-CPU caches: what they are for, and what they can't serve.
 BEHIND = OWN
 RCACHE_CELLS = ("near_empty@100", "trace_6_1@100", "trace_6_12@100", "cross_cpu@1000")
+#: Sizes of the grid of all workloads, which has counts without instructions.
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 #: What the name of a source stands behind where a variant is asked for.
 PREFIX = LINUX
 COUNTS, TEXTS = "counts.jsonl", "texts.jsonl"
@@ -65,6 +67,11 @@ class Row:
         """NAME@N."""
         return f"{self.workload}@{self.nr_live}"
 
+    @property
+    def is_shown(self) -> bool:
+        """Does it have a row of its own on the page, or is it one of the grid?"""
+        return self.rcache != "off" or self.cell in CELLS
+
 
 @dataclass(frozen=True)
 class Text:
@@ -75,13 +82,26 @@ class Text:
     files: dict[str, str]
 
 
-def cells() -> list[tuple[str, str]]:
-    """What is counted of each source: NAME@N, and the rcache in front."""
-    return [(cell, "off") for cell in CELLS] + [(cell, BEHIND) for cell in RCACHE_CELLS]
+def cells(largest: float = 0) -> list[tuple[str, str]]:
+    """What is counted of each source: NAME@N, and the rcache in front.
+
+    With every workload at each of `SIZES` up to ``largest`` live ranges.
+    """
+    grid = (
+        f"{name}@{nr_live}"
+        for nr_live in SIZES
+        for name in workloads.names()
+        if nr_live <= largest and workloads.get(name).why_not(nr_live) is None
+    )
+    alone = dict.fromkeys((*CELLS, *grid))
+    return [(cell, "off") for cell in alone] + [(cell, BEHIND) for cell in RCACHE_CELLS]
 
 
 def measure(
-    texts: Sequence[Text], results: Path, on_progress: Callable[[], object] = lambda: None
+    texts: Sequence[Text],
+    results: Path,
+    largest: float = 0,
+    on_progress: Callable[[], object] = lambda: None,
 ) -> None:
     """Count all `cells` of sources into ``results``; other sources' rows there are kept.
 
@@ -90,7 +110,7 @@ def measure(
     """
     for text in texts:
         rows = []
-        for cell, rcache in cells():
+        for cell, rcache in cells(largest):
             rows.append(_count(text, cell, rcache))
             on_progress()
         _store(results, text, rows)
@@ -116,7 +136,7 @@ def _count(text: Text, cell: str, rcache: str) -> Row:
         refused=found.nr_failures,
         needlessly=found.nr_spurious,
         bytes_per_range=found.bytes_per_range,
-        instructions=per_op(variant, stream, rcache),
+        instructions=per_op(variant, stream, rcache) if row.is_shown else None,
         hit_rate=found.hit_rate,
     )
 
@@ -126,7 +146,9 @@ def _store(results: Path, text: Text, rows: Sequence[Row]) -> None:
     old = [asdict(row) for row in load(results) if row.source != text.source]
     new = [asdict(row) for row in rows]
     order = ("source", "rcache", "workload", "nr_live")
-    write_rows(results / COUNTS, [*old, *new], lambda row: "\0".join(str(row[k]) for k in order))
+    path = results / COUNTS
+    write_rows(packed(path), [*old, *new], lambda row: "\0".join(str(row[k]) for k in order))
+    path.unlink(missing_ok=True)  # not packed, of an earlier version
     texts = [asdict(one) for one in load_texts(results)]
     write_rows(results / TEXTS, [*texts, asdict(text)], lambda row: str(row["source"]))
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import ast
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,15 @@ from iova_lab.measuring.asv_runs import find_run as find_run
 from iova_lab.measuring.catalogue import fake_variants
 from iova_lab.measuring.cells import Missing
 from iova_lab.measuring.frames import columns_of, rows_of
+from iova_lab.measuring.metrics import (
+    METRICS,
+    MOST_BEHIND,
+    OF_FAKES,
+    OF_LIVE,
+    RCACHE_METRICS,
+    TIMES,
+    Metric,
+)
 from iova_variants.opstream import Op
 
 PARAM_NAMES = ["variant", "workload", "nr_live"]
@@ -37,6 +45,11 @@ OVER_BUDGET, FAILED = str(Missing.OVER_BUDGET), str(Missing.FAILED)
 NO_SUCH_SIZE = "not applicable: the workload has no such size"
 KEEPS_NONE = "not applicable: it keeps no ranges"
 ENDS_EMPTY = "not applicable: the workload ends with no live range"
+LARGER = f"not applicable: behind an rcache, sizes end at {MOST_BEHIND:,} live ranges"
+
+#: A window that takes longer is not timed, at this many ns for a node.
+WINDOW_S, NODE_NS = 10.0, 20.0
+TOO_LONG = f"over the node budget of times: the window would take more than {WINDOW_S:g} s"
 
 REASONS = {
     FAILED: "failed (error, crash or time-out; `asv run --show-stderr` prints which)",
@@ -45,48 +58,14 @@ REASONS = {
     OVER_BUDGET: "over the node budget (the window would take too long)",
 }
 
+_BEHIND = frozenset(metric.name for metric in RCACHE_METRICS.values())
+
 #: Values of the metric why_not, as in benchmarks/coverage.py.
 WHY_NOT = {1: NOT_APPLICABLE, 2: OVER_BUDGET}
 
 
 class _Benchmark(msgspec.Struct):
     version: str | None = None
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One question of the suite: asv's name for it, ours, and the unit."""
-
-    benchmark: str
-    name: str
-    unit: str
-
-
-METRICS = {
-    metric.benchmark: metric
-    for metric in (
-        Metric("latency.Latency.time_window", "ns_per_op", "ns/op"),
-        Metric("nodes.NodesMean.track_nodes_per_op", "nodes_per_op", "nodes/op"),
-        Metric("nodes.NodesWorst.track_worst_op", "worst_nodes", "nodes"),
-        Metric("refusals.Failures.track_failures", "failures", "requests"),
-        Metric(
-            "refusals.SpuriousFailures.track_spurious_failures", "spurious_failures", "requests"
-        ),
-        Metric("refusals.AboveLimit.track_above_limit", "above_limit", "requests"),
-        Metric("memory.BytesPerRange.track_bytes_per_range", "bytes_per_range", "bytes"),
-        Metric("span.Span.track_span_per_pfn", "span_per_pfn", "pfns/live pfn"),
-        Metric("drift.Drift.time_window", "ns_again", "ns/op"),
-        Metric("drift.Load.track_load", "load", "processes"),
-        Metric("coverage.Coverage.track_why_not", "why_not", "reason"),
-    )
-}
-
-
-TIMES = ("ns_per_op", "ns_again")
-#: What a variant has that keeps no ranges.
-OF_FAKES = (*TIMES, "nodes_per_op", "why_not", "load")
-#: What needs a live range after the window.
-OF_LIVE = ("bytes_per_range", "span_per_pfn")
 
 
 @cache
@@ -181,9 +160,10 @@ class _Asked(NamedTuple):
     status: str
 
 
-def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
+def tidy(results_dir: Path, run: Run, metrics: Mapping[str, Metric] = METRICS) -> pd.DataFrame:
     """One row per cell of the grid (metric x workload x variant x nr_live), sorted.
 
+    ``metrics`` are `METRICS` or `RCACHE_METRICS`.
     Columns are those of `CellRow`: ci_lo and ci_hi are 99 %, NaN where asv stored none or an
     infinite one; reason is empty, or why there is no value.  Status is measured, failed (asv's
     null: error, crash, time-out), stale (of another version of the benchmark), not applicable
@@ -195,22 +175,22 @@ def tidy(results_dir: Path, run: Run) -> pd.DataFrame:
     benchmarks = read_file(path, dict[str, Any])
     rows: list[dict[str, Any]] = []
     for benchmark, values in run.results.items():
-        if benchmark not in METRICS or benchmark not in benchmarks:
+        if benchmark not in metrics or benchmark not in benchmarks:
             continue  # renamed or removed since; old files outlive benchmarks.json
         now = convert(benchmarks[benchmark], _Benchmark, path, WRITTEN_BY, benchmark)
         stale = values.version not in (None, now.version)
-        rows += _cells(run, METRICS[benchmark], stale)
+        rows += _cells(run, metrics[benchmark], stale)
     if not rows:
         raise ResultsError(
-            f"{run.path}: holds none of our benchmarks ({', '.join(METRICS)}); run `asv run`"
+            f"{run.path}: holds none of our benchmarks ({', '.join(metrics)}); run `asv run`"
         )
-    frame = _complete(pd.DataFrame(rows))
+    frame = _complete(pd.DataFrame(rows), metrics)
     return frame.assign(machine=run.machine, commit=run.commit, date=run.date)[COLUMNS]
 
 
-def _complete(frame: pd.DataFrame) -> pd.DataFrame:
+def _complete(frame: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     """Add the cells that asv has no row for, and the reason of each that has no value."""
-    units = {metric.name: metric.unit for metric in METRICS.values()}
+    units = {metric.name: metric.unit for metric in metrics.values()}
     axes = [sorted(units), *(sorted(set(frame[key])) for key in ("workload", "variant", "nr_live"))]
     keys = ["metric", "workload", "variant", "nr_live"]
     grid = pd.MultiIndex.from_product(axes, names=keys)
@@ -219,13 +199,24 @@ def _complete(frame: pd.DataFrame) -> pd.DataFrame:
     frame["unit"] = frame["metric"].map(units)
     frame["nr_samples"] = frame["nr_samples"].fillna(0).astype(int)
     why = frame[frame["metric"] == "why_not"].set_index(keys[1:])["value"].map(WHY_NOT).to_dict()
-    fakes = fake_variants(set(frame["variant"]))
-    found = [
-        _why(row, why.get((row.workload, row.variant, row.nr_live)), fakes)
-        for row in rows_of(frame, _Asked)
-    ]
+    fakes, too_long = fake_variants(set(frame["variant"])), _too_long(frame)
+    found = []
+    for row in rows_of(frame, _Asked):
+        cell = row.workload, row.variant, row.nr_live
+        status, reason = _why(row, why.get(cell), fakes)
+        if status == NOT_MEASURED and row.metric in TIMES and cell in too_long:
+            status, reason = OVER_BUDGET, TOO_LONG
+        found.append((status, reason))
     frame["status"], frame["reason"] = zip(*found, strict=True)
     return frame
+
+
+def _too_long(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
+    """Workload, variant, nr_live of the windows that take more than `WINDOW_S`, by their nodes."""
+    nodes = select(frame, metric="nodes_per_op")
+    ops = nodes["workload"].map(nr_measured)
+    long = nodes[nodes["value"] * ops * NODE_NS > WINDOW_S * 1e9]
+    return set(zip(long["workload"], long["variant"], long["nr_live"], strict=True))
 
 
 def _why(row: _Asked, coverage: str | None, fakes: frozenset[str]) -> tuple[str, str]:
@@ -236,6 +227,8 @@ def _why(row: _Asked, coverage: str | None, fakes: frozenset[str]) -> tuple[str,
         return row.status, REASONS[row.status]
     if row.variant in fakes and row.metric not in OF_FAKES:
         return NOT_APPLICABLE, KEEPS_NONE
+    if row.metric in _BEHIND and row.nr_live > MOST_BEHIND:
+        return NOT_APPLICABLE, LARGER
     if coverage == NOT_APPLICABLE or _no_such_size(row.workload, row.nr_live):
         return NOT_APPLICABLE, NO_SUCH_SIZE
     if coverage == OVER_BUDGET:

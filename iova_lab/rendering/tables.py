@@ -11,13 +11,13 @@ import pandas as pd
 
 from iova_lab.measuring.cells import number as number
 from iova_lab.measuring.frames import grouped, rows_of
+from iova_lab.measuring.metrics import TIMES
 from iova_lab.measuring.results import (
     FAILED,
     NOT_APPLICABLE,
     NOT_MEASURED,
     OVER_BUDGET,
     STALE,
-    TIMES,
     CellRow,
     select,
 )

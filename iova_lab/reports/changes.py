@@ -26,7 +26,7 @@ from iova_lab.basics import repository
 from iova_lab.basics.errors import InvalidValueError
 from iova_lab.basics.reading import read_json, read_rows, read_table, row_files
 from iova_lab.checking import promises_results
-from iova_lab.measuring import asv_runs, results
+from iova_lab.measuring import asv_runs, metrics, results
 from iova_lab.measuring.cells import number
 from iova_lab.rendering.pages import write_page
 
@@ -113,7 +113,7 @@ def read(folder: Path) -> pd.DataFrame:
 def _asv(folder: Path, machine: str) -> pd.DataFrame:
     rows = results.select(results.tidy(folder, asv_runs.find_run(folder, machine)))
     rows = rows[~rows["metric"].isin(NOT_COMPARED)]
-    exact = ~rows["metric"].isin(results.TIMES)
+    exact = ~rows["metric"].isin(metrics.TIMES)
     rows = rows.assign(
         source=machine,
         lo=rows["ci_lo"].mask(exact, rows["value"]),
@@ -240,7 +240,7 @@ def by_variant(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per variant, workload and metric, the greatest change first: all sizes, old and new."""
     numbers = rows[["metric", "nr_live", "old", "new"]].itertuples(index=False)
     text = [
-        f"{nr_live:,}: {_both(old, new, exact=metric not in results.TIMES)}"
+        f"{nr_live:,}: {_both(old, new, exact=metric not in metrics.TIMES)}"
         for metric, nr_live, old, new in numbers
     ]
     keys = ["variant", "workload", "metric", "source"]

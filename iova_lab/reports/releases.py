@@ -64,27 +64,34 @@ def write_releases(results: Path, out_dir: Path) -> Path:
     timed = releases_times.of(results / releases_times.FOLDER, texts[0].source)
     verdicts = releases_times.verdicts(timed)
     answer = _answer(rows, texts, names)
+    shown_rows = [row for row in rows if row.is_shown]
     out_dir.mkdir(parents=True, exist_ok=True)
-    save(figure(ratios(rows, names), answer), out_dir / "releases")
+    save(figure(ratios(shown_rows, names), answer), out_dir / "releases")
     return write_page(
         out_dir,
         "releases",
         answer=answer,
         first=names[texts[0].source],
         steps=[_step(rows, pair, names) for pair in pairwise(texts)],
-        tables=[(one, table(rows, one, names)) for one in QUANTITIES],
+        tables=[(one, table(shown_rows, one, names)) for one in QUANTITIES],
         times=releases_times.table(timed, verdicts, names),
         loads=releases_times.loads(timed),
         unexplained=releases_times.unexplained(verdicts, rows, SAME),
         same=percent(SAME, sign=""),
         not_counted=_not_counted(rows, names),
         compare=releases_times.command(texts),
-        counts=f"{releases.COMMAND} {' '.join(text.source for text in texts)}",
+        counts=f"{releases.COMMAND} {' '.join(text.source for text in texts)}"
+        + (f" --largest {largest}" if (largest := _largest(rows)) else ""),
         budget=releases_times.BUDGET_S,
         made=provenance.of_files(
             [results / releases.COUNTS, results / releases.TEXTS], results.name
         ),
     )
+
+
+def _largest(rows: Sequence[Row]) -> int:
+    """Up to which size all workloads were counted; 0 where they were not."""
+    return max((row.nr_live for row in rows if not row.is_shown), default=0)
 
 
 def columns(texts: Sequence[Text]) -> dict[str, str]:
@@ -164,9 +171,9 @@ def _answer(rows: Sequence[Row], texts: Sequence[Text], names: dict[str, str]) -
         in {("nodes", "off"), ("instructions", "off"), ("bytes_per_range", BEHIND)}
     )
     moved = [one for one in nodes if one.after != one.before]
-    what = f"{len(moved)} of {len(nodes)} workloads visit" if moved else "no workload visits"
+    where = f"in {len(moved)} of {len(nodes)}" if moved else f"in none of {len(nodes)}"
     return (
-        f"From {names[first]} to {names[last]}, {what} other nodes without"
+        f"From {names[first]} to {names[last]}, requests visit other nodes {where} cells without"
         " per-CPU caches,"
         f" {_most('instructions per op', instructions)}, and"
         f" {_most('bytes per range with its per-CPU caches', bytes_)}."
@@ -215,13 +222,13 @@ def _line(quantity: Quantity, found: Sequence[Change]) -> str:
         return f"{quantity.in_short}: {Missing.NOT_MEASURED}."
     moved = [one for one in found if one.after != one.before]
     if not moved:
-        return f"{quantity.in_short}: the same on all {len(found)} workloads."
+        return f"{quantity.in_short}: the same in all {len(found)} cells."
     if len(moved) <= 3:
         changed = "; ".join(_from_to(one, quantity) for one in moved)
     else:
         low, high = (pick(moved, key=lambda one: one.share) for pick in (min, max))
         changed = f"from {_from_to(low, quantity)} to {_from_to(high, quantity)}"
-    return f"{quantity.in_short}: changed on {len(moved)} of {len(found)} workloads: {changed}."
+    return f"{quantity.in_short}: changed in {len(moved)} of {len(found)} cells: {changed}."
 
 
 def _from_to(one: Change, quantity: Quantity) -> str:

@@ -9,6 +9,7 @@ from iova_lab.measuring import (
     catalogue,
     drift,
     flags,
+    metrics,
     provenance,
     reference_load,
     results,
@@ -111,6 +112,6 @@ def _measured_sizes(frame: pd.DataFrame) -> dict[str, str]:
 
 def _coverage(frame: pd.DataFrame) -> str:
     """How many cells of the suite's own metrics have a value, and why the others have none."""
-    shown = frame[frame["metric"].isin([*tables.SHOWN, "worst_nodes", *results.OF_LIVE])]
+    shown = frame[frame["metric"].isin([*tables.SHOWN, "worst_nodes", *metrics.OF_LIVE])]
     counts = shown["status"].value_counts()
     return ", ".join(f"{count:,} {status}" for status, count in counts.items())

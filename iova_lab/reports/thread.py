@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from iova_lab.measuring.cells import number
-from iova_lab.measuring.results import TIMES, select, why_missing
+from iova_lab.measuring.metrics import TIMES
+from iova_lab.measuring.results import select, why_missing
 from iova_lab.measuring.statistics import Interval
 from iova_lab.rendering.tables import exponent
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from iova_lab.measuring.cells import number
 from iova_lab.measuring.growth import FLAT
-from iova_lab.measuring.results import TIMES
+from iova_lab.measuring.metrics import TIMES
 from iova_lab.measuring.scaling import ratios
 from iova_lab.measuring.statistics import NONE, Interval
 from iova_lab.rendering.tables import change

@@ -12,7 +12,7 @@ from typing import Any
 from asv import util
 from asv.results import Results
 
-from iova_lab.measuring.results import METRICS
+from iova_lab.measuring.metrics import METRICS, RCACHE_METRICS
 
 DAY_MS = 86_400_000
 VARIANTS = ["anchor", "cached32", "cached64", "mainline", "null"]
@@ -20,7 +20,9 @@ WORKLOADS = ["lost_space", "near_empty", "random_replace", "ring", "startup"]
 SIZES = [100, 1_000, 10_000, 100_000]
 NR_MEASURED = 1200
 
-BENCHMARKS = {metric.name: metric.benchmark for metric in METRICS.values()}
+BENCHMARKS = {
+    metric.name: metric.benchmark for metric in (*METRICS.values(), *RCACHE_METRICS.values())
+}
 
 #: A value, or samples in seconds; NaN is skipped, None failed.
 Value = float | list[float] | None

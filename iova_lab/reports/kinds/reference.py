@@ -16,6 +16,7 @@ def _write(
     commit: str | None = None,
 ) -> dict[str, Path]:
     from iova_lab.measuring.asv_runs import machines
+    from iova_lab.reports.behind import write_behind
     from iova_lab.reports.report import write_report
 
     if machine is None:
@@ -24,7 +25,9 @@ def _write(
             raise NotFoundError(f"--machine must be one of: {', '.join(found)}")
         machine = found[0]
     folder = out or Path("reports", machine)
-    return {"report": write_report(results, machine, baseline, folder, commit)}
+    written = {"report": write_report(results, machine, baseline, folder, commit)}
+    behind = write_behind(results, machine, baseline, folder, commit)
+    return written | ({"behind": behind} if behind else {})
 
 
 KIND = Kind(
