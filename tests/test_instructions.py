@@ -128,7 +128,24 @@ def test_a_size_below_the_smallest_is_refused(tmp_path: Path) -> None:
     arguments = ["counts", "null", "--largest", "10", "--out", str(tmp_path / "x.csv")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code != 0
-    assert "the smallest size is 100" in done.stderr
+    assert "no power of ten from 100 on lies within 100 and 10" in done.stderr
+
+
+def test_some_workloads_are_counted_at_the_sizes_that_are_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "counts.csv"
+    words = ["counts", "candidate", "--workloads", "ring, startup", "--smallest", "1000"]
+    done = CliRunner().invoke(main, [*words, "--largest", "1e4", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    frame = pd.read_csv(out)
+    cells = [(name, size) for name in ("ring", "startup") for size in (1_000, 10_000)]
+    assert list(zip(frame["workload"], frame["nr_live"], strict=True)) == cells
+    done = CliRunner().invoke(main, ["counts", "candidate", "--workloads", "no", "--out", str(out)])
+    assert done.exit_code == 1
+    assert "no workload named 'no'" in done.stderr
+    alone = ["counts", "candidate", "--workloads", "near_empty", "--smallest", "1000"]
+    done = CliRunner().invoke(main, [*alone, "--out", str(out)])
+    assert done.exit_code == 2
+    assert "near_empty: no such sizes" in done.stderr
 
 
 def test_who_is_too_slow_at_one_size_is_not_asked_at_the_next(

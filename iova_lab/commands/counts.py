@@ -12,14 +12,24 @@ from iova_lab.rendering.console import progress
 
 @click.command()
 @click.argument("variants", type=VARIANT, nargs=-1, required=True)
-@click.option("--largest", type=POSITIVE, default=1e6, help="Live ranges: 100, 1000, ... this.")
+@click.option("--workloads", metavar="NAME,...", help="Of these workloads.  Default: all.")
+@click.option(
+    "--smallest", type=POSITIVE, default=100, help="Live ranges, powers of ten: from this"
+)
+@click.option("--largest", type=POSITIVE, default=1e6, help="... to this.")
 @click.option("--out", type=PATH, required=True, help="The CSV file.")
 @rcache_option("The kernel's per-CPU caches in front of each variant.")
 @click.option("--instructions", is_flag=True, help="Count instructions too, with callgrind.")
 def counts(
-    variants: tuple[str, ...], largest: float, out: Path, rcache: str, instructions: bool
+    variants: tuple[str, ...],
+    workloads: str | None,
+    smallest: float,
+    largest: float,
+    out: Path,
+    rcache: str,
+    instructions: bool,
 ) -> None:
-    """Count the nodes that VARIANTS visit on all workloads and traces, into one CSV file.
+    """Count the nodes that VARIANTS visit on workloads and traces, into one CSV file.
 
     The counts are exact and the same on every machine.  Up to 10^6 live ranges take half an hour;
     after Ctrl-C the file has the finished cells.  OUT is compressed if its name ends in .gz, and
@@ -31,24 +41,37 @@ def counts(
     Examples:
       iova-lab counts mainline candidate --largest 1000 --out counts.csv
       iova-lab counts mainline candidate --largest 1000 --rcache 6.7 --out rcache.csv
+      iova-lab counts mainline candidate --workloads ring,startup --smallest 1e7 --largest 1e7 \\
+        --instructions --out large.csv
     """
     import pandas as pd
 
     from iova_lab.basics.writing import write_whole
     from iova_lab.measuring import counts as counting
     from iova_lab.measuring import provenance
+    from iova_lab.workloads import get
 
     if instructions and rcache != "off":
         raise click.UsageError("instructions are counted without an rcache: give one of the two")
-    sizes = [10**power for power in range(2, 10) if 10**power <= largest]
+    names = [name.strip() for name in (workloads or "").split(",") if name.strip()]
+    for name in names:
+        get(name)
+    sizes = [10**power for power in range(2, 10) if smallest <= 10**power <= largest]
     if not sizes:
-        raise click.BadParameter("the smallest size is 100", param_hint="--largest")
+        raise click.BadParameter(
+            f"no power of ten from 100 on lies within {smallest:,.0f} and {largest:,.0f}",
+            param_hint="--smallest, --largest",
+        )
+    if not counting.cells(sizes, names):
+        raise click.UsageError(f"{', '.join(names)}: no such sizes; `iova-lab list` shows them")
     out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[counting.Row] = []
-    total = len(counting.cells(sizes)) * len(variants)
+    total = len(counting.cells(sizes, names)) * len(variants)
     try:
         with progress() as bar:
-            found = counting.measure(variants, sizes, instructions=instructions, rcache=rcache)
+            found = counting.measure(
+                variants, sizes, names=names, instructions=instructions, rcache=rcache
+            )
             rows.extend(bar.track(found, total, description="count"))
     finally:
         text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")

@@ -233,11 +233,11 @@ class Row:
     reason: str = ""
 
 
-def cells(sizes: Sequence[int]) -> list[tuple[str, int]]:
-    """Workloads, each at those of ``sizes`` that it has."""
+def cells(sizes: Sequence[int], names: Sequence[str] = ()) -> list[tuple[str, int]]:
+    """Workloads, all or those of these ``names``, each at those of ``sizes`` that it has."""
     return [
         (name, size)
-        for name in workloads.names()
+        for name in names or workloads.names()
         for size in sizes
         if workloads.get(name).why_not(size) is None
     ]
@@ -247,15 +247,16 @@ def measure(
     variants: Sequence[str],
     sizes: Sequence[int],
     *,
+    names: Sequence[str] = (),
     instructions: bool = False,
     rcache: str = "off",
 ) -> Iterator[Row]:
     """Count every cell on every variant, cell by cell; ``rcache`` stands in front of each.
 
-    Raises `ToolError` without valgrind.
+    ``names`` are those of workloads, by default all.  Raises `ToolError` without valgrind.
     """
     too_slow: set[tuple[str, str]] = set()
-    for workload, nr_live in cells(sizes):
+    for workload, nr_live in cells(sizes, names):
         stream = workloads.generate(workload, nr_live)
         for variant in variants:
             reason = f"more than {NODE_BUDGET:,} nodes"
