@@ -23,6 +23,7 @@ from iova_lab.rendering.pages import read_page
 from iova_lab.reports import fidelity
 from iova_lab.reports.candidate import age, costs, criteria, objections, page, sources
 from iova_lab.reports.thread import Answer
+from tests.support.tables import rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -128,6 +129,23 @@ def test_a_page_of_counts_alone_names_what_is_missing(tmp_path: Path) -> None:
     assert max(map(len, mail.splitlines())) <= 72
     assert mail.isascii()
     assert mail.count(costs.NOT_MEASURED) >= 5
+
+
+def test_ten_million_live_ranges_have_a_table_of_their_own(tmp_path: Path) -> None:
+    results = write(tmp_path / "results", counts())
+    heading = "Ten million live ranges"
+    out = page.write_evidence(results, tmp_path / "without").parent
+    assert heading not in (out / "candidate.md").read_text()
+    frame = counts()
+    rows = frame[(frame["nr_live"] == 100) & frame["variant"].isin(["mainline", SUBJECT])]
+    rows = rows.assign(nr_live=10_000_000)
+    missing = (rows["workload"] == "random_replace") & (rows["variant"] == "mainline")
+    rows.loc[missing, ["nodes", "worst", "instructions", "bytes_per_range"]] = np.nan
+    rows.to_csv(results / SUBJECT / sources.TEN_MILLION, index=False)
+    out = page.write_evidence(results, tmp_path / "out").parent
+    table = {row[0]: row[1:] for row in rows_of((out / "candidate.md").read_text(), heading)}
+    assert table["ring"] == ["4", "2", "100", "60", "100", "20", "64", "64"]
+    assert table["random_replace"] == ["-", "2", "-", "60", "-", "20", "-", "64"]
 
 
 def test_a_bar_that_is_missed_stands_in_the_first_line(tmp_path: Path) -> None:

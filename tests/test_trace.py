@@ -34,7 +34,7 @@ def rows(*calls: tuple[int, int, int]) -> npt.NDArray[np.void]:
     return table
 
 
-def columns() -> dict[str, npt.NDArray[Any]]:
+def columns() -> dict[str, Any]:
     """The fields of a good trace, an array each."""
     return {name: GOOD[name] for name in GOOD.dtype.names or ()}
 

@@ -59,6 +59,7 @@ def write_evidence(results: Path, out_dir: Path) -> Path:
         old=old,
         nodes=_table(largest(sources.counts, "nodes")),
         worst=_table(largest(sources.counts, "worst")),
+        ten_million=_ten_million(sources.ten_million),
         compared=sorted(sources.compared),
         subject=SUBJECT,
         made=provenance.table(sources.made),
@@ -100,6 +101,26 @@ def _table(wide: pd.DataFrame) -> pd.DataFrame:
     first = list(by_variant(wide).columns)
     text = wide[[*first, *sorted(set(wide.columns) - set(first))]].map(number)
     return text.rename_axis(columns=None).reset_index()
+
+
+def _ten_million(frame: pd.DataFrame) -> pd.DataFrame | None:
+    """A row per workload: nodes and instructions per op, today's and ours, and bytes per range."""
+    if frame.empty:
+        return None
+    wide = frame.pivot(index="workload", columns="variant")
+    table = pd.DataFrame(
+        {
+            f"{what}, {name}": wide[column][name].map(number)
+            for column, what in (
+                ("nodes", "nodes/op"),
+                ("instructions", "instructions/op"),
+                ("worst", "nodes, worst op"),
+                ("bytes_per_range", "bytes/range"),
+            )
+            for name in (TODAY, SUBJECT)
+        }
+    )
+    return table.reset_index()
 
 
 def _mail(answer: str, found: list[Criterion], asked: list[Answer], old: list[str]) -> str:

@@ -24,6 +24,8 @@ from iova_lab.reports import fidelity
 
 COUNTS = "counts.csv.gz"
 INSTRUCTIONS = "instructions.csv.gz"
+#: The same at 10^7 live ranges.
+TEN_MILLION = "ten_million.csv.gz"
 #: The plainest exact top-down search, where it can be paid for: whose span ours must have.
 EXACT = "no_cache.csv.gz"
 SOAK = "soak.json"
@@ -42,7 +44,8 @@ class Sources:
     """All that the page stands on.
 
     ``counts``: a row per workload, nr_live and variant, exact (`iova-lab counts`).
-    ``instructions``: the same with instructions per op in user space, counted by callgrind.
+    ``instructions``: the same with instructions per op in user space, counted by callgrind;
+    ``ten_million``: these at 10^7 live ranges.
     ``kernel``: rows of `iova-lab kernel fidelity`.  ``lockup``: of `iova-lab kernel lockup`.
     ``compared``: paired times, by rcache.  ``threads``, ``sweep``, ``locks``: contention measured
     and simulated; ``disturbed``: threads that are left out, by cell; ``loaded``: cells whose holds
@@ -65,6 +68,7 @@ class Sources:
     loaded: frozenset[tuple[str, str, int]] = frozenset()
     old_holds: frozenset[str] = frozenset()
     rcache: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ten_million: pd.DataFrame = field(default_factory=pd.DataFrame)
     made: dict[str, Provenance] = field(default_factory=dict)
 
 
@@ -97,6 +101,7 @@ def load(results: Path) -> Sources:
         locks=pd.DataFrame(store.read(contention, "lockups")),
         soak=soak,
         rcache=_csv(own / RCACHE),
+        ten_million=_csv(own / TEN_MILLION),
         made=_made(results, compared, soak),
     )
 
@@ -135,7 +140,7 @@ def _made(
     own = results / SUBJECT
     found = {
         f"{SUBJECT}/{name}": provenance.read(own / name)
-        for name in (COUNTS, EXACT, INSTRUCTIONS, RCACHE)
+        for name in (COUNTS, EXACT, INSTRUCTIONS, RCACHE, TEN_MILLION)
         if (own / name).exists()
     }
     if soak:
