@@ -24,3 +24,13 @@ def test_a_pipe_gets_a_line_now_and_then(
     assert len(lines) == nr_lines
     words = ["boots: 25 %", "mainline: 50 %", "mainline: 100 %", "all: 100 %"]
     assert all(line.startswith(word) for line, word in zip(lines, words, strict=False))
+
+
+def test_a_pipe_gets_lines_of_what_is_tracked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "EVERY_S", 0.0)
+    with console.progress() as bar:
+        assert list(bar.track(iter("ab"), total=2, description="count")) == ["a", "b"]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["count: 50 %", "count: 100 %"]

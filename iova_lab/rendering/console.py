@@ -66,4 +66,5 @@ def progress() -> Progress:
             left_words = f", about {timedelta(seconds=round(left))} left" if left else ""
             print(f"{task.description}: {task.percentage:.0f} %{left_words}", file=sys.stderr)
 
-    return Lines(console=console, disable=True, speed_estimate_period=SPEED_S)
+    # Without auto_refresh, `track` advances itself: a thread would not, where nothing is drawn.
+    return Lines(console=console, disable=True, auto_refresh=False, speed_estimate_period=SPEED_S)
