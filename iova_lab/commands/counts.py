@@ -41,8 +41,7 @@ def counts(
     Examples:
       iova-lab counts mainline candidate --largest 1000 --out counts.csv
       iova-lab counts mainline candidate --largest 1000 --rcache 6.7 --out rcache.csv
-      iova-lab counts mainline candidate --workloads ring,startup --smallest 1e7 --largest 1e7 \\
-        --instructions --out large.csv
+      iova-lab counts candidate --workloads ring --smallest 1e7 --largest 1e7 --out large.csv
     """
     import pandas as pd
 

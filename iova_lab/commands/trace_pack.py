@@ -20,7 +20,7 @@ def pack(path: Path, out: Path | None) -> None:
     Every command takes it as it takes the other.  All rows are in memory meanwhile.
 
     \b
-    Example:
+    Examples:
       iova-lab trace pack trace.npz --out small.npz
     """
     from iova_lab.traces.file import open_trace, pack_trace
