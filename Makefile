@@ -34,7 +34,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UNTIMED	:= mixed_routes|nvme_gappy|nvme_iova_7_3|single_queue|unaligned_128k
 TIMED	:= (?!.*\W($(UNTIMED))\W).*
 ONLY_100 := (near_empty|trace_\w+)., 100\)$$
-QUICK	:= --bench 'Latency$(TIMED), 10000\)$$' --bench 'Latency.*$(ONLY_100)' \
+QUICK	:= --bench '^latency$(TIMED), 10000\)$$' --bench '^latency.*$(ONLY_100)' \
 	   --bench 'Drift$(TIMED), 10000\)$$' --bench 'Load$(TIMED), 10000\)$$' \
 	   --bench 'NodesMean.*, (100|10000)\)$$' \
 	   --bench 'NodesWorst.*, (1000|10000)\)$$' --bench '(Failures|AboveLimit).*, 10000\)$$' \
