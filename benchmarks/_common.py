@@ -102,14 +102,14 @@ def generate(workload: str, nr_live: int) -> OpStream:
         raise NotImplementedError(f"not in this build: {error}") from error
 
 
-def counted(variant: str, stream: OpStream) -> WindowCounts:
+def counted(variant: str, stream: OpStream, rcache: str = "off") -> WindowCounts:
     """Count a window, once for all benchmarks; `SkipNotImplemented` if it exceeds the budget.
 
     Eight of the nine benchmarks ask about the same replay, which takes a minute where a linear
     variant holds a million ranges.
     """
     try:
-        return counts.count(variant, stream, NODE_BUDGET)
+        return counts.count(variant, stream, NODE_BUDGET, rcache=rcache)
     except iova_variants.TooLongError as error:
         raise SkipNotImplemented(f"more than {NODE_BUDGET:,} nodes: {error}") from error
 

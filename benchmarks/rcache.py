@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from asv_runner.benchmarks.mark import SkipNotImplemented
-
-from benchmarks._common import NODE_BUDGET, VARIANTS, WORKLOADS, Cells, ReplayClock
-from iova_lab.measuring import counts
-from iova_lab.measuring.counts import WindowCounts
+from benchmarks._common import VARIANTS, WORKLOADS, Cells, ReplayClock, counted
 from iova_lab.measuring.timing import best_window
-from iova_variants import TooLongError
 
 
 class Behind(Cells):
@@ -24,12 +19,6 @@ class Behind(Cells):
     fake_too = False
     rcache: ClassVar[str] = "6.7"
 
-    def counted(self, variant: str) -> WindowCounts:
-        try:
-            return counts.count(variant, self.stream, NODE_BUDGET, rcache=self.rcache)
-        except TooLongError as error:
-            raise SkipNotImplemented(f"more than {NODE_BUDGET:,} nodes: {error}") from error
-
 
 class HitRate(Behind):
     """Share of the window's requests that the caches answer; the rest reach the variant."""
@@ -37,7 +26,7 @@ class HitRate(Behind):
     unit = "hits/request"
 
     def track_hit_rate(self, variant: str, workload: str, nr_live: int) -> float:
-        rate = self.counted(variant).hit_rate
+        rate = counted(variant, self.stream, self.rcache).hit_rate
         assert rate is not None
         return rate
 
@@ -48,7 +37,7 @@ class Nodes(Behind):
     unit = "nodes/op"
 
     def track_nodes_per_op(self, variant: str, workload: str, nr_live: int) -> float:
-        return self.counted(variant).nodes_per_op
+        return counted(variant, self.stream, self.rcache).nodes_per_op
 
 
 class Worst(Behind):
@@ -57,7 +46,7 @@ class Worst(Behind):
     unit = "nodes"
 
     def track_worst_op(self, variant: str, workload: str, nr_live: int) -> float:
-        return float(self.counted(variant).worst)
+        return float(counted(variant, self.stream, self.rcache).worst)
 
 
 class LatencyBehind67(ReplayClock, Behind):

@@ -21,7 +21,7 @@ from iova_lab.basics.errors import InvalidValueError, IovaLabError
 from iova_lab.checking.counterexamples import Example, examples
 from iova_lab.checking.questions import QUESTIONS
 from iova_lab.measuring import scaling
-from iova_lab.measuring.cells import COMMON_CASE, SHORT_NODE_BUDGET, number
+from iova_lab.measuring.cells import COMMON_CASE, SHORT_NODE_BUDGET, number, sizes_up_to
 from iova_lab.measuring.counts import count
 from iova_lab.measuring.frames import columns_of
 from iova_lab.measuring.growth import LOGARITHM
@@ -60,11 +60,6 @@ class Cell:
     column: str
     answer: str
     stands_on: tuple[str, ...]
-
-
-def sizes_up_to(largest: int) -> list[int]:
-    """100, 1000, ... up to ``largest``."""
-    return [10**power for power in range(2, 10) if 10**power <= largest]
 
 
 def at_least_two(largest: int) -> list[int]:

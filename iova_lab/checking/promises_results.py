@@ -21,6 +21,7 @@ from iova_lab.basics.writing import write_whole
 from iova_lab.checking import promises
 from iova_lab.checking.promises import GridRow
 from iova_lab.measuring import churn, peng
+from iova_lab.measuring.cells import sizes_up_to
 from iova_lab.measuring.frames import columns_of
 
 #: Older revisions of results/ have it uncompressed.
@@ -46,7 +47,7 @@ class Measured:
 def nr_ticks(largest: int) -> int:
     """How many cells of the grid there are."""
     variants = iova_variants.names(fake=False)
-    return len(promises.grid()) * len(promises.sizes_up_to(largest)) * len(variants)
+    return len(promises.grid()) * len(sizes_up_to(largest)) * len(variants)
 
 
 def measure(largest: int, on_progress: Callable[[], object]) -> Measured:

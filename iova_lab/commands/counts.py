@@ -48,24 +48,23 @@ def counts(
     from iova_lab.basics.writing import write_whole
     from iova_lab.measuring import counts as counting
     from iova_lab.measuring import provenance
-    from iova_lab.workloads import get
+    from iova_lab.measuring.cells import sizes_up_to
 
     if instructions and rcache != "off":
         raise click.UsageError("instructions are counted without an rcache: give one of the two")
     names = [name.strip() for name in (workloads or "").split(",") if name.strip()]
-    for name in names:
-        get(name)
-    sizes = [10**power for power in range(2, 10) if smallest <= 10**power <= largest]
+    sizes = sizes_up_to(largest, smallest)
     if not sizes:
         raise click.BadParameter(
             f"no power of ten from 100 on lies within {smallest:,.0f} and {largest:,.0f}",
             param_hint="--smallest, --largest",
         )
-    if not counting.cells(sizes, names):
+    cells = counting.cells(sizes, names)
+    if not cells:
         raise click.UsageError(f"{', '.join(names)}: no such sizes; `iova-lab list` shows them")
     out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[counting.Row] = []
-    total = len(counting.cells(sizes, names)) * len(variants)
+    total = len(cells) * len(variants)
     try:
         with progress() as bar:
             found = counting.measure(

@@ -46,6 +46,11 @@ USER_SPACE = "user space"
 ANY_MACHINE = "any"
 
 
+def sizes_up_to(largest: float, smallest: float = 100) -> list[int]:
+    """Powers of ten, 100 and above, from ``smallest`` to ``largest``."""
+    return [10**power for power in range(2, 10) if smallest <= 10**power <= largest]
+
+
 class Missing(Enum):
     """Why a cell has no value.  A value of 0 is a value ("none"), and never one of these."""
 

@@ -18,8 +18,8 @@ from iova_lab import workloads
 from iova_lab.basics.errors import InvalidValueError, NoResultsError
 from iova_lab.basics.reading import packed, read_rows
 from iova_lab.basics.writing import write_rows
-from iova_lab.measuring.cells import NODE_BUDGET
-from iova_lab.measuring.counts import count
+from iova_lab.measuring import counts
+from iova_lab.measuring.cells import NODE_BUDGET, sizes_up_to
 from iova_lab.measuring.instructions import per_op
 from iova_variants import LINUX, OWN
 
@@ -33,8 +33,6 @@ CELLS = (
 #: Behind the file's own per-CPU caches: what they are for, and what they can't serve.
 BEHIND = OWN
 RCACHE_CELLS = ("near_empty@100", "trace_6_1@100", "trace_6_12@100", "cross_cpu@1000")
-#: Sizes of the grid of all workloads, which has counts without instructions.
-SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 #: What the name of a source stands behind where a variant is asked for.
 PREFIX = LINUX
 COUNTS, TEXTS = "counts.jsonl", "texts.jsonl"
@@ -85,14 +83,9 @@ class Text:
 def cells(largest: float = 0) -> list[tuple[str, str]]:
     """What is counted of each source: NAME@N, and the rcache in front.
 
-    With every workload at each of `SIZES` up to ``largest`` live ranges.
+    With every workload at 100, 1,000, ... ``largest`` live ranges, without instructions.
     """
-    grid = (
-        f"{name}@{nr_live}"
-        for nr_live in SIZES
-        for name in workloads.names()
-        if nr_live <= largest and workloads.get(name).why_not(nr_live) is None
-    )
+    grid = (f"{name}@{nr_live}" for name, nr_live in counts.cells(sizes_up_to(largest)))
     alone = dict.fromkeys((*CELLS, *grid))
     return [(cell, "off") for cell in alone] + [(cell, BEHIND) for cell in RCACHE_CELLS]
 
@@ -123,7 +116,7 @@ def _count(text: Text, cell: str, rcache: str) -> Row:
     row = Row(text.source, text.release, workload, nr_live, rcache)
     iova_variants.load(variant)
     try:
-        found = count(variant, stream, NODE_BUDGET, rcache=rcache, timeout=math.inf)
+        found = counts.count(variant, stream, NODE_BUDGET, rcache=rcache, timeout=math.inf)
     except (
         iova_variants.VariantError,
         iova_variants.BuildError,

@@ -200,13 +200,11 @@ def _complete(frame: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFram
     frame["nr_samples"] = frame["nr_samples"].fillna(0).astype(int)
     why = frame[frame["metric"] == "why_not"].set_index(keys[1:])["value"].map(WHY_NOT).to_dict()
     fakes, too_long = fake_variants(set(frame["variant"])), _too_long(frame)
-    found = []
-    for row in rows_of(frame, _Asked):
-        cell = row.workload, row.variant, row.nr_live
-        status, reason = _why(row, why.get(cell), fakes)
-        if status == NOT_MEASURED and row.metric in TIMES and cell in too_long:
-            status, reason = OVER_BUDGET, TOO_LONG
-        found.append((status, reason))
+    found = [
+        _why(row, why.get(cell), fakes, is_long=cell in too_long)
+        for row in rows_of(frame, _Asked)
+        for cell in [(row.workload, row.variant, row.nr_live)]
+    ]
     frame["status"], frame["reason"] = zip(*found, strict=True)
     return frame
 
@@ -219,8 +217,13 @@ def _too_long(frame: pd.DataFrame) -> set[tuple[str, str, int]]:
     return set(zip(long["workload"], long["variant"], long["nr_live"], strict=True))
 
 
-def _why(row: _Asked, coverage: str | None, fakes: frozenset[str]) -> tuple[str, str]:
-    """Status and reason of one cell; ``coverage`` is what the metric why_not found, if anything."""
+def _why(
+    row: _Asked, coverage: str | None, fakes: frozenset[str], *, is_long: bool
+) -> tuple[str, str]:
+    """Status and reason of one cell; ``coverage`` is what the metric why_not found, if anything.
+
+    ``is_long``: its window takes too long to be timed.
+    """
     if row.status == MEASURED:
         return MEASURED, ""
     if row.status != NOT_MEASURED:
@@ -235,6 +238,8 @@ def _why(row: _Asked, coverage: str | None, fakes: frozenset[str]) -> tuple[str,
         return OVER_BUDGET, REASONS[OVER_BUDGET]
     if row.metric in OF_LIVE and _ends_empty(row.workload):
         return NOT_APPLICABLE, ENDS_EMPTY
+    if row.metric in TIMES and is_long:
+        return OVER_BUDGET, TOO_LONG
     return NOT_MEASURED, REASONS[NOT_MEASURED]
 
 

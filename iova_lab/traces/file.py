@@ -96,8 +96,10 @@ class TraceFile:
 
 
 def _arrays(archive: zipfile.ZipFile) -> tuple[str, ...]:
-    """The arrays that have the rows: all fields in one, or one for each."""
-    return ("ops",) if "ops.npy" in archive.namelist() else TRACE_DTYPE.names or ()
+    """The arrays that should have the rows: all fields in one, or one for each."""
+    names, fields = set(archive.namelist()), TRACE_DTYPE.names or ()
+    is_whole = "ops.npy" in names or not any(f"{name}.npy" in names for name in fields)
+    return ("ops",) if is_whole else fields
 
 
 def _dtype(name: str) -> np.dtype[Any]:
@@ -132,8 +134,7 @@ def open_trace(path: str | Path) -> TraceFile:
     path = Path(path)
     with _opened(path) as archive:
         names = set(archive.namelist())
-        columns = [name for name in TRACE_DTYPE.names or () if f"{name}.npy" in names]
-        arrays = _arrays(archive) if columns else ("ops",)
+        arrays = _arrays(archive)
         missing = [name for name in (*arrays, "meta") if f"{name}.npy" not in names]
         if missing:
             raise TraceError(f"{path}: not a trace: it has no {' and no '.join(missing)}")
