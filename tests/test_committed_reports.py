@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from iova_lab.reports.promises import write_promises
 from iova_lab.reports.rcache import write_rcache
 from iova_lab.reports.releases import write_releases
 from tests.support.alike import assert_alike, files
+from tests.support.committed import committed
 from tests.support.drawn import draw_nothing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,18 +41,6 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 }
 
 
-def committed(pattern: str) -> list[Path]:
-    """Return the committed pages: what a user has measured may lie beside them."""
-    listed = subprocess.run(
-        ["git", "ls-files", f"reports/{pattern}"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return [ROOT / line for line in listed.stdout.splitlines()]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
@@ -63,14 +51,14 @@ def test_a_report_is_what_its_results_say(
 ) -> None:
     draw_nothing(monkeypatch, svg_alone=True)  # none is kept
     WRITERS[part](tmp_path)
-    kept = {path.relative_to(REPORTS / part) for path in committed(f"{part}/*")}
+    kept = {path.relative_to(REPORTS / part) for path in committed(f"reports/{part}/*")}
     assert {path for path in files(tmp_path) if path.suffix in KEPT} == kept
     for name in sorted(kept):
         assert_alike(tmp_path / name, REPORTS / part / name)
 
 
 def test_the_contents_name_every_committed_page(tmp_path: Path) -> None:
-    for path in committed("*/*.md"):
+    for path in committed("reports/*/*.md"):
         target = tmp_path / path.relative_to(REPORTS)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(path, target)
@@ -78,7 +66,7 @@ def test_the_contents_name_every_committed_page(tmp_path: Path) -> None:
     assert_alike(tmp_path / "index.md", REPORTS / "index.md")
 
 
-@pytest.mark.parametrize("path", committed("*.md"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", committed("reports/*.md"), ids=lambda path: path.stem)
 def test_every_page_asks_answers_and_names_its_command(path: Path) -> None:
     assert read_page(path)
     text = path.read_text()

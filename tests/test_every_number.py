@@ -24,10 +24,8 @@ from click.testing import CliRunner
 
 from iova_lab.basics.reading import packed, read_rows, row_files
 from iova_lab.commands.cli import main
+from tests.support.committed import copy_results
 from tests.support.drawn import draw_nothing
-
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "results"
 
 pytestmark = pytest.mark.slow
 
@@ -226,11 +224,12 @@ def test_every_number_in_a_table_comes_from_a_stored_value(
 ) -> None:
     draw_nothing(monkeypatch)
     page = PAGES[kind]
-    before = made(page, RESULTS, tmp_path / "before")
+    stored = copy_results(tmp_path / "stored")
+    before = made(page, stored, tmp_path / "before")
     kept, seen = numbers(page, before), set()
     for salt in ("one", "two", "three"):  # "43 %" may come out again twice
         monkeypatch.setitem(SALT, "salt", salt)
-        shutil.copytree(RESULTS, tmp_path / salt)
+        shutil.copytree(stored, tmp_path / salt)
         page.scramble(tmp_path / salt / page.folder)
         now = numbers(page, made(page, tmp_path / salt, tmp_path / f"{salt}-out"))
         seen |= kept.keys() & now.keys()
