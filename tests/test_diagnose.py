@@ -108,6 +108,28 @@ def test_tables_are_read_from_a_mail(name: str, tmp_path: Path) -> None:
     assert (found.answer.verdict, first(found) in one.first) == (one.verdict, True)
 
 
+def test_a_profile_of_few_samples_decides_nothing(tmp_path: Path) -> None:
+    """A stall of a virtual machine's host put 2 of 37 samples into the allocator: 5.4 %."""
+
+    def folded(inside: int, outside: int) -> str:
+        return f"a;b;alloc_iova {inside}\na;b;intel_idle {outside}\n"
+
+    def report(inside: int, outside: int) -> str:
+        share = 100 * inside / (inside + outside)
+        row = "    {:.2f}%  demo  [kernel.kallsyms]  [k] {}\n"
+        text = f"# Samples: {inside + outside}  of event 'cycles'\n"
+        return text + row.format(share, "alloc_iova") + row.format(100 - share, "intel_idle")
+
+    for text in (folded, report):
+        for inside, outside in ((2, 35), (0, 124), (35, 965)):
+            found = found_in(tmp_path, text(inside, outside))
+            assert found.answer.verdict is Verdict.UNKNOWN, (inside, outside)
+            assert set(found.seen.signs()) == {"cpu_few_samples"}
+        assert found_in(tmp_path, text(0, 125)).answer.verdict is Verdict.OTHER
+        assert found_in(tmp_path, text(4, 33)).seen.signs().keys() == {"cpu_in_alloc"}
+        assert found_in(tmp_path, text(45, 955)).seen.signs().keys() == {"cpu_in_alloc"}
+
+
 def test_a_header_that_a_mail_has_wrapped(tmp_path: Path) -> None:
     wrapped = SOFT_LOCKUP.replace(" stuck for 22s!", "\nstuck for 22s!")
     found = found_in(tmp_path, wrapped)

@@ -50,11 +50,11 @@ $perf script -i /tmp/events 2> /dev/null | show script
 $perf data convert -i /tmp/events --to-json /tmp/events.json > /dev/null 2>&1
 cat /tmp/events.json | show json
 $perf record -e cpu-clock -F 500 -ag -o /tmp/stacks sh -c \\
-	"dd if=/dev/zero of=/dev/nvme0n1 bs=64k count=100 oflag=direct" > /dev/null 2>&1
+	"dd if=/dev/zero of=/dev/nvme0n1 bs=64k count=600 oflag=direct" > /dev/null 2>&1
 $perf report --stdio -i /tmp/stacks 2> /dev/null | head -n 300 | show report
-$perf script -i /tmp/stacks 2> /dev/null | head -n 3000 | show stacks
+$perf script -i /tmp/stacks 2> /dev/null | head -n 20000 | show stacks
 $perf data convert -i /tmp/stacks --to-json /tmp/stacks.json > /dev/null 2>&1
-head -c 400000 /tmp/stacks.json | show stacks.json
+head -c 2000000 /tmp/stacks.json | show stacks.json
 """
 #: A section, and the kind as which it is read.
 KINDS = {

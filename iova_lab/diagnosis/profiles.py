@@ -13,6 +13,8 @@ from iova_lab.diagnosis.seen import Place, Seen
 GOOD, SMALL = 3.0, 1.0
 #: A part with less than this of the largest part is only beside it.
 MINOR = 0.25
+#: Of the interval in which the true share of a part lies (Wilson's).
+_CONFIDENCE = 0.95
 _PARTS = (ALLOC, FREE, INVALIDATION)
 _SIGN = {ALLOC: "cpu_in_alloc", FREE: "cpu_in_free", INVALIDATION: "cpu_in_invalidation"}
 _WORDS = {
@@ -22,13 +24,29 @@ _WORDS = {
 }
 
 
+def _decides(share: float, nr_samples: float) -> bool:
+    """Are the samples enough to say on which side of `GOOD` the true ``share`` in per cent is?
+
+    A stall of the host puts samples that belong together wherever a virtual CPU happens to be: two
+    of 37 in the allocator are 5.4 %, and say nothing.
+    """
+    from scipy import stats  # most texts have no profile
+
+    total = max(1, round(nr_samples))
+    test = stats.binomtest(min(total, round(share / 100 * total)), total)
+    found = test.proportion_ci(_CONFIDENCE, method="wilson")
+    return bool(found.low * 100 >= GOOD if share >= GOOD else found.high * 100 < GOOD)
+
+
 @dataclass
 class Shares:
-    """Per cent of all samples by part; ``places`` has the line that shows most of each."""
+    """Per cent of all samples by part; ``most`` has the line that shows most of each."""
 
     of: dict[str, float] = field(default_factory=lambda: dict.fromkeys((*_PARTS, LOCK), 0.0))
     most: dict[str, tuple[float, str, Place]] = field(default_factory=dict)
     nr_rows: int = 0
+    #: Of all rows together; None where the text does not say.
+    nr_samples: float | None = None
     first: Place | None = None
     hottest: tuple[float, str] = (0.0, "")
 
@@ -57,10 +75,14 @@ def note(seen: Seen, shares: Shares, kind: str) -> None:
     if shares.first is None:
         return
     seen.recognised(kind)
+    largest = max(shares.of[part] for part in _PARTS)
+    if shares.nr_samples is not None and not _decides(largest, shares.nr_samples):
+        _note_few(seen, kind, largest, shares.nr_samples, shares.first)
+        return
     said = False
     for part in _PARTS:
         share = shares.of[part]
-        if share < GOOD or share < MINOR * max(shares.of[one] for one in _PARTS):
+        if share < GOOD or share < MINOR * largest:
             continue
         _, name, place = shares.most[part]
         text = f"{kind}: {share:.1f} % of the samples are in {_WORDS[part]} (most: {name})"
@@ -81,6 +103,12 @@ def note(seen: Seen, shares: Shares, kind: str) -> None:
     if lock >= GOOD:
         text += f"; {lock:.1f} % wait for locks, and the callers are not shown"
     seen.add("cpu_unclear" if lock >= GOOD else "cpu_elsewhere", text, [shares.first])
+
+
+def _note_few(seen: Seen, kind: str, share: float, nr_samples: float, place: Place) -> None:
+    text = f"{kind}: {share:.1f} % of {nr_samples:,.0f} samples are in one part of the allocator "
+    text += f"or in the invalidation: too few samples to tell whether it takes {GOOD:.0f} %"
+    seen.add("cpu_few_samples", text, [place])
 
 
 @dataclass
@@ -111,11 +139,15 @@ def note_samples(seen: Seen, samples: Samples, kind: str) -> None:
     if not samples.total or samples.first is None:
         return
     seen.recognised(kind)
+    largest = 100 * max(samples.of.values()) / samples.total
+    if not _decides(largest, samples.total):
+        _note_few(seen, kind, largest, samples.total, samples.first)
+        return
     allocator = 0.0
     for part, count in samples.of.items():
         share = 100 * count / samples.total
         allocator += share if part in IOVA else 0
-        if share >= GOOD and count >= MINOR * max(samples.of.values()):
+        if share >= GOOD and share >= MINOR * largest:
             text = f"{kind}: {share:.1f} % of {samples.total:,.0f} samples are in {_WORDS[part]}"
             if samples.waiting:
                 text += f"; {100 * samples.waiting / samples.total:.1f} % wait for its lock"

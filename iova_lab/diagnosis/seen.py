@@ -34,6 +34,7 @@ SIGNS = {
     "cpu_elsewhere": "a profile with less than 1 % in the allocator",
     "cpu_a_little": "a profile with 1 to 3 % in the allocator",
     "cpu_unclear": "a profile that shows no callers of the locks that are waited for",
+    "cpu_few_samples": "a profile of too few samples to tell",
     "lock_contended": "the lock of the tree is waited for in 1 % of its acquisitions or more",
     "lock_busy": "the lock of the tree is taken often, and held shortly on average",
     "lock_long_hold": "a hold of the lock of the tree of a millisecond or more",

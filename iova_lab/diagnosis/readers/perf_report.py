@@ -22,6 +22,8 @@ _GRAPH = re.compile(
     rb"(?P<name>[A-Za-z_][\w.]+)"
 )
 _RELEASE = re.compile(rb"^# os ?release\s*: (\S{1,64})")
+_SAMPLES = re.compile(rb"^# Samples: (\d{1,9})([KMG]?)\s")
+_POWER = {b"": 1e0, b"K": 1e3, b"M": 1e6, b"G": 1e9}
 _CPUS = re.compile(rb"^# nrcpus (?:online|avail)\s*: (\d{1,5})")
 
 
@@ -30,7 +32,7 @@ class Reader(BaseReader):
     """See the package's docstring."""
 
     KIND = "perf report"
-    WORDS = (b"%", b"# os release", b"# nrcpus")
+    WORDS = (b"%", b"# os release", b"# nrcpus", b"# Samples")
 
     _shares: Shares = field(init=False, default_factory=Shares)
     _lock_share: float = field(init=False, default=0.0)
@@ -63,6 +65,8 @@ class Reader(BaseReader):
     def _header(self, line: bytes, number: int) -> None:
         if match := _RELEASE.match(line):
             self.named(match[1], line, number)
+        if match := _SAMPLES.match(line):
+            self._shares.nr_samples = int(match[1]) * _POWER[match[2]]
         if (match := _CPUS.match(line)) and int(match[1]):
             self.seen.machine.cpus = int(match[1])
 
