@@ -28,63 +28,125 @@ static inline bool candidate_finger_is_higher(const struct hole_btree *tree,
 					      const struct request *request,
 					      unsigned long pfn)
 {
-	return tree->finger.hole.lo > pfn && tree->finger.end < request->high;
+	const struct finger *finger = &tree->finger;
+
+	return finger->hole.lo > pfn && finger->hole.lo < request->high &&
+	       finger->end < request->high;
 }
 
 static noinline bool candidate_take_from_branches(struct hole_btree *tree,
 						  const struct request *request,
 						  unsigned long *pfn_lo)
 {
-	struct btree_path path;
+	struct btree_path *path = &tree->path;
 	unsigned long pfn = 0;
-	bool found = btree_search(tree, &path, request, &pfn);
 
-	if (candidate_finger_is_higher(tree, request, found ? pfn : 0) &&
+	if (!btree_search(tree, path, request, &pfn))
+		return candidate_finger_is_higher(tree, request, 0) &&
+		       finger_take(tree, request, pfn_lo);
+	if (candidate_finger_is_higher(tree, request, pfn) &&
 	    finger_take(tree, request, pfn_lo))
 		return true;
-	if (found) {
-		*pfn_lo = pfn;
-		btree_take_out(tree, &path, pfn, pfn + request->size);
-	}
-	return found;
+	*pfn_lo = pfn;
+	btree_take_out(tree, path, pfn, pfn + request->size);
+	return true;
 }
 
 static noinline void
 candidate_take_out_of_root(struct hole_btree *tree, unsigned int slot,
 			   unsigned long lo, unsigned long end)
 {
-	struct btree_path path = { .at = { { tree->root, slot } } };
+	struct btree_path *path = &tree->path;
 
-	btree_take_out(tree, &path, lo, end);
+	path->split = 0;
+	path->at[0].node = tree->root;
+	path->at[0].slot = slot;
+	btree_take_out(tree, path, lo, end);
+}
+
+/* The highest fit in the tree, 0 if none, and the path to it. */
+static unsigned long candidate_search(struct hole_btree *tree,
+				      struct btree_path *path,
+				      const struct request *request)
+{
+	struct btree_node *root = tree->root;
+	unsigned long pfn = 0;
+	unsigned int slot;
+
+	if (tree->top)
+		return btree_search(tree, path, request, &pfn) ? pfn : 0;
+	iova_visit(search);
+	slot = btree_fitting_slot(root, btree_cut(root, request), request,
+				  &pfn);
+	path->split = 0;
+	path->at[0].node = root;
+	path->at[0].slot = slot;
+	return slot < root->nr ? pfn : 0;
+}
+
+/*
+ * With a hole held back: the highest fit in it and the holes that it touches, or in
+ * the others.  All of what is held back, and no more, is taken without a change of
+ * the tree.
+ */
+static noinline bool candidate_take_pending(struct hole_btree *tree,
+					    const struct request *request,
+					    unsigned long *pfn_lo)
+{
+	struct hole came = tree->pending, merged = pending_merged(tree);
+	struct btree_step *leaf = &tree->path.at[0], *other_leaf;
+	struct btree_path *path = &tree->path;
+	unsigned long pfn, other, end;
+	unsigned int nr;
+
+	iova_visit(search);
+	if (!take_top(merged.lo, merged.end, request, &pfn))
+		pfn = 0;
+	other = candidate_search(tree, &tree->above, request);
+	if (candidate_finger_is_higher(tree, request, max(pfn, other)) &&
+	    finger_take(tree, request, pfn_lo))
+		return true;
+	*pfn_lo = max(pfn, other);
+	end = *pfn_lo + request->size;
+	if (*pfn_lo == came.lo && end == came.end) {
+		pending_drop(tree);
+		return true;
+	}
+	if (!*pfn_lo)
+		return false;
+
+	nr = leaf->node->nr;
+	pending_settle(tree);
+	if (pfn < other) {
+		path = &tree->above;
+		other_leaf = &path->at[0];
+		if (other < came.lo && other_leaf->node == leaf->node)
+			other_leaf->slot += leaf->node->nr - nr;
+	}
+	btree_take_out(tree, path, *pfn_lo, end);
+	tree->took_lo = *pfn_lo;
+	return true;
 }
 
 /* While the root is a leaf, there is nobody above who has to know. */
-static bool candidate_tree_take(struct iova_domain *iovad,
-				const struct request *request,
-				unsigned long *pfn_lo)
+static __always_inline bool
+candidate_take_from_root(struct hole_btree *tree, const struct request *request,
+			 unsigned long *pfn_lo)
 {
-	struct hole_btree *tree = to_btree(iovad);
 	struct btree_node *root = tree->root;
 	unsigned long pfn = 0, end;
 	unsigned int slot;
 	struct hole *hole;
 
-	/* Does nothing above the gap begin below the limit? */
-	if (tree->finger.end >= request->high &&
-	    finger_take(tree, request, pfn_lo))
-		return true;
-	if (tree->top)
-		return candidate_take_from_branches(tree, request, pfn_lo);
 	iova_visit(search);
-	slot = btree_cut_slot(root, request);
-	slot = btree_fitting_hole(root, slot, request, &pfn);
+	slot = btree_fitting_slot(root, btree_cut(root, request), request,
+				  &pfn);
 	if (slot == root->nr)
-		pfn = 0;
+		return candidate_finger_is_higher(tree, request, 0) &&
+		       finger_take(tree, request, pfn_lo);
 	if (candidate_finger_is_higher(tree, request, pfn) &&
 	    finger_take(tree, request, pfn_lo))
 		return true;
-	if (slot == root->nr)
-		return false;
 	*pfn_lo = pfn;
 	end = pfn + request->size;
 	hole = btree_hole(root, slot);
@@ -95,30 +157,53 @@ static bool candidate_tree_take(struct iova_domain *iovad,
 	return true;
 }
 
+static bool candidate_tree_take(struct iova_domain *iovad,
+				const struct request *request,
+				unsigned long *pfn_lo)
+{
+	struct hole_btree *tree = to_btree(iovad);
+
+	/* Does nothing above the gap begin below the limit? */
+	if (tree->finger.hole.lo < request->high &&
+	    tree->finger.end >= request->high &&
+	    finger_take(tree, request, pfn_lo))
+		return true;
+	if (tree->pending.end)
+		return candidate_take_pending(tree, request, pfn_lo);
+	if (!(tree->top ? candidate_take_from_branches(tree, request, pfn_lo) :
+			  candidate_take_from_root(tree, request, pfn_lo)))
+		return false;
+	tree->took_lo = *pfn_lo;
+	return true;
+}
+
 static void candidate_tree_take_out(struct iova_domain *iovad, unsigned long lo,
 				    unsigned long end)
 {
 	struct hole_btree *tree = to_btree(iovad);
-	struct btree_path path;
+	struct btree_path *path = &tree->path;
 
 	if (lo >= tree->finger.hole.lo && end <= tree->finger.hole.end) {
 		finger_take_out(tree, lo, end);
 		return;
 	}
-	btree_descend(tree, &path, lo);
-	btree_take_out(tree, &path, lo, end);
+	settle_pending(tree);
+	btree_descend(tree, path, lo);
+	btree_take_out(tree, path, lo, end);
 }
 
-/* What touches the finger's hole takes it along. False if they overlap. */
-static noinline bool candidate_absorb(struct finger *finger, unsigned long *lo,
-				      unsigned long *end)
+/* What touches the finger's hole takes it along; no hole if they overlap. */
+static noinline struct hole
+candidate_absorb(struct finger *finger, unsigned long lo, unsigned long end)
 {
-	if (*lo < finger->hole.end && *end > finger->hole.lo)
-		return false;
-	*lo = min(*lo, finger->hole.lo);
-	*end = max(*end, finger->hole.end);
+	struct hole hole = finger->hole;
+
+	if (lo < hole.end && end > hole.lo)
+		return NO_HOLE;
 	finger->hole = NO_HOLE;
-	return true;
+	hole.lo = min(lo, hole.lo);
+	hole.end = max(end, hole.end);
+	return hole;
 }
 
 static noinline bool candidate_give_back_to_tree(struct hole_btree *tree,
@@ -126,44 +211,28 @@ static noinline bool candidate_give_back_to_tree(struct hole_btree *tree,
 						 unsigned long end)
 {
 	struct finger *finger = &tree->finger;
-	unsigned long below_end = 0;
-	struct btree_path path;
-	struct hole *hole;
-	bool touches_above;
+	bool holds = tree->took_lo == tree->came_lo;
+	struct btree_place place;
 
-	btree_descend(tree, &path, lo);
-	hole = btree_path_hole(&path);
-	if (path.at[0].slot < path.at[0].node->nr)
-		below_end = hole->end;
-	if (path.above_lo < end || below_end > lo)
+	settle_pending(tree);
+	place = btree_place(tree, &tree->path, lo);
+	if (place.above_lo < end ||
+	    (place.slot < place.leaf->nr &&
+	     btree_hole(place.leaf, place.slot)->end > lo))
 		return false;
-	if (unlikely(lo <= finger->hole.end && end >= finger->hole.lo) &&
-	    !candidate_absorb(finger, &lo, &end))
-		return false;
+	if (unlikely(lo <= finger->hole.end && end >= finger->hole.lo)) {
+		struct hole both = candidate_absorb(finger, lo, end);
 
-	touches_above = path.above_lo == end;
-	if (unlikely(touches_above && !path.at[0].slot)) {
-		btree_touch_above(tree, &path, lo, below_end == lo);
-		return true;
+		if (!both.end)
+			return false;
+		lo = both.lo;
+		end = both.end;
 	}
-	if (below_end == lo) {
-		hole->end = end;
-		if (touches_above) {
-			hole->end = hole[-1].end;
-			path.at[0].slot--;
-			btree_close_slot(path.at[0].node, path.at[0].slot, 0);
-		}
-	} else if (touches_above) {
-		path.at[0].slot--;
-		hole[-1].lo = lo;
-	} else {
-		btree_insert(tree, &path, (struct hole){ lo, end });
-	}
-	hole = btree_path_hole(&path);
-	tree->domain.lowest = min(tree->domain.lowest, hole->lo);
-	finger_keep_clear(finger, *hole);
-	tree->near = path.at[0].slot;
-	btree_settle(tree, &path, 0, *hole);
+	if (unlikely(lo < tree->domain.lowest))
+		tree->domain.lowest = lo;
+	tree->came_lo = lo;
+	if (!holds || !pending_hold(tree, place, lo, end))
+		btree_give_back(tree, place, lo, end);
 	return true;
 }
 
@@ -183,20 +252,22 @@ static void candidate_tree_add_lowest(struct iova_domain *iovad,
 static unsigned long candidate_tree_pop_lowest(struct iova_domain *iovad)
 {
 	struct hole_btree *tree = to_btree(iovad);
-	struct hole lowest = tree->finger.hole;
-	struct btree_path path;
+	struct btree_path *path = &tree->path;
+	struct hole lowest;
 
+	settle_pending(tree);
+	lowest = tree->finger.hole;
 	if (lowest.lo == tree->domain.lowest) {
 		tree->finger.hole = NO_HOLE;
 		finger_renew_lowest(tree);
 		return lowest.end;
 	}
-	btree_descend_lowest(tree, &path);
-	path.at[0].slot--;
-	lowest = *btree_path_hole(&path);
-	btree_close_slot(path.at[0].node, path.at[0].slot, 0);
-	btree_renew_lowest(tree, path.at[0].node);
-	btree_settle(tree, &path, lowest.end - lowest.lo, NO_HOLE);
+	btree_descend_lowest(tree, path);
+	path->at[0].slot--;
+	lowest = *btree_path_hole(path);
+	btree_close_slot(path->at[0].node, path->at[0].slot, 0);
+	btree_renew_lowest(tree, path->at[0].node);
+	btree_settle_lost(tree, path, hole_length(lowest));
 	return lowest.end;
 }
 
@@ -205,13 +276,14 @@ static void candidate_tree_around(struct iova_domain *iovad, unsigned long pfn,
 {
 	struct hole_btree *tree = to_btree(iovad);
 	const struct hole *hole = &tree->finger.hole;
-	struct btree_path path;
+	struct btree_path *path = &tree->path;
 
-	btree_descend(tree, &path, pfn);
+	settle_pending(tree);
+	btree_descend(tree, path, pfn);
 	*below = (struct hole){ 0, 0 };
-	if (path.at[0].slot < path.at[0].node->nr)
-		*below = *btree_path_hole(&path);
-	*above_lo = path.above_lo;
+	if (path->at[0].slot < path->at[0].node->nr)
+		*below = *btree_path_hole(path);
+	*above_lo = path->above_lo;
 	if (hole->lo > pfn)
 		*above_lo = min(*above_lo, hole->lo);
 	else if (hole->lo > below->lo)
@@ -230,7 +302,10 @@ static void candidate_tree_init(struct iova_domain *iovad)
 	iovad->tree.root = spare_pop(&iovad->tree.domain);
 	iovad->tree.root->nr = 0;
 	iovad->tree.root->first = 0;
-	iovad->tree.near = 0;
+	iovad->tree.path.at[0].slot = 0;
+	iovad->tree.pending = NO_HOLE;
+	iovad->tree.came_lo = 0;
+	iovad->tree.took_lo = ~0UL;
 	iovad->tree.finger = (struct finger){ ~0UL, 0, NO_HOLE };
 }
 
@@ -246,7 +321,9 @@ static const char *candidate_tree_verify(struct iova_domain *iovad,
 	const char *wrong = btree_verify_node(tree, walk, tree->root, tree->top,
 					      true);
 
-	return wrong ? wrong : finger_verify(&tree->finger, walk);
+	if (!wrong)
+		wrong = finger_verify(&tree->finger, walk);
+	return wrong ? wrong : pending_verify(tree, walk);
 }
 
 static void candidate_tree_dump(struct iova_domain *iovad,
@@ -257,6 +334,7 @@ static void candidate_tree_dump(struct iova_domain *iovad,
 	put_word(out, iovad->tree.finger.lo);
 	put_word(out, iovad->tree.finger.end);
 	put_hole(out, iovad->tree.finger.hole);
+	put_hole(out, iovad->tree.pending);
 }
 
 HOLE_VARIANT(

@@ -4,7 +4,7 @@
  *
  * Nodes come from the domain's stock, and go back there: a change that has begun
  * can't fail.  What the parents keep of a changed leaf is put right on the way up,
- * by btree_settle(), which every change ends in.
+ * by btree_settle_gained() or btree_settle_lost(), which every change ends in.
  */
 #ifndef HOLE_BTREE_EDIT_H
 #define HOLE_BTREE_EDIT_H
@@ -37,19 +37,19 @@ static void btree_grow_root(struct hole_btree *tree, struct btree_path *path)
 
 /*
  * The lower half of the path's full node on @level goes into a new one.  What
- * the parent keeps of the half that the path goes to is left to btree_settle().
+ * the parent keeps of the half that the path goes to is left to btree_settle_up().
  */
-static void btree_split(struct hole_btree *tree, struct btree_path *path,
-			unsigned int level)
+static noinline void btree_split(struct hole_btree *tree,
+				 struct btree_path *path, unsigned int level)
 {
 	unsigned int most = btree_node_most(level), keep = (most + 1) / 2;
-	struct btree_node *node = path->at[level].node, *right;
+	struct btree_node *node = (path->at + level)->node, *right;
 	struct btree_child *child;
 
 	path->split = level + 1;
 	if (level == tree->top)
 		btree_grow_root(tree, path);
-	else if (path->at[level + 1].node->nr == BRANCH_CHILDREN)
+	else if ((path->at + level + 1)->node->nr == BRANCH_CHILDREN)
 		btree_split(tree, path, level + 1);
 
 	right = spare_pop(&tree->domain);
@@ -57,28 +57,33 @@ static void btree_split(struct hole_btree *tree, struct btree_path *path,
 	right->nr = most - keep;
 	right->first = 0;
 	node->nr = keep;
-	child = &path->at[level + 1].node->child[path->at[level + 1].slot];
-	btree_open_slot(path->at[level + 1].node, path->at[level + 1].slot,
-			level + 1);
+	child = &(path->at + level + 1)
+			 ->node->child[(path->at + level + 1)->slot];
+	btree_open_slot((path->at + level + 1)->node,
+			(path->at + level + 1)->slot, level + 1);
 	child[1].node = right;
-	if (path->at[level].slot < keep) {
+	if ((path->at + level)->slot < keep) {
 		btree_child_renew(&child[1], level, child->room);
 		return;
 	}
 	btree_child_renew(&child[0], level, child->room);
-	path->at[level].slot -= keep;
-	path->at[level].node = right;
-	path->at[level + 1].slot++;
+	(path->at + level)->slot -= keep;
+	(path->at + level)->node = right;
+	(path->at + level + 1)->slot++;
 }
 
 /* A hole in front of the path's. */
-static void btree_insert(struct hole_btree *tree, struct btree_path *path,
-			 struct hole hole)
+static __always_inline void
+btree_insert(struct hole_btree *tree, struct btree_path *path, struct hole hole)
 {
-	if (unlikely(path->at[0].node->nr == LEAF_HOLES))
+	struct btree_step *leaf = &path->at[0];
+	struct btree_node *node;
+
+	if (unlikely(leaf->node->nr == LEAF_HOLES))
 		btree_split(tree, path, 0);
-	btree_open_slot(path->at[0].node, path->at[0].slot, 0);
-	*btree_path_hole(path) = hole;
+	node = leaf->node;
+	btree_open_slot(node, leaf->slot, 0);
+	*btree_hole(node, leaf->slot) = hole;
 }
 
 /* Move a node's items to its beginning. */
@@ -145,8 +150,8 @@ static struct room btree_room_after(const struct btree_path *path,
 static void btree_refill(struct hole_btree *tree, struct btree_path *path,
 			 unsigned int level, const struct btree_change *change)
 {
-	struct btree_node *parent = path->at[level + 1].node;
-	unsigned int slot = path->at[level + 1].slot;
+	struct btree_node *parent = (path->at + level + 1)->node;
+	unsigned int slot = (path->at + level + 1)->slot;
 	struct btree_child *left = &parent->child[slot ? slot - 1 : 0];
 	struct btree_node *right = left[1].node;
 	struct room both = most_room(left->room, left[1].room);
@@ -154,11 +159,13 @@ static void btree_refill(struct hole_btree *tree, struct btree_path *path,
 	if (btree_join(left->node, right, level)) {
 		iova_visit(update);
 		iova_visit(update);
+		btree_close_slot(parent, left + 1 - parent->child, level + 1);
+		spare_push(&tree->domain, right);
+		if (parent == tree->root && parent->nr == 1)
+			return; /* the root goes */
 		left->lo = btree_node_lowest(left->node, level);
 		left->room = btree_room_after(path, left->node, level, both,
 					      change);
-		btree_close_slot(parent, left + 1 - parent->child, level + 1);
-		spare_push(&tree->domain, right);
 	} else {
 		both = most_room(both, change->gained);
 		btree_child_renew(left, level, both);
@@ -171,7 +178,8 @@ static bool btree_renew(struct btree_path *path, unsigned int level,
 			const struct btree_change *change)
 {
 	struct btree_child *child =
-		&path->at[level + 1].node->child[path->at[level + 1].slot];
+		&(path->at + level + 1)
+			 ->node->child[(path->at + level + 1)->slot];
 	unsigned long lo = btree_node_lowest(child->node, level);
 	struct room room = btree_room_after(path, child->node, level,
 					    child->room, change);
@@ -193,7 +201,7 @@ static noinline void btree_settle_up(struct hole_btree *tree,
 	unsigned int level;
 
 	for (level = 0; level < tree->top; level++) {
-		if (btree_too_empty(path->at[level].node, level))
+		if (btree_too_empty((path->at + level)->node, level))
 			btree_refill(tree, path, level, change);
 		else if (!btree_renew(path, level, change) &&
 			 level >= path->split)
@@ -207,38 +215,68 @@ static noinline void btree_settle_up(struct hole_btree *tree,
 	}
 }
 
-/*
- * Does the parent of the path's leaf keep what it has?  Its room does not change
- * with holes that are no longer than that, and NO_HOLE is 1 long in these terms.
- */
-static inline bool btree_settled(const struct btree_path *path,
-				 unsigned long lost, struct hole gained)
+/* Has the hole in a leaf's slot, if any, at least the room of one so long? */
+static __always_inline bool btree_is_as_roomy(struct btree_node *leaf,
+					      unsigned int slot,
+					      unsigned long length)
 {
-	const struct btree_child *child =
-		&path->at[1].node->child[path->at[1].slot];
+	unsigned long mask = ~0UL << fls_long(length - 1);
+
+	return slot < leaf->nr &&
+	       hole_fits(*btree_hole(leaf, slot), length, mask);
+}
+
+/* What the parent of the path's leaf keeps of it. */
+static __always_inline const struct btree_child *
+btree_kept(const struct btree_path *path)
+{
+	return path->at[1].node->child + path->at[1].slot;
+}
+
+/* Is all but its room still so?  Of a path that is not split. */
+static __always_inline bool btree_still_fits(const struct btree_path *path)
+{
 	const struct btree_node *leaf = path->at[0].node;
 
-	return lost < child->room.aligned &&
-	       gained.end - gained.lo <= child->room.aligned &&
-	       btree_node_lowest(leaf, 0) == child->lo &&
+	return btree_node_lowest(leaf, 0) == btree_kept(path)->lo &&
 	       !btree_too_empty(leaf, 0) && !path->split;
 }
 
 /*
- * The path's leaf has changed: of a hole that was @lost long, something was
- * taken, or it is part of @gained; @gained came or grew.  Either may be none.
- * The path is lost.
+ * @gained came to the path's leaf, or grew there.  The room of the leaf does not
+ * change with a hole that is no longer than that.  The path is lost.
  */
-static inline void btree_settle(struct hole_btree *tree,
-				struct btree_path *path, unsigned long lost,
-				struct hole gained)
+static __always_inline void btree_settle_gained(struct hole_btree *tree,
+						struct btree_path *path,
+						struct hole gained)
 {
-	struct btree_change change = { lost, { 0, 0 } };
+	struct btree_change change = { 0 };
 
-	if (!tree->top || btree_settled(path, lost, gained))
+	if (!tree->top ||
+	    (hole_length(gained) <= btree_kept(path)->room.aligned &&
+	     btree_still_fits(path)))
 		return;
-	if (gained.end)
-		change.gained = hole_room(gained);
+	change.gained = hole_room(gained);
+	btree_settle_up(tree, path, &change);
+}
+
+/*
+ * Of a hole that was so long, something was taken.  Where holes of one size come
+ * and go, the next has as much room as the one that is gone.  The path is lost.
+ */
+static __always_inline void btree_settle_lost(struct hole_btree *tree,
+					      struct btree_path *path,
+					      unsigned long lost)
+{
+	struct btree_change change = { 0 };
+
+	if (!tree->top)
+		return;
+	if (lost >= btree_kept(path)->room.aligned &&
+	    !btree_is_as_roomy(path->at[0].node, path->at[0].slot + 1, lost))
+		change.lost = lost;
+	else if (btree_still_fits(path))
+		return;
 	btree_settle_up(tree, path, &change);
 }
 

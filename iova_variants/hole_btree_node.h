@@ -39,7 +39,13 @@ struct btree_node {
 	};
 };
 
-/* From the root, on level top, down: a node, and one of its items, per level. */
+/*
+ * From the root, on level top, down: a node, and one of its items, per level.
+ *
+ * Those of the op that runs are in the tree, not on the stack: a kernel that clears
+ * what is there (INIT_STACK_ALL_ZERO) takes more instructions for that than for the
+ * way down.
+ */
 struct btree_path {
 	/* After btree_descend(): where the hole in front begins, ~0 if none is. */
 	unsigned long above_lo;
@@ -48,7 +54,7 @@ struct btree_path {
 	 * be recomputed even if the child did not change.
 	 */
 	unsigned int split;
-	struct {
+	struct btree_step {
 		struct btree_node *node;
 		unsigned int slot;
 	} at[TREE_LEVELS];
@@ -76,14 +82,24 @@ struct finger {
  *
  * @domain: holes that are aside, and nodes in stock
  * @finger: one more hole that is not in the tree
- * @near: the slot in its leaf where a hole last came or grew, a guess
+ * @pending: what came free last, if it is not in the tree yet; path leads to where
+ *	it belongs, and may touch holes there
+ * @path: of the op that runs, under the lock
+ * @above: the same, of the hole in front where that is in another leaf
+ * @came_lo: where what came free last begins, as far as the tree has seen it
+ * @took_lo: where what was taken last begins; if that is the same, what comes free
+ *	next is held back
  * @top: level of the root; a leaf is on level 0
  * @root: never NULL
  */
 struct hole_btree {
 	struct hole_domain domain;
 	struct finger finger;
-	unsigned int near;
+	struct hole pending;
+	struct btree_path path;
+	struct btree_path above;
+	unsigned long came_lo;
+	unsigned long took_lo;
 	unsigned int top;
 	struct btree_node *root;
 };
@@ -107,20 +123,20 @@ static inline bool btree_too_empty(const struct btree_node *node,
 	return node->nr < btree_node_most(level) / 2;
 }
 
-static void *btree_node_item(struct btree_node *node, unsigned int level,
-			     unsigned int slot)
+static inline void *btree_node_item(struct btree_node *node, unsigned int level,
+				    unsigned int slot)
 {
-	return level ? (void *)&node->child[slot] : (void *)&node->hole[slot];
+	return level ? (void *)(node->child + slot) :
+		       (void *)(node->hole + slot);
 }
 
 /* @nr items from one place to another, which may overlap; whatever first is. */
-static void btree_move_items(struct btree_node *to, unsigned int to_slot,
-			     struct btree_node *from, unsigned int slot,
-			     unsigned int nr, unsigned int level)
+static __always_inline void
+btree_move_items(struct btree_node *to, unsigned int to_slot,
+		 struct btree_node *from, unsigned int slot, unsigned int nr,
+		 unsigned int level)
 {
-	if (nr == 1 && !level)
-		to->hole[to_slot] = from->hole[slot];
-	else if (nr)
+	if (nr)
 		memmove(btree_node_item(to, level, to_slot),
 			btree_node_item(from, level, slot),
 			nr * (level ? sizeof(struct btree_child) :
@@ -128,8 +144,8 @@ static void btree_move_items(struct btree_node *to, unsigned int to_slot,
 }
 
 /* What is in front of the slot is moved, or what is behind it, if there is place. */
-static void btree_open_slot(struct btree_node *node, unsigned int slot,
-			    unsigned int level)
+static __always_inline void
+btree_open_slot(struct btree_node *node, unsigned int slot, unsigned int level)
 {
 	unsigned int first = node->first, behind = node->nr - slot;
 
@@ -143,8 +159,8 @@ static void btree_open_slot(struct btree_node *node, unsigned int slot,
 	node->nr++;
 }
 
-static void btree_close_slot(struct btree_node *node, unsigned int slot,
-			     unsigned int level)
+static __always_inline void
+btree_close_slot(struct btree_node *node, unsigned int slot, unsigned int level)
 {
 	unsigned int first = node->first, behind = node->nr - slot - 1;
 
@@ -162,14 +178,14 @@ static void btree_close_slot(struct btree_node *node, unsigned int slot,
 static inline struct hole *btree_hole(struct btree_node *leaf,
 				      unsigned int slot)
 {
-	return &leaf->hole[leaf->first + slot];
+	return leaf->hole + leaf->first + slot;
 }
 
-static unsigned long btree_node_lowest(const struct btree_node *node,
-				       unsigned int level)
+static inline unsigned long btree_node_lowest(const struct btree_node *node,
+					      unsigned int level)
 {
-	return level ? node->child[node->nr - 1].lo :
-		       node->hole[node->first + node->nr - 1].lo;
+	return level ? (node->child + node->nr - 1)->lo :
+		       (node->hole + node->first + node->nr - 1)->lo;
 }
 
 static const struct room unbounded = { ~0UL, ~0UL };
@@ -182,30 +198,67 @@ static struct room most_room(struct room a, struct room b)
 	};
 }
 
+static inline bool has_more(struct room a, struct room b)
+{
+	return a.anywhere > b.anywhere || a.aligned > b.aligned;
+}
+
+static inline unsigned long hole_length(struct hole hole)
+{
+	return hole.end - hole.lo;
+}
+
+/* Does a request of this size fit, aligned as @mask has it? */
+static __always_inline bool hole_fits(struct hole hole, unsigned long size,
+				      unsigned long mask)
+{
+	return hole.end - hole.lo >= size &&
+	       ((hole.end - size) & mask) >= hole.lo;
+}
+
 /*
  * The most room of a node's items.  @bound is known to be no less, so the rest
  * need not be looked at when that is reached.
+ *
+ * Few holes of a leaf have more than those in front of them.  To see that takes
+ * fewer instructions than their room: does a request fit that is one pfn larger?
  */
-static struct room btree_node_room(const struct btree_node *node,
-				   unsigned int level, struct room bound)
+static __always_inline struct room
+btree_room_of_items(const struct btree_node *node, unsigned int level,
+		    struct room bound)
 {
-	const struct hole *hole = &node->hole[node->first];
+	const struct hole *hole = node->hole + node->first;
+	const struct btree_child *child = node->child;
 	struct room most = { 0, 0 }, room;
+	unsigned long mask = ~0UL; /* of a request of most.aligned + 1 */
 	unsigned int i;
 
 	for (i = 0; i < node->nr; i++) {
-		room.anywhere = level ? node->child[i].room.anywhere :
+		room.anywhere = level ? child[i].room.anywhere :
 					hole[i].end - hole[i].lo;
 		if (room.anywhere <= most.aligned)
 			continue;
-		room.aligned = level ? node->child[i].room.aligned :
-				       aligned_room(hole[i].lo, hole[i].end);
+		room.aligned = level ? child[i].room.aligned : 0;
+		if (!level && hole_fits(hole[i], most.aligned + 1, mask)) {
+			room.aligned = aligned_room(hole[i].lo, hole[i].end);
+			mask = ~0UL << fls_long(room.aligned);
+		}
+		if (!has_more(room, most))
+			continue;
 		most = most_room(most, room);
-		if (most.anywhere >= bound.anywhere &&
-		    most.aligned >= bound.aligned)
+		if (!has_more(bound, most))
 			break;
 	}
 	return most;
+}
+
+/* The same, with a loop for each kind of node. */
+static noinline struct room btree_node_room(const struct btree_node *node,
+					    unsigned int level,
+					    struct room bound)
+{
+	return level ? btree_room_of_items(node, 1, bound) :
+		       btree_room_of_items(node, 0, bound);
 }
 
 static struct hole *btree_path_hole(const struct btree_path *path)

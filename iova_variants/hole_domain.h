@@ -8,9 +8,12 @@
  * while ranges come and go in a packed domain.  All others are in a tree of the
  * including file's, above these two.
  *
- *	start_pfn    bottom_end  low           lowest
+ *	start_pfn    bottom_end  low           lowest                 asked_end
  *	    |... bottom ...|xxxx|....|xxxxxxxxx|.|xxxxx|...|xxx|......|
  *	                                        `---- in the tree ---'
+ *
+ * Above the highest limit that was asked for is nothing yet: a hole there would stand
+ * in front of every search.  A higher limit adds the space up to the next power of two.
  *
  * What fits into a hole is two numbers, its room: the largest request that may
  * go anywhere, which is its length, and the largest that is aligned to its own
@@ -25,6 +28,7 @@
  * single ranges; freeing what was reserved.
  *
  * Invariants, under lock:
+ *   - nothing reaches above asked_end, and all below it is in use or in a hole
  *   - holes are disjoint, not adjacent, not empty; but the bottom one, which
  *     begins at start_pfn, may be empty, and low may be none
  *   - what is in use is nr_live ranges, and pieces that were reserved, so there
@@ -42,7 +46,7 @@
 #include "aligned_room.h"
 #include "iova_variant.h"
 
-#define NODES_SLACK	2U	/* kept before nodes are given back */
+#define NODES_SLACK	16U	/* kept before nodes are given back */
 
 /* None, if end is 0; then lo is ~0, above everything. */
 struct hole {
@@ -74,6 +78,7 @@ struct spare {
  * @bottom_end: where the bottom hole ends, exclusive
  * @low: the next hole above it, if there is one that is not in the tree
  * @lowest: lowest pfn of all holes in the tree, ~0 if there is none
+ * @asked_end: nothing above was asked for yet, and none of it is in a hole
  * @start_pfn: where the bottom hole begins
  * @nr_live: live ranges, and pieces of holes that were reserved
  * @nr_covered: live ranges that all nodes are enough for
@@ -86,6 +91,7 @@ struct hole_domain {
 	unsigned long bottom_end;
 	struct hole low;
 	unsigned long lowest;
+	unsigned long asked_end;
 	unsigned long start_pfn;
 	unsigned long nr_live;
 	unsigned long nr_covered;
@@ -245,31 +251,6 @@ static void bottom_take_out(struct iova_domain *iovad, unsigned long lo,
 		low_replace(iovad, above);
 }
 
-/* Top down: the tree, low, bottom. */
-static __always_inline bool take_highest(struct iova_domain *iovad,
-					 const struct request *request,
-					 unsigned long *pfn_lo)
-{
-	struct hole_domain *domain = to_hole_domain(iovad);
-
-	if (domain->lowest < request->high &&
-	    IOVA_HOOK(tree_take)(iovad, request, pfn_lo))
-		return true;
-	if (domain->low.lo < request->high) {
-		iova_visit(search);
-		if (take_top(domain->low.lo, domain->low.end, request,
-			     pfn_lo)) {
-			low_take_out(iovad, *pfn_lo, *pfn_lo + request->size);
-			return true;
-		}
-	}
-	iova_visit(search);
-	if (!take_top(domain->start_pfn, domain->bottom_end, request, pfn_lo))
-		return false;
-	bottom_take_out(iovad, *pfn_lo, *pfn_lo + request->size);
-	return true;
-}
-
 /*
  * [@lo, @end) begins right above the bottom hole, or right above low: where will
  * that end?  0 if some of it is free already.
@@ -327,7 +308,7 @@ static __always_inline bool give_back(struct iova_domain *iovad,
 {
 	struct hole_domain *domain = to_hole_domain(iovad);
 
-	if (unlikely(end <= lo || end > domain->space_end ||
+	if (unlikely(end <= lo || end > domain->asked_end ||
 		     lo < domain->bottom_end))
 		return false;
 	if (lo == domain->bottom_end)
@@ -340,6 +321,51 @@ static __always_inline bool give_back(struct iova_domain *iovad,
 		return true;
 	}
 	return IOVA_HOOK(tree_give_back)(iovad, lo, end);
+}
+
+/* A limit is higher than all before, or a region is reserved there. */
+static noinline void ask_up_to(struct iova_domain *iovad, unsigned long end)
+{
+	struct hole_domain *domain = to_hole_domain(iovad);
+	unsigned long lo = domain->asked_end;
+
+	end = roundup_pow_of_two(min(end, domain->space_end));
+	domain->asked_end = min(end, domain->space_end);
+	give_back(iovad, lo, domain->asked_end);
+}
+
+static __always_inline bool is_asked(const struct hole_domain *domain,
+				     unsigned long end)
+{
+	return likely(end <= domain->asked_end) ||
+	       domain->asked_end == domain->space_end;
+}
+
+/* Top down: the tree, low, bottom. */
+static __always_inline bool take_highest(struct iova_domain *iovad,
+					 const struct request *request,
+					 unsigned long *pfn_lo)
+{
+	struct hole_domain *domain = to_hole_domain(iovad);
+
+	if (!is_asked(domain, request->high))
+		ask_up_to(iovad, request->high);
+	if (domain->lowest < request->high &&
+	    IOVA_HOOK(tree_take)(iovad, request, pfn_lo))
+		return true;
+	if (domain->low.lo < request->high) {
+		iova_visit(search);
+		if (take_top(domain->low.lo, domain->low.end, request,
+			     pfn_lo)) {
+			low_take_out(iovad, *pfn_lo, *pfn_lo + request->size);
+			return true;
+		}
+	}
+	iova_visit(search);
+	if (!take_top(domain->start_pfn, domain->bottom_end, request, pfn_lo))
+		return false;
+	bottom_take_out(iovad, *pfn_lo, *pfn_lo + request->size);
+	return true;
 }
 
 /* ---- for verify and dump ---- */

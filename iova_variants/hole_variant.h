@@ -25,7 +25,8 @@ static int hole_init_domain(struct iova_domain *iovad, unsigned long granule,
 	spin_lock_init(&domain->lock);
 	domain->start_pfn = start_pfn;
 	domain->space_end = (~0UL >> ilog2(granule)) + 1;
-	domain->bottom_end = domain->space_end;
+	domain->bottom_end = start_pfn;
+	domain->asked_end = start_pfn;
 	domain->low = NO_HOLE;
 	domain->lowest = ~0UL;
 
@@ -100,6 +101,8 @@ static bool hole_within(struct iova_domain *iovad, unsigned long lo,
 	struct hole_domain *domain = to_hole_domain(iovad);
 	unsigned long above_lo;
 
+	if (!is_asked(domain, end))
+		ask_up_to(iovad, end);
 	if (domain->lowest < end)
 		IOVA_HOOK(tree_around)(iovad, end - 1, hole, &above_lo);
 	else if (domain->low.lo < end)
@@ -169,10 +172,11 @@ static bool hole_find(struct iova_domain *iovad, unsigned long pfn,
 		below.end = domain->bottom_end;
 		above_lo = min(domain->low.lo, domain->lowest);
 	}
-	*pfn_lo = below.end;
-	*pfn_hi = min(above_lo, domain->space_end) - 1;
+	above_lo = min(above_lo, domain->asked_end);
 	spin_unlock_irqrestore(&domain->lock, flags);
-	return pfn >= *pfn_lo && pfn <= *pfn_hi;
+	*pfn_lo = below.end;
+	*pfn_hi = above_lo - 1;
+	return pfn >= below.end && pfn < above_lo;
 }
 
 /* ---- verify and dump: every node ---- */
@@ -180,7 +184,7 @@ static bool hole_find(struct iova_domain *iovad, unsigned long pfn,
 static const char *hole_verify(struct iova_domain *iovad)
 {
 	struct hole_domain *domain = to_hole_domain(iovad);
-	struct hole_walk walk = { .end = domain->space_end + 1 };
+	struct hole_walk walk = { .end = domain->asked_end + 1 };
 	const char *wrong = IOVA_HOOK(tree_verify)(iovad, &walk);
 	const struct spare *spare;
 
@@ -210,6 +214,7 @@ static size_t hole_dump(struct iova_domain *iovad, u64 *words, size_t nr_words)
 	struct hole_domain *domain = to_hole_domain(iovad);
 	struct hole_words out = { words, nr_words, 0 };
 
+	put_word(&out, domain->asked_end);
 	put_word(&out, domain->bottom_end);
 	put_hole(&out, domain->low);
 	put_word(&out, domain->nr_live);

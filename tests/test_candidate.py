@@ -20,7 +20,16 @@ from iova_lab.checking import soak_streams
 from iova_variants import Domain
 from iova_variants.making import LIMIT_48BIT
 from iova_variants.opstream import OpFlag, OpStream
-from tests.support.lab import Row, alloc, free, random_stream, reserve, source_with, stream_of
+from tests.support.lab import (
+    Row,
+    alloc,
+    find,
+    free,
+    random_stream,
+    reserve,
+    source_with,
+    stream_of,
+)
 
 pytestmark = pytest.mark.sanitize
 
@@ -29,7 +38,7 @@ HOLES_ONLY = ["candidate", "hole_rbtree"]
 #: Holes in a leaf, children of a branch; one node per live range is then enough, see NODE_COVERS.
 FAN_OUTS = [(5, 5), (7, 4)]
 #: The word of candidate's dump() that is the level of the root.
-TOP = 5
+TOP = 6
 
 
 @pytest.fixture(scope="module", params=FAN_OUTS, ids=str)
@@ -66,6 +75,46 @@ def test_tall_trees_withstand_the_soak(tall: str, index: int) -> None:
     ops = chunk.stream.ops[:20_000]
     stream = replace(chunk.stream, ops=ops)
     iova_variants.replay(tall, stream, judge=True, verify=True)
+
+
+#: What may follow a free that is held back, and what it does to it.
+AFTER = {
+    "the same request": [alloc(900, 2, LIMIT_48BIT, flags=0)],
+    "a larger one": [alloc(900, 3, LIMIT_48BIT)],
+    "a smaller one": [alloc(900, 1, LIMIT_48BIT), alloc(901, 1, LIMIT_48BIT)],
+    "one below it": [alloc(900, 2, LIMIT_48BIT - 300)],
+    "one that is refused": [alloc(900, 2, 2)],
+    "a higher limit": [alloc(900, 2, 2 * LIMIT_48BIT)],
+    "looks": [find(49), find(51)],
+    "a free above": [free(49), alloc(900, 2, LIMIT_48BIT), alloc(901, 4, LIMIT_48BIT)],
+    "a free below": [free(51), alloc(900, 2, LIMIT_48BIT), alloc(901, 4, LIMIT_48BIT)],
+    "frees all around": [free(slot) for slot in (49, 51, 48, 52, 10, 90, 0, 99)],
+    "reserving all of it": [reserve(900, LIMIT_48BIT - 220, LIMIT_48BIT - 180)],
+    "reserving around it": [reserve(900, LIMIT_48BIT - 1000, LIMIT_48BIT + 5)],
+    "all goes": [free(slot) for slot in range(100) if slot != 50],
+}
+
+
+@pytest.mark.parametrize("after", AFTER)
+@pytest.mark.parametrize("step", [3, 4])
+def test_what_came_free_last_is_held_back_whatever_follows(
+    tall: str, after: str, step: int
+) -> None:
+    """Gaps of one pfn and two; twice, the next request takes what came free."""
+    rows = [alloc(slot, 2, LIMIT_48BIT - step * slot) for slot in range(100)]
+    again = [free(50), alloc(50, 2, LIMIT_48BIT - 50 * step)]
+    held = [*rows, *again, *again, free(50)]
+    with Domain(tall) as domain:
+        pfns = [domain.alloc(2, LIMIT_48BIT - step * slot) for slot in range(100)]
+        for _ in range(2):
+            domain.free(int(pfns[50] or 0))
+            assert domain.alloc(2, LIMIT_48BIT - 50 * step) == pfns[50]
+        domain.free(int(pfns[50] or 0))
+        domain.verify()
+        assert domain.dump()[-2:].tolist() == [pfns[50], int(pfns[50] or 0) + 2]
+        assert domain.find(int(pfns[50] or 0)) is None
+        domain.verify()
+    iova_variants.replay(tall, stream_of([*held, *AFTER[after]]), judge=True, verify=True)
 
 
 def scattered(nr_live: int, *, step: int = 3, size: int = 1) -> list[Row]:
@@ -130,7 +179,7 @@ def levels(variant: str, rows: list[Row]) -> int:
 
 def bound(nr_levels: int) -> int:
     """Most nodes that one op visits in a tree of so many levels: docs/candidate.md counts them."""
-    return 5 * nr_levels + 5
+    return 6 * nr_levels + 5
 
 
 REQUESTS = st.lists(
@@ -210,13 +259,13 @@ def test_nodes_are_given_back_when_ranges_go(variant: str) -> None:
     """By count of objects: the slab of user space keeps its pages."""
     with Domain(variant) as domain:
         pfns = [domain.alloc(1, LIMIT_48BIT - 2 * index) for index in range(2000)]
-        nr_covered = [int(domain.dump()[4])]
+        nr_covered = [int(domain.dump()[5])]
         for pfn in pfns:
             assert pfn is not None
             domain.free(pfn)
             domain.verify()
-        nr_covered.append(int(domain.dump()[4]))
-    assert nr_covered[0] > 2000 > 40 > nr_covered[1]
+        nr_covered.append(int(domain.dump()[5]))
+    assert nr_covered[0] > 2000 > 12 * 17 + 1 > nr_covered[1]
 
 
 def test_a_reserve_over_many_holes_has_memory_for_what_it_cuts(tall: str) -> None:

@@ -189,6 +189,10 @@ class Expressions:
         return Int(results[node.op], value.type)
 
     def _binaryop(self, node: Any, path: Path) -> Value:
+        start = self.evaluate(node.left, path)
+        if isinstance(start, Ref) and node.op == "+":
+            index = self.integer(node.right, path)
+            return Ref(f"{start.name}[{z3.simplify(index.term)}]", start.to)
         left = self.integer(node.left, path)
         if node.op in ("&&", "||"):
             taken = c.truth(left) if node.op == "&&" else z3.Not(c.truth(left))

@@ -51,6 +51,6 @@ class NodeText:
         return bool(z3.is_true(answers[0]))
 
     def fewest(self, level: int) -> int:
-        """The fewest items of a node that is not the root, once btree_settle() is done."""
+        """The fewest items of a node that is not the root, once btree_settle_up() is done."""
         most = self.constant("BRANCH_CHILDREN" if level else "LEAF_HOLES")
         return next(nr for nr in range(most + 1) if not self.refilled(level, nr))

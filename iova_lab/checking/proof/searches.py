@@ -10,7 +10,7 @@ from pycparser import c_ast
 
 from iova_lab.checking.proof import c_values as c
 from iova_lab.checking.proof.c_paths import Translator
-from iova_lab.checking.proof.c_text import UINT, ProofError, Struct
+from iova_lab.checking.proof.c_text import BOOL, UINT, ULONG, ProofError, Struct
 from iova_lab.checking.proof.c_values import Int, Path, Value
 from iova_lab.checking.proof.lemma import Lemma
 from iova_lab.checking.proof.rooms import (
@@ -21,6 +21,7 @@ from iova_lab.checking.proof.rooms import (
     HOLE,
     LIMITED,
     LO,
+    MOST_SIZE,
     PFN,
     SHOWS,
     SIZE,
@@ -39,6 +40,7 @@ class Searches(Rooms):
     def lemmas(self) -> Iterator[Lemma]:
         """All of this module."""
         yield from self.of_has_room()
+        yield from self.of_fits()
         yield self.of_growth()
         yield from self.of_node_room()
         yield from self.of_change()
@@ -100,32 +102,77 @@ class Searches(Rooms):
             {"size": SIZE, "size_aligned": ALIGNED},
         )
 
+    def of_fits(self) -> Iterator[Lemma]:
+        """hole_fits() asks what take_top() does, of an aligned request below the limit."""
+        hole: dict[str, Value] = {"lo": as_int(LO), "end": as_int(END)}
+        mask = self.request["*request.mask"]
+        fits = c.truth(self.c.value("hole_fits", hole, as_int(SIZE), mask))
+        given = z3.And(HOLE, self.request_given, ALIGNED != 0, z3.ULE(END, HIGH))
+        yield Lemma(
+            "fits-exact",
+            "For an aligned request below the limit, hole_fits() is true if and only if take_top() "
+            "grants: with room-decides, if and only if the size is at most the room.",
+            given,
+            fits == self.takes(),
+            LIMITED,
+        )
+        follow = Translator(
+            self.c.text,
+            ("btree_hole", "hole_fits"),
+            {"btree_hole": Struct("hole"), "hole_fits": BOOL},
+        )
+        exact = []
+        for path in follow.paths("btree_is_as_roomy", {"length": as_int(SIZE)}):
+            asked = [call for call in path.calls if call.name == "hole_fits"]
+            assert path.value is not None
+            same = z3.BoolVal(False)
+            if len(asked) == 1:
+                _, size, made = asked[0].arguments
+                same = z3.And(c.term(size) == SIZE, c.term(made) == ~(ALIGN - 1))
+            answer = c.truth(c.variable("hole_fits#2", BOOL))
+            exact.append(z3.And(same, z3.Implies(c.truth(path.value), answer), *path.demands))
+        yield Lemma(
+            "as-roomy",
+            "btree_is_as_roomy() is true only where an aligned request of that length fits: with "
+            "fits-exact, the hole has at least the room of any hole that is so long.",
+            z3.And(is_alignment(ALIGN, SIZE)),
+            z3.And(*exact),
+            {"length": SIZE, "align": ALIGN},
+        )
+
     def of_node_room(self) -> Iterator[Lemma]:
         """By induction over the items: the loop's body adds one to the most of those before."""
-        function = self.c.text.function("btree_node_room")
+        function = self.c.text.function("btree_room_of_items")
         items = function.body.block_items
         loops = [each for each in items if isinstance(each, c_ast.For)]
         if len(loops) != 1:
-            raise ProofError("btree_node_room() has not one loop")
+            raise ProofError("btree_room_of_items() has not one loop")
         start = self.c.start(function, {}, {})
         for each in items[: items.index(loops[0])]:
             self.c.declare(each, start)
         first = {name: c.term(start.env[f"most.{name}"]) for name in ("anywhere", "aligned")}
         yield Lemma(
             "node-first",
-            "btree_node_room() begins with no room.",
+            "btree_room_of_items() begins with no room, and the mask of a request of one pfn.",
             z3.BoolVal(True),
-            z3.And(*(term == 0 for term in first.values())),
+            z3.And(*(term == 0 for term in first.values()), c.term(start.env["mask"]) == ~0),
             first,
         )
         for leaf in (True, False):
             yield self.node_step(start, loops[0].stmt, leaf=leaf)
 
     def node_step(self, start: Path, body: Any, *, leaf: bool) -> Lemma:
-        """One item more, in a leaf or in a branch."""
+        """One item more, in a leaf or in a branch.
+
+        ``room`` stands for aligned_room(), by room-enough and room-most; what hole_fits() answers
+        follows from it, by fits-exact.
+        """
         anywhere, aligned, bound, more = z3.BitVecs("anywhere aligned bound bound_aligned", 64)
+        number, align, after_align, mask = z3.BitVecs("room align after_align mask", 64)
+        fits, room = c.variable("hole_fits#1", BOOL), c.variable("aligned_room#2")
         memory: dict[str, Value] = {
             "level": c.number(0 if leaf else 1, UINT),
+            "mask": as_int(mask),
             "most.anywhere": as_int(anywhere),
             "most.aligned": as_int(aligned),
             "bound.anywhere": as_int(bound),
@@ -133,28 +180,45 @@ class Searches(Rooms):
             "*hole[i].lo": as_int(LO),
             "*hole[i].end": as_int(END),
         }
-        room = self.hole_room()
-        child = {name: z3.BitVec(f"*node.child[i].room.{name}", 64) for name in room}
-        memory |= {f"**node.child[i].room.{name}": as_int(child[name]) for name in child}
-        item = room if leaf else child
+        child = {name: z3.BitVec(f"*child[i].room.{name}", 64) for name in ("anywhere", "aligned")}
+        item = {"anywhere": END - LO, "aligned": number} if leaf else child
+        follow = Translator(
+            self.c.text,
+            ("hole_fits", "aligned_room"),
+            {"hole_fits": BOOL, "aligned_room": ULONG},
+        )
         path = start.copy(z3.BoolVal(True))
         path.env = memory
-        steps = []
-        for end in self.c.run(body, path):
-            after = {name: c.term(end.env[f"most.{name}"]) for name in room}
+        steps, next_masks = [], []
+        for end in follow.run(body, path):
+            after = {name: c.term(end.env[f"most.{name}"]) for name in item}
             exact = [
                 after[name] == greater(old, item[name])
                 for name, old in (("anywhere", anywhere), ("aligned", aligned))
             ]
             early = z3.And(z3.UGE(after["anywhere"], bound), z3.UGE(after["aligned"], more))
-            steps.append(z3.Implies(end.condition, z3.And(*exact, early == (end.ended == "break"))))
+            asked = [
+                z3.And(c.term(call.arguments[1]) == aligned + 1, c.term(call.arguments[2]) == mask)
+                for call in end.calls
+                if call.name == "hole_fits"
+            ]
+            kept = c.term(end.env["mask"]) == ~(after_align - 1)
+            next_masks.append(
+                z3.Implies(end.condition, is_alignment(after_align, after["aligned"] + 1))
+            )
+            step = [*exact, *asked, early == (end.ended == "break"), *([kept] if leaf else [])]
+            steps.append(z3.Implies(end.condition, z3.And(*step)))
         kind = "hole" if leaf else "child"
         return Lemma(
             f"node-{kind}",
-            f"With each {kind}, btree_node_room() has the most of what it had and of the room of "
-            f"that {kind}; it ends early exactly where both numbers reach the bound.",
+            f"With each {kind}, btree_room_of_items() has the most of what it had and of the room "
+            f"of that {kind}, and the mask of one pfn more; it ends early exactly where both "
+            "numbers reach the bound.",
             z3.And(
-                *(HOLE, z3.ULE(aligned, anywhere)),
+                *(HOLE, z3.ULE(aligned, anywhere), z3.ULT(anywhere, MOST_SIZE)),
+                *(z3.ULE(number, END - LO), z3.ULT(END - LO, MOST_SIZE), number == c.term(room)),
+                *(is_alignment(align, aligned + 1), mask == ~(align - 1), *next_masks),
+                (c.term(fits) != 0) == z3.ULE(aligned + 1, number),
                 *(z3.ULE(child["aligned"], child["anywhere"]), z3.ULE(more, bound)),
                 z3.Not(z3.And(z3.UGE(anywhere, bound), z3.UGE(aligned, more))),
             ),
