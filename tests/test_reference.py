@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from iova_lab.basics import repository
+from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.reading import read_rows
-from iova_lab.measuring import reference, reference_load, results
+from iova_lab.measuring import carried, flags, reference, reference_load, results
 from iova_lab.measuring.load import Load, Watch
 from iova_lab.measuring.metrics import METRICS, MOST_BEHIND, RCACHE_METRICS
 from iova_lab.measuring.reference import MeasuringError, Part, Reference
@@ -25,6 +27,7 @@ from iova_lab.measuring.reference_load import (
     TIMES,
     PartRow,
 )
+from iova_lab.reports import report_facts
 
 MACHINE, COMMIT = "toy", "0123456789abcdef0123456789abcdef01234567"
 VARIANTS = ["mainline", "null"]
@@ -142,6 +145,36 @@ def test_only_the_cells_that_are_missing_are_measured(measuring: Reference, asv:
         "'mainline', 'startup', 10",
     ):
         assert not re.search(wanted, f"latency.Latency.time_window({other})")
+
+
+@pytest.mark.usefixtures("loads")
+def test_a_new_commit_is_carried_over_but_for_what_has_changed(
+    measuring: Reference, asv: Asv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring.measure([COUNTED, PART])
+    head, clean = "f" * 40, {"diff": "", "show": "1700000000"}
+    monkeypatch.setattr(repository, "output", lambda *words: clean[words[0]])
+    monkeypatch.setattr(flags, "old_names", lambda commit: ["null"])
+    assert carried.carry(tmp_path, MACHINE, COMMIT[:8], head) == ["null"]
+
+    new = Reference(tmp_path, MACHINE, head, VARIANTS, asv, print)
+    ((part, cells),) = new.left([PART])
+    assert (part, cells) == (PART, {("null", "ring"), ("null", "startup")})
+    frame = reference.stored(tmp_path, MACHINE, head)
+    assert frame is not None
+    kept = results.select(frame, metric="ns_per_op", variant="mainline")
+    assert kept["status"].unique().tolist() == [results.MEASURED]
+    assert set(kept["date"].dt.year) == {2023}
+    assert len(reference_load.rows_of(tmp_path / MACHINE, head)) == 2
+    facts = report_facts.facts(results.find_run(tmp_path, MACHINE, head), "mainline", None)
+    assert f"all but null measured at {COMMIT[:12]}" in facts["commit"]
+
+    with pytest.raises(IovaLabError, match="exists: `iova-lab reference` goes on"):
+        carried.carry(tmp_path, MACHINE, COMMIT[:8], head)
+    clean.pop("diff")
+    monkeypatch.setattr(repository, "output", lambda *words: clean.get(words[0]))
+    with pytest.raises(IovaLabError, match="the checkout is not at"):
+        carried.carry(tmp_path, MACHINE, COMMIT[:8], "e" * 40)
 
 
 @pytest.mark.usefixtures("loads")

@@ -23,6 +23,11 @@ from iova_lab.commands.arguments import POSITIVE
 )
 @click.option("--commit", help="The commit to measure.  [default: the one that was begun, or HEAD]")
 @click.option(
+    "--carry",
+    metavar="COMMIT",
+    help="Begin with what COMMIT has of the variants and workloads that have not changed since.",
+)
+@click.option(
     "--resume",
     is_flag=True,
     default=True,
@@ -34,6 +39,7 @@ def reference(
     largest: float,
     only: tuple[str, ...],
     commit: str | None,
+    carry: str | None,
     resume: bool,
     status: bool,
 ) -> None:
@@ -51,8 +57,10 @@ def reference(
       iova-lab reference --resume
       iova-lab reference --largest 10000 --only counts
       iova-lab reference --status
+      iova-lab reference --carry 4c99cf048dc6
     """
-    from iova_lab.measuring import asv_machine, asv_progress
+    from iova_lab.basics import repository
+    from iova_lab.measuring import asv_machine, asv_progress, carried
     from iova_lab.measuring import reference as measuring
     from iova_variants import building
 
@@ -60,6 +68,10 @@ def reference(
     sizes = [size for size in measuring.SIZES if size <= largest]
     if not sizes:
         raise click.BadParameter("the smallest size is 100", param_hint="--largest")
+    if carry:
+        commit = commit or repository.output("rev-parse", "HEAD") or "HEAD"
+        changed = carried.carry(results, machine, carry, commit)
+        click.echo(f"to measure again: {', '.join(changed) or 'nothing'}", err=True)
     run = measuring.Reference(
         results,
         machine,

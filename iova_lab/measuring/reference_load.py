@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from iova_lab.basics.reading import Row, read_rows
+from iova_lab.measuring import carried
 
 COUNTS, TIMES = "counts", "times"
 #: The same behind the per-CPU caches.
@@ -36,9 +37,13 @@ class PartRow(msgspec.Struct, kw_only=True):
 
 
 def rows_of(folder: Path, commit: str) -> list[Row]:
-    """The rows of one commit, oldest first; none if it was not measured by `Reference`."""
+    """The rows of one commit and of what it was carried from, oldest first.
+
+    None if it was not measured by `Reference`.
+    """
     rows = read_rows(folder / LOADS, PartRow, written_by="`iova-lab reference`")
-    return [row for row in rows if commit.startswith(row["commit"][:8])]
+    commits = [commit, *(row.before for row in carried.rows_of(folder, commit))]
+    return [row for row in rows if any(one.startswith(row["commit"][:8]) for one in commits)]
 
 
 def conditions(folder: Path, commit: str, kind: str = TIMES) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from iova_lab.measuring import (
     asv_runs,
+    carried,
     catalogue,
     drift,
     flags,
@@ -36,10 +37,18 @@ def facts(run: asv_runs.Run, baseline: str, commit: str | None) -> dict[str, str
     measured = f"iova-lab reference --machine {run.machine} --commit {short}"
     return {
         "machine": f"{run.machine} ({words})" if words else run.machine,
-        "commit": f"{run.commit[:12]} of {run.date:%Y-%m-%d}",
+        "commit": f"{run.commit[:12]} of {run.date:%Y-%m-%d}{_carried(run)}",
         "measured by": measured if in_parts else f"asv run --machine {run.machine} {short}^!",
         "report by": f"{command} --commit {short}" if commit else command,
     }
+
+
+def _carried(run: asv_runs.Run) -> str:
+    rows = carried.rows_of(run.path.parent, run.commit)
+    return "".join(
+        f"; all but {', '.join(row.changed)} measured at {row.before[:12]}, whose code is the same"
+        for row in rows
+    )
 
 
 def conditions(frame: pd.DataFrame, run: asv_runs.Run) -> dict[str, str]:
