@@ -257,7 +257,8 @@ static void btree_add_lowest(struct hole_btree *tree, struct hole hole)
 	else
 		btree_add_lowest_slowly(tree, hole);
 	tree->domain.lowest = hole.lo;
-	finger_keep_clear(&tree->finger, hole);
+	/* It is below the finger's hole; a gap that is below it is given up. */
+	tree->finger.lo = max(tree->finger.lo, hole.end);
 }
 
 /* Add a hole that touches no other. */
