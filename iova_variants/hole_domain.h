@@ -13,7 +13,7 @@
  *	                                        `---- in the tree ---'
  *
  * Above the highest limit that was asked for is nothing yet: a hole there would stand
- * in front of every search.  A higher limit adds the space up to the next power of two.
+ * in front of every search.  A higher limit adds the space up to it.
  *
  * What fits into a hole is two numbers, its room: the largest request that may
  * go anywhere, which is its length, and the largest that is aligned to its own
@@ -329,7 +329,6 @@ static noinline void ask_up_to(struct iova_domain *iovad, unsigned long end)
 	struct hole_domain *domain = to_hole_domain(iovad);
 	unsigned long lo = domain->asked_end;
 
-	end = roundup_pow_of_two(min(end, domain->space_end));
 	domain->asked_end = min(end, domain->space_end);
 	give_back(iovad, lo, domain->asked_end);
 }
