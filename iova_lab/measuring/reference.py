@@ -30,7 +30,7 @@ from iova_lab import workloads
 from iova_lab.basics import repository
 from iova_lab.basics.errors import IovaLabError
 from iova_lab.basics.writing import append_row
-from iova_lab.measuring import reference_load, results
+from iova_lab.measuring import carried, reference_load, results
 from iova_lab.measuring.load import Load, Watch
 from iova_lab.measuring.metrics import METRICS, MOST_BEHIND, RCACHE_METRICS, Metric
 from iova_lab.measuring.reference_load import (
@@ -240,7 +240,7 @@ class Reference:
                 raise KeyboardInterrupt
             if status not in (0, 2):  # 2: some cells failed, and are stored as failed
                 raise MeasuringError(f"asv ended with status {status}: its last lines are above")
-            disturbed = self._disturbed(part, load)
+            disturbed = self._disturbed(part, load, cells)
             row = PartRow(
                 commit=self.commit,
                 kind=part.kind,
@@ -267,14 +267,17 @@ class Reference:
         status = self.run_asv([sys.executable, "-m", "asv", *arguments])
         return status, watch.load(), time.monotonic() - began
 
-    def _disturbed(self, part: Part, load: Load) -> set[str]:
-        """Workloads of a part of times that have to be measured again."""
+    def _disturbed(self, part: Part, load: Load, cells: set[Key]) -> set[str]:
+        """Workloads of a part of times to measure again; a carried mainline is of another day."""
         if part.kind not in _OF_TIMES:
             return set()
         if load.is_loaded:
             return set(part.workloads)
         frame = self._stored(part)
-        return set() if frame is None or part.kind != TIMES else _apart(frame, part)
+        if frame is None or part.kind != TIMES:
+            return set()
+        both = {workload for variant, workload in cells if variant == carried.BASE}
+        return _apart(frame, part) & both
 
     def _stored(self, part: Part) -> pd.DataFrame | None:
         return stored(self.results_dir, self.machine, self.commit, part.metrics)

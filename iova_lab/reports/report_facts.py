@@ -46,7 +46,9 @@ def facts(run: asv_runs.Run, baseline: str, commit: str | None) -> dict[str, str
 def _carried(run: asv_runs.Run) -> str:
     rows = carried.rows_of(run.path.parent, run.commit)
     return "".join(
-        f"; all but {', '.join(row.changed)} measured at {row.before[:12]}, whose code is the same"
+        f"; all but {', '.join(row.changed)}, and the times of {carried.BASE} up to"
+        f" {carried.MOST_AGAIN:,} live ranges, measured at {row.before[:12]}, which has the same"
+        " code of them"
         for row in rows
     )
 
