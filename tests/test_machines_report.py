@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ def test_only_two_shown_differences_contradict_each_other() -> None:
     assert row["furthest"] == "x6.00"
     assert pair.contradictions["cell"].tolist() == ["ring@100"]
     assert Pair(first, machine("b", [("ring", 1, 1, 1)], 4)).nr_equal == 0
+
+
+def test_other_counts_are_of_other_code_where_the_commit_is_not_known() -> None:
+    first, second = (machine(name, [("ring", 1, 1, 1)], len(name)) for name in ("a", "bb"))
+    assert Pair(first, second).left_out == set()
+    pair = Pair(first, replace(second, is_known=False))
+    assert (pair.left_out, pair.nr_counts, len(pair.both)) == ({"maple"}, 0, 0)
+    same = replace(second, is_known=False, values=first.values)
+    assert (Pair(first, same).left_out, Pair(first, same).nr_counts) == (set(), 1)
 
 
 def of_two(folder: Path, by: float) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -40,6 +40,13 @@ class Machine:
     old: tuple[str, ...]
     values: pd.DataFrame
     ratios: pd.DataFrame
+    #: Is the commit in this repository, so that ``old`` is known?
+    is_known: bool = True
+
+    def without(self, variants: set[str]) -> Machine:
+        """The same, but for these variants."""
+        left = [frame[~frame["variant"].isin(variants)] for frame in (self.values, self.ratios)]
+        return replace(self, values=left[0], ratios=left[1])
 
 
 def load(results_dir: Path) -> list[Machine]:
@@ -56,7 +63,8 @@ def load(results_dir: Path) -> list[Machine]:
 def _machine(results_dir: Path, name: str) -> Machine:
     run = asv_runs.find_run(results_dir, name)
     frame = results.tidy(results_dir, run)
-    old = flags.old_names(run.commit) or []
+    named = flags.old_names(run.commit)
+    old = named or []
     of_today = frame[~frame["variant"].isin(old) & ~frame["workload"].isin(old)]
     fakes = fake_variants(set(of_today["variant"]))
     measured = of_today[of_today["status"] == results.MEASURED]
@@ -70,6 +78,7 @@ def _machine(results_dir: Path, name: str) -> Machine:
         tuple(old),
         measured[["metric", *CELL, "value"]],
         ratios[[*CELL, "ratio", "lo", "hi"]],
+        named is not None,
     )
 
 
@@ -94,11 +103,19 @@ def opposite(both: pd.DataFrame) -> pd.DataFrame:
     return both[(first != second) & (first != NONE) & (second != NONE)]
 
 
-def counted(first: Machine, second: Machine) -> tuple[int, int]:
-    """Exact counts that both machines have, and how many of these are equal."""
+def counted(first: Machine, second: Machine) -> pd.DataFrame:
+    """Exact counts that both machines have: the columns of `Machine.values`, and ``equal``."""
     both = first.values.merge(second.values, on=["metric", *CELL], suffixes=("_a", "_b"))
     both = both[both["metric"].isin(COUNTS)]
-    return len(both), int((both["value_a"] == both["value_b"]).sum())
+    return both.assign(equal=both["value_a"] == both["value_b"])
+
+
+def of_other_code(first: Machine, second: Machine) -> set[str]:
+    """Variants whose counts differ, where the code of one machine is not known: it is another."""
+    if first.is_known and second.is_known:
+        return set()
+    counts = counted(first, second)
+    return set(counts.loc[~counts["equal"], "variant"])
 
 
 def write_machines(results_dir: Path, out_dir: Path) -> Path:
@@ -124,8 +141,11 @@ class Pair:
 
     def __init__(self, first: Machine, second: Machine) -> None:
         self.names = (first.name, second.name)
+        self.left_out = of_other_code(first, second)
+        first, second = first.without(self.left_out), second.without(self.left_out)
         self.both = pairs(first, second)
-        self.nr_counts, self.nr_equal = counted(first, second)
+        counts = counted(first, second)
+        self.nr_counts, self.nr_equal = len(counts), int(counts["equal"].sum())
         self.opposite = opposite(self.both)
         self.times = _times(first, second)
 
