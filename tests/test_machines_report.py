@@ -79,12 +79,19 @@ def test_only_two_shown_differences_contradict_each_other() -> None:
 
 
 def test_other_counts_are_of_other_code_where_the_commit_is_not_known() -> None:
-    first, second = (machine(name, [("ring", 1, 1, 1)], len(name)) for name in ("a", "bb"))
-    assert Pair(first, second).left_out == set()
-    pair = Pair(first, replace(second, is_known=False))
-    assert (pair.left_out, pair.nr_counts, len(pair.both)) == ({"maple"}, 0, 0)
-    same = replace(second, is_known=False, values=first.values)
-    assert (Pair(first, same).left_out, Pair(first, same).nr_counts) == (set(), 1)
+    """Of maple alone; where most others differ as well, it is not the code of some."""
+
+    def with_another(name: str, nodes: float, others: float) -> Machine:
+        one = machine(name, [("ring", 1, 1, 1)], nodes)
+        more = [one.values.assign(variant=name, value=others) for name in ("augmented", "null")]
+        return replace(one, values=pd.concat([one.values, *more]), is_known=name == "a")
+
+    first = with_another("a", 1, 5)
+    pair = Pair(first, with_another("b", 2, 5))
+    assert (pair.left_out, pair.nr_counts, pair.nr_equal, len(pair.both)) == ({"maple"}, 2, 2, 0)
+    assert Pair(first, with_another("b", 1, 5)).left_out == set()
+    assert Pair(first, with_another("b", 2, 6)).left_out == set()
+    assert Pair(first, replace(with_another("b", 2, 5), is_known=True)).left_out == set()
 
 
 def of_two(folder: Path, by: float) -> Path:

@@ -111,11 +111,15 @@ def counted(first: Machine, second: Machine) -> pd.DataFrame:
 
 
 def of_other_code(first: Machine, second: Machine) -> set[str]:
-    """Variants whose counts differ, where the code of one machine is not known: it is another."""
+    """Variants whose counts differ, where the code of one machine is not known: it is another.
+
+    None, where those of half the variants or more differ: then it is not the code of some.
+    """
     if first.is_known and second.is_known:
         return set()
     counts = counted(first, second)
-    return set(counts.loc[~counts["equal"], "variant"])
+    found = set(counts.loc[~counts["equal"], "variant"])
+    return found if 2 * len(found) < counts["variant"].nunique() else set()
 
 
 def write_machines(results_dir: Path, out_dir: Path) -> Path:
