@@ -69,7 +69,9 @@ def reference(
     if not sizes:
         raise click.BadParameter("the smallest size is 100", param_hint="--largest")
     if carry:
-        commit = commit or repository.output("rev-parse", "HEAD") or "HEAD"
+        commit = repository.output("rev-parse", "--verify", f"{commit or 'HEAD'}^{{commit}}")
+        if commit is None:
+            raise click.BadParameter("no such commit", param_hint="--commit")
         changed = carried.carry(results, machine, carry, commit)
         click.echo(f"to measure again: {', '.join(changed) or 'nothing'}", err=True)
     run = measuring.Reference(

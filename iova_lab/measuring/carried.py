@@ -27,8 +27,6 @@ CARRIED = "carried.jsonl"
 BASE, MOST_AGAIN = "mainline", 100_000
 #: What every variant is measured with, in git's pathspecs; the C of variants is told apart.
 _COMMON = (":(glob)harness/*.[ch]", "harness/userspace", "iova_variants/building.py")
-
-
 #: Of asv's benchmarks, those of time.
 _TIMED = ("latency.", "rcache.Latency")
 #: Columns of asv's file with a value per cell.

@@ -128,7 +128,10 @@ class Expressions:
 
     def integer(self, node: Any, path: Path) -> Int:
         """The value of an expression that has to be an integer."""
-        value = self.evaluate(node, path)
+        return self.whole(self.evaluate(node, path), node)
+
+    def whole(self, value: Value, node: Any) -> Int:
+        """The value of ``node``, which has to be an integer."""
         if not isinstance(value, Int):
             raise ProofError(f"{type(node).__name__} is no integer")
         return value
@@ -193,7 +196,7 @@ class Expressions:
         if isinstance(start, Ref) and node.op == "+":
             index = self.integer(node.right, path)
             return Ref(f"{start.name}[{z3.simplify(index.term)}]", start.to)
-        left = self.integer(node.left, path)
+        left = self.whole(start, node.left)
         if node.op in ("&&", "||"):
             taken = c.truth(left) if node.op == "&&" else z3.Not(c.truth(left))
             right = c.term(self.guarded(taken, node.right, path)) != 0
